@@ -1,0 +1,1 @@
+"""Doors between Hydra and lightune; the rooms are in `lightune`."""

@@ -1,0 +1,29 @@
+"""lightune: a declarative experiment framework on Hydra, PyTorch Lightning, Optuna and TensorBoard.
+
+`compose` and `train` are the Python surface; they are loaded when they are first asked for, so that importing
+the package costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightune.config.compose import compose
+    from lightune.config.trust import trust
+    from lightune.evaluation import evaluate
+    from lightune.run import train
+
+__all__ = ["compose", "evaluate", "train", "trust"]
+
+_HOMES = {
+    "compose": "lightune.config.compose",
+    "evaluate": "lightune.evaluation",
+    "train": "lightune.run",
+    "trust": "lightune.config.trust",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lightune' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

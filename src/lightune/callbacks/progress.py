@@ -1,0 +1,75 @@
+"""How far a run is: one bar on a terminal, plain lines elsewhere."""
+
+import logging
+import time
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from lightune.callbacks.best import Best, Mode
+
+log = logging.getLogger("lightune")
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Progress(Callback):
+    """Show each epoch's loss, the monitored metric, and its best so far.
+
+    Args:
+        metric: the monitored metric, e.g. `val/accuracy`.
+        mode: whether lower (`min`) or higher (`max`) is better.
+        console: where to show it; a bar if that is a terminal, else a line now and then.
+    """
+
+    def __init__(self, metric: str, mode: Mode, console: Console) -> None:
+        super().__init__()
+        self.best = Best(metric, mode)
+        self._console = console
+        self._bar: Bar | None = None
+        self._said = -float("inf")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Draw the bar."""
+        if self._console.is_terminal and trainer.is_global_zero:
+            columns = ("epoch", MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
+            self._bar = Bar(*columns, TextColumn("{task.fields[figures]}"), console=self._console)
+            self._bar.start()
+            self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, figures="")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Move the bar, or say a line if the last one is a while ago."""
+        self.best.judge(trainer)
+        figures = self._figures(trainer)
+        line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
+        log.debug(line)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], advance=1, figures=figures)
+        elif trainer.is_global_zero and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+            self._say(line)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the bar as it is and give the terminal back."""
+        self._stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Give the terminal back before anything else is said."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+        self._said = time.monotonic()
+
+    def _figures(self, trainer: Trainer) -> str:
+        shown = {name: trainer.callback_metrics.get(name) for name in ("train/loss", self.best.metric)}
+        parts = [f"{name} {float(value):.4g}" for name, value in shown.items() if value is not None]
+        if self.best.value is not None:
+            parts.append(f"best {self.best.value:.4g}")
+        return "  ".join(parts)

@@ -1,0 +1,1 @@
+"""The command line: the Hydra application that trains, and the companion tool for everything else."""

@@ -1,0 +1,96 @@
+"""`lightune-train` and `python train.py`: the Hydra application that trains.
+
+This module must not import torch or Lightning at its top: help, completion, `--cfg` and refusals are light.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lightune.cli.hydra_files import conceal
+from lightune.cli.preflight import handover
+from lightune.config.annotations import did_you_mean
+from lightune.config.trust import whitelist
+from lightune.errors import ConfigError
+from lightune.paths import conf_dir
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def main() -> None:
+    """Run the application on this process's arguments.
+
+    Exit codes: 0 done; 1 training failed; 2 refused, nothing was started; 130 or 143 interrupted.
+    """
+    put_current_folder_on_path()
+    handover.passed = False
+    application = hydra.main(
+        config_path=str(conf_dir().absolute()), config_name="train", execution_whitelist=list(whitelist())
+    )(task)
+    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
+    try:
+        application()
+    except Exception as error:
+        if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
+            raise
+        _refuse(error)
+    finally:
+        if not wants_traceback:
+            del os.environ[_FULL_ERROR]
+
+
+def task(cfg: DictConfig) -> float | None:
+    """Train one configuration; return its objective, as a sweeper expects."""
+    from lightune.run import InterruptedRun, TrainingError, train
+
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    conceal(run_dir, cfg, handover.env_set)
+    try:
+        result = train(cfg, parts=handover.take_parts(), run_dir=run_dir, verbose=bool(hydra_config.verbose))
+    except TrainingError:
+        if hydra_config.mode == RunMode.MULTIRUN:
+            raise
+        sys.exit(1)
+    except InterruptedRun as interrupted:
+        sys.exit(interrupted.exit_code)
+    return result.objective.value
+
+
+def put_current_folder_on_path() -> None:
+    """Let configurations name a package in the current folder; what is installed comes first."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """Say what Hydra, or the validator, has against a command, and what may have been meant."""
+    lines = [str(error)]
+    if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        lines.append(str(error.__cause__))
+    if hint := _hint(error):
+        lines.append(hint)
+    print("\n".join(lines), file=sys.stderr)
+    sys.exit(2)
+
+
+def _hint(error: BaseException) -> str:
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        return did_you_mean(error.missing_cfg_file.rpartition("/")[2], error.options).strip()
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException) and cause.key is not None and OmegaConf.is_dict(cause.parent_node):
+        return did_you_mean(str(cause.key), [str(key) for key in cause.parent_node]).strip()
+    return ""
+
+
+if __name__ == "__main__":
+    main()

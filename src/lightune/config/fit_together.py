@@ -1,0 +1,115 @@
+"""Judge the parts of a configuration by each other: the data's kind, the loss, the metrics, the monitor.
+
+This module must not import torch or Lightning.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from lightune.config.annotations import did_you_mean, show
+from lightune.config.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
+from lightune.errors import Problem
+from lightune.paths import conf_dir
+
+__all__ = ["find_problems"]
+
+OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
+
+
+def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    """Yield what does not fit together.
+
+    Args:
+        tree: the configuration as plain values.
+        targets: the targets that could be read, by the dotted key they stand at.
+    """
+    yield from _kinds(targets)
+    yield from _fractions(tree)
+    if (task := targets.get("task")) and task.path == OUR_TASK:
+        yield from _problem_of("loss", targets)
+        yield from _problem_of("metrics", targets)
+        yield from _monitor(tree, targets)
+
+
+def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
+    data, model = targets.get("data"), targets.get("model")
+    if data is None or model is None:
+        return
+    kind, accepted = data.constants.get("kind"), model.constants.get("accepts")
+    if kind and accepted and kind not in accepted:
+        fits = options_with("model", "accepts", kind)
+        takes = " or ".join(f"{name}s" for name in accepted)
+        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is a {kind}; choose model={fits}")
+
+
+def _problem_of(group: str, targets: dict[str, Target]) -> Iterator[Problem]:
+    data, part = targets.get("data"), targets.get(group)
+    if data is None or part is None:
+        return
+    wanted, given = data.constants.get("problem"), part.constants.get("problem")
+    if wanted and given and wanted != given:
+        fits = options_with(group, "problem", wanted)
+        yield Problem(group, f"{part.name} is for {given}, but {data.name} is {wanted}; choose {group}={fits}")
+
+
+def _fractions(tree: dict[str, Any]) -> Iterator[Problem]:
+    validation = tree.get("validation")
+    if not isinstance(validation, dict):
+        return
+    val, test = validation.get("val_fraction"), validation.get("test_fraction")
+    if _is_number(val) and _is_number(test) and 0 < val < 1 and 0 < test < 1 and val + test >= 1:
+        rule = f"and test_fraction must leave something to train on (sum < 1), got {val} + {test}"
+        yield Problem("validation.val_fraction", rule)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    monitor, metrics = tree.get("monitor"), targets.get("metrics")
+    if not isinstance(monitor, dict) or metrics is None or "names" not in metrics.constants:
+        return
+    names, higher = metrics.constants["names"], metrics.constants.get("higher_is_better", ())
+    in_training = _measured_in_training(tree, metrics)
+    exist = [f"val/{name}" for name in ("loss", *names)] + [f"train/{name}" for name in ("loss", *in_training)]
+    metric, mode = monitor.get("metric"), monitor.get("mode")
+    if not isinstance(metric, str):
+        return
+    if metric not in exist:
+        hint = did_you_mean(metric, exist)
+        yield Problem("monitor.metric", f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
+        return
+    better = "max" if metric.partition("/")[2] in higher else "min"
+    if mode in ("min", "max") and mode != better:
+        rule = f"{metric} is better when it is {'higher' if better == 'max' else 'lower'}"
+        yield Problem("monitor.mode", f"must be {better}: {rule}, got {mode}")
+
+
+def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:
+    chosen = tree.get("metrics", {}).get("train")
+    return [name for name in chosen if name in metrics.constants["names"]] if isinstance(chosen, list) else []
+
+
+def options_with(group: str, constant: str, wanted: str) -> str:
+    """List the options of a group whose target has a class constant that is, or holds, the wanted word."""
+    fitting = []
+    for file in sorted((conf_dir() / group).glob("*.yaml")):
+        value = _constant(file, group, constant)
+        if value == wanted or (isinstance(value, tuple) and wanted in value):
+            fitting.append(file.stem)
+    return ", ".join(fitting) or "another"
+
+
+def _constant(file: Path, group: str, constant: str) -> Any:
+    try:
+        node = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        assert isinstance(node, dict)
+        return describe(str(node.get(group, node)["_target_"])).constants.get(constant)
+    except (KeyError, OSError, YAMLError, OmegaConfBaseException, TargetNotFoundError, UnreadableTargetError):
+        return None

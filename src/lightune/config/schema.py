@@ -1,0 +1,148 @@
+"""The typed root: which keys a configuration has, what may stand in them, and what `build` adds to each group.
+
+This module must not import torch or Lightning.
+"""
+
+from typing import Annotated, Any, Literal
+
+from lightune.ranges import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Range,
+    UnitInterval,
+)
+
+GROUPS = (
+    "data",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "regularization",
+    "metrics",
+    "validation",
+    "callbacks",
+    "trainer",
+    "logger",
+    "task",
+)
+
+ROOT: dict[str, Any] = {
+    "name": str,
+    "note": str,
+    "tags": list[str],
+    "seed": Annotated[int, Range(ge=0, lt=2**32)],
+    "output_root": str,
+    "test": bool,
+}
+MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
+
+# What `build` hands to a part by the name of its argument, so that nobody writes it by hand.
+_SHAPES = ("input_shape", "num_outputs", "num_classes", "num_targets")
+SUPPLIED: dict[str, tuple[str, ...]] = {
+    "model": _SHAPES,
+    "loss": ("num_classes", "num_targets"),
+    "metrics": ("num_classes", "num_targets"),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer", "total_steps"),
+    "logger": ("save_dir",),
+    "trainer": (),
+    "task": (
+        *_SHAPES,
+        "model",
+        "loss",
+        "optimizer",
+        "scheduler",
+        "metrics",
+        "regularization",
+        "target_scaler",
+        "monitor",
+    ),
+}
+
+# Arguments of Lightning's Trainer that lightune sets, and where to say the same thing.
+TRAINER_TAKEN = {
+    "logger": "choose the logger group instead",
+    "callbacks": "use the callbacks group instead",
+    "plugins": "lightune sets it",
+    "default_root_dir": "set output_root instead",
+    "gradient_clip_val": "set regularization.gradient_clip instead",
+    "enable_checkpointing": "use callbacks.checkpoint, or remove it with ~callbacks.checkpoint",
+    "enable_progress_bar": "lightune sets it",
+    "enable_model_summary": "lightune sets it",
+    "fast_dev_run": "use trainer=smoke instead",
+    "barebones": "lightune needs the metrics that it switches off",
+    "enable_autolog_hparams": "lightune sets it",
+}
+
+Betas = tuple[Probability, Probability]
+PRECISIONS = (
+    "auto", "64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed",
+    "transformer-engine", "transformer-engine-float16", "64", "32", "16", "bf16", 64, 32, 16,
+)  # fmt: skip
+LIMIT = Annotated[int, Range(gt=0)] | Annotated[float, Range(ge=0, le=1)] | None
+
+# Ranges of arguments whose constructors are not ours: by the package of the target, then by argument.
+FOREIGN: dict[str, dict[str, Any]] = {
+    "torch.optim.lr_scheduler.": {
+        "gamma": PositiveFloat,
+        "step_size": PositiveInt,
+        "T_max": PositiveInt,
+        "T_0": PositiveInt,
+        "eta_min": NonNegativeFloat,
+        "factor": UnitInterval,
+        "total_iters": NonNegativeInt,
+        "patience": NonNegativeInt,
+        "threshold": NonNegativeFloat,
+        "min_lr": NonNegativeFloat,
+        "cooldown": NonNegativeInt,
+        "max_lr": PositiveFloat,
+    },
+    "torch.optim.": {
+        "lr": PositiveFloat,
+        "betas": Betas,
+        "eps": NonNegativeFloat,
+        "alpha": Probability,
+        "momentum": Probability,
+        "dampening": UnitInterval,
+        "weight_decay": NonNegativeFloat,
+        "lr_decay": NonNegativeFloat,
+        "initial_accumulator_value": NonNegativeFloat,
+        "rho": Probability,
+    },
+    "pytorch_lightning.callbacks.": {
+        "patience": PositiveInt,
+        "min_delta": NonNegativeFloat,
+        "mode": Literal["min", "max"],
+        "every_n_epochs": PositiveInt | None,
+    },
+    "pytorch_lightning.trainer.": {
+        "max_epochs": PositiveInt,
+        "min_epochs": PositiveInt | None,
+        "max_steps": PositiveInt | Literal[-1],
+        "devices": PositiveInt | Literal["auto"] | list[NonNegativeInt] | str,
+        "num_nodes": PositiveInt,
+        "precision": Literal[PRECISIONS],
+        "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"],
+        "accumulate_grad_batches": PositiveInt,
+        "limit_train_batches": LIMIT,
+        "limit_val_batches": LIMIT,
+        "limit_test_batches": LIMIT,
+        "overfit_batches": NonNegativeInt | UnitInterval,
+        "check_val_every_n_epoch": PositiveInt,
+        "num_sanity_val_steps": NonNegativeInt,
+        "log_every_n_steps": PositiveInt,
+        "gradient_clip_algorithm": Literal["norm", "value"] | None,
+    },
+}
+
+
+def foreign_annotation(path: str, argument: str) -> Any:
+    """Return the range known for an argument of a constructor that is not ours, or None."""
+    for package, known in FOREIGN.items():
+        if path.startswith(package) and argument in known:
+            return known[argument]
+    return None

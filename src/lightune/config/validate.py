@@ -1,0 +1,233 @@
+"""Find everything that is wrong with a composed configuration, before anything is imported or written.
+
+This module must not import torch or Lightning: it reads signatures from source text.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lightune.config import fit_together, schema
+from lightune.config.annotations import did_you_mean, mismatch, show
+from lightune.config.signatures import (
+    Parameter,
+    Target,
+    TargetNotFoundError,
+    UnreadableTargetError,
+    describe,
+)
+from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
+from lightune.errors import ConfigError, Problem
+from lightune.paths import is_plain_name
+
+__all__ = ["find_problems", "validate"]
+
+log = logging.getLogger(__name__)
+
+BROKEN = object()
+"""Stands where a value could not be had; its problem is reported once and later checks pass over it."""
+
+_DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+_PATH_ARGUMENTS = {"dirpath", "filename", "save_dir", "default_root_dir", "log_dir"}
+
+
+def validate(cfg: DictConfig) -> None:
+    """Refuse a configuration that cannot run.
+
+    Args:
+        cfg: as composed, without Hydra's own node.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    problems = find_problems(cfg)
+    if problems:
+        raise ConfigError(problems)
+
+
+def find_problems(cfg: DictConfig) -> list[Problem]:
+    """Return every problem of a configuration, in the order of its keys; none if it can run."""
+    problems: list[Problem] = []
+    tree = _plain(cfg, "", problems)
+    problems += _root_problems(tree)
+    targets: dict[str, Target] = {}
+    for group in schema.GROUPS:
+        node = tree.get(group)
+        if isinstance(node, dict):
+            problems += _Walk(group, targets).node(group, node)
+    problems += fit_together.find_problems(tree, targets)
+    return list(dict.fromkeys(problems))
+
+
+def _plain(node: Container, path: str, problems: list[Problem]) -> Any:
+    """Resolve a tree leaf by leaf; what cannot be resolved becomes a problem and BROKEN."""
+    keys: Any = list(node) if isinstance(node, DictConfig) else range(len(node))
+    values = [_plain_leaf(node, key, f"{path}.{key}".lstrip("."), problems) for key in keys]
+    return values if isinstance(node, ListConfig) else dict(zip(map(str, keys), values, strict=True))
+
+
+def _plain_leaf(parent: Container, key: Any, path: str, problems: list[Problem]) -> Any:
+    if OmegaConf.is_missing(parent, key):
+        problems.append(Problem(path, "is mandatory and has no value; set it"))
+        return BROKEN
+    try:
+        value = parent[key]
+    except (OmegaConfBaseException, ValueError) as error:
+        problems.append(Problem(path, f"cannot be resolved: {str(error).splitlines()[0]}"))
+        return BROKEN
+    return _plain(value, path, problems) if isinstance(value, Container) else value
+
+
+def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
+    for key, annotation in schema.ROOT.items():
+        yield from _value_problems(key, tree.get(key), annotation)
+    name, root = tree.get("name"), tree.get("output_root")
+    if isinstance(name, str) and not is_plain_name(name):
+        rule = "must be one plain folder name (letters, digits, ._+=-)"
+        yield Problem("name", f"{rule}, got {show(name)}; output_root says where runs go")
+    if root == "":
+        yield Problem("output_root", "must be a folder, got ''")
+    monitor = tree.get("monitor")
+    if not isinstance(monitor, dict):
+        yield Problem("monitor", f"must be a mapping with metric and mode, got {show(monitor)}")
+    else:
+        for key, annotation in schema.MONITOR.items():
+            yield from _value_problems(f"monitor.{key}", monitor.get(key), annotation)
+        for key in monitor.keys() - schema.MONITOR.keys():
+            yield Problem(f"monitor.{key}", "is no key of monitor; it has metric and mode")
+    known = [*schema.ROOT, "monitor", *schema.GROUPS]
+    for key in tree:
+        if key not in known:
+            yield Problem(key, f"is no root key;{did_you_mean(key, known)} (there are {', '.join(known)})")
+    for group in schema.GROUPS:
+        if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
+            yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
+
+
+def _value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:
+    if not _is_whole(value):
+        return
+    rule = mismatch(value, annotation)
+    if rule:
+        rule, _, hint = rule.partition(";")
+        yield Problem(path, f"{rule}, got {show(value)}{';' + hint if hint else ''}")
+
+
+def _is_whole(value: Any) -> bool:
+    """Tell whether a value is plain throughout: nothing broken in it, and no node that builds an object."""
+    if isinstance(value, dict):
+        return "_target_" not in value and all(map(_is_whole, value.values()))
+    return all(map(_is_whole, value)) if isinstance(value, list) else value is not BROKEN
+
+
+@dataclass
+class _Walk:
+    """One pass through a group, which collects the targets that it could read.
+
+    Args:
+        group: the group's name, which says what `build` supplies.
+        targets: filled with path → target.
+    """
+
+    group: str
+    targets: dict[str, Target] = field(default_factory=dict)
+
+    def node(self, path: str, node: dict[str, Any]) -> Iterator[Problem]:
+        """Check a mapping and all below it."""
+        if "_execution_whitelist_" in node:
+            yield Problem(
+                f"{path}._execution_whitelist_",
+                f"cannot be given in a configuration; trust is extended with {ENVIRONMENT_VARIABLE} or in Python",
+            )
+            return
+        if "_target_" in node:
+            yield from self._target(path, node)
+        elif path == self.group and path not in {"callbacks", "logger"}:
+            yield Problem(f"{path}._target_", "is missing; name the class or function to build")
+        for key, value in node.items():
+            yield from self._child(f"{path}.{key}", value)
+
+    def _child(self, path: str, value: Any) -> Iterator[Problem]:
+        if isinstance(value, dict):
+            yield from self.node(path, value)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._child(f"{path}.{index}", item)
+
+    def _target(self, path: str, node: dict[str, Any]) -> Iterator[Problem]:
+        name = node["_target_"]
+        key = f"{path}._target_"
+        if name is BROKEN:
+            return
+        if not isinstance(name, str) or not name:
+            yield Problem(key, f"must be the dotted path of a class or function, got {show(name)}")
+            return
+        if not is_trusted(name):
+            yield Problem(key, _untrusted(name))
+            return
+        try:
+            target = describe(name)
+        except TargetNotFoundError as error:
+            yield Problem(key, f"cannot be imported: {error}, got {name}")
+            return
+        except UnreadableTargetError as error:
+            log.debug("%s is judged when it is imported: %s", key, error)
+            return
+        if not is_trusted(target.path):
+            yield Problem(key, _untrusted(target.path))
+            return
+        self.targets[path] = target
+        yield from self._arguments(path, node, target)
+
+    def _arguments(self, path: str, node: dict[str, Any], target: Target) -> Iterator[Problem]:
+        for key, value in node.items():
+            if key in _DIRECTIVES:
+                continue
+            if key.startswith("_") and key.endswith("_"):
+                yield Problem(f"{path}.{key}", f"is no directive; there are {', '.join(sorted(_DIRECTIVES))}")
+            elif self.group == "trainer" and key in schema.TRAINER_TAKEN:
+                yield Problem(f"{path}.{key}", f"cannot be set: {schema.TRAINER_TAKEN[key]}")
+            elif (parameter := target.parameters.get(key)) is not None and parameter.keyword:
+                annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
+                yield from _value_problems(f"{path}.{key}", value, annotation)
+                yield from _path_problems(f"{path}.{key}", key, value)
+            elif not target.open_ended:
+                yield Problem(f"{path}.{key}", _unknown(key, target, self._supplied(path)))
+        if not node.get("_args_"):
+            yield from self._missing(path, node, target)
+
+    def _missing(self, path: str, node: dict[str, Any], target: Target) -> Iterator[Problem]:
+        supplied = self._supplied(path)
+        for parameter in _first_given(target, node):
+            if parameter.required and parameter.name not in node and parameter.name not in supplied:
+                yield Problem(f"{path}.{parameter.name}", f"is mandatory for {target.name} and has no value; set it")
+
+    def _supplied(self, path: str) -> tuple[str, ...]:
+        direct = path == self.group or self.group == "logger"
+        return schema.SUPPLIED.get(self.group, ()) if direct else ()
+
+
+def _first_given(target: Target, node: dict[str, Any]) -> list[Parameter]:
+    """Return the parameters a call must fill; a partial's first one is filled later, by whoever calls it."""
+    parameters = list(target.parameters.values())
+    return parameters[1:] if node.get("_partial_") is True else parameters
+
+
+def _unknown(key: str, target: Target, supplied: tuple[str, ...]) -> str:
+    names = [name for name, parameter in target.parameters.items() if parameter.keyword and name not in supplied]
+    listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return f"{target.name} takes no such argument;{did_you_mean(key, names)} (it takes {listed or 'none'})"
+
+
+def _path_problems(path: str, key: str, value: Any) -> Iterator[Problem]:
+    if key in _PATH_ARGUMENTS and isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value):
+        yield Problem(path, f"must stay inside the run's folder, got {show(value)}; output_root says where runs go")
+
+
+def _untrusted(path: str) -> str:
+    package = path.partition(".")[0]
+    return f"is not trusted, got {path}; if it is code of yours, start with {ENVIRONMENT_VARIABLE}={package}"

@@ -1,0 +1,158 @@
+"""Data that fit in memory: loaded once, divided, scaled, and served by index."""
+
+import hashlib
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from lightune.data.loader import TensorLoader
+from lightune.data.scaling import Affine, Scaling, fit_scaling
+from lightune.ranges import Range
+from lightune.validation import Split
+
+BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
+
+_JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples of a data set, as they were read.
+
+    Args:
+        inputs: images (N, C, H, W) or a table (N, F); any dtype, float32 once served.
+        targets: classes (N,) int64, or values (N, T) float32.
+        num_classes: number of classes; 0 for regression.
+        official_test: how many samples, standing last, form the official test split; 0 if there is none.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    num_classes: int = 0
+    official_test: int = 0
+
+
+class InMemoryData(LightningDataModule):
+    """Base of data sets that are held in memory: a subclass says how they are read.
+
+    Args:
+        batch_size: samples a training batch, > 0, or `full` for all of them at once.
+        scaling: how inputs are scaled, with statistics of the training part only.
+        target_scaling: the same for the targets of regression; losses see scaled targets, metrics the real ones.
+    """
+
+    kind = "table"
+    problem = "classification"
+
+    def __init__(
+        self,
+        batch_size: BatchSize = 64,
+        scaling: Scaling = "minmax",
+        target_scaling: Scaling = "none",
+    ) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.scaling = scaling
+        self.target_scaling = target_scaling
+        self.target_scaler: Affine | None = None
+        self._samples: Samples | None = None
+        self._split: Split | None = None
+        self._parts: dict[str, tuple[Tensor, Tensor]] = {}
+        self._seed = 0
+
+    @abstractmethod
+    def load(self) -> Samples:
+        """Read the samples.
+
+        Raises:
+            FileNotFoundError: if a file is missing; the message says where it is looked for and what to do.
+        """
+
+    @property
+    def samples(self) -> Samples:
+        """All samples as read; they are read once."""
+        if self._samples is None:
+            self._samples = self.load()
+        return self._samples
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (C, H, W) or (F,)."""
+        return tuple(self.samples.inputs.shape[1:])
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 for regression."""
+        return self.samples.num_classes
+
+    @property
+    def num_targets(self) -> int:
+        """Number of values to predict; 0 for classification."""
+        return 0 if self.num_classes else self.samples.targets.shape[1]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of samples in each part: `train`, `val`, `test`."""
+        return {part: len(targets) for part, (_, targets) in self._parts.items()}
+
+    def divide(self, split: Split, *, seed: int) -> None:
+        """Take up a division: fit the scaling on its training part and scale every part with it.
+
+        Args:
+            split: which rows serve for what.
+            seed: of the order of training batches.
+        """
+        self._seed = seed
+        inputs, targets = self.samples.inputs, self.samples.targets
+        train = torch.from_numpy(split.train)
+        scaler = fit_scaling(inputs[train].float(), self.scaling)
+        if not self.num_classes:
+            self.target_scaler = fit_scaling(targets[train], self.target_scaling)
+        for part in ("train", "val", "test"):
+            rows = torch.from_numpy(getattr(split, part))
+            self._parts[part] = (scaler(inputs[rows].float()), targets[rows])
+
+    def train_dataloader(self) -> TensorLoader:
+        """Return batches of the training part, in a new order each epoch."""
+        trainer = self.trainer
+        size = len(self._parts["train"][1])
+        return self._loader(
+            "train",
+            batch_size=size if self.batch_size == "full" else self.batch_size,
+            shuffle=not (trainer and trainer.overfit_batches),
+        )
+
+    def val_dataloader(self) -> TensorLoader:
+        """Return batches of the validation part, as they lie."""
+        return self._loader("val", batch_size=_JUDGING_BATCH)
+
+    def test_dataloader(self) -> TensorLoader:
+        """Return batches of the test part, as they lie."""
+        return self._loader("test", batch_size=_JUDGING_BATCH)
+
+    def fingerprint(self) -> str:
+        """Return a digest of every input and target as read: the same data give the same digest anywhere."""
+        digest = hashlib.blake2b(digest_size=16)
+        for tensor in (self.samples.inputs, self.samples.targets):
+            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False) -> TensorLoader:
+        trainer = self.trainer
+        inputs, targets = self._parts[part]
+        if trainer is not None:
+            device = trainer.strategy.root_device
+            inputs, targets = inputs.to(device), targets.to(device)
+        return TensorLoader(
+            inputs,
+            targets,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=self._seed,
+            epoch=lambda: trainer.current_epoch if trainer else 0,
+        )

@@ -1,0 +1,55 @@
+"""What lightune raises, from the general to the special.
+
+    LightuneError
+    ├── ConfigError        the configuration, the data or the arguments cannot run; nothing was started
+    └── CheckpointError    a checkpoint is missing, damaged or not to be trusted
+
+This module must not import torch or Lightning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["CheckpointError", "ConfigError", "LightuneError", "Problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a configuration.
+
+    Args:
+        key: the dotted configuration key, as typed on the command line.
+        message: the rule, the value, and what to do.
+    """
+
+    key: str
+    message: str
+
+
+class LightuneError(Exception):
+    """Base of everything that lightune raises on purpose."""
+
+
+class ConfigError(LightuneError):
+    """Refuse a configuration, with all that is wrong in it at once.
+
+    Args:
+        problems: what was found; at least one.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(render(self.problems))
+
+
+class CheckpointError(LightuneError):
+    """Refuse a checkpoint file; the message names the file and what is wrong with it."""
+
+
+def render(problems: Sequence[Problem]) -> str:
+    """Lay problems out as the block that a refused command prints."""
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    width = max((len(problem.key) for problem in problems), default=0)
+    lines = [f"lightune: {count}, nothing was started"]
+    lines += [f"  {problem.key:<{width}}  {problem.message}" for problem in problems]
+    return "\n".join(lines)

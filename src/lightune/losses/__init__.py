@@ -1,0 +1,6 @@
+"""Losses: how wrong an output is, and how an output reads as a prediction."""
+
+from lightune.losses.classification import BinaryCrossEntropy, CrossEntropy
+from lightune.losses.regression import MAE, MSE, Huber
+
+__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "CrossEntropy", "Huber"]

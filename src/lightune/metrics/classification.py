@@ -1,0 +1,68 @@
+"""Accuracy, precision, recall, F1 and the area under the ROC curve."""
+
+from typing import Literal
+
+import torchmetrics.classification as tm
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+
+from lightune.ranges import PositiveInt
+
+Average = Literal["macro", "micro", "weighted"]
+Name = Literal["accuracy", "precision", "recall", "f1", "auroc"]
+
+
+class ClassificationMetrics:
+    """Make the metrics of a stage.
+
+    With two classes precision, recall, F1 and AUROC are those of class 1; with more they are averaged over
+    classes. Accuracy is always the share of samples that are right.
+
+    Args:
+        num_classes: number of classes, >= 2.
+        average: how classes are averaged where there are more than two.
+        train: names of those measured on the training samples too, while they are trained on.
+    """
+
+    problem = "classification"
+    names = ("accuracy", "precision", "recall", "f1", "auroc")
+    higher_is_better = ("accuracy", "precision", "recall", "f1", "auroc")
+
+    def __init__(self, num_classes: PositiveInt, average: Average = "macro", train: list[Name] | None = None) -> None:
+        self.num_classes = num_classes
+        self.average = average
+        self.train = ["accuracy"] if train is None else list(train)
+
+    def collection(self, stage: str) -> MetricCollection:
+        """Return new metrics for a stage, named `stage/metric`, to be updated with what `adapt` returns."""
+        chosen = self.train if stage == "train" else self.names
+        metrics = {name: self._metric(name) for name in chosen}
+        return MetricCollection(metrics, prefix=f"{stage}/")  # type: ignore[arg-type]
+
+    def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn probabilities (B, C) and targets (B,) int64 into what torchmetrics takes."""
+        return (predictions[:, 1] if self.num_classes == 2 else predictions), target
+
+    def _metric(self, name: str) -> Metric:
+        if self.num_classes == 2:
+            return _BINARY[name]()
+        if name == "auroc":
+            average = "weighted" if self.average == "weighted" else "macro"
+            return tm.MulticlassAUROC(self.num_classes, average=average)
+        average = "micro" if name == "accuracy" else self.average
+        return _MULTICLASS[name](num_classes=self.num_classes, average=average)
+
+
+_BINARY: dict[str, type[Metric]] = {
+    "accuracy": tm.BinaryAccuracy,
+    "precision": tm.BinaryPrecision,
+    "recall": tm.BinaryRecall,
+    "f1": tm.BinaryF1Score,
+    "auroc": tm.BinaryAUROC,
+}
+_MULTICLASS: dict[str, type[Metric]] = {
+    "accuracy": tm.MulticlassAccuracy,
+    "precision": tm.MulticlassPrecision,
+    "recall": tm.MulticlassRecall,
+    "f1": tm.MulticlassF1Score,
+}

@@ -1,0 +1,69 @@
+"""The gauge of one stage: the mean loss, and metrics over every sample seen since the last reading."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+
+_BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
+
+
+class MetricSet(Protocol):
+    """What a task asks of a set of metrics."""
+
+    def collection(self, stage: str) -> MetricCollection:
+        """Return new metrics for a stage, named `stage/metric`."""
+
+    def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn a task's predictions and targets into what the metrics take."""
+
+
+class StageMeter(nn.Module):
+    """Gather one stage's batches and measure them together, so that a batch costs next to nothing.
+
+    Args:
+        metrics: the set that makes this stage's metrics.
+        stage: `train`, `val` or `test`; the prefix of every name.
+    """
+
+    def __init__(self, metrics: MetricSet, stage: str) -> None:
+        super().__init__()
+        self.stage = stage
+        self.loss = MeanMetric()
+        self.collection = metrics.collection(stage)
+        self._adapt = metrics.adapt
+        self._empty()
+
+    def add(self, loss: Tensor, predictions: Tensor, target: Tensor) -> None:
+        """Take in a batch: its mean loss (scalar), predictions (B, …) and targets (B, …)."""
+        self._loss_sum = self._loss_sum + loss.detach() * len(target)
+        self._samples += len(target)
+        if len(self.collection):
+            self._predictions.append(predictions.detach())
+            self._targets.append(target)
+            self._values += predictions.numel()
+            if self._values > _BUFFERED_VALUES:
+                self._count_in()
+
+    def read(self) -> dict[str, Tensor]:
+        """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
+        self._count_in()
+        measures = {f"{self.stage}/loss": self.loss.compute(), **self.collection.compute()}
+        self.loss.reset()
+        self.collection.reset()
+        return measures
+
+    def _count_in(self) -> None:
+        if self._samples:
+            self.loss.update(self._loss_sum / self._samples, weight=self._samples)
+        if self._predictions:
+            self.collection.update(*self._adapt(torch.cat(self._predictions), torch.cat(self._targets)))
+        self._empty()
+
+    def _empty(self) -> None:
+        self._loss_sum: Tensor | float = 0.0
+        self._samples = 0
+        self._values = 0
+        self._predictions: list[Tensor] = []
+        self._targets: list[Tensor] = []

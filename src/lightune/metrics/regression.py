@@ -1,0 +1,44 @@
+"""Mean absolute error, root mean squared error, and the coefficient of determination."""
+
+from typing import Literal
+
+import torchmetrics.regression as tm
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+
+Name = Literal["mae", "rmse", "r2"]
+
+
+class RegressionMetrics:
+    """Make the metrics of a stage, in the units of the target.
+
+    Args:
+        train: names of those measured on the training samples too, while they are trained on.
+    """
+
+    problem = "regression"
+    names = ("mae", "rmse", "r2")
+    higher_is_better = ("r2",)
+
+    def __init__(self, train: list[Name] | None = None) -> None:
+        self.train = ["rmse"] if train is None else list(train)
+
+    def collection(self, stage: str) -> MetricCollection:
+        """Return new metrics for a stage, named `stage/metric`, to be updated with what `adapt` returns."""
+        chosen = self.train if stage == "train" else self.names
+        metrics = {name: _metric(name) for name in chosen}
+        return MetricCollection(metrics, prefix=f"{stage}/")  # type: ignore[arg-type]
+
+    def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn predictions and targets (B, T) float32 into what torchmetrics takes: (B,) for one target."""
+        if predictions.ndim == 2 and predictions.shape[1] == 1:
+            return predictions[:, 0], target.reshape(-1)
+        return predictions, target
+
+
+def _metric(name: str) -> Metric:
+    if name == "mae":
+        return tm.MeanAbsoluteError()
+    if name == "rmse":
+        return tm.MeanSquaredError(squared=False)
+    return tm.R2Score()

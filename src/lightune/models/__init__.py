@@ -1,0 +1,6 @@
+"""Networks: plain modules that take the shape of their input and the number of their outputs."""
+
+from lightune.models.cnn import CNN
+from lightune.models.mlp import MLP
+
+__all__ = ["CNN", "MLP"]

@@ -1,0 +1,5 @@
+"""What holds a network back: one set of strengths that add up."""
+
+from lightune.regularization.strengths import Regularization
+
+__all__ = ["Regularization"]

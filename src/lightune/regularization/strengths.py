@@ -1,0 +1,52 @@
+"""The strengths of regularization, and the penalty that two of them add to the loss."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from lightune.ranges import NonNegativeFloat, PositiveFloat, Probability
+
+
+class Regularization:
+    """Hold every strength of a run; a preset sets some, the command line any.
+
+    Args:
+        l1: λ of λ Σ|θ| over the weights, >= 0 (Tibshirani 1996).
+        l2: λ of λ Σθ² over the weights, >= 0 (Hoerl & Kennard 1970). Apart from an optimizer's `weight_decay`.
+        dropout: probability of dropping a unit, in [0, 1); models read it by interpolation.
+        gradient_clip: largest norm of the gradient of all parameters, > 0; None leaves it free
+            (Pascanu et al. 2013, algorithm 1).
+    """
+
+    def __init__(
+        self,
+        l1: NonNegativeFloat = 0.0,
+        l2: NonNegativeFloat = 0.0,
+        dropout: Probability = 0.0,
+        gradient_clip: PositiveFloat | None = None,
+    ) -> None:
+        self.l1 = l1
+        self.l2 = l2
+        self.dropout = dropout
+        self.gradient_clip = gradient_clip
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Return l1 Σ|θ| + l2 Σθ² over the trainable weights of a model as a scalar; None when both are zero."""
+        if not self.l1 and not self.l2:
+            return None
+        terms = [self._term(weight) for weight in weights(model)]
+        return torch.stack(terms).sum() if terms else None
+
+    def _term(self, weight: Tensor) -> Tensor:
+        term = weight.new_zeros(())
+        if self.l1:
+            term = term + self.l1 * weight.abs().sum()
+        if self.l2:
+            term = term + self.l2 * weight.square().sum()
+        return term
+
+
+def weights(model: nn.Module) -> Iterable[Tensor]:
+    """Yield the trainable parameters with two or more dimensions: no biases, no scales of a norm."""
+    return (parameter for parameter in model.parameters() if parameter.requires_grad and parameter.ndim >= 2)

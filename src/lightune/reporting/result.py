@@ -1,0 +1,124 @@
+"""`result.json`: one schema, written last; the file is what makes a run finished.
+
+This module must not import torch or Lightning.
+"""
+
+import json
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["FILE_NAME", "SCHEMA_VERSION", "Failure", "Objective", "Result", "read_result", "write_result"]
+
+FILE_NAME = "result.json"
+SCHEMA_VERSION = 1
+
+Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a run was judged by: the monitored metric at its best epoch.
+
+    Args:
+        metric: its name, e.g. `val/accuracy`.
+        mode: `min` or `max`.
+        value: the best value; None if no epoch had a finite one.
+        epoch: the epoch that had it, counted from 0; None as for value.
+    """
+
+    metric: str
+    mode: str
+    value: float | None
+    epoch: int | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed.
+
+    Args:
+        type: name of the exception's class.
+        message: what it said.
+        traceback_file: where its traceback lies, relative to the run's folder.
+    """
+
+    type: str
+    message: str
+    traceback_file: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """All that a program needs to know of a finished run.
+
+    Args:
+        run_dir: the run's folder; not part of the file, which knows where it lies.
+        name: the run's name.
+        status: how it ended.
+        objective: what it is judged by.
+        metrics: `stage/metric` → value; validation and training at the best epoch, test once.
+        seed: the run's seed.
+        epochs: epochs trained.
+        steps: optimizer steps taken.
+        seconds: wall time of `setup`, `train`, `validate` and `test`.
+        samples_per_second: training samples over training time, without validation and the first epoch of several.
+        checkpoint: the best checkpoint, relative to the run's folder; None if none was written.
+        error: why it failed, if it did.
+        provenance: where it came from.
+    """
+
+    run_dir: Path
+    name: str
+    status: Status
+    objective: Objective
+    metrics: dict[str, float]
+    seed: int
+    epochs: int
+    steps: int
+    seconds: dict[str, float]
+    samples_per_second: float | None
+    checkpoint: str | None
+    error: Failure | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def write_result(result: Result) -> Path:
+    """Write a result into its run's folder, whole or not at all; return the file's path."""
+    content = asdict(result)
+    del content["run_dir"]
+    target = result.run_dir / FILE_NAME
+    temporary = target.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump({"schema": SCHEMA_VERSION, **_finite(content)}, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    return target
+
+
+def read_result(run_dir: Path) -> Result:
+    """Read the result of a run.
+
+    Raises:
+        OSError: if the folder has none.
+        ValueError: if it is no result, or one of another schema.
+    """
+    content = json.loads((run_dir / FILE_NAME).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA_VERSION:
+        raise ValueError(f"{run_dir / FILE_NAME} is not a result of schema {SCHEMA_VERSION}")
+    content["objective"] = Objective(**content["objective"])
+    content["error"] = Failure(**content["error"]) if content["error"] else None
+    return Result(run_dir=run_dir, **content)
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON does not have, by null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

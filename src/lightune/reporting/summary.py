@@ -1,0 +1,42 @@
+"""The table that ends a run on the terminal."""
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lightune.reporting.result import Result
+
+
+def show_summary(result: Result, console: Console, *, output_root: Path) -> None:
+    """Print what came of a run: the objective, the test, the time, where it lies, how to look at it."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(result, output_root):
+        table.add_row(name, value)
+    console.print()
+    console.print(table, soft_wrap=not console.is_terminal)
+
+
+def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
+    objective = result.objective
+    rows = [("status", result.status.replace("_", " "))]
+    if objective.value is not None and objective.epoch is not None:
+        rows.append((objective.metric, f"{objective.value:.4f}  best, at epoch {objective.epoch + 1} of {result.epochs}"))
+    rows += [(name, f"{value:.4f}") for name, value in result.metrics.items() if name.startswith("test/")]
+    speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
+    rows.append(("time", f"{result.seconds['train']:.1f} s training, {sum(result.seconds.values()):.1f} s in all{speed}"))
+    rows.append(("folder", _short(result.run_dir)))
+    if result.error is not None:
+        rows.append(("error", f"{result.error.type}: {result.error.message}"))
+        rows.append(("traceback", _short(result.run_dir / result.error.traceback_file)))
+    rows.append(("look at it", f"tensorboard --logdir {_short(output_root)}"))
+    return rows
+
+
+def _short(path: Path) -> str:
+    """Return a path relative to the current folder if it lies below it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

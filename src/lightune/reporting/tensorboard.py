@@ -1,0 +1,143 @@
+"""Curves for TensorBoard, and the row of a run on its HParams page."""
+
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
+from torch.utils.tensorboard import SummaryWriter
+
+HParam = str | float | bool
+_FLUSH_SECONDS = 10
+
+_STATUS = {
+    "completed": api_pb2.STATUS_SUCCESS,
+    "early_stopped": api_pb2.STATUS_SUCCESS,
+    "pruned": api_pb2.STATUS_SUCCESS,
+    "failed": api_pb2.STATUS_FAILURE,
+    "interrupted": api_pb2.STATUS_UNKNOWN,
+}
+
+
+class TensorBoard(Logger):
+    """Write event files into the run's folder, and to disk every ten seconds rather than at every value.
+
+    Lightning's own logger flushes whenever it logs, adds an `epoch` curve and a placeholder `hp_metric`.
+
+    Args:
+        save_dir: the run's folder.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self._save_dir = save_dir
+        self._writer: SummaryWriter | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's folder has no folder of experiments above it."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """The run's folder has no versions below it."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run's folder."""
+        return self._save_dir
+
+    @property
+    def log_dir(self) -> str:
+        """The run's folder."""
+        return self._save_dir
+
+    @property
+    def experiment(self) -> SummaryWriter:
+        """The writer, for images, histograms and the like."""
+        if self._writer is None:
+            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS)  # type: ignore[no-untyped-call]
+        return self._writer
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add a point to each curve; the `epoch` that Lightning adds is left out."""
+        for tag, value in metrics.items():
+            if tag != "epoch":
+                self.experiment.add_scalar(tag, value, step)  # type: ignore[no-untyped-call]
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: what a module saved of its arguments is not what a person chose; see `start_session`."""
+
+    @rank_zero_only
+    def start_session(self, hparams: Mapping[str, HParam]) -> None:
+        """Open the run's row on the HParams page.
+
+        Args:
+            hparams: dotted key → number, truth value or text.
+        """
+        self._write(summary_v2.hparams_pb(dict(hparams), trial_id=str(Path(self._save_dir).absolute())))
+
+    @rank_zero_only
+    def end_session(self, status: str, final: Mapping[str, float], step: int) -> None:
+        """Close the run's row with its final figures and its true status.
+
+        Args:
+            status: as in `result.json`.
+            final: tag → value, written once at the last step.
+            step: the last step.
+        """
+        self.log_metrics(final, step)
+        end = plugin_data_pb2.SessionEndInfo(status=_STATUS[status], end_time_secs=time.time())
+        about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
+        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+        self._write(Summary(value=[value]))
+        self.experiment.flush()  # type: ignore[no-untyped-call]
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Bring everything to disk; a test that follows the training still finds the writer open."""
+        if self._writer is not None:
+            self._writer.flush()  # type: ignore[no-untyped-call]
+
+    @rank_zero_only
+    def close(self) -> None:
+        """Close the event file."""
+        if self._writer is not None:
+            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer = None
+
+    def _write(self, message: Any) -> None:
+        self.experiment.file_writer.add_summary(message)  # type: ignore[union-attr,no-untyped-call]
+
+
+def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HParam]:
+    """Flatten the parts of a configuration that a person tunes into the columns of the HParams page.
+
+    Args:
+        tree: a configuration as plain values.
+        groups: the root keys to show.
+    """
+    flat: dict[str, HParam] = {}
+    for group in groups:
+        _flatten(group, tree.get(group), flat)
+    return flat
+
+
+def _flatten(path: str, value: Any, flat: dict[str, HParam]) -> None:
+    if isinstance(value, dict):
+        if target := value.get("_target_"):
+            flat[path] = str(target).rpartition(".")[2]
+        for key, item in value.items():
+            if not key.startswith("_"):
+                _flatten(f"{path}.{key}", item, flat)
+    elif isinstance(value, bool | int | float | str):
+        flat[path] = value
+    elif isinstance(value, list):
+        flat[path] = str(value)

@@ -1,0 +1,142 @@
+"""Learning from inputs with known targets."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from lightune.data.loader import Batch
+from lightune.metrics.meter import MetricSet, StageMeter
+from lightune.regularization import Regularization
+
+OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
+SchedulerFactory = Callable[..., LRScheduler]
+STAGES = ("train", "val", "test")
+
+
+class SupervisedTask(LightningModule):
+    """Put a model, a loss, an optimizer, a scheduler, metrics and regularization together.
+
+    Args:
+        model: maps inputs (B, …) to outputs (B, K).
+        loss: maps outputs and targets to a scalar mean. It may have `predict`, from outputs to predictions;
+            else softmax is taken for classes, the outputs themselves for values.
+        optimizer: makes an optimizer of parameters.
+        scheduler: makes a learning-rate scheduler of an optimizer. One that takes `total_steps` is given the
+            length of the run and stepped once an optimizer step, any other once an epoch.
+        metrics: what is measured.
+        regularization: the strengths; its penalty is added to the training loss.
+        target_scaler: scales the targets that the loss sees; metrics see the real ones. None for classes.
+        num_classes: number of classes; 0 for regression.
+        monitor: name of the metric that a `ReduceLROnPlateau` follows.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        metrics: MetricSet,
+        regularization: Regularization,
+        target_scaler: nn.Module | None = None,
+        num_classes: int = 0,
+        monitor: str = "val/loss",
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loss = loss
+        self.regularization = regularization
+        self.target_scaler = target_scaler
+        self.num_classes = num_classes
+        self.monitor = monitor
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
+        self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
+        self.meters = nn.ModuleDict({f"{stage}_meter": StageMeter(metrics, stage) for stage in STAGES})
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs x: (B, …) to outputs (B, K)."""
+        outputs: Tensor = self.model(x)
+        return outputs
+
+    def predictions(self, outputs: Tensor) -> Tensor:
+        """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) in the units of the target."""
+        predicted = self._predict(outputs)
+        return self.target_scaler.inverse(predicted) if self.target_scaler else predicted  # type: ignore[operator]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch, the penalty of the weights included."""
+        loss = self._measure("train", batch)
+        penalty = self.regularization.penalty(self.model)
+        return loss if penalty is None else loss + penalty
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure a batch of the validation part."""
+        self._measure("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Measure a batch of the test part."""
+        self._measure("test", batch)
+
+    def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
+        """Return the predictions of a batch."""
+        return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
+
+    def on_train_epoch_end(self) -> None:
+        """Log what the epoch's training batches measured."""
+        self.log_dict(self._meter("train").read())
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the validation part measured."""
+        self.log_dict(self._meter("val").read())
+
+    def on_test_epoch_end(self) -> None:
+        """Log what the test part measured."""
+        self.log_dict(self._meter("test").read())
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Make the optimizer and its learning-rate scheduler."""
+        optimizer = self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        extra: dict[str, Any] = {}
+        if takes_total_steps(self._make_scheduler):
+            extra["total_steps"] = int(self.trainer.estimated_stepping_batches)
+        scheduler = self._make_scheduler(optimizer, **extra)
+        plan: dict[str, Any] = {
+            "scheduler": scheduler,
+            "interval": "step" if extra else "epoch",
+            "name": "train/lr",
+        }
+        if isinstance(scheduler, ReduceLROnPlateau):
+            plan["monitor"] = self.monitor
+        return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
+
+    def _measure(self, stage: str, batch: Batch) -> Tensor:
+        x, target = batch
+        outputs = self(x)
+        wanted = target if self.target_scaler is None else self.target_scaler(target)
+        loss: Tensor = self.loss(outputs, wanted)
+        with torch.no_grad():
+            self._meter(stage).add(loss, self.predictions(outputs), target)
+        return loss
+
+    def _meter(self, stage: str) -> StageMeter:
+        meter = self.meters[f"{stage}_meter"]
+        assert isinstance(meter, StageMeter)
+        return meter
+
+    def _plain_prediction(self, outputs: Tensor) -> Tensor:
+        return outputs.float().softmax(dim=1) if self.num_classes else outputs.float()
+
+
+def takes_total_steps(factory: SchedulerFactory) -> bool:
+    """Tell whether a scheduler's factory wants to know how many optimizer steps the run has."""
+    function = getattr(factory, "func", factory)
+    given = getattr(factory, "keywords", None) or {}
+    return "total_steps" in inspect.signature(function).parameters and "total_steps" not in given
