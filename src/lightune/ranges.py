@@ -40,11 +40,11 @@ class Range:
         if low is not None and high is not None:
             left = "(" if self.gt is not None else "["
             right = ")" if self.lt is not None else "]"
-            return f"in {left}{low:g}, {high:g}{right}"
+            return f"in {left}{low}, {high}{right}"
         if low is not None:
-            return f"{'>' if self.gt is not None else '>='} {low:g}"
+            return f"{'>' if self.gt is not None else '>='} {low}"
         if high is not None:
-            return f"{'<' if self.lt is not None else '<='} {high:g}"
+            return f"{'<' if self.lt is not None else '<='} {high}"
         return "of any size"
 
 

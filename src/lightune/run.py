@@ -69,7 +69,9 @@ def prepare(cfg: DictConfig) -> Parts:
         return build(cfg)
 
 
-def train(cfg: DictConfig, *, parts: Parts | None = None, run_dir: Path | None = None, verbose: bool = False) -> Result:
+def train(
+    cfg: DictConfig, *, parts: Parts | None = None, run_dir: Path | None = None, verbose: bool = False
+) -> Result:
     """Train one network as a configuration says.
 
     Args:
@@ -150,7 +152,9 @@ class _Run:
         return "early_stopped" if any(stopper.stopped_epoch for stopper in stoppers) else "completed"
 
     def report(
-        self, status: Literal["completed", "early_stopped", "failed", "interrupted"], error: Exception | None = None
+        self,
+        status: Literal["completed", "early_stopped", "failed", "interrupted"],
+        error: Exception | None = None,
     ) -> Result:
         """Write what came of the run, `result.json` last, and show it."""
         best, record = self.record.best, self.record

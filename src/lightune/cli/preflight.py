@@ -73,7 +73,7 @@ def _guarded(check: Callable[[], None]) -> None:
     except ConfigError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
-    except Exception:
+    except Exception:  # noqa: BLE001 - said in full, and the run does not start
         traceback.print_exc()
         sys.exit(1)
     handover.passed = True
@@ -81,7 +81,8 @@ def _guarded(check: Callable[[], None]) -> None:
 
 def _check_run(config: DictConfig) -> None:
     cfg = job_config(config)
-    _raise_any([*find_problems(cfg), *_folder_problems(config, "hydra.run.dir", cfg)])
+    _raise_any(find_problems(cfg))
+    _raise_any(list(_folder_problems(config, "hydra.run.dir", cfg)))
     from lightune.run import prepare
 
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
@@ -106,7 +107,8 @@ def _check_multirun(config: DictConfig) -> None:
         cfg = job_config(GlobalHydra.instance().config_loader().load_sweep_config(config, overrides))
         problems += find_problems(cfg)
     assert cfg is not None
-    _raise_any([*dict.fromkeys(problems), *_folder_problems(config, "hydra.sweep.dir", cfg)])
+    _raise_any(list(dict.fromkeys(problems)))
+    _raise_any(list(_folder_problems(config, "hydra.sweep.dir", cfg)))
 
 
 def _points(config: DictConfig) -> Iterator[list[str]]:

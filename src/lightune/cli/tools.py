@@ -34,9 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure a run's checkpoint on its test or validation part")
     evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     evaluate.add_argument("--split", choices=("test", "val"), default="test", help="which part (default: test)")
-    evaluate.add_argument(
-        "--checkpoint", default="best", help="best, last, or the path of a file (default: best)"
-    )
+    evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     evaluate.set_defaults(command=_evaluate)
     return parser

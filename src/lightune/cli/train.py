@@ -12,7 +12,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli.hydra_files import conceal
@@ -83,12 +83,10 @@ def _refuse(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
-def _hint(error: BaseException) -> str:
+def _hint(error: Exception) -> str:
+    """Name the nearest option of a group; for a misspelt key Hydra does so itself."""
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         return did_you_mean(error.missing_cfg_file.rpartition("/")[2], error.options).strip()
-    cause = error.__cause__
-    if isinstance(cause, OmegaConfBaseException) and cause.key is not None and OmegaConf.is_dict(cause.parent_node):
-        return did_you_mean(str(cause.key), [str(key) for key in cause.parent_node]).strip()
     return ""
 
 

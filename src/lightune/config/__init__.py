@@ -1,0 +1,1 @@
+"""From a composed configuration to the objects of a run: trust, validation, building."""

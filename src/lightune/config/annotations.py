@@ -83,15 +83,15 @@ def _generic(node: ast.Subscript, lookup: Lookup) -> Any:
         base = evaluate(items[0], lookup)
         known = [bound for bound in bounds if bound is not None]
         return Annotated[base, known[0]] if known else base
-    inner = [... if _is_ellipsis(item) else evaluate(item, lookup) for item in items]
+    inner: list[Any] = [... if _is_ellipsis(item) else evaluate(item, lookup) for item in items]
     if name == "Union":
         return _union(*inner)
     if name == "Optional":
         return _union(inner[0], None)
     if name in {"list", "List", "Sequence", "Iterable"}:
-        return list[inner[0]]
+        return types.GenericAlias(list, (inner[0],))
     if name in {"tuple", "Tuple"}:
-        return tuple[tuple(inner)]
+        return types.GenericAlias(tuple, tuple(inner))
     if name in {"dict", "Dict", "Mapping"}:
         return dict
     return Opaque if name in _OPAQUE else Any
@@ -219,5 +219,3 @@ def show(value: Any) -> str:
         return str(value).lower()
     text = repr(value) if isinstance(value, str) and (not value or value != value.strip()) else str(value)
     return text if len(text) <= 80 else f"{text[:77]}…"
-
-

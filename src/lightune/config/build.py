@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import Logger
-from torch import nn
+from torch import Tensor, nn
 
 from lightune.checkpoints import WholeCheckpointIO
 from lightune.config import schema
@@ -63,7 +63,9 @@ def build_data(cfg: DictConfig) -> LightningDataModule:
     """Build the data of a configuration, divided if lightune divides them."""
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
-        _require(isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}")
+        _require(
+            isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}"
+        )
         data.prepare_data()
         if not isinstance(data, InMemoryData):
             if not hasattr(data, "input_shape"):
@@ -83,7 +85,9 @@ def build_data(cfg: DictConfig) -> LightningDataModule:
 
 
 def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
-    shapes = {name: getattr(data, name) for name in ("input_shape", "num_classes", "num_targets") if hasattr(data, name)}
+    shapes = {
+        name: getattr(data, name) for name in ("input_shape", "num_classes", "num_targets") if hasattr(data, name)
+    }
     supply: dict[str, Callable[[], Any]] = {
         **{name: functools.partial(shapes.__getitem__, name) for name in shapes},
         "num_outputs": lambda: _num_outputs(supply["loss"](), shapes),
@@ -101,8 +105,9 @@ def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
 def _num_outputs(loss: nn.Module, shapes: Mapping[str, Any]) -> int:
     """Return how many outputs a model needs: what the loss says, else one a class or one a value."""
     classes, targets = shapes.get("num_classes", 0), shapes.get("num_targets", 0)
-    if classes and hasattr(loss, "num_outputs"):
-        return int(loss.num_outputs(classes))
+    told = getattr(loss, "num_outputs", None)
+    if classes and callable(told):
+        return int(told(classes))
     if not (count := classes or targets):
         raise ValueError("the data do not tell num_classes or num_targets; give them that attribute")
     return int(count)
@@ -154,8 +159,7 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
             outputs = task(x[:2])
             task.train()
         with _refusing("loss"), torch.no_grad():
-            wanted = target[:2] if task.target_scaler is None else task.target_scaler(target[:2])
-            value = task.loss(outputs, wanted)
+            value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")
     build_trainer(cfg, run_dir=Path(cfg.output_root))
 

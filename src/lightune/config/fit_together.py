@@ -5,11 +5,11 @@ This module must not import torch or Lightning.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.annotations import did_you_mean, show
 from lightune.config.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
@@ -62,12 +62,12 @@ def _fractions(tree: dict[str, Any]) -> Iterator[Problem]:
     if not isinstance(validation, dict):
         return
     val, test = validation.get("val_fraction"), validation.get("test_fraction")
-    if _is_number(val) and _is_number(test) and 0 < val < 1 and 0 < test < 1 and val + test >= 1:
+    if _is_number(val) and _is_number(test) and max(val, test) < 1 <= val + test and min(val, test) > 0:
         rule = f"and test_fraction must leave something to train on (sum < 1), got {val} + {test}"
         yield Problem("validation.val_fraction", rule)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

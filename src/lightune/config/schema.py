@@ -34,7 +34,7 @@ ROOT: dict[str, Any] = {
     "name": str,
     "note": str,
     "tags": list[str],
-    "seed": Annotated[int, Range(ge=0, lt=2**32)],
+    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
     "output_root": str,
     "test": bool,
 }

@@ -57,6 +57,4 @@ def whitelist() -> tuple[str, ...]:
 
 def is_trusted(path: str) -> bool:
     """Tell whether a dotted path matches an entry; `package.*` matches all that lies below the package."""
-    return any(
-        path.startswith(entry[:-1]) if entry.endswith(".*") else path == entry for entry in whitelist()
-    )
+    return any(path.startswith(entry[:-1]) if entry.endswith(".*") else path == entry for entry in whitelist())

@@ -4,9 +4,10 @@ This module must not import torch or Lightning: it reads signatures from source 
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,6 +33,7 @@ BROKEN = object()
 """Stands where a value could not be had; its problem is reported once and later checks pass over it."""
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+_PARTLY_TRUSTED = {"hydra", "lightune", "omegaconf", "optuna", "pytorch_lightning", "torch", "torchvision"}
 _PATH_ARGUMENTS = {"dirpath", "filename", "save_dir", "default_root_dir", "log_dir"}
 
 
@@ -65,7 +67,7 @@ def find_problems(cfg: DictConfig) -> list[Problem]:
 
 def _plain(node: Container, path: str, problems: list[Problem]) -> Any:
     """Resolve a tree leaf by leaf; what cannot be resolved becomes a problem and BROKEN."""
-    keys: Any = list(node) if isinstance(node, DictConfig) else range(len(node))
+    keys: Any = list(node) if isinstance(node, DictConfig) else range(len(cast(ListConfig, node)))
     values = [_plain_leaf(node, key, f"{path}.{key}".lstrip("."), problems) for key in keys]
     return values if isinstance(node, ListConfig) else dict(zip(map(str, keys), values, strict=True))
 
@@ -204,7 +206,9 @@ class _Walk:
         supplied = self._supplied(path)
         for parameter in _first_given(target, node):
             if parameter.required and parameter.name not in node and parameter.name not in supplied:
-                yield Problem(f"{path}.{parameter.name}", f"is mandatory for {target.name} and has no value; set it")
+                yield Problem(
+                    f"{path}.{parameter.name}", f"is mandatory for {target.name} and has no value; set it"
+                )
 
     def _supplied(self, path: str) -> tuple[str, ...]:
         direct = path == self.group or self.group == "logger"
@@ -225,9 +229,13 @@ def _unknown(key: str, target: Target, supplied: tuple[str, ...]) -> str:
 
 def _path_problems(path: str, key: str, value: Any) -> Iterator[Problem]:
     if key in _PATH_ARGUMENTS and isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value):
-        yield Problem(path, f"must stay inside the run's folder, got {show(value)}; output_root says where runs go")
+        yield Problem(
+            path, f"must stay inside the run's folder, got {show(value)}; output_root says where runs go"
+        )
 
 
 def _untrusted(path: str) -> str:
     package = path.partition(".")[0]
+    if package in sys.stdlib_module_names or package in _PARTLY_TRUSTED:
+        return f"is not trusted, got {path}; choose an option of the group, or a class in a package of your own"
     return f"is not trusted, got {path}; if it is code of yours, start with {ENVIRONMENT_VARIABLE}={package}"

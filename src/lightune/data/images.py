@@ -1,5 +1,6 @@
 """Image sets that torchvision loads, from files in a folder."""
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +68,7 @@ class TorchvisionImages(InMemoryData):
         try:
             return factory(self.root, train=train, download=True)
         except (OSError, RuntimeError) as error:
+            _remove_empty(Path(self.root))
             raise FileNotFoundError(self._advice(" and could not be downloaded")) from error
 
     def _advice(self, also: str) -> str:
@@ -75,6 +77,13 @@ class TorchvisionImages(InMemoryData):
             f"{self.dataset} is not in {folder}{also}; "
             f"put its files at {folder / _FILES[self.dataset]}, or set data.root to the folder that has them"
         )
+
+
+def _remove_empty(root: Path) -> None:
+    """Remove the empty folders that a download which failed left behind."""
+    for folder, _, _ in os.walk(root, topdown=False):
+        if not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
 
 
 def _images(data: Any) -> Tensor:

@@ -44,9 +44,10 @@ class TensorLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         if not self.shuffle:
-            yield from zip(self.inputs.split(self.batch_size), self.targets.split(self.batch_size), strict=True)
+            parts = torch.split(self.inputs, self.batch_size), torch.split(self.targets, self.batch_size)
+            yield from zip(*parts, strict=True)
             return
-        for rows in self.order().to(self.targets.device).split(self.batch_size):
+        for rows in torch.split(self.order().to(self.targets.device), self.batch_size):
             yield self.inputs[rows], self.targets[rows]
 
     def order(self) -> Tensor:

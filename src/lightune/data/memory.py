@@ -51,8 +51,8 @@ class InMemoryData(LightningDataModule):
     def __init__(
         self,
         batch_size: BatchSize = 64,
-        scaling: Scaling = "minmax",
-        target_scaling: Scaling = "none",
+        scaling: Scaling = "standard",
+        target_scaling: Scaling = "standard",
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
@@ -123,7 +123,7 @@ class InMemoryData(LightningDataModule):
         return self._loader(
             "train",
             batch_size=size if self.batch_size == "full" else self.batch_size,
-            shuffle=not (trainer and trainer.overfit_batches),
+            shuffle=not getattr(trainer, "overfit_batches", 0),
         )
 
     def val_dataloader(self) -> TensorLoader:

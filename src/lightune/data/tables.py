@@ -37,7 +37,7 @@ class Wine(InMemoryData):
 
 
 class Diabetes(InMemoryData):
-    """442 patients described by 10 numbers, and how far their disease had gone a year later (Efron et al. 2004)."""
+    """442 patients described by 10 numbers, and their disease a year later (Efron et al. 2004)."""
 
     problem = "regression"
 

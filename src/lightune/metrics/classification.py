@@ -28,7 +28,9 @@ class ClassificationMetrics:
     names = ("accuracy", "precision", "recall", "f1", "auroc")
     higher_is_better = ("accuracy", "precision", "recall", "f1", "auroc")
 
-    def __init__(self, num_classes: PositiveInt, average: Average = "macro", train: list[Name] | None = None) -> None:
+    def __init__(
+        self, num_classes: PositiveInt, average: Average = "macro", train: list[Name] | None = None
+    ) -> None:
         self.num_classes = num_classes
         self.average = average
         self.train = ["accuracy"] if train is None else list(train)
@@ -47,8 +49,9 @@ class ClassificationMetrics:
         if self.num_classes == 2:
             return _BINARY[name]()
         if name == "auroc":
-            average = "weighted" if self.average == "weighted" else "macro"
-            return tm.MulticlassAUROC(self.num_classes, average=average)
+            return tm.MulticlassAUROC(
+                self.num_classes, average="weighted" if self.average == "weighted" else "macro"
+            )
         average = "micro" if name == "accuracy" else self.average
         return _MULTICLASS[name](num_classes=self.num_classes, average=average)
 

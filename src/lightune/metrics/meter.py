@@ -33,7 +33,11 @@ class StageMeter(nn.Module):
         self.loss = MeanMetric()
         self.collection = metrics.collection(stage)
         self._adapt = metrics.adapt
-        self._empty()
+        self._loss_sum: Tensor | float = 0.0
+        self._samples = 0
+        self._values = 0
+        self._predictions: list[Tensor] = []
+        self._targets: list[Tensor] = []
 
     def add(self, loss: Tensor, predictions: Tensor, target: Tensor) -> None:
         """Take in a batch: its mean loss (scalar), predictions (B, …) and targets (B, …)."""
@@ -59,11 +63,5 @@ class StageMeter(nn.Module):
             self.loss.update(self._loss_sum / self._samples, weight=self._samples)
         if self._predictions:
             self.collection.update(*self._adapt(torch.cat(self._predictions), torch.cat(self._targets)))
-        self._empty()
-
-    def _empty(self) -> None:
-        self._loss_sum: Tensor | float = 0.0
-        self._samples = 0
-        self._values = 0
-        self._predictions: list[Tensor] = []
-        self._targets: list[Tensor] = []
+        self._loss_sum, self._samples, self._values = 0.0, 0, 0
+        self._predictions, self._targets = [], []

@@ -11,9 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightune.ranges import PositiveInt, Probability
 
 
-def warmup_cosine(
-    optimizer: Optimizer, *, total_steps: PositiveInt, warmup_ratio: Probability = 0.1
-) -> LambdaLR:
+def warmup_cosine(optimizer: Optimizer, *, total_steps: PositiveInt, warmup_ratio: Probability = 0.1) -> LambdaLR:
     """Raise the learning rate linearly, then lower it to zero along half a cosine.
 
     Args:

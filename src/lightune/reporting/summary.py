@@ -24,10 +24,14 @@ def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
     objective = result.objective
     rows = [("status", result.status.replace("_", " "))]
     if objective.value is not None and objective.epoch is not None:
-        rows.append((objective.metric, f"{objective.value:.4f}  best, at epoch {objective.epoch + 1} of {result.epochs}"))
+        rows.append(
+            (objective.metric, f"{objective.value:.4f}  best, at epoch {objective.epoch + 1} of {result.epochs}")
+        )
     rows += [(name, f"{value:.4f}") for name, value in result.metrics.items() if name.startswith("test/")]
     speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
-    rows.append(("time", f"{result.seconds['train']:.1f} s training, {sum(result.seconds.values()):.1f} s in all{speed}"))
+    rows.append(
+        ("time", f"{result.seconds['train']:.1f} s training, {sum(result.seconds.values()):.1f} s in all{speed}")
+    )
     rows.append(("folder", _short(result.run_dir)))
     if result.error is not None:
         rows.append(("error", f"{result.error.type}: {result.error.message}"))

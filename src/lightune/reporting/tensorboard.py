@@ -62,7 +62,7 @@ class TensorBoard(Logger):
     def experiment(self) -> SummaryWriter:
         """The writer, for images, histograms and the like."""
         if self._writer is None:
-            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS)  # type: ignore[no-untyped-call]
+            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS)
         return self._writer
 
     @rank_zero_only
@@ -70,7 +70,7 @@ class TensorBoard(Logger):
         """Add a point to each curve; the `epoch` that Lightning adds is left out."""
         for tag, value in metrics.items():
             if tag != "epoch":
-                self.experiment.add_scalar(tag, value, step)  # type: ignore[no-untyped-call]
+                self.experiment.add_scalar(tag, value, step)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Do nothing: what a module saved of its arguments is not what a person chose; see `start_session`."""
@@ -98,23 +98,25 @@ class TensorBoard(Logger):
         about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
         value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
         self._write(Summary(value=[value]))
-        self.experiment.flush()  # type: ignore[no-untyped-call]
+        self.experiment.flush()
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Bring everything to disk; a test that follows the training still finds the writer open."""
         if self._writer is not None:
-            self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.flush()
 
     @rank_zero_only
     def close(self) -> None:
         """Close the event file."""
         if self._writer is not None:
-            self._writer.close()  # type: ignore[no-untyped-call]
+            self._writer.close()
             self._writer = None
 
     def _write(self, message: Any) -> None:
-        self.experiment.file_writer.add_summary(message)  # type: ignore[union-attr,no-untyped-call]
+        writer = self.experiment.file_writer
+        assert writer is not None
+        writer.add_summary(message)
 
 
 def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HParam]:

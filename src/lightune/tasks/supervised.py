@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightune.data.loader import Batch
+from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.regularization import Regularization
 
@@ -45,7 +46,7 @@ class SupervisedTask(LightningModule):
         scheduler: SchedulerFactory,
         metrics: MetricSet,
         regularization: Regularization,
-        target_scaler: nn.Module | None = None,
+        target_scaler: Affine | None = None,
         num_classes: int = 0,
         monitor: str = "val/loss",
     ) -> None:
@@ -69,7 +70,11 @@ class SupervisedTask(LightningModule):
     def predictions(self, outputs: Tensor) -> Tensor:
         """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) in the units of the target."""
         predicted = self._predict(outputs)
-        return self.target_scaler.inverse(predicted) if self.target_scaler else predicted  # type: ignore[operator]
+        return self.target_scaler.inverse(predicted) if self.target_scaler else predicted
+
+    def wanted(self, target: Tensor) -> Tensor:
+        """Map targets (B, …) to what the loss compares outputs with: scaled, if there is a scaler."""
+        return target if self.target_scaler is None else self.target_scaler(target)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
@@ -120,8 +125,7 @@ class SupervisedTask(LightningModule):
     def _measure(self, stage: str, batch: Batch) -> Tensor:
         x, target = batch
         outputs = self(x)
-        wanted = target if self.target_scaler is None else self.target_scaler(target)
-        loss: Tensor = self.loss(outputs, wanted)
+        loss: Tensor = self.loss(outputs, self.wanted(target))
         with torch.no_grad():
             self._meter(stage).add(loss, self.predictions(outputs), target)
         return loss
