@@ -45,7 +45,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
 def plain_values(value: Any) -> Any:
     """Return a value as dicts, lists, tensors, texts and numbers; what is none of these becomes its text."""
     if isinstance(value, Container):
-        return OmegaConf.to_container(value, resolve=False)
+        return plain_values(OmegaConf.to_container(value, resolve=False))
     if isinstance(value, dict) or (hasattr(value, "items") and callable(value.items)):
         return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):

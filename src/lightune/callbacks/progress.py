@@ -44,7 +44,7 @@ class Progress(Callback):
         self.best.judge(trainer)
         figures = self._figures(trainer)
         line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
-        log.debug(line)
+        log.info(line)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], advance=1, figures=figures)
         elif trainer.is_global_zero and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:

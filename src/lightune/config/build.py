@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
@@ -85,9 +86,7 @@ def build_data(cfg: DictConfig) -> LightningDataModule:
 
 
 def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
-    shapes = {
-        name: getattr(data, name) for name in ("input_shape", "num_classes", "num_targets") if hasattr(data, name)
-    }
+    shapes = _shapes(data)
     supply: dict[str, Callable[[], Any]] = {
         **{name: functools.partial(shapes.__getitem__, name) for name in shapes},
         "num_outputs": lambda: _num_outputs(supply["loss"](), shapes),
@@ -100,6 +99,12 @@ def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
     with _refusing("task"):
         _require(isinstance(task, LightningModule), f"must be a LightningModule, got {type(task).__name__}")
     return task
+
+
+def _shapes(data: LightningDataModule) -> dict[str, Any]:
+    """Return what the data tell of themselves."""
+    names = ("input_shape", "num_classes", "num_targets")
+    return {name: getattr(data, name) for name in names if hasattr(data, name)}
 
 
 def _num_outputs(loss: nn.Module, shapes: Mapping[str, Any]) -> int:
@@ -141,8 +146,11 @@ def _refusing(key: str) -> Any:
 
 
 def _say(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "gave no reason"
-    return text if isinstance(error, ValueError | FileNotFoundError) else f"{type(error).__name__}: {text}"
+    cause: BaseException = error
+    while isinstance(cause, InstantiationException | ImportError) and cause.__cause__ is not None:
+        cause = cause.__cause__  # Hydra wraps what an import said
+    text = " ".join(str(cause).split()) or "gave no reason"
+    return text if isinstance(cause, ValueError | FileNotFoundError) else f"{type(cause).__name__}: {text}"
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -156,8 +164,11 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
             task.eval()
-            outputs = task(x[:2])
+            outputs: Tensor = task(x[:2])
             task.train()
+            wanted = (len(x[:2]), _num_outputs(task.loss, _shapes(data)))
+            got = tuple(outputs.shape)
+            _require(got == wanted, f"must map {len(x[:2])} samples to {wanted[1]} outputs each, got shape {got}")
         with _refusing("loss"), torch.no_grad():
             value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")

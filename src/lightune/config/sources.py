@@ -22,7 +22,16 @@ class TargetNotFoundError(Exception):
 
 
 class UnreadableTargetError(Exception):
-    """The source text does not tell; only an import can."""
+    """The source text does not tell; only an import can.
+
+    Args:
+        message: why.
+        path: the dotted path at which the reading ended, after the re-exports before it; filled in by `find`.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        self.path = path
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -55,12 +64,16 @@ def find(target: str, hops: int = 0) -> Definition:
         TargetNotFoundError: if the package or the name does not exist.
         UnreadableTargetError: if only an import could tell.
     """
-    if hops > _MAX_HOPS:
-        raise UnreadableTargetError(f"'{target}' is re-exported too many times")
-    module, rest = _open_longest(target)
-    if not rest:
-        return Definition(module, ast.Module(body=[], type_ignores=[]), module.name)
-    return _resolve(module, rest, hops)
+    try:
+        if hops > _MAX_HOPS:
+            raise UnreadableTargetError(f"'{target}' is re-exported too many times")
+        module, rest = _open_longest(target)
+        if not rest:
+            return Definition(module, ast.Module(body=[], type_ignores=[]), module.name)
+        return _resolve(module, rest, hops)
+    except UnreadableTargetError as error:
+        error.path = error.path or target
+        raise
 
 
 def _resolve(module: Module, rest: tuple[str, ...], hops: int) -> Definition:

@@ -177,6 +177,8 @@ class _Walk:
             yield Problem(key, f"cannot be imported: {error}, got {name}")
             return
         except UnreadableTargetError as error:
+            if not is_trusted(error.path or name):
+                yield Problem(key, _untrusted(error.path))
             log.debug("%s is judged when it is imported: %s", key, error)
             return
         if not is_trusted(target.path):

@@ -79,6 +79,9 @@ class SupervisedTask(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
         loss = self._measure("train", batch)
+        if self.trainer.is_last_batch:
+            # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
+            self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True)
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -93,10 +96,6 @@ class SupervisedTask(LightningModule):
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Return the predictions of a batch."""
         return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
-
-    def on_train_epoch_end(self) -> None:
-        """Log what the epoch's training batches measured."""
-        self.log_dict(self._meter("train").read())
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
