@@ -26,9 +26,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
             path: the target; its folder is made as needed.
             storage_options: not used.
         """
-        if "hyper_parameters" in checkpoint:
-            checkpoint["hyper_parameters"] = plain_values(checkpoint["hyper_parameters"])
-            checkpoint.pop("hparams_type", None)
+        for owner in ("", "datamodule_"):
+            if f"{owner}hyper_parameters" in checkpoint:
+                checkpoint[f"{owner}hyper_parameters"] = plain_values(checkpoint[f"{owner}hyper_parameters"])
+                checkpoint.pop(f"{owner}hparams_type", None)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
@@ -68,10 +69,20 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower() or "Unsupported" in str(error):
+        reason = (str(error).partition("WeightsUnpickler error:")[2] or str(error)).strip()
+        if "Unsupported operand" not in reason:
             raise CheckpointError(f"{path}: holds code or objects, not plain values; it was not loaded") from error
-        raise CheckpointError(f"{path}: is damaged ({str(error).splitlines()[0]})") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path}: is damaged ({reason.splitlines()[0]})") from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: is damaged ({reason})") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:

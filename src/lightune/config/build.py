@@ -23,7 +23,6 @@ from lightune.config import schema
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
-from lightune.quiet import quiet
 from lightune.tasks import SupervisedTask
 
 __all__ = ["Parts", "build", "build_trainer"]
@@ -188,7 +187,7 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
     callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in cfg.callbacks.items()]
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
-    with _refusing("trainer"), quiet(verbose=False):
+    with _refusing("trainer"):
         with execution_whitelist(list(whitelist())):
             factory = instantiate(cfg.trainer, _partial_=True, _convert_="all")
         trainer: Trainer = factory(

@@ -28,9 +28,11 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
         tree: the configuration as plain values.
         targets: the targets that could be read, by the dotted key they stand at.
     """
-    yield from _kinds(targets)
+    task = targets.get("task")
     yield from _fractions(tree)
-    if (task := targets.get("task")) and task.path == OUR_TASK:
+    if task is None or "model" in task.parameters:
+        yield from _kinds(targets)
+    if task is not None and task.path == OUR_TASK:
         yield from _problem_of("loss", targets)
         yield from _problem_of("metrics", targets)
         yield from _monitor(tree, targets)

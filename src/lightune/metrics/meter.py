@@ -50,6 +50,11 @@ class StageMeter(nn.Module):
             if self._values > _BUFFERED_VALUES:
                 self._count_in()
 
+    @property
+    def has_samples(self) -> bool:
+        """Whether anything was taken in since the last reading."""
+        return self._samples > 0 or self.loss.update_called
+
     def read(self) -> dict[str, Tensor]:
         """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
         self._count_in()

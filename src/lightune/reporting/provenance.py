@@ -63,17 +63,15 @@ def _git(run_dir: Path) -> dict[str, Any] | None:
     commit = _ask("rev-parse", "HEAD")
     if commit is None:
         return None
-    diff = _ask("diff", "HEAD") or ""
+    diff = _ask("diff", "--binary", "HEAD")
     if diff:
-        (run_dir / DIFF_FILE).write_text(diff + "\n", encoding="utf-8")
-    return {"commit": commit, "dirty": bool(diff), "diff_file": DIFF_FILE if diff else None}
+        (run_dir / DIFF_FILE).write_bytes(diff)
+    return {"commit": commit.decode().strip(), "dirty": bool(diff), "diff_file": DIFF_FILE if diff else None}
 
 
-def _ask(*arguments: str) -> str | None:
+def _ask(*arguments: str) -> bytes | None:
     try:
-        answer = subprocess.run(
-            ["git", *arguments], capture_output=True, check=True, timeout=30, encoding="utf-8", errors="replace"
-        )
+        answer = subprocess.run(["git", *arguments], capture_output=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return answer.stdout

@@ -91,12 +91,15 @@ def write_result(result: Result) -> Path:
     del content["run_dir"]
     target = result.run_dir / FILE_NAME
     temporary = target.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump({"schema": SCHEMA_VERSION, **_finite(content)}, file, indent=2, allow_nan=False)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            json.dump({"schema": SCHEMA_VERSION, **_finite(content)}, file, indent=2, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
 
 
@@ -110,9 +113,12 @@ def read_result(run_dir: Path) -> Result:
     content = json.loads((run_dir / FILE_NAME).read_text(encoding="utf-8"))
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA_VERSION:
         raise ValueError(f"{run_dir / FILE_NAME} is not a result of schema {SCHEMA_VERSION}")
-    content["objective"] = Objective(**content["objective"])
-    content["error"] = Failure(**content["error"]) if content["error"] else None
-    return Result(run_dir=run_dir, **content)
+    try:
+        content["objective"] = Objective(**content["objective"])
+        content["error"] = Failure(**content["error"]) if content["error"] else None
+        return Result(run_dir=run_dir, **content)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{run_dir / FILE_NAME} is not a result of schema {SCHEMA_VERSION} ({error})") from error
 
 
 def _finite(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Curves for TensorBoard, and the row of a run on its HParams page."""
 
+import hashlib
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -82,7 +83,9 @@ class TensorBoard(Logger):
         Args:
             hparams: dotted key → number, truth value or text.
         """
-        self._write(summary_v2.hparams_pb(dict(hparams), trial_id=str(Path(self._save_dir).absolute())))
+        # runs of one name would be averaged in one row; a digest, because a path may hold what must not be saved
+        row = hashlib.blake2b(str(Path(self._save_dir).absolute()).encode(), digest_size=8).hexdigest()
+        self._write(summary_v2.hparams_pb(dict(hparams), trial_id=row))
 
     @rank_zero_only
     def end_session(self, status: str, final: Mapping[str, float], step: int) -> None:

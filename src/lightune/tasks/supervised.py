@@ -97,6 +97,11 @@ class SupervisedTask(LightningModule):
         """Return the predictions of a batch."""
         return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
 
+    def on_train_epoch_end(self) -> None:
+        """Log what the training part measured in an epoch that ended before its last batch."""
+        if self._meter("train").has_samples:
+            self.log_dict(self._meter("train").read())
+
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
         self.log_dict(self._meter("val").read())

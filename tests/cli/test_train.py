@@ -1,0 +1,296 @@
+import json
+import sys
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from lightune.cli import tools, train
+
+SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capsys):
+    """Run the application in this process; return its exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, main=train.main):
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def own_package(tmp_path, monkeypatch, request):
+    """Write a package of the user's own into the current folder, and trust it by name."""
+    name = f"own_{abs(hash(request.node.nodeid))}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.setenv("LIGHTUNE_TRUST", name)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+OWN = """
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Net(nn.Module):
+    def __init__(self, input_shape, num_outputs, width: int = 16):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.LazyLinear(width), nn.Tanh(), nn.Linear(width, num_outputs))
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class Points(LightningDataModule):
+    input_shape = (2,)
+    num_classes = 2
+
+    def __init__(self, samples: int = 64):
+        super().__init__()
+        x = torch.randn(samples, 2, generator=torch.Generator().manual_seed(0))
+        self.points = TensorDataset(x, (x[:, 0] > 0).long())
+
+    def train_dataloader(self):
+        return DataLoader(self.points, batch_size=16)
+
+    val_dataloader = test_dataloader = train_dataloader
+
+
+class Line(LightningModule):
+    def __init__(self, lr: float = 0.1):
+        super().__init__()
+        self.save_hyperparameters()
+        self.line = nn.Linear(2, 1)
+
+    def training_step(self, batch, batch_idx):
+        loss = nn.functional.binary_cross_entropy_with_logits(self.line(batch[0])[:, 0], batch[1].float())
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        right = (self.line(batch[0])[:, 0] > 0) == batch[1].bool()
+        self.log("val/accuracy", right.float().mean())
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.hparams.lr)
+"""
+
+
+def runs(tmp_path):
+    return sorted((tmp_path / "outputs").rglob("result.json"))
+
+
+def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
+    code, out, err = cli(*SHORT)
+    assert code == 0
+    assert "epoch 1/2  train/loss" in out
+    for word in (
+        "status",
+        "val/accuracy",
+        "test/accuracy",
+        "time",
+        "outputs/runs/run/",
+        "tensorboard --logdir outputs",
+    ):
+        assert word in out
+    assert "\x1b" not in out
+    for noise in (
+        "GPU available",
+        "TPU",
+        "litlogger",
+        "litmodels",
+        "💡",
+        "Seed set",
+        "does not have many workers",
+        "Warning",
+    ):
+        assert noise not in out + err
+    (result,) = runs(tmp_path)
+    hydra_files = {path.name for path in (result.parent / ".hydra").iterdir()}
+    assert hydra_files == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_verbose_brings_everything_back(cli):
+    _, out, err = cli(*SHORT, "hydra.verbose=true")
+    assert "GPU available" in out + err
+
+
+def test_two_runs_in_the_same_second_have_their_own_folders(cli, tmp_path):
+    stamp = "hydra.run.dir=${output_root}/runs/${name}/same"
+    for _ in range(3):
+        assert cli(*SHORT, "logger=none", stamp)[0] == 0
+    assert [path.parent.name for path in runs(tmp_path)] == ["same", "same_2", "same_3"]
+
+
+def test_a_removed_preflight_is_made_up_for(cli, tmp_path):
+    code, _, err = cli("~hydra.callbacks.lightune", "optimizer.lr=-1")
+    assert code == 2
+    assert "optimizer.lr  must be a finite number > 0, got -1" in err
+    assert runs(tmp_path) == []
+
+
+def test_a_failing_training_exits_with_1_and_no_traceback(cli, tmp_path, own_package):
+    (tmp_path / f"{own_package}.py").write_text(
+        "from pytorch_lightning import Callback\n"
+        "class Bomb(Callback):\n"
+        "    def on_train_start(self, trainer, module): raise RuntimeError('it went off')\n"
+    )
+    code, out, err = cli(*SHORT, f"+callbacks.bomb._target_={own_package}.Bomb")
+    assert code == 1
+    assert "RuntimeError: it went off" in out
+    assert "Traceback" not in out + err
+    (result,) = runs(tmp_path)
+    assert json.loads(result.read_text())["status"] == "failed"
+
+
+def test_a_grid_with_the_basic_sweeper_trains_every_point(cli, tmp_path):
+    code, _, _ = cli("-m", *SHORT, "optimizer.lr=1e-3,1e-2", "seed=0,1")
+    assert code == 0
+    results = [json.loads(path.read_text()) for path in runs(tmp_path)]
+    assert [result["seed"] for result in results] == [0, 1, 0, 1]
+    assert len({result["objective"]["value"] for result in results}) > 1
+
+
+def test_the_stock_optuna_sweeper_gets_the_objective(cli, tmp_path):
+    arguments = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    direction = "hydra.sweeper.direction=maximize"
+    code, _, _ = cli("-m", *SHORT, *arguments, direction, "optimizer.lr=interval(1e-4,1e-1)")
+    assert code == 0
+    values = [json.loads(path.read_text())["objective"]["value"] for path in runs(tmp_path)]
+    assert len(values) == 3
+    (best,) = (tmp_path / "outputs").rglob("optimization_results.yaml")
+    assert yaml.safe_load(best.read_text())["best_value"] == pytest.approx(max(values))
+
+
+def test_a_model_of_ones_own_stands_in(cli, tmp_path, own_package):
+    net = "{_target_: %s.Net, width: 8}" % own_package  # noqa: UP031 - braces
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "net.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(net)))
+    code, _, err = cli("--config-dir", "mine", *SHORT, "model=net", "model.width=12")
+    assert code == 0, err
+    config = OmegaConf.load(runs(tmp_path)[0].parent / ".hydra" / "config.yaml")
+    assert config.model == {"_target_": f"{own_package}.Net", "width": 12}
+
+
+def test_a_task_and_data_of_ones_own_stand_in(cli, tmp_path, own_package):
+    for group, name in (("task", "Line"), ("data", "Points")):
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / "own.yaml").write_text(f"_target_: {own_package}.{name}\n")
+    code, out, err = cli("--config-dir", "mine", *SHORT, "task=own", "+task.lr=0.5", "data=own")
+    assert code == 0, out + err
+    result = json.loads(runs(tmp_path)[0].read_text())
+    assert result["objective"]["value"] > 0.8
+    assert result["checkpoint"] == "checkpoints/best.ckpt"
+    code, out, _ = cli("--config-dir", "mine", *SHORT, "task=supervised", "data=own")
+    assert code == 0, out + err
+
+
+def test_code_of_ones_own_that_is_not_trusted_is_not_run(cli, tmp_path, own_package, monkeypatch):
+    monkeypatch.delenv("LIGHTUNE_TRUST")
+    marker = tmp_path / "marker"
+    (tmp_path / f"{own_package}.py").write_text(f"open({str(marker)!r}, 'w')\n" + OWN)
+    code, _, err = cli(f"task._target_={own_package}.Line")
+    assert code == 2
+    assert f"start with LIGHTUNE_TRUST={own_package}" in err
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "{_target_: os.system, _args_: ['touch MARKER']}",
+        "{_target_: builtins.open, _args_: [MARKER, w]}",
+        "{_target_: pathlib.Path.touch, _args_: [MARKER]}",
+        "{_target_: torch.load, f: MARKER, weights_only: false}",
+        "{_target_: torch.hub.load, repo_or_dir: MARKER, source: local, model: x}",
+        "{_target_: lightune.data.images.os.system, _args_: ['touch MARKER']}",
+        "{_target_: os.system, _execution_whitelist_: ['os.*'], _args_: ['touch MARKER']}",
+    ],
+)
+def test_code_outside_the_whitelist_does_not_run(cli, tmp_path, node):
+    marker = tmp_path / "marker"
+    code, _, err = cli(*SHORT, f"+callbacks.evil={node.replace('MARKER', str(marker))}")
+    assert code == 2
+    assert "callbacks.evil" in err
+    assert not marker.exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_secrets_from_the_environment_are_saved_nowhere(cli, tmp_path, monkeypatch):
+    secret = "hunter2-b4tt3ry-staple"
+    monkeypatch.setenv("PLANTED", secret)
+    code, _, err = cli(
+        *SHORT,
+        "note=${oc.env:PLANTED}",
+        "tags=['${oc.env:PLANTED}']",
+        "output_root=out/${oc.env:PLANTED}",
+        "+hydra.job.env_set.COPY=${oc.env:PLANTED}",
+        "hydra.verbose=true",
+    )
+    assert code == 0, err
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path
+    (hydra_yaml,) = (path for path in files if path.name == "hydra.yaml")
+    assert "COPY: ${oc.env:PLANTED}" in hydra_yaml.read_text()
+
+
+def test_secrets_do_not_leak_from_a_sweep(cli, tmp_path, monkeypatch):
+    secret = "hunter2-b4tt3ry-staple"
+    monkeypatch.setenv("PLANTED", secret)
+    code, _, err = cli(
+        "-m", *SHORT, "seed=0,1", "note=${oc.env:PLANTED}", "+hydra.job.env_set.COPY=${oc.env:PLANTED}"
+    )
+    assert code == 0, err
+    files = [path for path in (tmp_path / "outputs").rglob("*") if path.is_file()]
+    assert len(files) >= 15
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path
+
+
+def test_evaluate_prints_the_test_metrics_of_the_run(cli, tmp_path):
+    cli(*SHORT)
+    run = runs(tmp_path)[0].parent
+    metrics = json.loads((run / "result.json").read_text())["metrics"]
+    code, out, _ = cli(main=lambda: tools.main(["evaluate", str(run), "--json"]))
+    assert code == 0
+    assert json.loads(out) == {name: value for name, value in metrics.items() if name.startswith("test/")}
+    code, out, _ = cli(main=lambda: tools.main(["evaluate", str(run), "--split", "val", "--checkpoint", "last"]))
+    assert code == 0
+    assert out.startswith("val/loss")
+
+
+def test_evaluate_refuses_what_is_no_run(cli, tmp_path):
+    code, _, err = cli(main=lambda: tools.main(["evaluate", str(tmp_path)]))
+    assert code == 2
+    assert "is no run" in err
+    assert "Traceback" not in err
+
+
+def test_an_output_root_that_is_a_file_is_refused(cli, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, _, err = cli(*SHORT, "output_root=taken")
+    assert code == 2
+    assert "is a file" in err
+
+
+def test_a_machines_own_settings_are_taken(cli, tmp_path):
+    (tmp_path / "mine" / "local").mkdir(parents=True)
+    (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\noutput_root: scratch\n")
+    code, _, _ = cli("--config-dir", "mine", *SHORT)
+    assert code == 0
+    assert list((tmp_path / "scratch" / "runs").iterdir())

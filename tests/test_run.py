@@ -1,0 +1,272 @@
+import json
+import math
+from importlib import resources
+
+import jsonschema
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightune import compose, evaluate, train
+from lightune.errors import CheckpointError, ConfigError
+from lightune.reporting.result import read_result
+from lightune.run import TrainingError
+
+SCHEMA = json.loads(resources.files("lightune.reporting").joinpath("result.schema.json").read_text())
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Train a few short epochs in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(*overrides):
+        return train(compose(["trainer=cpu", "trainer.max_epochs=3", *overrides]))
+
+    return start
+
+
+def content(result):
+    return json.loads((result.run_dir / "result.json").read_text())
+
+
+def test_a_run_leaves_what_it_promises(run):
+    result = run()
+    left = {str(path.relative_to(result.run_dir)) for path in result.run_dir.rglob("*") if path.is_file()}
+    events = {name for name in left if name.startswith("events.out.tfevents")}
+    assert len(events) == 1
+    assert left - events - {"uncommitted.diff"} == {
+        ".hydra/config.yaml",
+        "result.json",
+        "train.log",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+    }
+    assert result.run_dir.parent.parent.parent.name == "outputs"
+
+
+def test_the_result_follows_its_schema_and_reads_back(run):
+    result = run()
+    jsonschema.validate(content(result), SCHEMA)
+    assert read_result(result.run_dir) == result
+
+
+def test_the_objective_is_that_of_the_best_epoch_and_not_of_the_last(run):
+    result = run("trainer.max_epochs=6", "optimizer=sgd", "optimizer.lr=0.9", "scheduler=exponential")
+    curve = {event.step: event.value for event in events(result).Scalars("val/accuracy")}
+    values = list(curve.values())
+    assert result.objective.value == pytest.approx(max(values))
+    assert result.objective.epoch == values.index(max(values))
+    assert result.metrics["val/accuracy"] == result.objective.value
+    loss = [event.value for event in events(result).Scalars("train/loss")]
+    assert result.metrics["train/loss"] == pytest.approx(loss[result.objective.epoch])
+
+
+def test_evaluate_gives_the_test_metrics_again_exactly(run):
+    result = run()
+    tested = {name: value for name, value in result.metrics.items() if name.startswith("test/")}
+    assert evaluate(result.run_dir) == tested
+    judged = evaluate(result.run_dir, split="val")
+    assert judged == {name: value for name, value in result.metrics.items() if name.startswith("val/")}
+
+
+def test_the_same_seed_gives_the_same_run_to_the_bit(run):
+    one, two, other = run("model.dropout=0.2"), run("model.dropout=0.2"), run("model.dropout=0.2", "seed=1")
+    assert one.metrics == two.metrics
+    assert one.metrics != other.metrics
+    states = [torch.load(r.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"] for r in (one, two)]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert one.run_dir != two.run_dir
+
+
+def test_checkpoints_hold_plain_values_only(run):
+    result = run("scheduler=plateau", "callbacks.early_stopping.patience=1")
+    for name in ("best", "last"):
+        checkpoint = torch.load(result.run_dir / f"checkpoints/{name}.ckpt", weights_only=True)
+        assert {"state_dict", "optimizer_states", "lr_schedulers", "callbacks", "epoch"} <= checkpoint.keys()
+
+
+def test_early_stopping_is_told(run):
+    result = run("trainer.max_epochs=50", "callbacks.early_stopping.patience=1", "optimizer.lr=0.01")
+    assert result.status == "early_stopped"
+    assert result.epochs < 50
+    assert run().status == "completed"
+
+
+def test_epochs_steps_and_samples_are_counted(run):
+    result = run("data.batch_size=100")
+    assert result.epochs == 3
+    assert result.steps == 3 * math.ceil(1257 / 100)
+    assert result.samples_per_second > 0
+    assert result.seconds.keys() == {"setup", "train", "validate", "test"}
+    assert all(value > 0 for value in result.seconds.values())
+
+
+def test_gradient_descent_takes_one_step_an_epoch(run):
+    assert run("optimizer=gd").steps == 3
+
+
+def test_without_a_test_the_test_part_is_not_measured(run):
+    result = run("test=false")
+    assert not [name for name in result.metrics if name.startswith("test/")]
+
+
+def test_a_run_without_callbacks_or_logger_still_has_a_result(run):
+    result = run("callbacks=none", "logger=none")
+    assert result.checkpoint is None
+    assert result.objective.value is not None
+    assert result.metrics["test/accuracy"] > 0.1
+    assert {path.name for path in result.run_dir.iterdir()} - {"uncommitted.diff"} == {
+        ".hydra",
+        "result.json",
+        "train.log",
+    }
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        evaluate(result.run_dir)
+
+
+def test_the_csv_logger_writes_into_the_run(run):
+    result = run("logger=csv")
+    header = (result.run_dir / "metrics.csv").read_text().splitlines()[0]
+    assert {"val/accuracy", "train/loss"} <= set(header.split(","))
+
+
+@pytest.mark.parametrize("callback", ["early_stopping", "checkpoint", "lr_monitor"])
+def test_each_callback_can_be_removed(run, callback):
+    result = run(f"~callbacks.{callback}", "trainer.max_epochs=1")
+    assert (result.checkpoint is None) == (callback == "checkpoint")
+    assert ("train/lr" in events(result).Tags()["scalars"]) == (callback != "lr_monitor")
+
+
+def test_overfitting_learns_one_batch_by_heart(run):
+    result = run("trainer=overfit", "trainer.accelerator=cpu", "trainer.max_epochs=60", "callbacks=none")
+    assert result.metrics["train/accuracy"] == 1.0 or result.metrics["train/loss"] < 0.2
+    assert result.steps == 60
+
+
+def test_penalties_are_felt(run):
+    def norm(*overrides):
+        result = run("logger=none", *overrides)
+        state = torch.load(result.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        return sum(float(value.abs().sum()) for key, value in state.items() if key.endswith("weight"))
+
+    plain = norm("regularization=none")
+    assert norm("regularization=l1", "regularization.l1=1e-2") < 0.9 * plain
+    assert norm("regularization=l2", "regularization.l2=1e-2") < 0.9 * plain
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rates"),
+    [
+        (["scheduler=constant"], [1e-3] * 4),
+        (["scheduler=exponential"], [1e-3 * 0.95**epoch for epoch in range(4)]),
+        (["scheduler=step", "scheduler.step_size=2"], [1e-3, 1e-3, 1e-4, 1e-4]),
+        (["scheduler=cosine"], [1e-3 * 0.5 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]),
+        # 80 steps, 8 of them rising: an epoch begins at steps 0, 20, 40 and 60
+        (
+            ["scheduler=warmup_cosine"],
+            [1e-3 / 9, *(1e-3 * 0.5 * (1 + math.cos(math.pi * (step - 8) / 72)) for step in (20, 40, 60))],
+        ),
+        # so slow that nothing gets better after the first epoch
+        (
+            ["scheduler=plateau", "scheduler.patience=0", "optimizer=sgd", "optimizer.lr=1e-6"],
+            [1e-6, 1e-6, 1e-7, 1e-8],
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value[0], str) else "",
+)
+def test_every_scheduler_moves_the_learning_rate_as_its_name_says(run, overrides, rates):
+    result = run("trainer.max_epochs=4", *overrides)
+    assert [event.value for event in events(result).Scalars("train/lr")] == pytest.approx(rates)
+
+
+def test_tensorboard_shows_curves_without_noise(run):
+    result = run()
+    assert set(events(result).Tags()["scalars"]) == {
+        "train/loss", "train/accuracy", "train/lr", "objective",
+        *(f"{stage}/{name}" for stage in ("val", "test")
+          for name in ("loss", "accuracy", "precision", "recall", "f1", "auroc")),
+    }  # fmt: skip
+    assert events(result).Scalars("objective")[-1].value == pytest.approx(result.objective.value)
+
+
+def test_a_failing_training_leaves_a_result_and_a_traceback(run, tmp_path, monkeypatch):
+    source = (
+        "from pytorch_lightning import Callback\n"
+        "class Bomb(Callback):\n"
+        "    def on_train_epoch_end(self, trainer, module):\n"
+        "        if trainer.current_epoch == 1: raise RuntimeError('it went off')\n"
+    )
+    (tmp_path / "own_bomb.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LIGHTUNE_TRUST", "own_bomb")
+    with pytest.raises(TrainingError, match="it went off") as failure:
+        run("+callbacks.bomb._target_=own_bomb.Bomb")
+    result = failure.value.result
+    jsonschema.validate(content(result), SCHEMA)
+    assert result.status == "failed"
+    assert result.error.type == "RuntimeError"
+    assert "it went off" in (result.run_dir / result.error.traceback_file).read_text()
+    assert result.objective.value is not None
+
+
+def test_a_refused_configuration_writes_nothing(run, tmp_path):
+    with pytest.raises(ConfigError):
+        run("optimizer.lr=-1")
+    with pytest.raises(ConfigError):
+        run("model.units=[1,2,3]")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_refuses_a_folder_that_is_no_run(tmp_path):
+    with pytest.raises(ConfigError, match="is no run"):
+        evaluate(tmp_path)
+
+
+def test_evaluate_refuses_a_configuration_that_is_not_trusted(run, tmp_path):
+    result = run("logger=none", "trainer.max_epochs=1")
+    file = result.run_dir / ".hydra/config.yaml"
+    cfg = OmegaConf.load(file)
+    cfg.model._target_ = "os.system"
+    OmegaConf.save(cfg, file)
+    with pytest.raises(ConfigError, match="is not trusted"):
+        evaluate(result.run_dir)
+
+
+def test_evaluate_refuses_a_checkpoint_with_code_in_it(run, tmp_path):
+    result = run("logger=none", "trainer.max_epochs=1")
+    marker = tmp_path / "marker"
+    torch.save({"state_dict": Malicious(str(marker))}, result.run_dir / "checkpoints/best.ckpt")
+    with pytest.raises(CheckpointError, match="holds code"):
+        evaluate(result.run_dir)
+    assert not marker.exists()
+
+
+class Malicious:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_provenance_says_where_a_result_came_from(run):
+    provenance = run("logger=none", "trainer.max_epochs=1").provenance
+    assert provenance["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert provenance["device"].startswith("cpu")
+    assert len(provenance["data"]) == 32
+    assert provenance["command"]
+
+
+def test_an_output_root_anywhere_holds_everything(run, tmp_path):
+    result = run(f"output_root={tmp_path}/elsewhere", "name=mine", "trainer.max_epochs=1")
+    assert result.run_dir.parent == tmp_path / "elsewhere" / "runs" / "mine"
+
+
+def events(result):
+    accumulator = EventAccumulator(str(result.run_dir))
+    accumulator.Reload()
+    return accumulator
