@@ -30,7 +30,6 @@ class BestAndLast(Checkpoint):
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
         self._last_saved = -float("inf")
-        self._last_epoch = -1
 
     @staticmethod
     def folder(trainer: Trainer) -> Path:
@@ -45,9 +44,8 @@ class BestAndLast(Checkpoint):
             self._save_last(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the last epoch unless it is saved already."""
-        if self._last_epoch != trainer.current_epoch:
-            self._save_last(trainer)
+        """Save the end, after the last move of the schedulers."""
+        self._save_last(trainer)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best so far, as plain values."""
@@ -60,4 +58,3 @@ class BestAndLast(Checkpoint):
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.folder(trainer) / "last.ckpt")
         self._last_saved = time.monotonic()
-        self._last_epoch = trainer.current_epoch

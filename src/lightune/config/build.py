@@ -14,7 +14,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
@@ -197,7 +197,7 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
             plugins=[WholeCheckpointIO()],
             default_root_dir=str(run_dir),
             gradient_clip_val=cfg.regularization.get("gradient_clip"),
-            enable_checkpointing=any("checkpoint" in key for key in cfg.callbacks),
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             enable_autolog_hparams=False,

@@ -65,10 +65,15 @@ class TorchvisionImages(InMemoryData):
         except RuntimeError as missing:
             if not self.download:
                 raise FileNotFoundError(self._advice("")) from missing
+        except ValueError as error:
+            raise ValueError(f"{self.dataset} in {Path(self.root).absolute()} is damaged: {error}") from error
+        before = _folders(self.root)
         try:
             return factory(self.root, train=train, download=True)
         except (OSError, RuntimeError) as error:
-            _remove_empty(Path(self.root))
+            for folder in sorted(_folders(self.root) - before, reverse=True):
+                if not any(folder.iterdir()):
+                    folder.rmdir()  # a download that failed leaves empty folders
             raise FileNotFoundError(self._advice(" and could not be downloaded")) from error
 
     def _advice(self, also: str) -> str:
@@ -79,11 +84,9 @@ class TorchvisionImages(InMemoryData):
         )
 
 
-def _remove_empty(root: Path) -> None:
-    """Remove the empty folders that a download which failed left behind."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        if not any(Path(folder).iterdir()):
-            Path(folder).rmdir()
+def _folders(root: str) -> set[Path]:
+    """Return a folder and all below it, as far as they exist."""
+    return {Path(folder) for folder, _, _ in os.walk(root)}
 
 
 def _images(data: Any) -> Tensor:

@@ -1,0 +1,81 @@
+import math
+
+import pytest
+
+from lightune.callbacks import BestAndLast
+from lightune.checkpoints import read_checkpoint
+
+
+class Counting(BestAndLast):
+    """Counts how often the last epoch is written."""
+
+    writings = 0
+
+    def _save_last(self, trainer):
+        self.writings += 1
+        super()._save_last(trainer)
+
+
+def epoch_of(path):
+    """Return the epoch, counted from 0, after which a checkpoint of the scripted module was written."""
+    return read_checkpoint(path)["state_dict"]["weight"].item() - 1
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    return tmp_path / "checkpoints"
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 1)])
+def test_the_best_epoch_and_the_last_are_written(fit_scripted, checkpoints, mode, best):
+    callback = BestAndLast(mode=mode)
+    fit_scripted([0.5, 0.3, 0.9, 0.6], callbacks=[callback], enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == callback.best.epoch == best
+    assert epoch_of(checkpoints / "last.ckpt") == 3
+    assert sorted(file.name for file in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_a_tie_does_not_replace_the_best(fit_scripted, checkpoints):
+    fit_scripted([0.2, 0.5, 0.5], callbacks=[BestAndLast()], enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == 1
+
+
+def test_nan_is_never_the_best(fit_scripted, checkpoints):
+    fit_scripted([math.nan, 0.1, math.nan], callbacks=[BestAndLast()], enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == 1
+
+
+def test_without_a_finite_figure_there_is_no_best_but_there_is_a_last(fit_scripted, checkpoints):
+    fit_scripted([math.nan, math.nan], callbacks=[BestAndLast()], enable_checkpointing=True)
+    assert [file.name for file in checkpoints.iterdir()] == ["last.ckpt"]
+
+
+def test_the_last_epoch_is_written_after_the_first_and_at_the_end_while_time_is_short(fit_scripted, checkpoints):
+    callback = Counting(every_seconds=3600)
+    fit_scripted([0.1, 0.2, 0.3, 0.4], callbacks=[callback], enable_checkpointing=True)
+    assert callback.writings == 2
+    assert epoch_of(checkpoints / "last.ckpt") == 3
+
+
+def test_a_metric_of_the_training_is_judged_in_the_epoch_it_was_measured_in(fit_scripted, checkpoints):
+    callback = BestAndLast(monitor="train/figure")
+    fit_scripted([0.1, 0.9, 0.5], callbacks=[callback], enable_checkpointing=True)
+    assert callback.best.epoch == 1
+    assert epoch_of(checkpoints / "best.ckpt") == 1
+
+
+def test_the_best_so_far_is_kept_when_a_training_goes_on(fit_scripted, checkpoints):
+    fit_scripted([0.2, 0.8], callbacks=[BestAndLast()], enable_checkpointing=True)
+    callback = BestAndLast()
+    state = read_checkpoint(checkpoints / "last.ckpt")["callbacks"][callback.state_key]
+    callback.load_state_dict(state)
+    assert callback.state_dict() == state == {"value": pytest.approx(0.8), "epoch": 1}
+    fit_scripted([0.5], callbacks=[callback], enable_checkpointing=True)
+    assert callback.best.epoch == 1
+
+
+def test_a_last_checkpoint_can_be_gone_on_from(fit_scripted, checkpoints):
+    trainer = fit_scripted([0.2, 0.4], callbacks=[BestAndLast()], enable_checkpointing=True)
+    checkpoint = read_checkpoint(checkpoints / "last.ckpt")
+    assert checkpoint["global_step"] == trainer.global_step == 4
+    assert {"optimizer_states", "loops", "lr_schedulers"} <= set(checkpoint)

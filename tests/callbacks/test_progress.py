@@ -1,0 +1,87 @@
+from io import StringIO
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule
+from rich.console import Console
+
+from lightune.callbacks import Progress
+from lightune.callbacks import progress as module
+from lightune.data.loader import TensorLoader
+
+
+@pytest.fixture
+def paper():
+    """A place that is no terminal."""
+    return Console(file=StringIO(), width=200)
+
+
+@pytest.fixture
+def screen():
+    """A place that is a terminal."""
+    return Console(file=StringIO(), force_terminal=True, width=200)
+
+
+def shown(console):
+    return console.file.getvalue()
+
+
+def test_without_a_terminal_it_says_plain_lines(fit_scripted, paper, monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", -1.0)
+    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper)])
+    lines = shown(paper).splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert [line.partition("val/accuracy")[2] for line in lines] == [
+        " 0.25  best 0.25",
+        " 0.5  best 0.5",
+        " 0.375  best 0.5",
+    ]
+    assert "\x1b" not in shown(paper)
+
+
+def test_lines_are_not_said_more_often_than_every_few_seconds(fit_scripted, paper, monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", 3600.0)
+    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper)])
+    assert [line.split("  ")[0] for line in shown(paper).splitlines()] == ["epoch 1/3"]
+
+
+def test_with_a_terminal_it_draws_a_bar_that_ends_full(fit_scripted, screen):
+    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", screen)])
+    last = [line for line in shown(screen).splitlines() if "epoch" in line][-1]
+    assert "3/3" in last
+    assert "val/accuracy 0.375  best 0.5" in last
+    assert "━" in last
+
+
+def test_the_terminal_has_its_cursor_back_at_the_end(fit_scripted, screen):
+    fit_scripted([0.25], callbacks=[Progress("val/accuracy", "max", screen)])
+    hidden, given_back = "\x1b[?25l", "\x1b[?25h"
+    assert hidden in shown(screen)
+    assert shown(screen).rfind(given_back) > shown(screen).rfind(hidden)
+
+
+def test_a_training_that_breaks_gives_the_terminal_back(fit, screen):
+    class Breaking(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def training_step(self, batch, batch_idx):
+            raise RuntimeError("broken")
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    callback = Progress("val/accuracy", "max", screen)
+    with pytest.raises(RuntimeError, match="broken"):
+        fit(Breaking(), TensorLoader(torch.zeros(2, 1), torch.zeros(2), batch_size=1), callbacks=[callback])
+    assert shown(screen).rfind("\x1b[?25h") > shown(screen).rfind("\x1b[?25l") > -1
+
+
+def test_the_loss_and_the_metric_of_the_epoch_that_ended_are_shown(fit_scripted, paper, monkeypatch):
+    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", -1.0)
+    fit_scripted([0.25, 0.5], callbacks=[Progress("train/figure", "max", paper)])
+    assert [line.partition("train/figure")[2] for line in shown(paper).splitlines()] == [
+        " 0.25  best 0.25",
+        " 0.5  best 0.5",
+    ]

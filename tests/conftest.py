@@ -1,0 +1,74 @@
+"""Fixtures that more than one room of the tests uses."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def fit(tmp_path) -> Callable[..., Any]:
+    """Train a module on the CPU in the test's own folder, without a word; returns the trainer."""
+    from pytorch_lightning import Trainer
+
+    from lightune.checkpoints import WholeCheckpointIO
+    from lightune.quiet import quiet
+
+    def run(module, *loaders, datamodule=None, epochs=1, callbacks=(), logger=False, **settings) -> Trainer:
+        with quiet(verbose=False):
+            trainer = Trainer(
+                accelerator="cpu",
+                devices=1,
+                max_epochs=epochs,
+                callbacks=list(callbacks),
+                logger=logger,
+                default_root_dir=tmp_path,
+                num_sanity_val_steps=0,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                plugins=[WholeCheckpointIO()],
+                **{"enable_checkpointing": False, **settings},
+            )
+            trainer.fit(module, *loaders, datamodule=datamodule)
+        return trainer
+
+    return run
+
+
+@pytest.fixture
+def fit_scripted(fit) -> Callable[..., Any]:
+    """Train a one-weight module whose figure of each epoch is told beforehand; returns the trainer.
+
+    The figure is logged as `val/accuracy` and `train/figure`. The weight after epoch `e` is `e + 1`. Each epoch
+    has two batches, of three and two samples.
+    """
+    import torch
+    from pytorch_lightning import LightningModule
+
+    from lightune.data.loader import TensorLoader
+
+    class Scripted(LightningModule):
+        def __init__(self, values: list[float]) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+            self.values = values
+
+        def training_step(self, batch, batch_idx):
+            self.log("train/figure", self.values[self.current_epoch], on_step=False, on_epoch=True)
+            return self.weight * 0
+
+        def validation_step(self, batch, batch_idx):
+            pass
+
+        def on_validation_epoch_end(self):
+            self.weight.data.fill_(self.current_epoch + 1)
+            self.log("val/accuracy", self.values[self.current_epoch])
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=1.0)
+
+    def run(values, **settings):
+        loaders = [TensorLoader(torch.zeros(5, 1), torch.zeros(5), batch_size=3) for _ in range(2)]
+        return fit(Scripted(values), *loaders, epochs=len(values), **settings)
+
+    return run

@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from lightune.data.loader import TensorLoader, epoch_seed
+
+
+def loader(*, samples=10, epoch=0, **arguments):
+    inputs = torch.arange(samples * 2.0).reshape(samples, 2)
+    return TensorLoader(inputs, torch.arange(samples), batch_size=4, **arguments, epoch=lambda: epoch)
+
+
+def order(**arguments):
+    return torch.cat([targets for _, targets in loader(**arguments)]).tolist()
+
+
+def test_without_shuffling_samples_come_as_they_lie():
+    assert order() == list(range(10))
+    assert order(epoch=3) == list(range(10))
+
+
+def test_the_last_batch_may_be_smaller():
+    for shuffle in (False, True):
+        batches = loader(shuffle=shuffle)
+        assert [len(targets) for _, targets in batches] == [4, 4, 2]
+        assert len(batches) == 3
+
+
+def test_batches_that_divide_evenly_leave_no_empty_one():
+    assert [len(targets) for _, targets in loader(samples=8)] == [4, 4]
+    assert len(loader(samples=8)) == 2
+
+
+def test_every_sample_is_taken_once_an_epoch():
+    for epoch in range(3):
+        assert sorted(order(shuffle=True, epoch=epoch)) == list(range(10))
+
+
+def test_inputs_stay_with_their_targets():
+    for inputs, targets in loader(shuffle=True, seed=5):
+        torch.testing.assert_close(inputs[:, 0], targets * 2.0)
+
+
+def test_the_order_depends_on_the_seed_and_the_epoch_alone():
+    torch.manual_seed(1)
+    first = order(shuffle=True, seed=3, epoch=2)
+    torch.manual_seed(2)
+    torch.rand(7)
+    assert order(shuffle=True, seed=3, epoch=2) == first
+
+
+def test_an_order_leaves_the_global_generator_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    order(shuffle=True)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_each_epoch_and_each_seed_has_an_order_of_its_own():
+    orders = {tuple(order(shuffle=True, seed=seed, epoch=epoch)) for seed in range(4) for epoch in range(4)}
+    assert len(orders) == 16
+
+
+def test_one_loader_takes_a_new_order_each_epoch():
+    epoch = 0
+    batches = TensorLoader(
+        torch.zeros(10, 1), torch.arange(10), batch_size=10, shuffle=True, seed=3, epoch=lambda: epoch
+    )
+    first = [targets.tolist() for _, targets in batches]
+    epoch = 1
+    assert [targets.tolist() for _, targets in batches] == [order(shuffle=True, seed=3, epoch=1)]
+    epoch = 0
+    assert [targets.tolist() for _, targets in batches] == first
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_no_epoch_of_one_seed_is_an_epoch_of_its_neighbour(seed):
+    here = {epoch_seed(seed, epoch) for epoch in range(1000)}
+    there = {epoch_seed(seed + 1, epoch) for epoch in range(1000)}
+    assert len(here) == len(there) == 1000
+    assert not here & there
+    assert all(0 <= number < 2**63 for number in here | there)
+
+
+def test_a_batch_size_beyond_the_samples_makes_one_batch():
+    batches = TensorLoader(torch.zeros(3, 1), torch.arange(3), batch_size=1000)
+    assert (len(batches), batches.batch_size) == (1, 3)
+    assert [len(targets) for _, targets in batches] == [3]

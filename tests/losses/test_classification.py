@@ -1,0 +1,51 @@
+import pytest
+import torch
+from torch import nn
+
+from lightune.losses import BinaryCrossEntropy, CrossEntropy
+
+OUTPUTS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [0.3, 0.2, 0.1]])
+CLASSES = torch.tensor([0, 2, 1, 1])
+
+
+def test_cross_entropy_is_the_negative_log_likelihood_of_the_true_class():
+    likelihood = (OUTPUTS.exp() / OUTPUTS.exp().sum(dim=1, keepdim=True))[range(4), CLASSES]
+    torch.testing.assert_close(CrossEntropy()(OUTPUTS, CLASSES), -likelihood.log().mean())
+
+
+def test_label_smoothing_spreads_a_share_of_the_target_over_all_classes():
+    target = 0.7 * nn.functional.one_hot(CLASSES, 3) + 0.3 / 3
+    expected = -(target * OUTPUTS.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(CrossEntropy(label_smoothing=0.3)(OUTPUTS, CLASSES), expected)
+
+
+def test_cross_entropy_wants_one_output_a_class_and_predicts_the_softmax():
+    loss = CrossEntropy()
+    assert [loss.num_outputs(classes) for classes in (2, 10)] == [2, 10]
+    torch.testing.assert_close(loss.predict(OUTPUTS), torch.softmax(OUTPUTS, dim=1))
+
+
+def test_binary_cross_entropy_of_two_classes_has_one_output():
+    loss, outputs, target = BinaryCrossEntropy(), torch.tensor([[2.0], [-0.5], [0.0]]), torch.tensor([1, 0, 1])
+    expected = nn.BCEWithLogitsLoss()(outputs[:, 0], target.float())
+    assert loss.num_outputs(2) == 1
+    torch.testing.assert_close(loss(outputs, target), expected)
+
+
+def test_the_one_output_is_the_probability_of_class_one():
+    probability = torch.sigmoid(torch.tensor([2.0, -0.5]))
+    predicted = BinaryCrossEntropy().predict(torch.tensor([[2.0], [-0.5]]))
+    torch.testing.assert_close(predicted, torch.stack([1 - probability, probability], dim=1))
+
+
+def test_binary_cross_entropy_of_more_classes_is_one_versus_rest():
+    loss = BinaryCrossEntropy()
+    truth = torch.tensor([[1.0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 1, 0]])
+    assert loss.num_outputs(3) == 3
+    torch.testing.assert_close(loss(OUTPUTS, CLASSES), nn.BCEWithLogitsLoss()(OUTPUTS, truth))
+    torch.testing.assert_close(loss.predict(OUTPUTS), torch.sigmoid(OUTPUTS))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy()])
+def test_predictions_of_half_precision_outputs_are_single_precision(loss):
+    assert loss.predict(OUTPUTS.bfloat16()).dtype == torch.float32

@@ -1,0 +1,91 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lightune.paths import conf_dir, create_run_dir, is_inside, is_plain_name
+
+
+def test_the_configuration_has_its_root_file():
+    assert (conf_dir() / "train.yaml").is_file()
+
+
+@pytest.mark.parametrize("name", ["a", "run_1", "2026-01-31_12-00-00", "lr=0.1", "a.b+c", "A" * 100])
+def test_a_name_that_can_be_one_folder_is_plain(name):
+    assert is_plain_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", ".hidden", "a/b", "a\\b", "a b", "a\n", "-rf", "~", "$HOME", "ä", "a:b", "A" * 101]
+)
+def test_a_name_that_could_be_something_else_is_not_plain(name):
+    assert not is_plain_name(name)
+
+
+def test_a_path_below_the_root_is_inside(tmp_path):
+    assert is_inside(tmp_path / "runs" / "one", tmp_path)
+    assert is_inside(str(tmp_path / "runs"), str(tmp_path))
+
+
+def test_the_root_itself_its_parent_and_its_namesake_are_not_inside(tmp_path):
+    root = tmp_path / "out"
+    for path in (root, root / "a" / "..", tmp_path, root / ".." / "other", tmp_path / "outside"):
+        assert not is_inside(path, root)
+
+
+def test_relative_paths_are_judged_from_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_inside("out/run", "out")
+    assert is_inside("out/run", tmp_path / "out")
+    assert not is_inside("run", "out")
+
+
+def test_a_link_that_leads_out_of_the_root_is_not_inside(tmp_path):
+    root, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "link").symlink_to(elsewhere)
+    assert not is_inside(root / "link" / "run", root)
+    (tmp_path / "door").symlink_to(root)
+    assert is_inside(tmp_path / "door" / "run", root)
+
+
+def test_a_run_folder_is_made_with_its_parents(tmp_path):
+    wanted = str(tmp_path / "runs" / "digits" / "first")
+    assert create_run_dir(wanted) == wanted
+    assert Path(wanted).is_dir()
+
+
+def test_a_run_folder_that_is_taken_gets_the_next_number(tmp_path):
+    wanted = str(tmp_path / "run")
+    assert [create_run_dir(wanted) for _ in range(3)] == [wanted, f"{wanted}_2", f"{wanted}_3"]
+
+
+def test_a_file_takes_a_name_too(tmp_path):
+    (tmp_path / "run").write_text("here first")
+    assert create_run_dir(str(tmp_path / "run")) == str(tmp_path / "run_2")
+    assert (tmp_path / "run").read_text() == "here first"
+
+
+def test_the_created_path_is_spelled_as_it_was_wanted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert create_run_dir("runs/one") == "runs/one"
+
+
+def test_runs_that_start_together_share_no_folder(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(create_run_dir, [str(tmp_path / "run")] * 24))
+    assert len(set(made)) == 24
+    assert sorted(os.listdir(tmp_path)) == sorted(Path(path).name for path in made)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        create_run_dir(str(tmp_path / "file" / "run"))
+
+
+def test_a_name_that_the_file_system_refuses_is_an_error_and_not_a_name_that_is_taken(tmp_path):
+    with pytest.raises(OSError, match="too long"):
+        create_run_dir(str(tmp_path / ("a" * 300)))
