@@ -1,0 +1,276 @@
+"""Every command, Python block, file and link of the documentation is tried. An unknown kind of command fails."""
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from lightune import compose
+from lightune.cli import tools, train
+from lightune.config import trust as trusted
+from lightune.config.signatures import describe
+from lightune.config.validate import find_problems
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+
+SHORT = [
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "trainer.max_epochs=1",
+    "++trainer.limit_train_batches=2",
+    "++trainer.limit_val_batches=1",
+    "++trainer.limit_test_batches=1",
+    "output_root=outputs",
+]
+QUESTIONS = {"--help", "--cfg", "--info"}
+DOWNLOADED = {"mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_mlp"}
+OWN_PACKAGE = "my_package"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and where it stands."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str | None:
+        """The file that the block shows, if a comment at its beginning names one."""
+        named = re.match(r"(?:# @package \w+\n)?# ([\w./-]+\.(?:py|yaml))\n", self.text)
+        return named[1] if named and self.language in {"python", "yaml"} else None
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line for a shell, and what it says where the page shows that."""
+
+    page: Path
+    text: str
+    said: str | None = None
+
+    @property
+    def needs_its_page(self) -> bool:
+        """Whether the command uses files that its page shows."""
+        return "--config-dir" in self.text
+
+
+def blocks_of(page: Path) -> list[Block]:
+    text = page.read_text(encoding="utf-8")
+    fences = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [Block(page, text[: fence.start()].count("\n") + 1, fence[1], fence[2]) for fence in fences]
+
+
+def commands_of(block: Block) -> list[Command]:
+    if block.language == "bash":
+        lines = [line for line in block.text.splitlines() if line.strip() and not line.startswith("#")]
+        return [Command(block.page, line) for line in lines]
+    if block.language == "console":
+        assert block.text.startswith("$ "), f"{block.page}:{block.line} shows no command"
+        _, *shown = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+        return [Command(block.page, *part.partition("\n")[::2]) for part in shown]
+    return []
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+COMMANDS = {
+    (command.text, command.said, command.page if command.needs_its_page else None): command
+    for block in BLOCKS
+    for command in commands_of(block)
+}
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """Work in the test's own folder; own packages, trust and search path are forgotten afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(trusted, "_added", [])
+    yield tmp_path
+    for module in [module for module in sys.modules if module.partition(".")[0] == OWN_PACKAGE]:
+        del sys.modules[module]
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory):
+    """A run that any command about runs may be tried on."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "argv", ["train.py", *SHORT])
+        train.main()
+    (result,) = folder.rglob("result.json")
+    return result.parent
+
+
+def write_files_of(page: Path, folder: Path) -> None:
+    for block in blocks_of(page):
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.text, encoding="utf-8")
+
+
+def exit_code(main) -> int:
+    try:
+        main()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+@pytest.mark.parametrize(
+    "command", COMMANDS.values(), ids=lambda command: f"{name_of(command.page)}: {command.text}"
+)
+def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeypatch, capsys):
+    write_files_of(command.page, own_folder)
+    words = shlex.split(command.text, comments=True)
+    while "=" in words[0]:
+        name, _, value = words.pop(0).partition("=")
+        monkeypatch.setenv(name, value)
+    match words:
+        case ["python", "train.py", *arguments] | ["lightune-train", *arguments]:
+            code = start_training(arguments, monkeypatch, shorten=command.said is None)
+        case ["lightune", *arguments]:
+            code = exit_code(lambda: tools.main([str(run_dir) if word == "RUN" else word for word in arguments]))
+        case _:
+            check_tool(words)
+            return
+    printed = capsys.readouterr()
+    if command.said is None:
+        assert code == 0, printed.err
+    else:
+        assert code == 2
+        assert (printed.out + printed.err).strip() == command.said.strip()
+        assert not (own_folder / "outputs").exists()
+
+
+def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
+    """Train for a moment; where the data would have to be downloaded, judge the configuration only."""
+    if DOWNLOADED & {word.partition("=")[2] for word in arguments}:
+        assert find_problems(compose(arguments)) == []
+        return 0
+    if shorten and not QUESTIONS & set(arguments):
+        arguments = [*arguments, *SHORT]
+        if "hydra/sweeper=optuna" in arguments:
+            arguments.append("hydra.sweeper.n_trials=2")
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    return exit_code(train.main)
+
+
+def check_tool(words: list[str]) -> None:
+    """Check a command that is not lightune's own as far as it can be without running it."""
+    match words:
+        case ["make", target]:
+            assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        case ["pip", "install", "."]:
+            assert (ROOT / "pyproject.toml").is_file()
+        case ["tensorboard", "--logdir", "outputs"]:
+            assert "tensorboard" in metadata.entry_points(group="console_scripts").names
+        case [".venv/bin/pre-commit", "install"]:
+            (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+            assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy"}
+        case _:
+            pytest.fail(f"nobody knows how to try: {shlex.join(words)}")
+
+
+PYTHON_PAGES = [page for page in PAGES if any(b.language == "python" and not b.file for b in blocks_of(page))]
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES, ids=name_of)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, own_folder, monkeypatch):
+    write_files_of(page, own_folder)
+    monkeypatch.syspath_prepend(own_folder)
+    names: dict[str, object] = {}
+    for block in blocks_of(page):
+        if block.language == "python" and not block.file:
+            lines = "\n" * block.line + block.text  # so that a traceback names the page's own line
+            exec(compile(lines, str(page), "exec"), names)  # the documentation is ours
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "yaml"], ids=lambda b: f"{name_of(b.page)}:{b.line}"
+)
+def test_a_yaml_block_is_used_or_names_arguments_that_exist(block, own_folder):
+    node = OmegaConf.create(block.text)
+    if block.file is None:
+        assert {key for key in node if key != "_target_"} <= describe(node["_target_"]).parameters.keys()
+    elif block.file.startswith("conf/"):
+        write_files_of(block.page, own_folder)
+        cfg = compose(config_dir=own_folder / "conf")
+        assert cfg.output_root == node.output_root
+        assert find_problems(cfg) == []
+    else:
+        option = Path(block.file).with_suffix("").parts[-2:]
+        used = any("{}={}".format(*option) in text.text for text in BLOCKS if text.page == block.page)
+        assert used, f"no command of {name_of(block.page)} chooses {block.file}"
+
+
+def test_every_block_has_a_language_that_is_tried():
+    for block in BLOCKS:
+        assert block.language in {"bash", "console", "python", "yaml", "text"}, f"{block.page}:{block.line}"
+        if block.language == "text":
+            assert not re.search(r"^\s*(\$ |python |lightune |make )", block.text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_relative_link_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        if anchor:
+            assert anchor in anchors_of(target), link
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def section(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.split(r"^#+ ", text.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_table_of_groups_names_every_option():
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| (.+) \|$", section("docs/training.md", "Choose the parts"), re.MULTILINE
+    )
+    listed = {group: sorted(re.findall(r"`(\w+)`", options)) for group, options in rows}
+    folders = [folder for folder in (ROOT / "conf").iterdir() if folder.is_dir() and folder.name != "local"]
+    assert listed == {folder.name: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+
+
+def test_the_folder_that_the_guide_draws_is_what_a_run_leaves(run_dir):
+    drawn = set(re.findall(r"─ (\S+)", section("docs/training.md", "What a run leaves")))
+    left = {path.name + "/" * path.is_dir() for path in run_dir.rglob("*")}
+    left = {"events.out.tfevents.*" if name.startswith("events.out.") else name for name in left}
+    assert drawn == left - {"uncommitted.diff"}
+
+
+def test_the_table_of_the_result_has_every_field():
+    schema = yaml.safe_load((ROOT / "src/lightune/reporting/result.schema.json").read_text())  # JSON is YAML
+    rows = re.findall(r"^\| ((?:`\w+` ?)+)\|", section("docs/training.md", "result.json"), re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(schema["properties"])
