@@ -266,6 +266,11 @@ def test_an_output_root_anywhere_holds_everything(run, tmp_path):
     assert result.run_dir.parent == tmp_path / "elsewhere" / "runs" / "mine"
 
 
+def test_the_main_job_learns_to_read_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train(compose(["trainer=cpu"])).metrics["test/accuracy"] >= 0.95
+
+
 def events(result):
     accumulator = EventAccumulator(str(result.run_dir))
     accumulator.Reload()

@@ -1,6 +1,7 @@
 """The story of one run: seed, build, fit, test, report."""
 
 import logging
+import os
 import sys
 import time
 import traceback
@@ -121,8 +122,10 @@ class _Run:
 
     def fit(self) -> None:
         """Train from the seed on, until the epochs are over or a callback says stop."""
+        row = os.path.relpath(self.run_dir, self.cfg.output_root)
         for board in self._boards():
-            board.start_session(hparams_of(secrets.saveable(self.cfg), _TUNED))
+            hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
+            board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
         seed_everything(self.cfg.seed, workers=True, verbose=False)
         self.trainer.fit(self.parts.task, datamodule=self.parts.data)
         if self.record.best.value is None:

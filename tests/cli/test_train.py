@@ -161,6 +161,7 @@ def test_a_grid_with_the_basic_sweeper_trains_every_point(cli, tmp_path):
     assert code == 0
     results = [json.loads(path.read_text()) for path in runs(tmp_path)]
     assert [result["seed"] for result in results] == [0, 1, 0, 1]
+    assert not [name for result in results for name in result["metrics"] if name.startswith("test/")]
     assert len({result["objective"]["value"] for result in results}) > 1
 
 
@@ -290,7 +291,9 @@ def test_an_output_root_that_is_a_file_is_refused(cli, tmp_path):
 
 def test_a_machines_own_settings_are_taken(cli, tmp_path):
     (tmp_path / "mine" / "local").mkdir(parents=True)
-    (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\noutput_root: scratch\n")
+    (tmp_path / "mine" / "local" / "default.yaml").write_text(
+        "# @package _global_\noutput_root: scratch\ndata:\n  root: elsewhere\n"
+    )
     code, _, _ = cli("--config-dir", "mine", *SHORT)
     assert code == 0
     assert list((tmp_path / "scratch" / "runs").iterdir())

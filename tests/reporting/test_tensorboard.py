@@ -51,7 +51,7 @@ def test_nothing_is_written_before_there_is_something_to_say(board, tmp_path):
 
 
 def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
-    board.start_session({"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3})
+    board.start_session({"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3}, row="runs/a")
     board.close()
     start = hparams_plugin(tmp_path)[metadata.SESSION_START_INFO_TAG].session_start_info
     shown = {key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()}
@@ -69,7 +69,7 @@ def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
     ],
 )
 def test_a_session_ends_with_its_true_status_and_its_final_figures(board, tmp_path, status, shown):
-    board.start_session({"seed": 0})
+    board.start_session({"seed": 0}, row="runs/a")
     board.end_session(status, {"objective": 0.75}, step=40)
     end = hparams_plugin(tmp_path)[metadata.SESSION_END_INFO_TAG].session_end_info
     assert end.status == shown
@@ -81,11 +81,11 @@ def test_two_runs_are_two_rows(tmp_path):
     groups = set()
     for name in ("one", "two"):
         board = TensorBoard(str(tmp_path / name))
-        board.start_session({"seed": 0})
+        board.start_session({"seed": 0}, row=f"runs/{name}")
         board.close()
         start = hparams_plugin(tmp_path / name)[metadata.SESSION_START_INFO_TAG].session_start_info
         groups.add(start.group_name)
-    assert len(groups) == 2
+    assert groups == {"runs/one", "runs/two"}
 
 
 def test_what_follows_the_training_goes_into_the_same_file(board, tmp_path):

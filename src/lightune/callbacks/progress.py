@@ -51,7 +51,9 @@ class Progress(Callback):
             self._say(line)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the bar as it is and give the terminal back."""
+        """Leave the bar full, stopped early or not, and give the terminal back."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=trainer.current_epoch)
         self._stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -54,6 +54,8 @@ def task(cfg: DictConfig) -> float | None:
 
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        cfg.test = False  # a search that reads the test part has none left to be judged by
     conceal(run_dir, cfg, handover.env_set)
     try:
         result = train(cfg, parts=handover.take_parts(), run_dir=run_dir, verbose=bool(hydra_config.verbose))

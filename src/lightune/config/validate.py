@@ -104,7 +104,8 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     known = [*schema.ROOT, "monitor", *schema.GROUPS]
     for key in tree:
         if key not in known:
-            yield Problem(key, f"is no root key;{did_you_mean(key, known)} (there are {', '.join(known)})")
+            hint = did_you_mean(key, known)
+            yield Problem(key, f"is no root key{';' + hint if hint else ''} (there are {', '.join(known)})")
     for group in schema.GROUPS:
         if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
@@ -226,7 +227,8 @@ def _first_given(target: Target, node: dict[str, Any]) -> list[Parameter]:
 def _unknown(key: str, target: Target, supplied: tuple[str, ...]) -> str:
     names = [name for name, parameter in target.parameters.items() if parameter.keyword and name not in supplied]
     listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
-    return f"{target.name} takes no such argument;{did_you_mean(key, names)} (it takes {listed or 'none'})"
+    hint = did_you_mean(key, names)
+    return f"{target.name} takes no such argument{';' + hint if hint else ''} (it takes {listed or 'none'})"
 
 
 def _path_problems(path: str, key: str, value: Any) -> Iterator[Problem]:

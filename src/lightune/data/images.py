@@ -41,9 +41,8 @@ class TorchvisionImages(InMemoryData):
         batch_size: BatchSize = 128,
         scaling: Scaling = "standard",
     ) -> None:
-        super().__init__(batch_size=batch_size, scaling=scaling)
+        super().__init__(batch_size=batch_size, scaling=scaling, root=root)
         self.dataset = dataset
-        self.root = root
         self.download = download
 
     def load(self) -> Samples:

@@ -43,6 +43,7 @@ class InMemoryData(LightningDataModule):
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how inputs are scaled, with statistics of the training part only.
         target_scaling: the same for the targets of regression; losses see scaled targets, metrics the real ones.
+        root: folder of data files, so that a machine can name it once for all data; some sets read none.
     """
 
     kind = "table"
@@ -53,8 +54,10 @@ class InMemoryData(LightningDataModule):
         batch_size: BatchSize = 64,
         scaling: Scaling = "standard",
         target_scaling: Scaling = "standard",
+        root: str = "data",
     ) -> None:
         super().__init__()
+        self.root = root
         self.batch_size = batch_size
         self.scaling = scaling
         self.target_scaling = target_scaling

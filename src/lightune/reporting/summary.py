@@ -27,7 +27,10 @@ def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
         rows.append(
             (objective.metric, f"{objective.value:.4f}  best, at epoch {objective.epoch + 1} of {result.epochs}")
         )
-    rows += [(name, f"{value:.4f}") for name, value in result.metrics.items() if name.startswith("test/")]
+    counterpart = f"test/{objective.metric.partition('/')[2]}"
+    tested = [name for name in result.metrics if name.startswith("test/")]
+    tested.sort(key=lambda name: name != counterpart)
+    rows += [(name, f"{result.metrics[name]:.4f}") for name in tested]
     speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
     rows.append(
         ("time", f"{result.seconds['train']:.1f} s training, {sum(result.seconds.values()):.1f} s in all{speed}")

@@ -1,10 +1,8 @@
 """Curves for TensorBoard, and the row of a run on its HParams page."""
 
-import hashlib
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger
@@ -77,14 +75,13 @@ class TensorBoard(Logger):
         """Do nothing: what a module saved of its arguments is not what a person chose; see `start_session`."""
 
     @rank_zero_only
-    def start_session(self, hparams: Mapping[str, HParam]) -> None:
+    def start_session(self, hparams: Mapping[str, HParam], row: str) -> None:
         """Open the run's row on the HParams page.
 
         Args:
             hparams: dotted key → number, truth value or text.
+            row: what the row is called; runs of one name would be averaged in one row.
         """
-        # runs of one name would be averaged in one row; a digest, because a path may hold what must not be saved
-        row = hashlib.blake2b(str(Path(self._save_dir).absolute()).encode(), digest_size=8).hexdigest()
         self._write(summary_v2.hparams_pb(dict(hparams), trial_id=row))
 
     @rank_zero_only
@@ -137,7 +134,7 @@ def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HP
 
 def _flatten(path: str, value: Any, flat: dict[str, HParam]) -> None:
     if isinstance(value, dict):
-        if target := value.get("_target_"):
+        if (target := value.get("_target_")) and path != "regularization":  # always the one class
             flat[path] = str(target).rpartition(".")[2]
         for key, item in value.items():
             if not key.startswith("_"):
