@@ -1,6 +1,7 @@
 """Checkpoint files: written whole or not at all, holding plain values, read without running code."""
 
-import os
+import hashlib
+import io
 import pickle
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lightune.errors import CheckpointError
+from lightune.files import write_whole
 
 __all__ = ["WholeCheckpointIO", "read_checkpoint"]
 
@@ -31,16 +33,28 @@ class WholeCheckpointIO(TorchCheckpointIO):
                 checkpoint[f"{owner}hyper_parameters"] = plain_values(checkpoint[f"{owner}hyper_parameters"])
                 checkpoint.pop(f"{owner}hparams_type", None)
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getbuffer()
+        # the new digest joins the old one first, so that whichever file a crash leaves has its digest beside it
+        write_whole(digest_file(target), "\n".join([_digest(content), *_digests(target)[:1]]).encode())
+        write_whole(target, content)
+
+
+def digest_file(path: Path) -> Path:
+    """Return where the digest of a checkpoint lies: beside it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digests(path: Path) -> list[str]:
+    try:
+        return digest_file(path).read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def plain_values(value: Any) -> Any:
@@ -66,6 +80,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
+    digests = _digests(path)
+    if digests and _digest(path.read_bytes()) not in digests:
+        raise CheckpointError(f"{path}: is damaged (its content is not what was written: the checksum differs)")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.paths import create_run_dir, is_inside
+from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
@@ -38,11 +39,13 @@ class Handover:
     Args:
         passed: whether a configuration was found sound.
         parts: what was built of it; None in a multirun, where every job builds its own.
+        resumed: the configuration of the run to go on with, if that is what was asked for.
         env_set: Hydra's environment settings as written, before they were resolved.
     """
 
     passed: bool = False
     parts: "Parts | None" = None
+    resumed: DictConfig | None = None
     env_set: Any = None
 
     def take_parts(self) -> "Parts | None":
@@ -81,6 +84,10 @@ def _guarded(check: Callable[[], None]) -> None:
 
 def _check_run(config: DictConfig) -> None:
     cfg = job_config(config)
+    handover.resumed = None
+    if isinstance(cfg.resume, str):
+        _check_resumed(config, cfg, Path(cfg.resume))
+        return
     _raise_any(find_problems(cfg))
     _raise_any(list(_folder_problems(config, "hydra.run.dir", cfg)))
     from lightune.run import prepare
@@ -99,6 +106,21 @@ def _check_run(config: DictConfig) -> None:
             config.hydra.run.dir = f"{raw['dir']}{reserved.removeprefix(wanted)}"
 
 
+def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
+    """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
+    cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
+    _raise_any(find_problems(cfg))
+    from lightune.run import prepare
+
+    require_sound_checkpoints(run_dir)
+    with only_owner(run_dir):
+        handover.parts = prepare(cfg)
+    handover.resumed = cfg
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.run.dir = str(run_dir)
+        config.hydra.output_subdir = None
+
+
 def _check_multirun(config: DictConfig) -> None:
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     problems: list[Problem] = []
@@ -107,6 +129,8 @@ def _check_multirun(config: DictConfig) -> None:
         cfg = job_config(GlobalHydra.instance().config_loader().load_sweep_config(config, overrides))
         problems += find_problems(cfg)
     assert cfg is not None
+    if cfg.resume is not None:
+        problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {cfg.resume}"))
     _raise_any(list(dict.fromkeys(problems)))
     _raise_any(list(_folder_problems(config, "hydra.sweep.dir", cfg)))
 

@@ -56,9 +56,17 @@ def task(cfg: DictConfig) -> float | None:
     run_dir = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    conceal(run_dir, cfg, handover.env_set)
+    resumed, handover.resumed = handover.resumed, None
+    if resumed is None:
+        conceal(run_dir, cfg, handover.env_set)
     try:
-        result = train(cfg, parts=handover.take_parts(), run_dir=run_dir, verbose=bool(hydra_config.verbose))
+        result = train(
+            cfg if resumed is None else resumed,
+            parts=handover.take_parts(),
+            run_dir=run_dir,
+            resume=resumed is not None,
+            verbose=bool(hydra_config.verbose),
+        )
     except TrainingError:
         if hydra_config.mode == RunMode.MULTIRUN:
             raise

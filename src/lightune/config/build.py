@@ -24,8 +24,28 @@ from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
 from lightune.tasks import SupervisedTask
+from lightune.validation import Holdout, Split
 
-__all__ = ["Parts", "build", "build_trainer"]
+__all__ = ["FitPlan", "Parts", "build", "build_fit", "build_loggers", "build_trainer"]
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """One of the trainings that a run consists of.
+
+    Args:
+        index: its number among them, from 0.
+        seed: of its weights, its order of batches and its dropout.
+        repeat: number of its repeat, from 0.
+        fold: number of its division within the repeat, from 0.
+        split: its rows; None where the data divide themselves.
+    """
+
+    index: int
+    seed: int
+    repeat: int = 0
+    fold: int = 0
+    split: Split | None = None
 
 
 @dataclass(frozen=True)
@@ -33,18 +53,22 @@ class Parts:
     """What a run is made of, ready to train.
 
     Args:
-        data: divided and scaled.
-        task: with fresh weights.
+        data: divided and scaled for the first fit.
+        task: of the first fit, with fresh weights.
+        plans: the fits, at least one.
+        resampled: whether the training part of a fit is a bootstrap resample.
         seconds: how long building took.
     """
 
     data: LightningDataModule
     task: LightningModule
+    plans: tuple[FitPlan, ...]
+    resampled: bool
     seconds: float
 
 
 def build(cfg: DictConfig) -> Parts:
-    """Build the data and the task of a validated configuration.
+    """Build the data and the first task of a validated configuration, and plan its fits.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
 
@@ -53,35 +77,56 @@ def build(cfg: DictConfig) -> Parts:
     """
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = build_data(cfg)
-    task = _build_task(cfg, data)
+    data = _build_data(cfg)
+    validation = _make("validation", cfg.validation, {})
+    plans = _plan_fits(cfg, data, validation)
+    task = build_fit(cfg, data, plans[0])
     _try_parts(cfg, task, data)
-    return Parts(data, task, time.perf_counter() - began)
+    resampled = getattr(validation, "estimate_632", False)
+    return Parts(data, task, plans, resampled, time.perf_counter() - began)
 
 
-def build_data(cfg: DictConfig) -> LightningDataModule:
-    """Build the data of a configuration, divided if lightune divides them."""
+def build_fit(cfg: DictConfig, data: LightningDataModule, plan: FitPlan) -> LightningModule:
+    """Divide the data as a fit wants them, and build its task: all that learns from data is new.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    if plan.split is not None and isinstance(data, InMemoryData):
+        with _refusing("data"):
+            data.divide(plan.split, seed=plan.seed)
+    seed_everything(plan.seed, workers=True, verbose=False)
+    return _build_task(cfg, data)
+
+
+def _build_data(cfg: DictConfig) -> LightningDataModule:
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
         _require(
             isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}"
         )
         data.prepare_data()
-        if not isinstance(data, InMemoryData):
-            if not hasattr(data, "input_shape"):
-                data.setup("fit")
-            return data
-        samples = data.samples
-    validation = _make("validation", cfg.validation, {})
-    with _refusing("validation"):
-        split = validation.split(
-            samples.targets.numpy() if samples.num_classes else None,
-            len(samples.targets),
-            official_test=samples.official_test,
-            seed=cfg.seed,
-        )
-        data.divide(split, seed=cfg.seed)
+        if isinstance(data, InMemoryData):
+            data.samples  # noqa: B018 - read now, while a refusal is still due
+        elif not hasattr(data, "input_shape"):
+            data.setup("fit")
     return data
+
+
+def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:
+    """List the fits: every division of every repeat. A repeat has a seed of its own, but not a test part."""
+    plans: list[FitPlan] = []
+    for repeat in range(cfg.repeats):
+        seed = (cfg.seed + repeat) % 2**32
+        splits: list[Split | None] = [None]
+        with _refusing("validation"):
+            if isinstance(data, InMemoryData):
+                splits = validation.splits(data.rows, seed=seed, test_seed=cfg.seed)
+            elif not isinstance(validation, Holdout):
+                kind = type(data).__name__
+                raise ValueError(f"{kind} divides itself, which {type(validation).__name__} cannot do again")
+        plans += [FitPlan(len(plans) + fold, seed, repeat, fold, split) for fold, split in enumerate(splits)]
+    return tuple(plans)
 
 
 def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
@@ -174,17 +219,26 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
     build_trainer(cfg, run_dir=Path(cfg.output_root))
 
 
-def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback] = ()) -> Trainer:
+def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
+    """Build the loggers of a configuration, to write into a folder."""
+    save_dir = {"save_dir": lambda: str(folder)}
+    return [_make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
+
+
+def build_trainer(
+    cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback] = (), bare: bool = False
+) -> Trainer:
     """Build the trainer of a configuration, with its callbacks and loggers; nothing is written yet.
 
     Args:
         cfg: a validated configuration.
         run_dir: where it will write.
         watchers: callbacks of lightune's own, which come first.
+        bare: whether the callbacks and loggers of the configuration are left out: to measure, not to train.
     """
-    save_dir = {"save_dir": lambda: str(run_dir)}
-    loggers: list[Logger] = [_make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
-    callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in cfg.callbacks.items()]
+    loggers = [] if bare else build_loggers(cfg, run_dir)
+    nodes = {} if bare else cfg.callbacks
+    callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in nodes.items()]
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     with _refusing("trainer"):

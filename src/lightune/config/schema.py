@@ -37,6 +37,8 @@ ROOT: dict[str, Any] = {
     "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
     "output_root": str,
     "test": bool,
+    "resume": str | None,
+    "repeats": PositiveInt,
 }
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 

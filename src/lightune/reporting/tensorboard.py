@@ -30,11 +30,16 @@ class TensorBoard(Logger):
 
     Args:
         save_dir: the run's folder.
+
+    Attributes:
+        purge_step: set before the first value, where a run goes on: values of this step and later ones, written
+            by the part before, are taken back.
     """
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()
         self._save_dir = save_dir
+        self.purge_step: int | None = None
         self._writer: SummaryWriter | None = None
 
     @property
@@ -61,7 +66,7 @@ class TensorBoard(Logger):
     def experiment(self) -> SummaryWriter:
         """The writer, for images, histograms and the like."""
         if self._writer is None:
-            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS)
+            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS, purge_step=self.purge_step)
         return self._writer
 
     @rank_zero_only
@@ -103,6 +108,11 @@ class TensorBoard(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Bring everything to disk; a test that follows the training still finds the writer open."""
+        self.flush()
+
+    @rank_zero_only
+    def flush(self) -> None:
+        """Bring everything to disk."""
         if self._writer is not None:
             self._writer.flush()
 
