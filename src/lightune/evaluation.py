@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from omegaconf import open_dict
 from pytorch_lightning import Trainer, seed_everything
 
 from lightune.checkpoints import read_checkpoint
@@ -35,6 +36,8 @@ def evaluate(
     folder = Path(run_dir)
     cfg = load_run_config(folder)
     cfg.logger, cfg.callbacks = {}, {}
+    with open_dict(cfg):
+        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
     named = checkpoint in ("best", "last")
     if not named:
         read_checkpoint(Path(checkpoint))

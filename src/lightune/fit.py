@@ -2,7 +2,9 @@
 
 import logging
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,16 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from rich.console import Console
 
-from lightune.callbacks import BestAndLast, Continuation, FiniteLoss, Progress, Randomness, Record, TestPredictions
+from lightune.callbacks import (
+    BestAndLast,
+    Continuation,
+    FiniteLoss,
+    Progress,
+    Randomness,
+    Record,
+    SharedStop,
+    TestPredictions,
+)
 from lightune.callbacks.record import measures
 from lightune.checkpoints import read_checkpoint
 from lightune.config.build import FitPlan, build_trainer
@@ -22,6 +33,7 @@ from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
 from lightune.reporting.result import Objective
 from lightune.reporting.tensorboard import TensorBoard
+from lightune.tasks import SupervisedTask
 
 __all__ = ["Fit"]
 
@@ -69,7 +81,7 @@ class Fit:
         label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
         progress = Progress(metric, mode, console, label)
         own = [self.record, progress, FiniteLoss(), Randomness(), Continuation(), self._tests]
-        self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers])
+        self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
         self._checkpoint = checkpoint
         if checkpoint is not None:
             step = read_checkpoint(checkpoint)["global_step"]
@@ -82,7 +94,8 @@ class Fit:
         seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
         if self._checkpoint is not None:
             log.info("going on from %s", self._checkpoint)
-        self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
+        with _synchronised(self.task):
+            self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
             log.warning("%s was never measured; there is no best epoch", self.record.best.metric)
 
@@ -95,7 +108,8 @@ class Fit:
         assert isinstance(self.data, InMemoryData)
         self._load_best()
         trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
-        trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
+        with _synchronised(self.task):
+            trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
         for name, learnt in measures(trainer).items():
             if name in self.record.metrics:
                 out_of_bag = self.record.metrics[name]
@@ -113,9 +127,10 @@ class Fit:
             `test/metric` → value, and the predictions if the task makes them.
         """
         self._load_best()
-        self.trainer.test(self.task, datamodule=self.data, verbose=False)
+        with _synchronised(self.task):
+            self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
-        if isinstance(self.data, InMemoryData) and (gathered := self._tests.gathered(self.trainer)):
+        if isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
             places, predicted, targets = gathered
             rows = torch.from_numpy(self.data.test_rows)[places]
             predictions = Predictions(self.plan.index, rows, predicted, targets)
@@ -166,3 +181,12 @@ class Fit:
     def _load_best(self) -> None:
         if best := self.best_checkpoint:
             self.task.load_state_dict(read_checkpoint(self._run_dir / best)["state_dict"])
+
+
+@contextmanager
+def _synchronised(task: LightningModule) -> Iterator[None]:
+    """Pass over Lightning's advice to reduce what our own task logs: its metrics are those of all processes."""
+    with warnings.catch_warnings():
+        if isinstance(task, SupervisedTask):
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        yield

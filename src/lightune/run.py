@@ -5,27 +5,28 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Callback
+from pytorch_lightning import Callback, Trainer
 from rich.console import Console
 
 from lightune.callbacks import Interruption
 from lightune.callbacks.interruption import StopRequested
 from lightune.config import secrets
-from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers
+from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
 from lightune.config.compose import compose
 from lightune.config.validate import validate
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.failures import explain
 from lightune.fit import Fit
 from lightune.metrics.confidence import confidence_interval
-from lightune.paths import create_run_dir
+from lightune.paths import create_run_dir, outer_rank
+from lightune.processes import Group, joined
 from lightune.quiet import quiet
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
@@ -105,27 +106,35 @@ def train(
     if cfg.resume is not None and run_dir is None:
         raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
     parts = parts or prepare(cfg)
-    run_dir = run_dir or _new_run_dir(cfg)
+    leads = outer_rank() == 0
+    if leads:
+        run_dir = run_dir or _new_run_dir(cfg)
     interruption = Interruption()
+    with quiet(verbose):
+        trainer: Trainer = build_trainer(cfg, run_dir=run_dir or Path(), bare=True)
     with (
-        only_owner(run_dir),
-        _logging_to(run_dir / "train.log", cfg, verbose),
+        only_owner(run_dir) if leads and run_dir else nullcontext(),
+        joined(trainer, cfg, run_dir, resume=resume, verbose=verbose) as group,
         quiet(verbose),
         interruption.watching(),
     ):
-        if resume:
-            keep_config(run_dir, cfg)
-        run = _Run(cfg, parts, run_dir, Console(), interruption, tuple(watchers), resume)
-        try:
-            run.fit()
-            run.test()
-        except ConfigError:
-            raise
-        except Exception as error:
-            raise TrainingError(run.report("failed", error)) from error
-        except (KeyboardInterrupt, SystemExit, StopRequested) as stop:
-            raise InterruptedRun(run.report("interrupted"), interruption.exit_code) from stop
-        return run.report(run.ending)
+        run_dir = group.agree(run_dir)
+        assert run_dir is not None
+        with _logging_to(run_dir / "train.log", cfg, verbose) if group.is_first else nullcontext():
+            if resume and group.is_first:
+                keep_config(run_dir, cfg)
+            console = Console(quiet=not group.is_first)
+            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
+            try:
+                run.fit()
+                run.test()
+            except ConfigError:
+                raise
+            except Exception as error:
+                raise TrainingError(run.report("failed", error)) from error
+            except (KeyboardInterrupt, SystemExit, StopRequested) as stop:
+                raise InterruptedRun(run.report("interrupted"), interruption.exit_code) from stop
+            return run.report(run.ending)
 
 
 def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool = False) -> Result:
@@ -157,6 +166,7 @@ class _Run:
     interruption: Interruption
     watchers: tuple[Callback, ...]
     resume: bool
+    group: Group
     finished: list[FitResult] = field(default_factory=list)
     tested: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
@@ -193,7 +203,7 @@ class _Run:
             measured.append(figures)
             predictions += [predicted] if predicted else []
         self.tested = {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
-        if len(predictions) == len(self.parts.plans):
+        if len(predictions) == len(self.parts.plans) and self.group.is_first:
             write_predictions(self.run_dir, predictions)
             self._bound(predictions)
 
@@ -228,7 +238,7 @@ class _Run:
             samples_per_second=_speed(fits),
             checkpoint=fits[0].checkpoint if fits and not self._several else None,
             error=self._failure(error) if error else None,
-            provenance=self._provenance(),
+            provenance=self._provenance() if self.group.is_first else {},
             folds=self._folds(),
             repeats=self._repeats(),
             intervals=self.intervals,
@@ -237,6 +247,8 @@ class _Run:
             self._end_session(result)
         for board in self._boards or []:
             board.close()
+        if not self.group.is_first:
+            return result
         write_result(result)
         log.info("%s: %s", status, result.objective)
         show_summary(result, self.console, output_root=Path(self.cfg.output_root))
@@ -252,7 +264,7 @@ class _Run:
         if self._is_resampled:
             fit.judge_resubstitution()
         result = fit.result()
-        if self._several:
+        if self._several and self.group.is_first:
             fit_files.write_fit(result, fit.folder)
         self.finished.append(result)
         for board in fit.boards if self._several else []:
@@ -342,7 +354,8 @@ class _Run:
     def _failure(self, error: Exception) -> Failure:
         hidden = secrets.secret_values(self.cfg)
         text = "".join(traceback.format_exception(error))
-        (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
+        if self.group.is_first:
+            (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
         return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """What watches a training: the best and the last checkpoint, the record of a run, its progress."""
 
+from lightune.callbacks.agreement import SharedStop
 from lightune.callbacks.checkpoint import BestAndLast
 from lightune.callbacks.continuation import Continuation
 from lightune.callbacks.finite import FiniteLoss
@@ -17,5 +18,6 @@ __all__ = [
     "Progress",
     "Randomness",
     "Record",
+    "SharedStop",
     "TestPredictions",
 ]

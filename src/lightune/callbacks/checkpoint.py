@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from lightune.callbacks.agreement import any_process, every_process, may_pause
 from lightune.callbacks.best import Best, Mode
 from lightune.ranges import NonNegativeFloat
 
@@ -45,20 +46,19 @@ class BestAndLast(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch; it is saved when its schedulers have moved."""
-        self._improved = self.best.judge(trainer)
+        self._improved = any_process(trainer, self.best.judge(trainer))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch before called for."""
         if self._epoch_is_over(trainer):
-            self._save_epoch(trainer, due=self._is_due())
+            self._save_epoch(trainer, due=self._is_due(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save in the middle of a long epoch, where no gradient is pending."""
-        pending = (batch_idx + 1) % trainer.accumulate_grad_batches
         first = self._saved_step < 0
-        if not first and not pending and not trainer.is_last_batch and self._is_due():
+        if not first and may_pause(trainer, batch_idx) and self._is_due(trainer):
             self.save_now(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -88,8 +88,8 @@ class BestAndLast(Checkpoint):
     def _epoch_is_over(self, trainer: Trainer) -> bool:
         return trainer.current_epoch > 0 and trainer.global_step != self._saved_step
 
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._saved_at >= self.every_seconds
+    def _is_due(self, trainer: Trainer) -> bool:
+        return any_process(trainer, time.monotonic() - self._saved_at >= self.every_seconds)
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         if self._improved:
@@ -101,8 +101,8 @@ class BestAndLast(Checkpoint):
             self._saved_step = trainer.global_step
 
     def _save(self, trainer: Trainer, name: str) -> None:
-        module = trainer.lightning_module
-        if all(bool(torch.isfinite(parameter).all()) for parameter in module.parameters()):
+        parameters = trainer.lightning_module.parameters()
+        if every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters)):
             trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
             for logger in trainer.loggers:
                 # the curves on disk must reach as far as the checkpoint does

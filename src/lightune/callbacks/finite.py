@@ -7,7 +7,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-_LOOKED_AT_TOGETHER = 50  # losses; looking at one makes a GPU wait
+from lightune.callbacks.agreement import gathered
+
+_LOOKED_AT_TOGETHER = 50  # losses
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -15,7 +17,10 @@ class NonFiniteLossError(ArithmeticError):
 
 
 class FiniteLoss(Callback):
-    """Stop when the training loss is NaN or infinite: at once on a CPU, every few steps on a GPU."""
+    """Stop when the training loss is NaN or infinite: at once on a CPU, every few steps elsewhere.
+
+    Looking at a loss makes a GPU wait, and several processes wait for each other.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,24 +34,25 @@ class FiniteLoss(Callback):
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if not isinstance(loss, Tensor):
             return
-        if loss.device.type == "cpu":
+        if loss.device.type == "cpu" and trainer.world_size == 1:
             _require_finite(trainer.global_step, float(loss))
             return
         self._steps.append(trainer.global_step)
         self._losses.append(loss.detach())
         if len(self._losses) >= _LOOKED_AT_TOGETHER or trainer.is_last_batch:
-            self.look()
+            self.look(trainer)
 
-    def look(self) -> None:
-        """Look at the losses that were taken in.
+    def look(self, trainer: Trainer) -> None:
+        """Look at the losses that were taken in, in every process.
 
         Raises:
             NonFiniteLossError: if one is not finite.
         """
-        values = torch.stack(self._losses).tolist() if self._losses else []
-        for step, value in zip(self._steps, values, strict=True):
-            _require_finite(step, value)
+        steps, losses = self._steps, torch.stack(self._losses).float()
         self._steps, self._losses = [], []
+        for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
+            for value in values:
+                _require_finite(step, value)
 
 
 def _require_finite(step: int, value: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from lightune.callbacks.agreement import any_process, may_pause
 from lightune.callbacks.checkpoint import BestAndLast
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -64,7 +65,7 @@ class Interruption(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop after a step, unless gradients are pending or the epoch is about to end."""
-        if not (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+        if may_pause(trainer, batch_idx):
             self._stop_if_asked(trainer, save=True)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -85,8 +86,9 @@ class Interruption(Callback):
             raise StopRequested(self.received)
 
     def _stop_if_asked(self, trainer: Trainer, *, save: bool) -> None:
-        if self.received is None:
+        if not any_process(trainer, self.received is not None):
             return
+        self.received = self.received or signal.SIGTERM
         if save:
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, BestAndLast):

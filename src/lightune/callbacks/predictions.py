@@ -38,7 +38,7 @@ class TestPredictions(Callback):
             self._predicted.append(outputs.detach().float().cpu())
             self._targets.append(batch[1].detach().cpu())
 
-    def gathered(self, trainer: Trainer) -> tuple[Tensor, Tensor, Tensor] | None:
+    def of_all(self, trainer: Trainer) -> tuple[Tensor, Tensor, Tensor] | None:
         """Return what all processes predicted, in the order of the test part; None if nothing was.
 
         Args:

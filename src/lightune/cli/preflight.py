@@ -8,6 +8,7 @@ import copy
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
-from lightune.paths import create_run_dir, is_inside
+from lightune.paths import create_run_dir, is_inside, outer_rank
 from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _guarded(check: Callable[[], None]) -> None:
     try:
         check()
     except ConfigError as refusal:
-        print(refusal, file=sys.stderr)
+        if outer_rank() == 0:  # the other processes of a run would say the same
+            print(refusal, file=sys.stderr)
         sys.exit(2)
     except Exception:  # noqa: BLE001 - said in full, and the run does not start
         traceback.print_exc()
@@ -94,6 +96,9 @@ def _check_run(config: DictConfig) -> None:
 
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     handover.parts = prepare(cfg)
+    if outer_rank() > 0:
+        _write_nothing(config, Path())  # the first process makes the folder
+        return
     wanted = str(OmegaConf.select(config, "hydra.run.dir"))
     try:
         reserved = create_run_dir(wanted)
@@ -113,9 +118,14 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
     from lightune.run import prepare
 
     require_sound_checkpoints(run_dir)
-    with only_owner(run_dir):
+    with only_owner(run_dir) if outer_rank() == 0 else nullcontext():
         handover.parts = prepare(cfg)
     handover.resumed = cfg
+    _write_nothing(config, run_dir)
+
+
+def _write_nothing(config: DictConfig, run_dir: Path) -> None:
+    """Let Hydra work in a folder without writing to it."""
     with read_write(config.hydra), open_dict(config.hydra):
         config.hydra.run.dir = str(run_dir)
         config.hydra.output_subdir = None

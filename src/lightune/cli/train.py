@@ -20,7 +20,7 @@ from lightune.cli.preflight import handover
 from lightune.config.annotations import did_you_mean
 from lightune.config.trust import whitelist
 from lightune.errors import ConfigError
-from lightune.paths import conf_dir
+from lightune.paths import conf_dir, outer_rank
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -57,13 +57,13 @@ def task(cfg: DictConfig) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     resumed, handover.resumed = handover.resumed, None
-    if resumed is None:
+    if resumed is None and outer_rank() == 0:
         conceal(run_dir, cfg, handover.env_set)
     try:
         result = train(
             cfg if resumed is None else resumed,
             parts=handover.take_parts(),
-            run_dir=run_dir,
+            run_dir=run_dir if outer_rank() == 0 else None,
             resume=resumed is not None,
             verbose=bool(hydra_config.verbose),
         )

@@ -48,6 +48,11 @@ def trust(*packages: str) -> None:
         _added.append(package)
 
 
+def trusted() -> tuple[str, ...]:
+    """Return the packages that `trust` was given in this process."""
+    return tuple(_added)
+
+
 def whitelist() -> tuple[str, ...]:
     """Return the entries for Hydra's execution whitelist: ours, those of `trust`, those of LIGHTUNE_TRUST."""
     named = [part.strip() for part in os.environ.get(ENVIRONMENT_VARIABLE, "").split(",")]

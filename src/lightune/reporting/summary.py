@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lightune.reporting.result import Result
 
@@ -15,7 +16,7 @@ def show_summary(result: Result, console: Console, *, output_root: Path) -> None
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(result, output_root):
-        table.add_row(name, value)
+        table.add_row(Text(name), Text(value))  # as it is: what an error says may look like markup
     console.print()
     console.print(table, soft_wrap=not console.is_terminal)
 

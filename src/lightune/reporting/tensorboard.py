@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
@@ -63,6 +63,7 @@ class TensorBoard(Logger):
         return self._save_dir
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> SummaryWriter:
         """The writer, for images, histograms and the like."""
         if self._writer is None:
