@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 import torch
 
@@ -124,7 +126,7 @@ def test_processes_share_every_sample_once_in_as_many_batches_each(samples, batc
 @pytest.mark.parametrize(("samples", "batch_size", "processes"), [(10, 4, 2), (16, 2, 3), (101, 8, 4), (12, 2, 3)])
 def test_batches_of_all_processes_together_are_those_of_one(samples, batch_size, processes, shuffle):
     given = shares(samples, batch_size, processes, shuffle=shuffle)
-    together = [sorted(sum(batches, [])) for batches in zip(*given, strict=True)]
+    together = [sorted(chain(*batches)) for batches in zip(*given, strict=True)]
     (alone,) = shares(samples, batch_size * processes, 1, shuffle=shuffle)
     assert together == [sorted(batch) for batch in alone]
 
@@ -150,7 +152,7 @@ def test_a_process_knows_the_places_of_what_it_is_served(samples, batch_size, pr
             process=process,
             processes=processes,
         ).served()
-        assert served.tolist() == sum(batches, [])
+        assert served.tolist() == list(chain(*batches))
 
 
 @pytest.mark.parametrize("shuffle", [True, False])

@@ -96,5 +96,5 @@ def test_as_many_folds_as_samples_leave_one_out():
 
 
 def test_groups_need_their_column():
-    with pytest.raises(ValueError, match="^groups must be a column of the data"):
+    with pytest.raises(ValueError, match=r"^groups must be a column of the data"):
         CrossValidation(groups="patient").splits(Rows(200, LABELS), seed=0)
