@@ -6,15 +6,17 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric.utilities.types import _PATH
 from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
 
 from lightune.errors import CheckpointError
 from lightune.files import write_whole
 
-__all__ = ["WholeCheckpointIO", "read_checkpoint"]
+__all__ = ["WholeCheckpointIO", "load_weights", "read_checkpoint"]
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -28,6 +30,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
             path: the target; its folder is made as needed.
             storage_options: not used.
         """
+        checkpoint["callbacks"] = _without_numpy(checkpoint.get("callbacks", {}))
         for owner in ("", "datamodule_"):
             if f"{owner}hyper_parameters" in checkpoint:
                 checkpoint[f"{owner}hyper_parameters"] = plain_values(checkpoint[f"{owner}hyper_parameters"])
@@ -55,6 +58,15 @@ def _digests(path: Path) -> list[str]:
         return digest_file(path).read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+def _without_numpy(value: Any) -> Any:
+    """Return nested values with NumPy's numbers, which a safe reader refuses, as Python's."""
+    if isinstance(value, dict):
+        return {key: _without_numpy(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_numpy(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def plain_values(value: Any) -> Any:
@@ -105,3 +117,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path}: is no checkpoint of a training (it has no state_dict)")
     return checkpoint
+
+
+def load_weights(module: nn.Module, weights: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: if they are another network's; the message names the first that does not fit.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).splitlines()[1].split()) if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{path}: does not fit the network of the configuration ({reason})") from error

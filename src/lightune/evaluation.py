@@ -5,14 +5,18 @@ from typing import Literal
 
 from omegaconf import open_dict
 from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from lightune.checkpoints import read_checkpoint
+from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import build_fit, build_trainer
+from lightune.errors import ConfigError, Problem
 from lightune.quiet import quiet
 from lightune.resumption import load_run_config
 from lightune.run import prepare
 
 __all__ = ["evaluate"]
+
+_STEPS = {"test": "test", "val": "validation"}
 
 
 def evaluate(
@@ -49,10 +53,13 @@ def evaluate(
             file = home / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint)
             weights = read_checkpoint(file)["state_dict"]
             task = parts.task if plan.index == 0 else build_fit(cfg, parts.data, plan)
-            task.load_state_dict(weights)
+            load_weights(task, weights, file)
             trainer: Trainer = build_trainer(cfg, run_dir=folder, bare=True)
             seed_everything(cfg.seed, workers=True, verbose=False)
             measure = trainer.test if split == "test" else trainer.validate
+            if not is_overridden(f"{_STEPS[split]}_step", task):
+                step, other = f"{_STEPS[split]}_step", "val" if split == "test" else "test"
+                raise ConfigError([Problem("task", f"{type(task).__name__} has no {step}; try --split {other}")])
             measure(task, datamodule=parts.data, verbose=False)
             measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
     return {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}

@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from rich.console import Console
 
@@ -26,7 +27,7 @@ from lightune.callbacks import (
     TestPredictions,
 )
 from lightune.callbacks.record import measures
-from lightune.checkpoints import read_checkpoint
+from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_trainer
 from lightune.data import InMemoryData
 from lightune.reporting.fits import FitResult
@@ -85,8 +86,9 @@ class Fit:
         self._checkpoint = checkpoint
         if checkpoint is not None:
             step = read_checkpoint(checkpoint)["global_step"]
-            for board in self.boards:
-                board.purge_step = step
+            for logger in self.trainer.loggers:
+                if hasattr(logger, "purge_step"):
+                    logger.purge_step = step
         self.record.setup_seconds = time.perf_counter() - began
 
     def train(self) -> None:
@@ -152,7 +154,8 @@ class Fit:
     def ending(self) -> Literal["completed", "early_stopped"]:
         """How a training that ended by itself ended."""
         stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
-        return "early_stopped" if any(stopper.stopped_epoch for stopper in stoppers) else "completed"
+        stopped = [stopper for stopper in stoppers if stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
+        return "early_stopped" if stopped else "completed"
 
     def result(self) -> FitResult:
         """Return what came of it so far."""
@@ -180,7 +183,8 @@ class Fit:
 
     def _load_best(self) -> None:
         if best := self.best_checkpoint:
-            self.task.load_state_dict(read_checkpoint(self._run_dir / best)["state_dict"])
+            path = self._run_dir / best
+            load_weights(self.task, read_checkpoint(path)["state_dict"], path)
 
 
 @contextmanager

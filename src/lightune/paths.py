@@ -22,7 +22,7 @@ def conf_dir() -> Path:
 
 
 def outer_rank() -> int:
-    """Return the number of this process among those that were started for one run; 0 for the first, or the only."""
+    """Return the number of this process among those that were started for a run; 0 for the first, or the only."""
     if RANK_VARIABLE in os.environ:
         return int(os.environ[RANK_VARIABLE])
     for rank, size in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):

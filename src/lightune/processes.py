@@ -1,8 +1,8 @@
 """Several processes for one run: those that a launcher started, or those that lightune starts itself.
 
-The first process (rank 0) is the one that was asked for a run. Unless `torchrun` or a cluster has started the others,
-it starts them with `python -m lightune.processes`, tells each through its standard input what to train, and takes
-them along when it ends, however it ends: a process whose input closes ends itself.
+The first process (rank 0) is the one that was asked for a run. Unless `torchrun` or a cluster has started the
+others, it starts them with `python -m lightune.processes`, tells each through its standard input what to train,
+and takes them along when it ends, however it ends: a process whose input closes ends itself.
 """
 
 import json
@@ -107,7 +107,7 @@ def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subp
 
 @contextmanager
 def _watching(processes: "list[subprocess.Popen[str]]") -> Iterator[None]:
-    """End this process, which may be waiting for ever, when another has failed and nothing came of it for a while."""
+    """End this process, which may wait for ever, when another has failed and nothing came of it for a while."""
     over = threading.Event()
 
     def watch() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.annotations import show
 from lightune.errors import CheckpointError, ConfigError, Problem
@@ -45,8 +46,13 @@ def load_run_config(run_dir: Path) -> DictConfig:
     if not frozen.is_file():
         raise ConfigError([Problem(str(run_dir), f"is no run: {_what_it_is(run_dir)}")])
     resumed = run_dir / _RESUMED_FILE
-    cfg = OmegaConf.load(resumed if resumed.is_file() else frozen)
-    assert isinstance(cfg, DictConfig)
+    file = resumed if resumed.is_file() else frozen
+    try:
+        cfg = OmegaConf.load(file)
+    except (OSError, YAMLError) as error:
+        raise ConfigError([Problem(str(file), f"cannot be read: {' '.join(str(error).split())}")]) from error
+    if not isinstance(cfg, DictConfig):
+        raise ConfigError([Problem(str(file), "must be a mapping of the configuration's keys")])
     return cfg
 
 

@@ -2,6 +2,7 @@
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
 
 class Continuation(Callback):
@@ -24,5 +25,6 @@ class Continuation(Callback):
                 stopping.patience = self._patience.get(id(stopping), stopping.patience)
                 if stopping.wait_count >= stopping.patience:
                     trainer.should_stop = True
-                elif stopping.stopped_epoch:
+                else:
                     stopping.stopped_epoch = 0
+                    stopping.stopping_reason = EarlyStoppingReason.NOT_STOPPED

@@ -17,6 +17,7 @@ BUILT_IN = (
     "lightune.regularization.*",
     "lightune.tasks.*",
     "lightune.validation.*",
+    "lightune.reporting.csv_logger.ResumableCSVLogger",
     "lightune.reporting.tensorboard.TensorBoard",
     "lightune.cli.preflight.Preflight",
     "pytorch_lightning.Trainer",
