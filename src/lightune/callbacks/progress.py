@@ -32,6 +32,7 @@ class Progress(Callback):
         self._console = console
         self._bar: Bar | None = None
         self._said = -float("inf")
+        self._unsaid = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the bar."""
@@ -49,14 +50,17 @@ class Progress(Callback):
         log.info(line)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], advance=1, figures=figures)
-        elif trainer.is_global_zero and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            self._say(line)
+        elif trainer.is_global_zero:
+            self._unsaid = line
+            if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+                self._say()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the bar full, stopped early or not, and give the terminal back."""
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=trainer.current_epoch)
         self._stop()
+        self._say()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give the terminal back before anything else is said."""
@@ -67,9 +71,10 @@ class Progress(Callback):
             self._bar.stop()
             self._bar = None
 
-    def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
-        self._said = time.monotonic()
+    def _say(self) -> None:
+        if self._unsaid:
+            self._console.print(self._unsaid, highlight=False, soft_wrap=True)
+            self._said, self._unsaid = time.monotonic(), ""
 
     def _figures(self, trainer: Trainer) -> str:
         shown = {name: trainer.callback_metrics.get(name) for name in ("train/loss", self.best.metric)}

@@ -39,6 +39,8 @@ def main() -> None:
     os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
     try:
         application()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise

@@ -2,7 +2,10 @@
 
 import functools
 import inspect
+import os
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,7 +197,24 @@ def _say(error: Exception) -> str:
     while isinstance(cause, InstantiationException | ImportError) and cause.__cause__ is not None:
         cause = cause.__cause__  # Hydra wraps what an import said
     text = " ".join(str(cause).split()) or "gave no reason"
-    return text if isinstance(cause, ValueError | FileNotFoundError) else f"{type(cause).__name__}: {text}"
+    if isinstance(cause, ValueError | FileNotFoundError):
+        return text
+    return f"{type(cause).__name__}: {text}{_place(cause)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return where in a user's own code an error arose, if it did."""
+    ours = str(Path(__file__).parents[1])
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if (
+            not file.startswith(("<", ours))
+            and "site-packages" not in file
+            and not file.startswith(sys.base_prefix)
+        ):
+            return f" ({os.path.relpath(file)}, line {frame.f_lineno})"
+    return ""
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -241,6 +261,7 @@ def build_trainer(
     callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in nodes.items()]
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    _require_device(cfg.trainer)
     with _refusing("trainer"):
         with execution_whitelist(list(whitelist())):
             factory = instantiate(cfg.trainer, _partial_=True, _convert_="all")
@@ -257,6 +278,17 @@ def build_trainer(
             enable_autolog_hparams=False,
         )
     return trainer
+
+
+def _require_device(trainer: DictConfig) -> None:
+    accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision", "auto"))
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if accelerator in ("gpu", "cuda") and not has_gpu:
+        rule = f"there is no GPU that torch can use here; choose trainer=cpu or trainer=auto, got {accelerator}"
+        raise ConfigError([Problem("trainer.accelerator", rule)])
+    if precision.startswith("16") and (accelerator == "cpu" or not has_gpu):
+        rule = f"needs a GPU; choose 32-true or bf16-mixed, got {precision}"
+        raise ConfigError([Problem("trainer.precision", rule)])
 
 
 def _precision(trainer: DictConfig) -> Any:

@@ -18,7 +18,13 @@ def show_summary(result: Result, console: Console, *, output_root: Path) -> None
     for name, value in _rows(result, output_root):
         table.add_row(Text(name), Text(value))  # as it is: what an error says may look like markup
     console.print()
-    console.print(table, soft_wrap=not console.is_terminal)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as plain:
+        console.print(table, soft_wrap=True)
+    for line in plain.get().splitlines():
+        console.print(Text(line.rstrip()), soft_wrap=True)
 
 
 def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
