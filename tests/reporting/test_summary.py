@@ -67,5 +67,3 @@ def test_says_what_failed_and_where_the_traceback_lies(shown):
 
 def test_a_folder_elsewhere_is_shown_in_full(shown):
     assert shown(run_dir=Path("/elsewhere/first"))["folder"] == "/elsewhere/first"
-
-
