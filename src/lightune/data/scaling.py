@@ -56,7 +56,7 @@ def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
 
 def _mean_and_deviation(train: Tensor, within: list[int], shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Add up in double precision, chunk by chunk: a float32 sum over millions of pixels loses the mean."""
-    chunks = train.split(max(1, _CHUNK * len(train) // max(1, train.numel())))
+    chunks = torch.split(train, max(1, _CHUNK * len(train) // max(1, train.numel())))
     count = train.numel() // train.shape[1]
     total, spread = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
     for chunk in chunks:
