@@ -28,6 +28,9 @@ from lightune.tasks import SupervisedTask
 __all__ = ["Parts", "build", "build_trainer"]
 
 
+_MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a run is made of, ready to train.
@@ -158,7 +161,7 @@ def _require(condition: bool, rule: str) -> None:
 
 
 def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule) -> None:
-    """Run two samples through the model and the trainer's constructor through its arguments, for what they say."""
+    """Run two samples through the model, and make what training will make, for what they say."""
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData):
         with _refusing("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
@@ -171,6 +174,11 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("loss"), torch.no_grad():
             value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")
+    if isinstance(task, SupervisedTask):
+        with _refusing("optimizer"):
+            optimizer = task.make_optimizer()
+        with _refusing("scheduler"):
+            task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
     build_trainer(cfg, run_dir=Path(cfg.output_root))
 
 
