@@ -18,8 +18,9 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
-from lightune.checkpoints import WholeCheckpointIO
+from lightune.checkpoints import WholeCheckpointIO, plain_values
 from lightune.config import schema
+from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
@@ -59,6 +60,10 @@ def build(cfg: DictConfig) -> Parts:
     data = build_data(cfg)
     task = _build_task(cfg, data)
     _try_parts(cfg, task, data)
+    for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
+        if part.hparams:
+            hidden = redact_all(plain_values(part.hparams), secret_values(cfg))
+            part._hparams_initial = hidden  # type: ignore[union-attr]
     return Parts(data, task, time.perf_counter() - began)
 
 
@@ -202,7 +207,7 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
             precision=_precision(cfg.trainer),
             logger=loggers or False,
             callbacks=[*watchers, *callbacks],
-            plugins=[WholeCheckpointIO()],
+            plugins=[WholeCheckpointIO(secret_values(cfg))],
             default_root_dir=str(run_dir),
             gradient_clip_val=cfg.regularization.get("gradient_clip"),
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
