@@ -4,12 +4,13 @@ This module must not import torch or Lightning: it reads signatures from source 
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config import fit_together, schema
@@ -34,6 +35,7 @@ BROKEN = object()
 """Stands where a value could not be had; its problem is reported once and later checks pass over it."""
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+_PLAIN_INTERPOLATION = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 _COLLECTIONS = {"callbacks", "logger"}  # groups of several parts by name
 _NO_TARGET = "is missing; name the class or function to build"
 _PARTLY_TRUSTED = {"hydra", "lightune", "omegaconf", "optuna", "pytorch_lightning", "torch", "torchvision"}
@@ -89,11 +91,22 @@ def _plain_leaf(parent: Container, key: Any, path: str, problems: list[Problem])
         problems.append(Problem(path, "is mandatory and has no value; set it"))
         return BROKEN
     try:
-        value = parent[key]
+        value = _value(parent, key)
     except (OmegaConfBaseException, ValueError) as error:
         problems.append(Problem(path, f"cannot be resolved: {str(error).splitlines()[0]}"))
         return BROKEN
     return _plain(value, path, problems) if isinstance(value, Container) else value
+
+
+def _value(parent: Container, key: Any) -> Any:
+    """Return a value; `${a.b}` is looked up without OmegaConf's grammar, which takes most of the time."""
+    written = parent._get_node(key)
+    assert isinstance(written, Node)
+    plain = (
+        _PLAIN_INTERPOLATION.fullmatch(str(written._value())) if OmegaConf.is_interpolation(parent, key) else None
+    )
+    found = OmegaConf.select(cast(DictConfig, parent._get_root()), plain[1]) if plain else None
+    return parent[key] if found is None else found
 
 
 def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
