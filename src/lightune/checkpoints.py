@@ -13,6 +13,7 @@ from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
+from lightune.config.secrets import redact_all
 from lightune.errors import CheckpointError
 from lightune.files import write_whole
 
@@ -20,7 +21,15 @@ __all__ = ["WholeCheckpointIO", "load_weights", "read_checkpoint"]
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside its target, then move it into place."""
+    """Write a checkpoint beside its target, then move it into place.
+
+    Args:
+        secrets: value → name of environment variables whose values are not saved among the hyperparameters.
+    """
+
+    def __init__(self, secrets: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.secrets = secrets or {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Save a checkpoint so that a reader finds the old file or the new one, never a part.
@@ -33,7 +42,8 @@ class WholeCheckpointIO(TorchCheckpointIO):
         checkpoint["callbacks"] = _without_numpy(checkpoint.get("callbacks", {}))
         for owner in ("", "datamodule_"):
             if f"{owner}hyper_parameters" in checkpoint:
-                checkpoint[f"{owner}hyper_parameters"] = plain_values(checkpoint[f"{owner}hyper_parameters"])
+                plain = plain_values(checkpoint[f"{owner}hyper_parameters"])
+                checkpoint[f"{owner}hyper_parameters"] = redact_all(plain, self.secrets)
                 checkpoint.pop(f"{owner}hparams_type", None)
         target = Path(path)
         buffer = io.BytesIO()

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -45,8 +44,6 @@ log = logging.getLogger(__name__)
 
 TRACEBACK_FILE = "traceback.txt"
 _TUNED = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "seed")
-_SIZES_A_CHECKPOINT = 3  # the weights, and two moments of an optimizer
-_LEAST_ROOM = 1_000_000  # bytes, for logs and figures
 _LEVEL = 0.95  # of confidence intervals
 
 
@@ -76,21 +73,7 @@ def prepare(cfg: DictConfig) -> Parts:
     """
     validate(cfg)
     with quiet(verbose=False):
-        parts = build(cfg)
-    _require_room(cfg, parts)
-    return parts
-
-
-def _require_room(cfg: DictConfig, parts: Parts) -> None:
-    """Refuse a run whose checkpoints cannot fit on the disk."""
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in parts.task.state_dict().values())
-    wanted = weights * _SIZES_A_CHECKPOINT * (2 * len(parts.plans) + 1) if "checkpoint" in cfg.callbacks else 0
-    folder = Path(cfg.output_root).absolute()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(there).free
-    if free < wanted + _LEAST_ROOM:
-        rule = f"has {free / 1e6:,.0f} MB free; this run's checkpoints and logs need about"
-        raise ConfigError([Problem("output_root", f"{rule} {(wanted + _LEAST_ROOM) / 1e6:,.0f} MB, got {folder}")])
+        return build(cfg)
 
 
 def train(

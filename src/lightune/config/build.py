@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -21,8 +22,9 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
-from lightune.checkpoints import WholeCheckpointIO
+from lightune.checkpoints import WholeCheckpointIO, plain_values
 from lightune.config import schema
+from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
@@ -49,6 +51,11 @@ class FitPlan:
     repeat: int = 0
     fold: int = 0
     split: Split | None = None
+
+
+_SIZES_A_CHECKPOINT = 3  # the weights, and two moments of an optimizer
+_LEAST_ROOM = 1_000_000  # bytes, for logs and figures
+_MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,11 @@ def build(cfg: DictConfig) -> Parts:
     plans = _plan_fits(cfg, data, validation)
     task = build_fit(cfg, data, plans[0])
     _try_parts(cfg, task, data)
+    for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
+        if part.hparams:
+            hidden = redact_all(plain_values(part.hparams), secret_values(cfg))
+            part._hparams_initial = hidden  # type: ignore[union-attr]
+    _require_room(cfg, task, len(plans))
     resampled = getattr(validation, "estimate_632", False)
     return Parts(data, task, plans, resampled, time.perf_counter() - began)
 
@@ -217,13 +229,25 @@ def _place(error: BaseException) -> str:
     return ""
 
 
+def _require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:
+    """Refuse a run whose checkpoints cannot fit on the disk."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in task.state_dict().values())
+    wanted = weights * _SIZES_A_CHECKPOINT * (2 * fits + 1) if "checkpoint" in cfg.callbacks else 0
+    folder = Path(cfg.output_root).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < wanted + _LEAST_ROOM:
+        rule = f"has {free / 1e6:,.0f} MB free; this run's checkpoints and logs need about"
+        raise ConfigError([Problem("output_root", f"{rule} {(wanted + _LEAST_ROOM) / 1e6:,.0f} MB, got {folder}")])
+
+
 def _require(condition: bool, rule: str) -> None:
     if not condition:
         raise ValueError(rule)
 
 
 def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule) -> None:
-    """Run two samples through the model and the trainer's constructor through its arguments, for what they say."""
+    """Run two samples through the model, and make what training will make, for what they say."""
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData):
         with _refusing("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
@@ -236,6 +260,11 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("loss"), torch.no_grad():
             value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")
+    if isinstance(task, SupervisedTask):
+        with _refusing("optimizer"):
+            optimizer = task.make_optimizer()
+        with _refusing("scheduler"):
+            task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
     build_trainer(cfg, run_dir=Path(cfg.output_root))
 
 
@@ -269,7 +298,7 @@ def build_trainer(
             precision=_precision(cfg.trainer),
             logger=loggers or False,
             callbacks=[*watchers, *callbacks],
-            plugins=[WholeCheckpointIO()],
+            plugins=[WholeCheckpointIO(secret_values(cfg))],
             default_root_dir=str(run_dir),
             gradient_clip_val=cfg.regularization.get("gradient_clip"),
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),

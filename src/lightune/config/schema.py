@@ -89,6 +89,7 @@ LIMIT = Annotated[int, Range(gt=0)] | Annotated[float, Range(ge=0, le=1)] | None
 
 # Ranges of arguments whose constructors are not ours: by the package of the target, then by argument.
 FOREIGN: dict[str, dict[str, Any]] = {
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": {"factor": Probability},
     "torch.optim.lr_scheduler.": {
         "gamma": PositiveFloat,
         "step_size": PositiveInt,

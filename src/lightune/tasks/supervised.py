@@ -125,19 +125,27 @@ class SupervisedTask(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
-        extra: dict[str, Any] = {}
-        if takes_total_steps(self._make_scheduler):
-            extra["total_steps"] = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._make_scheduler(optimizer, **extra)
+        optimizer = self.make_optimizer()
+        by_step = takes_total_steps(self._make_scheduler)
+        total_steps = int(self.trainer.estimated_stepping_batches) if by_step else 0
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         plan: dict[str, Any] = {
             "scheduler": scheduler,
-            "interval": "step" if extra else "epoch",
+            "interval": "step" if by_step else "epoch",
             "name": "train/lr",
         }
         if isinstance(scheduler, ReduceLROnPlateau):
             plan["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
+
+    def make_optimizer(self) -> Optimizer:
+        """Make an optimizer of the parameters that are trained."""
+        return self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
+        """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
+        extra = {"total_steps": total_steps} if takes_total_steps(self._make_scheduler) else {}
+        return self._make_scheduler(optimizer, **extra)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         x, target = batch
