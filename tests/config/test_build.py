@@ -102,7 +102,7 @@ def test_missing_files_are_refused_with_their_folder(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_machine_without_a_gpu_refuses_to_train_on_one():
-    assert problem_of(compose(["trainer=gpu"]))[0] == "trainer"
+    assert problem_of(compose(["trainer=gpu"]))[0] == "trainer.accelerator"
 
 
 def test_a_model_that_cannot_take_the_data_is_refused(own):
