@@ -168,7 +168,7 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
 
 
 def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
-    """Let a command go on with a copy of the run: a finished one if it is to be longer, else one that was cut off."""
+    """Let a command go on with a copy of the run: finished if it is to be lengthened, else cut off."""
     copy = shutil.copytree(run_dir, folder / "cut_off")
     if len(arguments) == 1:
         result = json.loads((copy / "result.json").read_text(encoding="utf-8"))
