@@ -36,14 +36,14 @@ def run_test(module, **settings):
 
 def test_predictions_come_in_the_order_of_the_test_part_with_their_targets():
     callback, trainer, _ = run_test(Doubling())
-    places, predicted, targets = callback.gathered(trainer)
+    places, predicted, targets = callback.of_all(trainer)
     assert places.tolist() == targets.tolist() == list(range(10))
     assert predicted.flatten().tolist() == [2.0 * row for row in range(10)]
 
 
 def test_a_test_that_is_limited_gives_what_was_seen():
     callback, trainer, _ = run_test(Doubling(), limit_test_batches=2)
-    places, predicted, _ = callback.gathered(trainer)
+    places, predicted, _ = callback.of_all(trainer)
     assert len(places) == len(predicted) == 8
 
 
@@ -51,10 +51,10 @@ def test_a_second_test_begins_anew():
     callback, trainer, loader = run_test(Doubling())
     with quiet(verbose=False):
         trainer.test(Doubling(), loader, verbose=False)
-    assert len(callback.gathered(trainer)[0]) == 10
+    assert len(callback.of_all(trainer)[0]) == 10
 
 
 @pytest.mark.parametrize("says", [False])
 def test_a_task_that_says_nothing_has_no_predictions(says):
     callback, trainer, _ = run_test(Doubling(says))
-    assert callback.gathered(trainer) is None
+    assert callback.of_all(trainer) is None
