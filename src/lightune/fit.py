@@ -56,6 +56,7 @@ class Fit:
         console: where progress is shown.
         watchers: callbacks beside its own.
         checkpoint: where it goes on from; None from the seed on.
+        resumed: whether the folder may hold what an earlier process wrote.
         fits: how many fits the run has; where there are more, the figures of every epoch are kept for their mean.
     """
 
@@ -71,6 +72,7 @@ class Fit:
         console: Console,
         watchers: Sequence[Callback] = (),
         checkpoint: Path | None = None,
+        resumed: bool = False,
         fits: int = 1,
     ) -> None:
         began = time.perf_counter()
@@ -84,11 +86,8 @@ class Fit:
         own = [self.record, progress, FiniteLoss(), Randomness(), Continuation(), self._tests]
         self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
         self._checkpoint = checkpoint
-        if checkpoint is not None:
-            step = read_checkpoint(checkpoint)["global_step"]
-            for logger in self.trainer.loggers:
-                if hasattr(logger, "purge_step"):
-                    logger.purge_step = step
+        if resumed:
+            self._go_on_at(read_checkpoint(checkpoint)["global_step"] if checkpoint is not None else 0)
         self.record.setup_seconds = time.perf_counter() - began
 
     def train(self) -> None:
@@ -116,6 +115,11 @@ class Fit:
             if name in self.record.metrics:
                 out_of_bag = self.record.metrics[name]
                 self.record.metrics[f"{name}_632"] = (1 - _SHARE_632) * learnt + _SHARE_632 * out_of_bag
+
+    def stand_at(self, step: int) -> None:
+        """Log from now on at a step: what is tested was trained by another trainer."""
+        self.trainer.fit_loop.epoch_loop._batches_that_stepped = step
+        self._go_on_at(step)
 
     @property
     def can_be_tested(self) -> bool:
@@ -180,6 +184,12 @@ class Fit:
             checkpoint=self.best_checkpoint,
             curves=record.curves,
         )
+
+    def _go_on_at(self, step: int) -> None:
+        """Let loggers take back what they wrote at this step and later, before this process."""
+        for logger in self.trainer.loggers:
+            if hasattr(logger, "purge_step"):
+                logger.purge_step = step
 
     def _load_best(self) -> None:
         if best := self.best_checkpoint:

@@ -132,6 +132,7 @@ def _end(processes: "list[subprocess.Popen[str]]", *, seconds: float) -> None:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
         finally:
             if process.stdin is not None:
                 process.stdin.close()

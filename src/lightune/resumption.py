@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config.annotations import show
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.files import write_whole
-from lightune.reporting.result import FILE_NAME
+from lightune.reporting.fits import FIT_FILE
+from lightune.reporting.result import FILE_NAME, read_result, write_result
 
 __all__ = [
-    "is_finished",
     "keep_config",
     "load_run_config",
     "newest_checkpoint",
     "only_owner",
+    "reopen",
     "require_sound_checkpoints",
     "resumed_config",
 ]
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
 _RESUMED_FILE = "resumed.yaml"
+_FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
 _FINAL = ("completed", "early_stopped", "pruned")
 _PATIENCE = "callbacks.early_stopping.patience"
 _LENGTHENING = ("trainer.max_epochs", "trainer.max_steps", _PATIENCE)
@@ -62,9 +65,14 @@ def keep_config(run_dir: Path, cfg: DictConfig) -> None:
         write_whole(run_dir / _RESUMED_FILE, OmegaConf.to_yaml(cfg, resolve=False).encode())
 
 
-def is_finished(run_dir: Path) -> bool:
-    """Tell whether a run's result says that it came to its end."""
-    return _status(run_dir) in _FINAL
+def reopen(run_dir: Path) -> None:
+    """Let a run that is to be made longer count as cut off, and its fits as not finished; sweep up after kills."""
+    for leftover in run_dir.rglob(".*.tmp"):
+        leftover.unlink()
+    if _status(run_dir) in _FINAL:
+        for fit in (run_dir / "fits").glob(f"*/{FIT_FILE}"):
+            fit.unlink()
+        write_result(replace(read_result(run_dir), status="interrupted"))
 
 
 @contextmanager
@@ -84,8 +92,8 @@ def only_owner(run_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
         (run_dir / _LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def _what_it_is(path: Path) -> str:
@@ -114,9 +122,10 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     frozen = load_run_config(run_dir)
     before = frozen.copy()
     problems = []
+    said_before = _overrides_before(run_dir)
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key = override.get_key_element().lstrip("+~")
-        if key == "resume" or key.startswith("hydra."):
+        if key == "resume" or key.startswith("hydra.") or override.input_line in said_before:
             continue
         asked = OmegaConf.select(composed, key, default=None)
         if key == "trainer":
@@ -127,14 +136,20 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         elif key.startswith("trainer.") or key == _PATIENCE:
             with open_dict(frozen):
                 OmegaConf.update(frozen, key, asked)
+        elif asked is None and OmegaConf.select(before, key, default=None) is None:
+            problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
-            rule = "cannot change when a run is resumed; only trainer.* and the patience can"
-            problems.append(Problem(key, f"{rule}: the run has {_brief(kept)}, got {_brief(asked)}"))
+            problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
     if not problems and (status := _status(run_dir)) in _FINAL and not _is_longer(frozen, before):
         problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status)}"))
     if problems:
         raise ConfigError(problems)
     return frozen
+
+
+def _overrides_before(run_dir: Path) -> list[str]:
+    file = run_dir / ".hydra" / "overrides.yaml"
+    return [str(line) for line in OmegaConf.load(file)] if file.is_file() else []
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
@@ -179,10 +194,11 @@ def _status(run_dir: Path) -> str | None:
 
 
 def _is_longer(now: DictConfig, before: DictConfig) -> bool:
-    return any(
-        (new := OmegaConf.select(now, key)) is not None and new > (OmegaConf.select(before, key) or 0)
-        for key in _LENGTHENING
-    )
+    for key in _LENGTHENING:
+        new, old = OmegaConf.select(now, key), OmegaConf.select(before, key) or 0
+        if new is not None and (not isinstance(new, int) or new > old):  # what is no number is refused in its turn
+            return True
+    return False
 
 
 def _how_to_lengthen(status: str | None) -> str:

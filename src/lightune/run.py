@@ -5,14 +5,15 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from lightune.callbacks import Interruption
@@ -35,7 +36,7 @@ from lightune.reporting.predictions import Predictions, write_predictions
 from lightune.reporting.result import Entry, Failure, Interval, Objective, Result, Status, write_result
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
-from lightune.resumption import is_finished, keep_config, newest_checkpoint, only_owner, resumed_config
+from lightune.resumption import keep_config, newest_checkpoint, only_owner, reopen, resumed_config
 from lightune.tasks import SupervisedTask
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
@@ -123,6 +124,8 @@ def train(
         with _logging_to(run_dir / "train.log", cfg, verbose) if group.is_first else nullcontext():
             if resume and group.is_first:
                 keep_config(run_dir, cfg)
+                reopen(run_dir)
+            group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
             run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
             try:
@@ -175,15 +178,16 @@ class _Run:
         self.current: Fit | None = None
         self._seconds = {"setup": self.parts.seconds, "test": 0.0}
         self._several = len(self.parts.plans) > 1
-        self._boards: list[TensorBoard] | None = None
+        self._boards: list[TensorBoard] = []
         self._fresh_task = True
 
     def fit(self) -> None:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
-        lengthened = self.resume and is_finished(self.run_dir)
+        if self._several:
+            self._start_session(build_loggers(self.cfg, self.run_dir))
         for plan in self.parts.plans:
             folder = self._folder(plan)
-            if self._several and self.resume and not lengthened and (done := fit_files.read_fit(folder)):
+            if self._several and self.resume and (done := fit_files.read_fit(folder)):
                 self.finished.append(done)
                 continue
             self._fit_one(plan, newest_checkpoint(folder) if self.resume else None)
@@ -198,7 +202,11 @@ class _Run:
             fit = self.current if not self._several and self.current else self._open(plan)
             if not fit.can_be_tested:
                 return
+            if self._several:
+                fit.stand_at(self.finished[plan.index].steps)
             figures, predicted = fit.test()
+            for board in fit.boards if self._several else []:
+                board.close()
             self._seconds["test"] += fit.record.test_seconds
             measured.append(figures)
             predictions += [predicted] if predicted else []
@@ -243,22 +251,31 @@ class _Run:
             repeats=self._repeats(),
             intervals=self.intervals,
         )
-        if status != "interrupted":  # which goes on, and must not show two ends
-            self._end_session(result)
-        for board in self._boards or []:
-            board.close()
-        if not self.group.is_first:
-            return result
-        write_result(result)
-        log.info("%s: %s", status, result.objective)
-        show_summary(result, self.console, output_root=Path(self.cfg.output_root))
+        try:
+            self._write(result)
+        except OSError as full:
+            failure = result.error or Failure(type(full).__name__, explain(full), "")
+            result = replace(result, status="failed", error=failure)
+            raise TrainingError(result) from full
+        finally:
+            if self.group.is_first:
+                show_summary(result, self.console, output_root=Path(self.cfg.output_root))
         return result
+
+    def _write(self, result: Result) -> None:
+        if result.status != "interrupted":  # which goes on, and must not show two ends
+            self._end_session(result)
+        for board in self._boards:
+            board.close()
+        if self.group.is_first:
+            write_result(result)
+            log.info("%s: %s", result.status, result.objective)
 
     def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
         self.current = fit = self._open(plan, checkpoint)
-        if self._boards is None:
-            self._start_session(fit)
-        if self._several:
+        if not self._several:
+            self._start_session(fit.trainer.loggers)
+        else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
         fit.train()
         if self._is_resampled:
@@ -286,6 +303,7 @@ class _Run:
             console=self.console,
             watchers=(self.interruption, *self.watchers),
             checkpoint=checkpoint,
+            resumed=self.resume,
             fits=len(self.parts.plans),
         )
 
@@ -329,9 +347,8 @@ class _Run:
         )
         self.intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
 
-    def _start_session(self, fit: Fit) -> None:
+    def _start_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
-        loggers = build_loggers(self.cfg, self.run_dir) if self._several else fit.boards
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
         row = os.path.relpath(self.run_dir, self.cfg.output_root)
         for board in self._boards:
@@ -341,21 +358,22 @@ class _Run:
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
 
     def _end_session(self, result: Result) -> None:
-        if self._several and self._boards and len(self.finished) == len(self.parts.plans) and self.finished:
+        if self._several and len(self.finished) == len(self.parts.plans) and self.finished:
             curves = mean_curves(self.finished)
             for place, step in enumerate(curves.pop("step", [])):
                 for board in self._boards:
                     board.log_metrics({tag: values[place] for tag, values in curves.items()}, int(step))
         value = result.objective.value
         final = {**({"objective": value} if value is not None else {}), **(self.tested if self._several else {})}
-        for board in self._boards or []:
+        for board in self._boards:
             board.end_session(result.status, final, result.steps // max(1, len(self.finished)))
 
     def _failure(self, error: Exception) -> Failure:
         hidden = secrets.secret_values(self.cfg)
         text = "".join(traceback.format_exception(error))
         if self.group.is_first:
-            (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
+            with suppress(OSError):  # the disk may be what failed
+                (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
         return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:
@@ -404,6 +422,7 @@ def _logging_to(file: Path, cfg: DictConfig, verbose: bool) -> Iterator[None]:
     level = root.level
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in handlers:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
         handler.setFormatter(_Redacting(cfg))
         root.addHandler(handler)
     try:

@@ -98,7 +98,7 @@ class Record(Callback):
         if self._first is None:
             self._first = (self._counted, self.train_seconds)
         if self.keep_curves:
-            for tag, value in {"step": trainer.global_step, **measures(trainer)}.items():
+            for tag, value in {"step": trainer.global_step - 1, **measures(trainer)}.items():
                 self.curves.setdefault(tag, []).append(value)
         if self.best.judge(trainer):
             self.metrics = measures(trainer)

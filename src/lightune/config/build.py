@@ -90,6 +90,9 @@ def build(cfg: DictConfig) -> Parts:
     data = _build_data(cfg)
     validation = _make("validation", cfg.validation, {})
     plans = _plan_fits(cfg, data, validation)
+    if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
+        rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
+        raise ConfigError([Problem("callbacks.checkpoint", rule)])
     task = build_fit(cfg, data, plans[0])
     _try_parts(cfg, task, data)
     for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own

@@ -54,7 +54,7 @@ class CrossValidation(Division):
         return [
             (rest[train], rest[val])
             for repeat in range(self.n_repeats)
-            for train, val in self._folds(strata, inside, (seed + repeat) % 2**32).split(rest, strata, inside)
+            for train, val in self._folds(strata, inside, _mixed(seed, repeat)).split(rest, strata, inside)
         ]
 
     def _folds(self, strata: Indices | None, groups: Indices | None, seed: int) -> KFold:
@@ -76,3 +76,8 @@ class CrossValidation(Division):
             fewest, what = int(np.unique(strata, return_counts=True)[1].min()), "samples of the rarest class"
         if self.k > fewest:
             raise ValueError(f"k must be at most the number of {what} ({fewest}), got {self.k}")
+
+
+def _mixed(seed: int, repeat: int) -> int:
+    """Return the seed of a division: the run's for the first, one that no neighbouring seed has for others."""
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0]) if repeat else seed
