@@ -118,6 +118,6 @@ def test_followers_end_with_a_first_process_that_is_killed():
     others = psutil.Process(first.pid).children(recursive=True)
     assert others
     first.kill()
-    first.wait()
+    first.communicate()
     _, alive = psutil.wait_procs(others, timeout=20)
     assert not alive

@@ -39,7 +39,7 @@ def evaluate(
     """
     folder = Path(run_dir)
     cfg = load_run_config(folder)
-    cfg.logger, cfg.callbacks = {}, {}
+    cfg.logger = {}
     with open_dict(cfg):
         cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
     named = checkpoint in ("best", "last")

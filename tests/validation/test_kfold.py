@@ -63,7 +63,7 @@ def test_the_folds_are_those_of_scikit_learn(labels, groups, kind, n_repeats):
     rest = np.setdiff1d(np.arange(200), splits[0].test)
     expected = [
         rest[val]
-        for seed in range(7, 7 + n_repeats)
+        for seed in [7, *(int(np.random.SeedSequence([7, n]).generate_state(1)[0]) for n in range(1, n_repeats))]
         for _, val in kind(n_splits=4, shuffle=True, random_state=seed).split(
             rest,
             None if labels is None else labels[rest],
