@@ -83,7 +83,14 @@ class Fit:
         self._tests = TestPredictions()
         label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
         progress = Progress(metric, mode, console, label)
-        own = [self.record, progress, FiniteLoss(), Randomness(), Continuation(), self._tests]
+        own = [
+            FiniteLoss(),
+            self.record,
+            progress,
+            Randomness(),
+            Continuation(),
+            self._tests,
+        ]  # the first: no figure of NaN weights
         self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
         self._checkpoint = checkpoint
         if resumed:
@@ -104,7 +111,8 @@ class Fit:
         """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.
 
         Each `val/x` gets a companion `val/x_632`: 0.368 times its value on the resample learnt from, and 0.632
-        times the out-of-bag value (Efron 1983, section 6).
+        times the out-of-bag value. The weights are those of Efron (1983, section 6), who takes the first from a
+        network trained on all samples once; here it is each resample's own.
         """
         assert isinstance(self.data, InMemoryData)
         self._load_best()

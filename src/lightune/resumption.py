@@ -16,7 +16,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config.annotations import show
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.files import write_whole
-from lightune.reporting.fits import FIT_FILE
+from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 
 __all__ = [
@@ -161,36 +161,60 @@ def _overrides_before(run_dir: Path) -> list[str]:
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
-    """Return the newest sound checkpoint of a run; None if it was cut off before it wrote one.
+    """Return the newest sound checkpoint of a run or fit; None if it was cut off before it wrote one.
 
     Raises:
         ConfigError: if there are checkpoints and none is sound.
     """
-    from lightune.checkpoints import read_checkpoint
-
-    damaged = []
-    there = [run_dir / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
-    for path in sorted((path for path in there if path.exists()), key=lambda path: -path.stat().st_mtime_ns):
-        try:
-            read_checkpoint(path)
-        except CheckpointError as error:
-            log.warning("%s", error)
-            damaged.append(str(error))
-        else:
-            return path
-    if damaged:
-        raise ConfigError([Problem("resume", message) for message in damaged])
-    return None
+    sound, damaged = _checkpoints(run_dir)
+    if damaged and not sound:
+        raise ConfigError([Problem("resume", message) for message in damaged.values()])
+    for name, message in damaged.items():
+        lost = (
+            "; unless a later epoch is better, its weights are lost: to have them again, "
+            f"stop, remove {run_dir}/checkpoints and go on; this then trains from its seed"
+        )
+        log.warning("%s%s", message, lost if name == "best" else "")
+    return sound[0] if sound else None
 
 
 def require_sound_checkpoints(run_dir: Path) -> None:
-    """Refuse a run, before anything is started, of which a fit has checkpoints and none is sound.
+    """Refuse a run, before anything is started, of which a fit has no checkpoint that can be trusted.
 
     Raises:
         ConfigError: naming each file and what is wrong with it.
     """
-    for folder in [run_dir, *(run_dir / "fits").glob("*")]:
-        newest_checkpoint(folder)
+    problems = []
+    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
+        sound, damaged = _checkpoints(folder)
+        if read_fit(folder) and "best" in damaged:
+            advice = f"remove {folder} to train this fit again, which gives the same"
+            problems.append(Problem("resume", f"{damaged['best']}; {advice}"))
+        elif not sound:
+            problems += [Problem("resume", message) for message in damaged.values()]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Return the sound checkpoints, the newest first, and for each of the others what is wrong with it."""
+    from lightune.checkpoints import read_checkpoint
+
+    sound: dict[Path, float] = {}
+    damaged = {}
+    had_a_best = (fit := read_fit(folder)) is not None and fit.checkpoint is not None
+    for name in ("last", "best"):
+        path = folder / "checkpoints" / f"{name}.ckpt"
+        if not path.exists() and not (name == "best" and had_a_best):
+            continue
+        try:
+            content = read_checkpoint(path)
+        except CheckpointError as error:
+            damaged[name] = str(error)
+        else:
+            sound[path] = path.stat().st_mtime_ns
+            had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
+    return sorted(sound, key=lambda path: -sound[path]), damaged
 
 
 def _status(run_dir: Path) -> str | None:

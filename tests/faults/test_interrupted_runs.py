@@ -9,6 +9,7 @@ import pytest
 from pytorch_lightning import Callback
 
 from lightune import compose, resume, train
+from lightune.reporting import provenance
 from lightune.reporting.result import read_result
 from lightune.resumption import resumed_config
 from lightune.run import InterruptedRun
@@ -60,18 +61,40 @@ class InTheValidation(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+BASE = ("trainer=cpu", "trainer.max_epochs=4", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100")
 SEVERAL = ("validation=kfold", "validation.k=3", "trainer.max_epochs=2")
 
 
 @pytest.mark.parametrize("overrides", [(), SEVERAL], ids=["one fit", "three fits"])
 @pytest.mark.parametrize("moment", [InTheTest, InTheValidation])
 def test_a_signal_outside_of_the_steps_is_heard_too(moment, overrides, whole, assert_same):
-    base = ["trainer=cpu", "trainer.max_epochs=4", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
     with pytest.raises(InterruptedRun) as stopped:
-        train(compose([*base, *overrides]), watchers=[moment()])
+        train(compose([*BASE, *overrides]), watchers=[moment()])
     assert stopped.value.exit_code == 143
     result = resume(stopped.value.result.run_dir)
     assert_same(result, whole(*overrides))
+
+
+def test_a_signal_while_the_result_is_written_does_not_lose_it(monkeypatch, whole, assert_same):
+    def collect(*arguments, **settings):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return read(*arguments, **settings)
+
+    read = provenance.collect
+    monkeypatch.setattr(provenance, "collect", collect)
+    assert_same(train(compose(BASE)), whole())
+
+
+def test_a_signal_while_the_parts_are_tested_anew_is_no_raw_exception(monkeypatch, cli, tmp_path):
+    def predicted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("lightune.run.write_predictions", predicted)
+    code, out, err = cli(*BASE)
+    assert code == 130
+    assert "Traceback" not in out + err
+    (run_dir,) = (tmp_path / "outputs/runs/run").iterdir()
+    assert read_result(run_dir).status == "interrupted"
 
 
 def test_an_interrupted_run_in_the_middle_of_a_fold_goes_on_at_that_fold(whole, cut, assert_same):

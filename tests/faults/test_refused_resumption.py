@@ -190,3 +190,19 @@ def test_a_run_that_stopped_early_is_lengthened_by_its_patience(whole):
     again = resume(first.run_dir, ["callbacks.early_stopping.patience=3"])
     assert again.epochs > first.epochs
     assert again.objective == whole(*overrides, "callbacks.early_stopping.patience=3").objective
+
+
+def test_a_run_that_stopped_early_is_not_lengthened_by_epochs_alone(refusal):
+    first = train(
+        compose([*SHORT, "callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=30"])
+    )
+    assert "callbacks.early_stopping.patience" in refusal(first.run_dir, "trainer.max_epochs=60")
+    assert "callbacks.early_stopping.patience" in refusal(first.run_dir, "+trainer.max_steps=100000")
+
+
+def test_a_run_of_several_fits_that_was_cut_off_is_lengthened_in_all_of_them(signal_after, whole, assert_same):
+    with pytest.raises(InterruptedRun) as stopped:
+        train(compose([*SHORT, *FOLDS]), watchers=[signal_after(5, fit=2)])
+    left = stopped.value.result
+    assert [fold.epochs for fold in left.folds] == [2, 2]
+    assert_same(resume(left.run_dir, ["trainer.max_epochs=4"]), whole(*FOLDS))

@@ -82,9 +82,9 @@ def mean_objective(fits: Sequence[FitResult]) -> Objective:
     return Objective(first.metric, first.mode, statistics.fmean(known), None, statistics.stdev(known))
 
 
-def mean_metrics(fits: Sequence[FitResult]) -> dict[str, float]:
+def mean_metrics(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return the mean of each metric that every fit has."""
-    return _means([fit.metrics for fit in fits], statistics.fmean)
+    return _means(metrics, statistics.fmean)
 
 
 def mean_curves(fits: Sequence[FitResult]) -> dict[str, list[float]]:
