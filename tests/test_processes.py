@@ -93,6 +93,15 @@ def test_a_loss_that_is_no_number_stops_all_processes(capfd):
 
 
 @pytest.mark.slow
+def test_early_stopping_stops_all_processes():
+    short = ["trainer.max_epochs=50", "callbacks.early_stopping.patience=1", "optimizer.lr=0.03", *SHORT[1:]]
+    result = train(compose(["trainer=ddp_cpu", *short]))
+    assert result.status == "early_stopped"
+    assert result.epochs == result.objective.epoch + 2
+    assert not followers()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["train.py", "lightune-train", "torchrun"])
 def test_every_way_to_start_leaves_one_run(launcher):
     scripts = Path(sys.executable).parent
