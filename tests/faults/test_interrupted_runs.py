@@ -12,7 +12,7 @@ from lightune import compose, resume, train
 from lightune.reporting import provenance
 from lightune.reporting.result import read_result
 from lightune.resumption import resumed_config
-from lightune.run import InterruptedRun
+from lightune.run import InterruptedRun, TrainingError
 
 OPTIONS = {
     "sgd, momentum, step": ["optimizer=sgd", "optimizer.momentum=0.9", "scheduler=step", "scheduler.step_size=1"],
@@ -75,14 +75,26 @@ def test_a_signal_outside_of_the_steps_is_heard_too(moment, overrides, whole, as
     assert_same(result, whole(*overrides))
 
 
-def test_a_signal_while_the_result_is_written_does_not_lose_it(monkeypatch, whole, assert_same):
+@pytest.fixture
+def signal_while_reporting(monkeypatch):
+    """Send a signal when what a run was made of is gathered for its result."""
+
     def collect(*arguments, **settings):
         os.kill(os.getpid(), signal.SIGTERM)
         return read(*arguments, **settings)
 
     read = provenance.collect
     monkeypatch.setattr(provenance, "collect", collect)
+
+
+def test_a_signal_while_the_result_is_written_does_not_lose_it(signal_while_reporting, whole, assert_same):
     assert_same(train(compose(BASE)), whole())
+
+
+def test_a_signal_while_a_failure_is_written_does_not_lose_it(signal_while_reporting):
+    with pytest.raises(TrainingError) as failure:
+        train(compose([*BASE, "optimizer=sgd", "optimizer.lr=1e30"]))
+    assert read_result(failure.value.result.run_dir).status == "failed"
 
 
 def test_a_signal_while_the_parts_are_tested_anew_is_no_raw_exception(monkeypatch, cli, tmp_path):
