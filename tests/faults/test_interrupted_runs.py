@@ -97,16 +97,14 @@ def test_a_signal_while_a_failure_is_written_does_not_lose_it(signal_while_repor
     assert read_result(failure.value.result.run_dir).status == "failed"
 
 
-def test_a_signal_while_the_parts_are_tested_anew_is_no_raw_exception(monkeypatch, cli, tmp_path):
-    def predicted(*arguments):
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr("lightune.run.write_predictions", predicted)
+@pytest.mark.parametrize(("moment", "status"), [("Console", []), ("write_predictions", ["interrupted"])])
+def test_a_signal_before_or_after_training_is_no_raw_exception(moment, status, monkeypatch, cli, tmp_path):
+    monkeypatch.setattr(f"lightune.run.{moment}", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     code, out, err = cli(*BASE)
-    assert code == 130
+    assert code == 143
     assert "Traceback" not in out + err
-    (run_dir,) = (tmp_path / "outputs/runs/run").iterdir()
-    assert read_result(run_dir).status == "interrupted"
+    results = (tmp_path / "outputs/runs/run").glob("*/result.json")
+    assert [read_result(result.parent).status for result in results] == status
 
 
 def test_an_interrupted_run_in_the_middle_of_a_fold_goes_on_at_that_fold(whole, cut, assert_same):
