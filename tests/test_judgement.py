@@ -318,6 +318,14 @@ def test_folds_that_are_not_judged_in_every_epoch_have_a_mean_too(tmp_path):
     assert len(_curves(result.run_dir)["train/loss"]) == 4
 
 
+def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path):
+    never = ["+trainer.check_val_every_n_epoch=10", "trainer.max_epochs=4", "repeats=2", f"output_root={tmp_path}"]
+    result = train(compose([*SHORT, *never]))
+    assert result.objective.value is None
+    assert result.metrics["test/accuracy"] > 0.8
+    assert evaluate(result.run_dir, checkpoint="last")["test/accuracy"] == result.metrics["test/accuracy"]
+
+
 def test_a_checkpoint_of_one_fold_is_measured_as_that_fold(judged, tmp_path):
     _, result, _ = judged("kfold")
     for fold in result.folds:

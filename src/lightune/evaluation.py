@@ -46,6 +46,8 @@ def evaluate(
         cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
     named = checkpoint in ("best", "last")
     if not named:
+        if not Path(checkpoint).exists():
+            raise ConfigError([Problem("--checkpoint", f"must be best, last, or a file, got {checkpoint}")])
         read_checkpoint(Path(checkpoint))
     parts = prepare(cfg)
     measured = []

@@ -105,7 +105,9 @@ class Fit:
         with _synchronised(self.task):
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
-            log.warning("%s was never measured; there is no best epoch", self.record.best.metric)
+            log.warning(
+                "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
+            )
 
     def judge_resubstitution(self) -> None:
         """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.
@@ -201,9 +203,14 @@ class Fit:
                 logger.purge_step = step
 
     def _load_best(self) -> None:
-        if best := self.best_checkpoint:
-            path = self._run_dir / best
-            load_weights(self.task, read_checkpoint(path)["state_dict"], path)
+        """Take the best weights; where no epoch was the best, the last."""
+        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if not keepers:
+            return
+        folder = BestAndLast.folder(self.trainer)
+        had_a_best = keepers[0].best.value is not None or (folder / "best.ckpt").exists()
+        path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
+        load_weights(self.task, read_checkpoint(path)["state_dict"], path)
 
 
 @contextmanager

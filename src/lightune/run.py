@@ -238,7 +238,7 @@ class _Run:
         if not self._several and not fits and self.current:
             fits = [self.current.result()]
         nothing = Objective(self.cfg.monitor.metric, self.cfg.monitor.mode, None, None)
-        objective = mean_objective(fits) if fits else nothing
+        objective = (mean_objective(fits) if self._several else fits[0].objective) if fits else nothing
         result = Result(
             run_dir=self.run_dir,
             name=self.cfg.name,
@@ -270,7 +270,9 @@ class _Run:
             raise TrainingError(result) from full
         finally:
             if self.group.is_first:
-                show_summary(result, self.console, output_root=Path(self.cfg.output_root))
+                show_summary(
+                    result, self.console, output_root=Path(self.cfg.output_root), fits=len(self.parts.plans)
+                )
         return result
 
     def _write(self, result: Result) -> None:
@@ -341,7 +343,8 @@ class _Run:
                 continue  # cut off in the middle
             checkpoint = fits[0].checkpoint if per_repeat == 1 else None
             epochs = sum(fit.epochs for fit in fits)
-            means = mean_objective(fits), mean_metrics([fit.metrics for fit in fits])
+            objective = fits[0].objective if per_repeat == 1 else mean_objective(fits)
+            means = objective, mean_metrics([fit.metrics for fit in fits])
             entries.append(Entry(repeat, fits[0].seed, *means, epochs, checkpoint))
         return entries
 

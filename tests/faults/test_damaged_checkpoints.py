@@ -1,13 +1,16 @@
 """Checkpoints that are damaged are named, and not gone on from."""
 
+import os
 import random
 import shutil
 from pathlib import Path
 
 import pytest
 
-from lightune import evaluate, resume
+from lightune import compose, evaluate, resume, train
 from lightune.errors import CheckpointError, ConfigError
+from lightune.resumption import newest_checkpoint
+from lightune.run import TrainingError
 
 
 def truncate(path):
@@ -78,6 +81,24 @@ def test_a_damaged_best_checkpoint_is_named_before_training_and_made_anew_by_a_b
     said = " ".join(capsys.readouterr().err.split())
     assert "best.ckpt: is damaged" in said
     assert "unless a later epoch is better, its weights are lost" in said
+
+
+@pytest.mark.parametrize("harm", [flip_a_bit, Path.unlink], ids=["damaged", "gone"])
+def test_best_weights_that_are_lost_and_not_surpassed_are_not_replaced_by_others(harm, tmp_path):
+    """The test would be of other weights than the objective."""
+    settings = ["trainer=cpu", "model.units=16", "optimizer.lr=0.02", "trainer.max_epochs=30"]
+    first = train(compose([*settings, "callbacks.early_stopping.patience=2"]))
+    assert first.status == "early_stopped"
+    harm(first.run_dir / "checkpoints/best.ckpt")
+    with pytest.raises(TrainingError, match=r"best\.ckpt: (is damaged|there is no such checkpoint)") as failure:
+        resume(first.run_dir, ["callbacks.early_stopping.patience=3"])
+    assert not [name for name in failure.value.result.metrics if name.startswith("test/")]
+
+
+def test_the_checkpoint_that_came_further_is_the_newest(run_dir):
+    """A copy may have lost the times of its files."""
+    os.utime(run_dir / "checkpoints/last.ckpt", (0, 0))
+    assert newest_checkpoint(run_dir).name == "last.ckpt"
 
 
 @pytest.mark.parametrize("harm", [flip_a_bit, Path.unlink], ids=["damaged", "gone"])

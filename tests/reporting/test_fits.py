@@ -54,8 +54,8 @@ def test_an_entry_has_the_figures_and_not_the_curves():
     )
 
 
-def test_the_objective_of_one_fit_is_its_own():
-    assert mean_objective([fit()]) == Objective("val/accuracy", "max", 0.75, 3)
+def test_the_mean_of_one_fit_has_no_deviation_and_no_epoch():
+    assert mean_objective([fit()]) == Objective("val/accuracy", "max", 0.75, None)
 
 
 def test_the_objective_of_several_is_their_mean_and_the_deviation_of_a_sample():
