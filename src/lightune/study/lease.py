@@ -1,0 +1,107 @@
+"""Who is at work on a study: a file that its owner keeps locked for as long as it lives.
+
+The kernel gives a dead process's locks back at once, so that nobody waits for a heartbeat to be missed.
+This module must not import Optuna, torch or Lightning.
+"""
+
+import fcntl
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["WORKER_MARK", "Lease", "locked"]
+
+WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
+"""Environment variable that every process of a sweeper's workers carries: the name of the owner's lease."""
+
+_PATIENCE = 10.0
+
+
+class Lease:
+    """The sign of life of one sweeper on a study.
+
+    Args:
+        study: the study's folder.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._folder = study / ".leases"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / self.name
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def is_alive(self, name: str) -> bool:
+        """Tell whether the owner of a lease still runs."""
+        if name == self.name:
+            return True
+        try:
+            file = os.open(self._folder / name, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
+    def fence_off_the_dead(self) -> None:
+        """End whatever workers of dead owners still run, so that nobody writes into the folders that we take over."""
+        for path in sorted(self._folder.iterdir()):
+            if not self.is_alive(path.name):
+                _end_workers_of(path.name)
+                path.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Give the lease back."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+
+def _end_workers_of(owner: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while pids := list(_processes_of(owner)):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the workers {pids} of a dead sweeper do not end; end them and try again")
+        time.sleep(0.01)
+
+
+def _processes_of(owner: str) -> Iterator[int]:
+    mark = f"{WORKER_MARK}={owner}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0") and not _is_zombie(folder):
+                yield int(folder.name)
+        except OSError:
+            continue
+
+
+def _is_zombie(folder: Path) -> bool:
+    return (folder / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, which dies with its holder.
+
+    Args:
+        path: made if it does not exist.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
