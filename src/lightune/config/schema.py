@@ -38,6 +38,20 @@ ROOT: dict[str, Any] = {
     "output_root": str,
     "test": bool,
 }
+SEARCH: dict[str, Any] = {
+    "study": str | None,
+    "n_trials": PositiveInt | None,
+    "n_jobs": PositiveInt | None,
+    "timeout": PositiveFloat | None,
+    "storage": str | None,
+    "max_failures": NonNegativeInt | UnitInterval,
+    "retries": NonNegativeInt,
+    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
+    "gpus_per_job": PositiveInt,
+    "jobs_per_gpu": PositiveInt,
+}
+"""The plain keys of `search`; those of SEARCH_NODES hold more than one value and are looked into by the study."""
+SEARCH_NODES = ("space", "enqueue", "pruner", "objectives")
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 
 # What `build` hands to a part by the name of its argument, so that nobody writes it by hand.

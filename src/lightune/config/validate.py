@@ -5,7 +5,7 @@ This module must not import torch or Lightning: it reads signatures from source 
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_plain_name
 
-__all__ = ["find_problems", "validate"]
+__all__ = ["find_problems", "search_problems", "validate"]
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,12 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
             yield from _value_problems(f"monitor.{key}", monitor.get(key), annotation)
         for key in monitor.keys() - schema.MONITOR.keys():
             yield Problem(f"monitor.{key}", "is no key of monitor; it has metric and mode")
-    known = [*schema.ROOT, "monitor", *schema.GROUPS]
+    search = tree.get("search", {})
+    if isinstance(search, dict):
+        yield from search_problems(search)
+    elif search is not BROKEN:
+        yield Problem("search", f"must be a mapping, got {show(search)}; choose an option of the group")
+    known = [*schema.ROOT, "monitor", *schema.GROUPS, "search"]
     for key in tree:
         if key not in known:
             hint = did_you_mean(key, known)
@@ -109,6 +114,26 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     for group in schema.GROUPS:
         if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
+
+
+def search_problems(search: Mapping[str, Any], path: str = "search") -> Iterator[Problem]:
+    """Check the keys of `search`, as far as one value can be wrong by itself.
+
+    Args:
+        search: key → value; keys may be missing.
+        path: where it stands, for messages.
+    """
+    known = [*schema.SEARCH, *schema.SEARCH_NODES]
+    for key, value in search.items():
+        if key in schema.SEARCH:
+            yield from _value_problems(f"{path}.{key}", value, schema.SEARCH[key])
+        elif key not in known:
+            hint = did_you_mean(key, known)
+            yield Problem(f"{path}.{key}", f"is no key of search;{hint} (it has {', '.join(known)})")
+    name = search.get("study")
+    if isinstance(name, str) and not is_plain_name(name):
+        rule = "must be one plain folder name (letters, digits, ._+=-)"
+        yield Problem(f"{path}.study", f"{rule}, got {show(name)}")
 
 
 def _value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:

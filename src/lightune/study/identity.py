@@ -5,7 +5,6 @@ This module must not import Optuna, torch or Lightning.
 
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -87,4 +86,4 @@ def _resolve(stamp: str, *, _root_: Any) -> str:
 
 def register_resolver() -> None:
     """Let configurations name a study's folder: `${lightune.study:${now:…}}`, the stamp for other sweepers."""
-    OmegaConf.register_new_resolver("lightune.study", _resolve, replace=True)
+    OmegaConf.register_resolver("lightune.study", _resolve, replace=True, annotation_validation="off")

@@ -53,7 +53,9 @@ class Outcome:
         return self.is_final and self.status != "pruned" and not self.counts
 
 
-def outcome_of_value(returned: Any, objectives: int, *, status: Status = "completed", seconds: float = 0.0) -> Outcome:
+def outcome_of_value(
+    returned: Any, objectives: int, *, status: Status = "completed", seconds: float = 0.0
+) -> Outcome:
     """Judge what a task returned: one finite number for each objective, or it failed."""
     several = list(returned) if isinstance(returned, list | tuple) else [returned]
     try:
@@ -73,7 +75,11 @@ def read_outcome(folder: Path, objectives: Sequence[Objective]) -> Outcome | Non
             content = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if not isinstance(content, dict) or content.get("schema") != _SCHEMA or content.get("status") not in _STATUSES:
+        if (
+            not isinstance(content, dict)
+            or content.get("schema") != _SCHEMA
+            or content.get("status") not in _STATUSES
+        ):
             continue
         return _outcome_of(content, objectives)
     return None

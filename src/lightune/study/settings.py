@@ -5,32 +5,16 @@ This module must not import Optuna, torch or Lightning.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.config.annotations import mismatch, show
+from lightune.config.annotations import show
+from lightune.config.schema import SEARCH
+from lightune.config.validate import search_problems
 from lightune.errors import ConfigError, Problem
-from lightune.paths import is_plain_name
-from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Range
 
 __all__ = ["Objective", "Settings"]
-
-SEARCH: dict[str, Any] = {
-    "study": str | None,
-    "n_trials": PositiveInt | None,
-    "n_jobs": PositiveInt | None,
-    "timeout": PositiveFloat | None,
-    "storage": str | None,
-    "max_failures": NonNegativeInt | Annotated[float, Range(ge=0, le=1)],
-    "retries": NonNegativeInt,
-    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
-    "gpus_per_job": PositiveInt,
-    "jobs_per_gpu": PositiveInt,
-}
-"""The plain keys of `search` and what they take; `space`, `enqueue`, `pruner` and `objectives` are looked into."""
-
-NODES = ("space", "enqueue", "pruner", "objectives")
 
 
 @dataclass(frozen=True)
@@ -104,9 +88,11 @@ class Settings:
         """
         node = config.hydra.sweeper
         raw = {key: getattr(node, key) for key in SEARCH}
-        problems = list(find_problems(raw, prefix))
+        problems = list(search_problems(raw, prefix))
         space, enqueue = _plain(node.space), _plain(node.enqueue)
-        space = {**(_plain(node.get("params")) or {}), **(space or {})} if isinstance(space, dict | None) else space
+        space = (
+            {**(_plain(node.get("params")) or {}), **(space or {})} if isinstance(space, dict | None) else space
+        )
         if not isinstance(space, dict):
             problems.append(Problem(f"{prefix}.space", f"must be a mapping of key: sweep, got {show(space)}"))
         if not isinstance(enqueue, list | None) or not all(isinstance(point, dict) for point in enqueue or ()):
@@ -131,21 +117,6 @@ class Settings:
             max_batch_size=node.max_batch_size,
             **raw,
         )
-
-
-def find_problems(raw: Mapping[str, Any], prefix: str = "search") -> Iterator[Problem]:
-    """Check the plain keys of `search`."""
-    for key, annotation in SEARCH.items():
-        if key not in raw:
-            continue
-        rule = mismatch(raw[key], annotation)
-        if rule:
-            rule, _, hint = rule.partition(";")
-            yield Problem(f"{prefix}.{key}", f"{rule}, got {show(raw[key])}{';' + hint if hint else ''}")
-    name = raw.get("study")
-    if isinstance(name, str) and not is_plain_name(name):
-        rule = "must be one plain folder name (letters, digits, ._+=-)"
-        yield Problem(f"{prefix}.study", f"{rule}, got {show(name)}")
 
 
 def _objectives(node: Any, prefix: str, problems: list[Problem]) -> Iterator[Objective]:

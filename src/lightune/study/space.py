@@ -5,6 +5,7 @@ This module must not import Optuna, torch or Lightning.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -33,7 +34,7 @@ class Space:
     entries: tuple[str | Dimension, ...]
     fixed: Callable[[str], Any] = lambda key: None
 
-    @property
+    @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """The swept keys; one that depends on another stands behind it."""
         waiting = [entry for entry in self.entries if not isinstance(entry, str)]
@@ -158,7 +159,11 @@ def _describe(dimension: Dimension) -> dict[str, Any]:
         about: dict[str, Any] = {"low": dimension.low, "high": dimension.high, "log": dimension.log}
     else:
         about = {"values": list(dimension.grid())}
-    return {**about, "when": {key: list(values) for key, values in dimension.when.items()}} if dimension.when else about
+    return (
+        {**about, "when": {key: list(values) for key, values in dimension.when.items()}}
+        if dimension.when
+        else about
+    )
 
 
 def read_space(
@@ -183,7 +188,9 @@ def read_space(
     """
     entries: dict[str, str | Dimension] = {}
     problems: list[Problem] = []
-    for index, override in enumerate(OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))):
+    for index, override in enumerate(
+        OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
+    ):
         assert override.input_line is not None
         name = _bare(override.get_key_element())
         if override.is_list_extend():

@@ -69,7 +69,7 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
         return open_url(url)
     except StorageError:
         raise
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy, drivers and Optuna each raise their own
+    except Exception as error:
         where = redacted(url) if url else str(study / JOURNAL)
         reason = redacted(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
         raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error

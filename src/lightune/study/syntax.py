@@ -26,7 +26,7 @@ from hydra.errors import HydraException
 from lightune.errors import ConfigError, Problem
 from lightune.study.dimensions import Choice, Dimension, Interval, Steps
 
-__all__ = ["dimension_from_override", "dimension_from_yaml", "parse_override", "value_text", "value_of_text"]
+__all__ = ["dimension_from_override", "dimension_from_yaml", "parse_override", "value_of_text", "value_text"]
 
 _EMPTY = "has no value to try"
 
@@ -85,7 +85,7 @@ def dimension_from_override(override: Override, *, seed: int = 0) -> Dimension:
             return _steps(key, sweep)
         return Choice(key, _texts(override, seed))
     except (ValueError, HydraException) as error:
-        raise ConfigError([Problem(key, f"{error}, got {override.input_line}")]) from error
+        raise ConfigError([Problem(key, f"{error} (in {override.input_line})")]) from error
 
 
 def _texts(override: Override, seed: int) -> tuple[str, ...]:
@@ -147,7 +147,9 @@ def dimension_from_yaml(key: str, node: Any, loader: ConfigLoader | None = None,
         override = parse_override(f"{key}={node}", loader)
     except HydraException as error:
         rule = f"is not in Hydra's syntax ({str(error).splitlines()[0]})"
-        raise ConfigError([Problem(key, f"{rule}, got {node!r}; write it as after key= on the command line")]) from error
+        raise ConfigError(
+            [Problem(key, f"{rule}, got {node!r}; write it as after key= on the command line")]
+        ) from error
     if not override.is_sweep_override():
         rule = "must be a choice, a range or an interval"
         raise ConfigError([Problem(key, f"{rule}, got {node!r}; one value belongs outside of the space")])

@@ -1,0 +1,59 @@
+"""How a job ended, from what Hydra returned and what its folder holds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outcome
+from lightune.study.settings import Objective
+from lightune.study.trial import PrunedError
+
+__all__ = ["conclude"]
+
+_PRUNED = {PrunedError.__name__, "TrialPruned"}
+
+
+def conclude(
+    returned: JobReturn | None,
+    folder: Path | None,
+    objectives: Sequence[Objective],
+    *,
+    seconds: float,
+    error: str | None = None,
+    interrupted: bool = False,
+) -> Outcome:
+    """Judge how a job ended, and see to it that its folder says so.
+
+    Args:
+        returned: what Hydra returned; None if the job's process or task was cut off.
+        folder: where the job wrote; None if that was not known yet.
+        objectives: what the study is judged by.
+        seconds: wall time of the job.
+        error: what cut it off, in one line.
+        interrupted: whether it was asked to stop.
+    """
+    written = read_outcome(folder, objectives) if folder is not None else None
+    if written is not None and written.is_final and written.status not in ("completed", "early_stopped"):
+        return written
+    if interrupted:
+        return written if written is not None and written.is_final else Outcome("interrupted", None, seconds)
+    if returned is None:
+        outcome = Outcome("failed", None, seconds, error or "its process ended")
+    elif returned.status != JobStatus.COMPLETED:
+        outcome = _failure(returned._return_value, seconds)
+    else:
+        status = written.status if written is not None and written.is_final else "completed"
+        outcome = outcome_of_value(returned._return_value, len(objectives), status=status, seconds=seconds)
+    if folder is not None and (written is None or not written.is_final):
+        commit(folder, outcome)
+    return outcome
+
+
+def _failure(error: object, seconds: float) -> Outcome:
+    if type(error).__name__ in _PRUNED:
+        return Outcome("pruned", None, seconds)
+    message = " ".join(str(error).split())
+    return Outcome(
+        "failed", None, seconds, f"{type(error).__name__}: {message}" if message else type(error).__name__
+    )

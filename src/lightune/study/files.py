@@ -1,0 +1,82 @@
+"""What a study leaves for people and programs beside its trials: `trials.csv` and `best.yaml`.
+
+This module must not import torch or Lightning.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.study.book import Row
+from lightune.study.settings import Objective
+
+__all__ = ["write_best", "write_table", "write_text"]
+
+_KEPT = ("run", "sweep", "job.name", "callbacks")
+
+
+def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectives: Sequence[Objective]) -> None:
+    """Write `trials.csv`: number, state, one column for each objective and each swept key, seconds, folder, error."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [objective.metric or "value" for objective in objectives]
+    writer.writerow(["number", "state", *names, *keys, "seconds", "folder", "error"])
+    for row in rows:
+        values = list(row.values) if row.values is not None else [""] * len(names)
+        seconds = f"{row.seconds:.3f}" if row.seconds is not None else ""
+        point = [row.point.get(key, "") for key in keys]
+        writer.writerow([row.number, row.state, *values, *point, seconds, row.folder or "", row.error or ""])
+    write_text(folder / "trials.csv", text.getvalue())
+
+
+def write_best(
+    folder: Path, best: Sequence[Row], overrides: Sequence[Sequence[str]], config: DictConfig, loader: ConfigLoader
+) -> None:
+    """Write `best.yaml`: a whole configuration, of which Hydra makes the best trial again.
+
+    Args:
+        folder: the study's.
+        best: the best trial, or the Pareto front, of which the first is written.
+        overrides: of each of them.
+        config: of the multirun.
+        loader: reads the study's configuration files.
+    """
+    composed = loader.load_sweep_config(config, list(overrides[0]))
+    hydra: dict[str, Any] = {}
+    for key in _KEPT:
+        node = OmegaConf.select(composed.hydra, key) if key == "job.name" else composed.hydra.get(key)
+        OmegaConf.update(whole := OmegaConf.create(hydra), key, node, force_add=True)
+        hydra = OmegaConf.to_container(whole, resolve=False)  # type: ignore[assignment]
+    source = config.hydra.get("sweep")
+    if source is not None:  # resolved for this study; a single run does not need it
+        hydra.pop("sweep", None)
+    job = {key: value for key, value in OmegaConf.to_container(composed, resolve=False).items() if key != "hydra"}  # type: ignore[union-attr]
+    choices = composed.hydra.runtime.choices
+    chosen = {
+        name: choices[name]
+        for name in ("hydra/job_logging", "hydra/hydra_logging")
+        if choices.get(name) not in (None, "default")
+    }
+    defaults: list[Any] = [*({f"override {name}": option} for name, option in chosen.items()), "_self_"]
+    lines = [f"# Trial {best[0].number} of the study {folder.name}."]
+    values = ", ".join(map(str, best[0].values or ()))
+    lines.append(f"# Its value: {values}")
+    lines.append(f"#   python train.py --config-dir {folder} --config-name best")
+    content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **job, "hydra": hydra}))
+    write_text(folder / "best.yaml", "\n".join([*lines, content]))
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,317 @@
+"""From what Hydra hands a sweeper to a study that runs: folder, snapshot, space, storage, pool, driver, files."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from rich.console import Console
+
+from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.study.board import write_experiment
+from lightune.study.book import Book, Row
+from lightune.study.display import Display, describe
+from lightune.study.driver import Driver, Ending
+from lightune.study.files import write_best, write_table
+from lightune.study.identity import identity_of
+from lightune.study.lease import Lease, locked
+from lightune.study.pools import Blocking, Job, Pool
+from lightune.study.settings import Settings
+from lightune.study.slots import make_slots
+from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
+from lightune.study.space import Space, read_space
+from lightune.study.spec import Spec, agree, read_spec, write_spec
+from lightune.study.storage import open_storage, redacted
+
+__all__ = ["StudyFailedError", "sweep"]
+
+
+class StudyFailedError(LightuneError):
+    """A study came to nothing: no trial finished, or more failed than it puts up with; it was said which and why."""
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A study that is ready to run."""
+
+    folder: Path
+    context: HydraContext
+    config: DictConfig
+    settings: Settings
+    space: Space
+    url: str | None
+    console: Console
+
+
+def sweep(
+    config: DictConfig, *, hydra_context: HydraContext, task_function: TaskFunction, arguments: Sequence[str]
+) -> list[Sequence[JobReturn]]:
+    """Run a study, or go on with it.
+
+    Args:
+        config: of the multirun, as Hydra composed it.
+        hydra_context: as Hydra hands it to a sweeper.
+        task_function: what a trial runs.
+        arguments: the task's overrides, with the sweeps.
+
+    Returns:
+        What Hydra returned for the trials that ran here, in the order of their numbers, in batches.
+
+    Raises:
+        ConfigError: if the study cannot run; nothing was started.
+        StudyFailedError: if it came to nothing.
+        SystemExit: if a signal stopped it, with the exit code that a shell expects.
+    """
+    console = Console()
+    with _refusing_what_cannot_be_written():
+        scene = _prepare(config, hydra_context, list(arguments), console)
+        lease = Lease(scene.folder)
+    try:
+        with contextlib.ExitStack() as stack:
+            book = Book(
+                open_storage(scene.url, scene.folder),
+                folder=scene.folder,
+                space=scene.space,
+                settings=scene.settings,
+                lease=lease,
+            )
+            before = book.rows()
+            over = sum(row.state not in ("running", "interrupted") for row in before)
+            if over >= book.n_trials:
+                _say_finished(scene, book)
+                return []
+            pool = _open_pool(scene, task_function, lease, book)
+            stack.callback(pool.close)
+            display = Display(
+                console,
+                name=scene.folder.name,
+                n_trials=book.n_trials,
+                over=over,
+                objectives=scene.settings.objectives,
+            )
+            stack.enter_context(display)
+            if before:
+                display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
+            ending = Driver(book, pool, display, write_files=_Writer(scene)).run()
+    finally:
+        lease.end()
+    _say_ending(scene, ending, book)
+    return _conclude(ending, scene.settings)
+
+
+def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], console: Console) -> _Scene:
+    """Check what is asked for, then make or find the study's folder."""
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    identity = identity_of(config)
+    settings = Settings.from_config(config)
+    _space_of(config, context.config_loader, arguments, settings)
+    if (spec := read_spec(folder)) is not None:
+        agree(spec, identity)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".study.lock"):
+        spec = read_spec(folder)
+        if spec is not None:
+            agree(spec, identity)
+            if changed := changed_files(context.config_loader, folder):
+                names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+                console.print(
+                    f"configuration files were edited since the study began ({names}); "
+                    "it goes on with those that it began with",
+                    soft_wrap=True,
+                    highlight=False,
+                )
+        take_snapshot(context.config_loader, folder)
+        loader = snapshot_loader(context.config_loader, folder)
+        config = compose_again(loader, config, folder, context.config_loader)
+        settings = Settings.from_config(config)
+        url = settings.storage
+        _fix(config, folder, url)
+        order = spec.overrides if spec is not None else arguments
+        space = _space_of(config, loader, order, settings)
+        loader.load_sweep_config(config, space.overrides(_first_point(space)))
+        if spec is None:
+            OmegaConf.save(config, folder / "multirun.yaml")
+            storage = redacted(url) if url else "journal"
+            new = Spec.of(folder.name, identity, overrides=[redacted(line) for line in arguments], space=space,
+                          settings=settings, storage=storage, config=FOLDER)  # fmt: skip
+            write_spec(folder, new)
+            write_experiment(folder, config, space, settings.objectives)
+    HydraConfig.instance().set_config(config)
+    context = HydraContext(
+        config_loader=loader, callbacks=context.callbacks, execution_whitelist=context.execution_whitelist
+    )
+    return _Scene(folder, context, config, settings, space, url, console)
+
+
+def _first_point(space: Space) -> dict[str, str]:
+    point: dict[str, str] = {}
+    for dimension in space.dimensions:
+        if space.is_active(dimension, point):
+            point[dimension.key] = dimension.edges()[0]
+    return point
+
+
+def _space_of(config: DictConfig, loader: ConfigLoader, arguments: list[str], settings: Settings) -> Space:
+    def fixed(key: str) -> Any:
+        choices = config.hydra.runtime.choices
+        return choices[key] if key in choices else OmegaConf.select(config, key)
+
+    return read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+
+
+def _fix(config: DictConfig, folder: Path, url: str | None) -> None:
+    """Settle the study's folder for all its trials, and keep the storage's password out of their files."""
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir = str(folder)
+        if url is None or redacted(url) == url:
+            return
+        for kind in ("hydra", "task"):
+            lines = OmegaConf.to_container(config.hydra.overrides[kind])
+            config.hydra.overrides[kind] = [redacted(line) for line in lines]
+        for key in ("search.storage", "hydra.sweeper.storage"):
+            if OmegaConf.select(config, key) is not None:
+                OmegaConf.update(config, key, redacted(url))
+
+
+def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: Book) -> Pool:
+    from lightune.study.worker import Inheritance
+    from lightune.study.workers import Workers
+
+    launcher: Launcher = Plugins.instance().instantiate_launcher(
+        config=scene.config, hydra_context=scene.context, task_function=task_function
+    )
+    opener = getattr(launcher, "open", None)
+    if opener is not None:
+        slots = make_slots(scene.settings, scene.config)
+        left = book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows())
+        inheritance = Inheritance(
+            hydra_context=scene.context,
+            task_function=task_function,
+            config=scene.config,
+            objectives=scene.settings.objectives,
+        )
+        pool: Pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
+        return pool
+    alone = type(launcher).__name__ == "BasicLauncher"
+    size = 1 if alone else scene.settings.max_batch_size or scene.settings.n_jobs or 1
+
+    def folder_of(job: Job) -> Path:
+        composed = scene.context.config_loader.load_sweep_config(scene.config, list(job.overrides))
+        with open_dict(composed):
+            composed.hydra.job.num = job.trial.number
+            composed.hydra.job.id = str(job.trial.number)
+        with _hydra_config(composed):
+            return scene.folder / str(OmegaConf.select(composed, "hydra.sweep.subdir"))
+
+    return Blocking(launcher, size=size, folder_of=folder_of, report=book.report)
+
+
+@contextlib.contextmanager
+def _hydra_config(config: DictConfig) -> Iterator[None]:
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+@contextlib.contextmanager
+def _refusing_what_cannot_be_written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        rule = f"the study's folder cannot be written: {error.strerror or error}{where}"
+        raise ConfigError(
+            [Problem("hydra.sweep.dir", f"{rule}; free space there, or take another folder")]
+        ) from error
+
+
+@dataclass
+class _Writer:
+    """Write the files of a study as it goes."""
+
+    scene: _Scene
+    written: int | None = None
+
+    def __call__(self, rows: Sequence[Row], best: Sequence[Row]) -> None:
+        scene = self.scene
+        keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
+        write_table(scene.folder, rows, keys, scene.settings.objectives)
+        if best and best[0].number != self.written:
+            overrides = [scene.space.overrides(row.point) for row in best]
+            write_best(scene.folder, best, overrides, scene.config, scene.context.config_loader)
+            self.written = best[0].number
+
+
+def _say_finished(scene: _Scene, book: Book) -> None:
+    rows, best = book.rows(), book.best()
+    _Writer(scene)(rows, best)
+    say = scene.console.print
+    how = "raise search.n_trials to extend it, or" if not _is_whole_grid(scene, book) else "its grid is complete;"
+    say(
+        f"study {scene.folder.name} is finished ({len(rows)} of {book.n_trials} trials): "
+        f"{how} start another with search.study=NAME",
+        soft_wrap=True,
+        highlight=False,
+    )
+    _say_best(scene, best)
+
+
+def _is_whole_grid(scene: _Scene, book: Book) -> bool:
+    size = scene.space.size()
+    return size is not None and book.n_trials >= size and (scene.settings.sampler is None or book.is_grid)
+
+
+def _say_best(scene: _Scene, best: Sequence[Row]) -> None:
+    title = "best:" if len(best) < 2 else f"Pareto front of {len(best)} trials:"
+    for row in best:
+        line = f"{title} {describe(row, scene.settings.objectives)}  {os.path.relpath(scene.folder)}/{row.folder}"
+        scene.console.print(line, soft_wrap=True, highlight=False, markup=False)
+        title = "     "
+
+
+def _say_ending(scene: _Scene, ending: Ending, book: Book) -> None:
+    def say(line: str) -> None:
+        scene.console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    over = [row for row in ending.rows if row.state not in ("running", "interrupted")]
+    pruned = sum(row.state == "pruned" for row in over)
+    failed = len(ending.failures)
+    say(
+        f"study {scene.folder.name}: {len(over)} of {book.n_trials} trials finished, {pruned} pruned, {failed} failed"
+    )
+    _say_best(scene, ending.best)
+    if ending.signal is not None:
+        say("stopped; the same command goes on from here")
+    elif ending.timed_out:
+        say("search.timeout is over; the same command goes on from here")
+    if ending.failures and ending.exit_code == 1:
+        why = f"no trial has a result ({failed} failed)"
+        if ending.too_many_failures:
+            why = f"{failed} trials failed, more than search.max_failures={scene.settings.max_failures} allows"
+        last = ending.failures[-1]
+        say(f"failed: {why}; the last was trial {last.number}: {last.error}")
+
+
+def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
+    if ending.signal is not None:
+        raise SystemExit(ending.exit_code)
+    returns = [ending.returns[number] for number in sorted(ending.returns)]
+    if ending.exit_code:
+        for returned in returns:
+            _ = returned.return_value  # raises what the task raised, as Hydra's own sweeper does
+        raise StudyFailedError(f"{len(ending.failures)} of {len(ending.rows)} trials failed")
+    size = settings.max_batch_size or max(len(returns), 1)
+    return [returns[start : start + size] for start in range(0, len(returns), size)]
