@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from rich.console import Console
 
-from lightune.callbacks import BestAndLast, Progress, Record
+from lightune.callbacks import BestAndLast, Progress, Pruning, Record
 from lightune.callbacks.record import measures
 from lightune.checkpoints import read_checkpoint
 from lightune.config import secrets
@@ -31,7 +31,7 @@ from lightune.quiet import quiet
 from lightune.reporting import provenance
 from lightune.reporting.result import Failure, Objective, Result, write_result
 from lightune.reporting.summary import show_summary
-from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "train"]
 
@@ -71,7 +71,14 @@ def prepare(cfg: DictConfig) -> Parts:
 
 
 def train(
-    cfg: DictConfig, *, parts: Parts | None = None, run_dir: Path | None = None, verbose: bool = False
+    cfg: DictConfig,
+    *,
+    parts: Parts | None = None,
+    run_dir: Path | None = None,
+    verbose: bool = False,
+    watchers: Sequence[Callback] = (),
+    resume: bool = False,
+    hparams: Mapping[str, HParam] | None = None,
 ) -> Result:
     """Train one network as a configuration says.
 
@@ -80,6 +87,9 @@ def train(
         parts: what `prepare(cfg)` returned, if it was called before.
         run_dir: an existing folder to write to; a new one below `output_root` by default.
         verbose: whether Lightning may say all that it has to say.
+        watchers: further callbacks, such as one that prunes.
+        resume: whether to go on from the newest sound checkpoint in `run_dir`, if there is one.
+        hparams: what the run is called by on TensorBoard's HParams page; by default all that one tunes.
 
     Returns:
         The result, which `result.json` in `result.run_dir` holds too.
@@ -92,7 +102,7 @@ def train(
     parts = parts or prepare(cfg)
     run_dir = run_dir or _new_run_dir(cfg)
     with _logging_to(run_dir / "train.log", cfg, verbose), quiet(verbose):
-        run = _Run(cfg, parts, run_dir, Console())
+        run = _Run(cfg, parts, run_dir, Console(), tuple(watchers), hparams)
         try:
             run.fit()
             run.test()
@@ -110,12 +120,14 @@ class _Run:
     parts: Parts
     run_dir: Path
     console: Console
+    extra: tuple[Callback, ...] = ()
+    hparams: Mapping[str, HParam] | None = None
 
     def __post_init__(self) -> None:
         began = time.perf_counter()
         metric, mode = self.cfg.monitor.metric, self.cfg.monitor.mode
         self.record = Record(metric, mode)
-        watchers = [self.record, Progress(metric, mode, self.console)]
+        watchers = [self.record, Progress(metric, mode, self.console), *self.extra]
         self.trainer: Trainer = build_trainer(self.cfg, run_dir=self.run_dir, watchers=watchers)
         self.tested: dict[str, float] = {}
         self.setup_seconds = self.parts.seconds + time.perf_counter() - began
@@ -124,7 +136,7 @@ class _Run:
         """Train from the seed on, until the epochs are over or a callback says stop."""
         row = os.path.relpath(self.run_dir, self.cfg.output_root)
         for board in self._boards():
-            hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
+            hparams = self.hparams or hparams_of(secrets.saveable(self.cfg), _TUNED)
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
         seed_everything(self.cfg.seed, workers=True, verbose=False)
         self.trainer.fit(self.parts.task, datamodule=self.parts.data)
@@ -149,14 +161,16 @@ class _Run:
         return str(path.relative_to(self.run_dir)) if written and path.is_file() else None
 
     @property
-    def ending(self) -> Literal["completed", "early_stopped"]:
+    def ending(self) -> Literal["completed", "early_stopped", "pruned"]:
         """How a fit that ended by itself ended."""
+        if any(isinstance(c, Pruning) and c.pruned for c in self.extra):
+            return "pruned"
         stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
         return "early_stopped" if any(stopper.stopped_epoch for stopper in stoppers) else "completed"
 
     def report(
         self,
-        status: Literal["completed", "early_stopped", "failed", "interrupted"],
+        status: Literal["completed", "early_stopped", "pruned", "failed", "interrupted"],
         error: Exception | None = None,
     ) -> Result:
         """Write what came of the run, `result.json` last, and show it."""

@@ -57,10 +57,6 @@ class LightuneSweeper(Sweeper):
             sys.exit(2)
 
 
-def _select(key: str, default: str = "null") -> Any:
-    return f"${{oc.select:search.{key},{default}}}"
-
-
 @dataclass
 class LightuneSweeperConf:
     """The keys of `hydra.sweeper`; in lightune's own application they follow `search` and `monitor`."""
@@ -68,23 +64,23 @@ class LightuneSweeperConf:
     _target_: str = "hydra_plugins.hydra_lightune.sweeper.LightuneSweeper"
     defaults: list[Any] = field(default_factory=lambda: [{"sampler": None}, "_self_"])
     sampler: Any = None
-    pruner: Any = _select("pruner")
+    pruner: Any = "${oc.select:search.pruner,null}"
     metric: Any = "${oc.select:monitor.metric,null}"
     mode: Any = "${oc.select:monitor.mode,min}"
-    objectives: Any = _select("objectives")
-    study: Any = _select("study")
-    n_trials: Any = _select("n_trials")
-    n_jobs: Any = _select("n_jobs")
-    timeout: Any = _select("timeout")
-    storage: Any = _select("storage")
-    max_failures: Any = _select("max_failures", "0.5")
-    retries: Any = _select("retries", "0")
-    seed: Any = _select("seed", "0")
-    space: Any = _select("space")
+    objectives: Any = "${oc.select:search.objectives,null}"
+    study: Any = "${oc.select:search.study,null}"
+    n_trials: Any = "${oc.select:search.n_trials,null}"
+    n_jobs: Any = "${oc.select:search.n_jobs,null}"
+    timeout: Any = "${oc.select:search.timeout,null}"
+    storage: Any = "${oc.select:search.storage,null}"
+    max_failures: Any = "${oc.select:search.max_failures,0.5}"
+    retries: Any = "${oc.select:search.retries,0}"
+    seed: Any = "${oc.select:search.seed,0}"
+    space: Any = "${oc.select:search.space,null}"
     params: Any = None
-    enqueue: Any = _select("enqueue")
-    gpus_per_job: Any = _select("gpus_per_job", "1")
-    jobs_per_gpu: Any = _select("jobs_per_gpu", "1")
+    enqueue: Any = "${oc.select:search.enqueue,null}"
+    gpus_per_job: Any = "${oc.select:search.gpus_per_job,1}"
+    jobs_per_gpu: Any = "${oc.select:search.jobs_per_gpu,1}"
     max_batch_size: Any = None
 
 

@@ -2,6 +2,7 @@
 
 from lightune.callbacks.checkpoint import BestAndLast
 from lightune.callbacks.progress import Progress
+from lightune.callbacks.pruning import Pruning
 from lightune.callbacks.record import Record
 
-__all__ = ["BestAndLast", "Progress", "Record"]
+__all__ = ["BestAndLast", "Progress", "Pruning", "Record"]

@@ -4,7 +4,6 @@ Hydra makes a run's folder before it calls the task, so a refusal that leaves no
 callback. This module must not import torch or Lightning at its top: refusals that need neither come without them.
 """
 
-import copy
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.cli.foresight import job_config, space_problems
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.paths import create_run_dir, is_inside
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Preflight", "handover"]
 
+_OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 
 
@@ -62,8 +63,14 @@ class Preflight(Callback):
         _guarded(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Judge every point of a grid, or what is fixed in another search."""
+        """Judge the points of a grid, and each end of what is searched."""
         _guarded(lambda: _check_multirun(config))
+        self.env_set = handover.env_set
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Hand over in a worker's process what was seen in the sweeper's."""
+        if hasattr(self, "env_set"):
+            handover.env_set = self.env_set
 
 
 def _guarded(check: Callable[[], None]) -> None:
@@ -101,11 +108,14 @@ def _check_run(config: DictConfig) -> None:
 
 def _check_multirun(config: DictConfig) -> None:
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
-    problems: list[Problem] = []
-    cfg = None
-    for overrides in _points(config):
-        cfg = job_config(GlobalHydra.instance().config_loader().load_sweep_config(config, overrides))
-        problems += find_problems(cfg)
+    target = str(config.hydra.sweeper.get("_target_", ""))
+    if target.startswith(_OURS):
+        problems, cfg = space_problems(config)
+    else:
+        problems, cfg = [], None
+        for overrides in _points(config):
+            cfg = job_config(GlobalHydra.instance().config_loader().load_sweep_config(config, overrides))
+            problems += find_problems(cfg)
     assert cfg is not None
     _raise_any(list(dict.fromkeys(problems)))
     _raise_any(list(_folder_problems(config, "hydra.sweep.dir", cfg)))
@@ -136,14 +146,6 @@ def _folder_problems(config: DictConfig, key: str, cfg: DictConfig) -> Iterator[
                 yield Problem(key, f"cannot be made: {part} is a file")
     except OmegaConfBaseException as error:
         yield Problem(key, f"cannot be resolved: {str(error).splitlines()[0]}")
-
-
-def job_config(config: DictConfig) -> DictConfig:
-    """Return a copy of a composed configuration without Hydra's own node."""
-    cfg = copy.deepcopy(config)
-    with read_write(cfg), open_dict(cfg):
-        cfg.pop("hydra", None)
-    return cfg
 
 
 def _raise_any(problems: list[Problem]) -> None:

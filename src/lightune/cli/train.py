@@ -6,7 +6,7 @@ This module must not import torch or Lightning at its top: help, completion, `--
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -19,8 +19,9 @@ from lightune.cli.hydra_files import conceal
 from lightune.cli.preflight import handover
 from lightune.config.annotations import did_you_mean
 from lightune.config.trust import whitelist
-from lightune.errors import ConfigError
+from lightune.errors import ConfigError, StudyFailedError, TrialError
 from lightune.paths import conf_dir
+from lightune.study import Trial, current_trial
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -39,6 +40,10 @@ def main() -> None:
     os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
     try:
         application()
+    except (StudyFailedError, TrialError):
+        if wants_traceback:
+            raise
+        sys.exit(1)  # the sweeper has said which trials and why
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
@@ -48,24 +53,46 @@ def main() -> None:
             del os.environ[_FULL_ERROR]
 
 
-def task(cfg: DictConfig) -> float | None:
-    """Train one configuration; return its objective, as a sweeper expects."""
-    from lightune.run import InterruptedRun, TrainingError, train
+def task(cfg: DictConfig) -> float | list[float | None] | None:
+    """Train one configuration; return its objective, or several, as a sweeper expects."""
+    from lightune.run import InterruptedRun, TrainingError, prepare, train
 
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     conceal(run_dir, cfg, handover.env_set)
+    parts = handover.take_parts() or prepare(cfg)
+    trial = current_trial()
+    failure = None
     try:
-        result = train(cfg, parts=handover.take_parts(), run_dir=run_dir, verbose=bool(hydra_config.verbose))
-    except TrainingError:
-        if hydra_config.mode == RunMode.MULTIRUN:
-            raise
-        sys.exit(1)
+        result = train(
+            cfg, parts=parts, run_dir=run_dir, verbose=bool(hydra_config.verbose), **_as_trial(cfg, trial)
+        )
+    except TrainingError as error:
+        failure = TrialError(str(error))
     except InterruptedRun as interrupted:
         sys.exit(interrupted.exit_code)
-    return result.objective.value
+    if failure is not None and hydra_config.mode == RunMode.MULTIRUN:
+        raise failure  # not from the training's own error, which the sweeper's process would import torch to read
+    if failure is not None:
+        sys.exit(1)
+    if trial is None or not trial.objectives:
+        return result.objective.value
+    figures = {**result.metrics, result.objective.metric: result.objective.value}
+    figures["seconds"] = sum(result.seconds.values())
+    figures["parameters"] = float(sum(parameter.numel() for parameter in parts.task.parameters()))
+    return [figures.get(metric) for metric in trial.objectives]
+
+
+def _as_trial(cfg: DictConfig, trial: Trial | None) -> dict[str, Any]:
+    """Return what a training is told of the trial that it is."""
+    if trial is None:
+        return {}
+    from lightune.callbacks import Pruning
+
+    watchers = [Pruning(cfg.monitor.metric, trial.report)] if trial.prunes else []
+    return {"watchers": watchers, "resume": trial.resume, "hparams": trial.hparams()}
 
 
 def put_current_folder_on_path() -> None:

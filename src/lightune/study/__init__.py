@@ -2,8 +2,8 @@
 
     space → driver → workers → driver → files
 
-`current_trial()` is what a task may ask for while it runs as a trial. Importing this package imports neither Optuna
-nor torch; the modules that need them are imported when a study starts.
+`current_trial()` is what a task may ask for while it runs as a trial. Importing this package imports neither
+Optuna nor torch; the modules that need them are imported when a study starts.
 """
 
 from lightune.study.trial import Trial, current_trial

@@ -39,8 +39,8 @@ def run_batch(
     )
     waiting = [Job(Trial(first + index), tuple(overrides)) for index, overrides in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
-    workers = Workers([Slot() for _ in range(min(n_jobs, len(waiting)))], inheritance=cloudpickle.dumps(inheritance),
-                      owner="batch")  # fmt: skip
+    slots = [Slot() for _ in range(min(n_jobs, len(waiting)))]
+    workers = Workers(slots, inheritance=cloudpickle.dumps(inheritance), owner="batch")
     try:
         while len(returns) < len(job_overrides):
             while waiting and workers.free():

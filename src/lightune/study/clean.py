@@ -18,7 +18,7 @@ _frozen: list[bool] = []
 
 @contextmanager
 def as_found() -> Iterator[None]:
-    """Put back what a trial may change for the whole process: environment, folder, seeds, threads, logs, warnings."""
+    """Put back what a trial may change for its whole process: environment, seeds, threads, logs, warnings."""
     restore = [_environment(), _random(), _logging(), *_torch(), *_numpy()]
     with warnings.catch_warnings():
         try:

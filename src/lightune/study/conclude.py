@@ -44,7 +44,7 @@ def conclude(
         outcome = _failure(returned._return_value, seconds)
     else:
         status = written.status if written is not None and written.is_final else "completed"
-        outcome = outcome_of_value(returned._return_value, len(objectives), status=status, seconds=seconds)
+        outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
     if folder is not None and (written is None or not written.is_final):
         commit(folder, outcome)
     return outcome

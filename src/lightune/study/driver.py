@@ -53,7 +53,7 @@ class Ending:
         """What a shell is told: 0, 1 if it failed, 128 and the signal if it was stopped."""
         if self.signal is not None:
             return 128 + self.signal
-        nothing = bool(self.rows) and not any(row.values or row.state == "pruned" for row in self.rows)
+        nothing = bool(self.rows) and len(self.failures) == len(self.rows)
         return 1 if self.too_many_failures or nothing else 0
 
 
@@ -188,8 +188,8 @@ class Driver:
             self._pool.interrupt()
 
         with contextlib.suppress(ValueError):  # only the main thread may; elsewhere nobody sends us signals
-            for number in (signal.SIGINT, signal.SIGTERM):
-                before[number] = signal.signal(number, stop)
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                before[kind] = signal.signal(kind, stop)
         try:
             yield
         finally:

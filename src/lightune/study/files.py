@@ -18,11 +18,9 @@ from lightune.study.settings import Objective
 
 __all__ = ["write_best", "write_table", "write_text"]
 
-_KEPT = ("run", "sweep", "job.name", "callbacks")
-
 
 def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectives: Sequence[Objective]) -> None:
-    """Write `trials.csv`: number, state, one column for each objective and each swept key, seconds, folder, error."""
+    """Write `trials.csv`: number, state, each objective, each swept key, seconds, folder, error."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [objective.metric or "value" for objective in objectives]
@@ -48,15 +46,11 @@ def write_best(
         loader: reads the study's configuration files.
     """
     composed = loader.load_sweep_config(config, list(overrides[0]))
-    hydra: dict[str, Any] = {}
-    for key in _KEPT:
-        node = OmegaConf.select(composed.hydra, key) if key == "job.name" else composed.hydra.get(key)
-        OmegaConf.update(whole := OmegaConf.create(hydra), key, node, force_add=True)
-        hydra = OmegaConf.to_container(whole, resolve=False)  # type: ignore[assignment]
-    source = config.hydra.get("sweep")
-    if source is not None:  # resolved for this study; a single run does not need it
-        hydra.pop("sweep", None)
-    job = {key: value for key, value in OmegaConf.to_container(composed, resolve=False).items() if key != "hydra"}  # type: ignore[union-attr]
+    whole = OmegaConf.to_container(composed, resolve=False)
+    assert isinstance(whole, dict)
+    all_hydra = whole.pop("hydra")
+    hydra = {key: all_hydra[key] for key in ("run", "callbacks")}
+    hydra["job"] = {"name": all_hydra["job"]["name"]}
     choices = composed.hydra.runtime.choices
     chosen = {
         name: choices[name]
@@ -68,7 +62,7 @@ def write_best(
     values = ", ".join(map(str, best[0].values or ()))
     lines.append(f"# Its value: {values}")
     lines.append(f"#   python train.py --config-dir {folder} --config-name best")
-    content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **job, "hydra": hydra}))
+    content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
     write_text(folder / "best.yaml", "\n".join([*lines, content]))
 
 

@@ -23,6 +23,7 @@ _QUIET_KEYS = {
     "hydra.sweeper.max_batch_size",
     "hydra/launcher",
     "hydra.verbose",
+    "hydra.mode",
     "hydra.sweep.dir",
     "hydra.sweep.subdir",
     "hydra.searchpath",
@@ -39,7 +40,7 @@ def identity_of(config: DictConfig) -> dict[str, str]:
         config: as Hydra composed it, with its own node.
     """
     overrides = config.hydra.overrides
-    lines = [*OmegaConf.to_container(overrides.hydra), *OmegaConf.to_container(overrides.task)]
+    lines = [*overrides.hydra, *overrides.task]
     identity = {"--config-name": str(config.hydra.job.config_name)}
     for line, parsed in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
         key = parsed.get_key_element()
@@ -64,7 +65,10 @@ def study_name(name: str, identity: dict[str, str]) -> str:
     """Return a name that one can read and that only this study has: its swept keys and a short hash."""
     lines = sorted(f"{key} {line}" for key, line in identity.items())
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
-    keys = [key.lstrip("+~").rpartition(".")[2] for key in identity if not key.startswith("--")]
+    parsed = OverridesParser.create().parse_overrides(
+        [line for key, line in identity.items() if not key.startswith("--")]
+    )
+    keys = [override.key_or_group.rpartition(".")[2] for override in parsed if override.is_sweep_override()]
     words = [re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") for key in dict.fromkeys(keys)]
     readable = "_".join([name, *filter(None, words)])[:_LONGEST_NAME]
     return f"{readable}_{digest}"

@@ -53,7 +53,7 @@ class Lease:
         return False
 
     def fence_off_the_dead(self) -> None:
-        """End whatever workers of dead owners still run, so that nobody writes into the folders that we take over."""
+        """End what still runs of dead owners' workers, so that only we write into what we take over."""
         for path in sorted(self._folder.iterdir()):
             if not self.is_alive(path.name):
                 _end_workers_of(path.name)

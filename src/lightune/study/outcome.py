@@ -54,16 +54,18 @@ class Outcome:
 
 
 def outcome_of_value(
-    returned: Any, objectives: int, *, status: Status = "completed", seconds: float = 0.0
+    returned: Any, objectives: Sequence[Objective], *, status: Status = "completed", seconds: float = 0.0
 ) -> Outcome:
     """Judge what a task returned: one finite number for each objective, or it failed."""
     several = list(returned) if isinstance(returned, list | tuple) else [returned]
+    if not objectives[0].required and not isinstance(returned, int | float):
+        return Outcome(status, (), seconds)
     try:
         values = tuple(float(value) for value in several)
     except (TypeError, ValueError):
         values = ()
-    if len(values) != objectives or not all(map(math.isfinite, values)):
-        wanted = "a finite number" if objectives == 1 else f"{objectives} finite numbers"
+    if len(values) != len(objectives) or not all(map(math.isfinite, values)):
+        wanted = "a finite number" if len(objectives) == 1 else f"{len(objectives)} finite numbers"
         return Outcome("failed", None, seconds, f"the task must return {wanted}, got {returned!r}")
     return Outcome(status, values, seconds)
 
@@ -90,7 +92,9 @@ def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Out
     seconds = float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
     if status in ("completed", "early_stopped"):
         values = content["values"] if "values" in content else [_measure(content, o.metric) for o in objectives]
-        return outcome_of_value(values, len(objectives), status=status, seconds=seconds)
+        if values == []:
+            return Outcome(status, (), seconds)
+        return outcome_of_value(values, objectives, status=status, seconds=seconds)
     error = content.get("error")
     line = f"{error.get('type')}: {error.get('message')}" if isinstance(error, dict) else error
     return Outcome(status, None, seconds, line if status == "failed" else None)

@@ -5,7 +5,7 @@ crash is that of the uninterrupted study.
 """
 
 import warnings
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
@@ -13,7 +13,7 @@ from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from lightune.errors import ConfigError, Problem
 from lightune.study.settings import Settings
@@ -120,6 +120,6 @@ def suggest(study: Study, trial: Trial, space: Space, settings: Settings) -> Poi
 
 
 def _draw(study: Study, trial: Trial, key: str, distribution: Any) -> None:
-    frozen = cast(FrozenTrial, study._storage.get_trial(trial._trial_id))
+    frozen = study._storage.get_trial(trial._trial_id)
     if frozen.state == TrialState.RUNNING:
         study.sampler.sample_independent(study, frozen, key, distribution)

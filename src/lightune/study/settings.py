@@ -24,10 +24,13 @@ class Objective:
     Args:
         metric: its name; None for the value that the task returns, whatever it is.
         mode: `min` or `max`.
+        required: whether a trial whose task returns no number has failed; a plain grid of any application is
+            no search, and its tasks may return what they like.
     """
 
     metric: str | None
     mode: Literal["min", "max"]
+    required: bool = True
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:

@@ -11,7 +11,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from lightune.study.syntax import value_text
 
 __all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_snapshot"]
 
@@ -41,14 +43,12 @@ def take_snapshot(loader: ConfigLoader, study: Path) -> None:
 
 def changed_files(loader: ConfigLoader, study: Path) -> list[str]:
     """Return the configuration files that were edited, added or removed since the snapshot."""
-    changed = []
+    changed: list[str] = []
     for name, folder in _folders(loader):
         kept = study / FOLDER / name
         names = {file.relative_to(folder) for file in _files(folder)}
         names |= {file.relative_to(kept) for file in _files(kept)}
-        for relative in sorted(names):
-            if _content(folder / relative) != _content(kept / relative):
-                changed.append(str(relative))
+        changed += [str(path) for path in sorted(names) if _content(folder / path) != _content(kept / path)]
     return changed
 
 
@@ -73,14 +73,16 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
         study: the study's folder.
         live: the loader that composed it.
     """
-    overrides = [*OmegaConf.to_container(config.hydra.overrides.hydra)]
+    overrides = list(config.hydra.overrides.hydra)
     searched = [study / FOLDER / name for name, folder in _folders(live) if name.endswith("_searchpath")]
     if config.hydra.get("searchpath"):
         overrides = [line for line in overrides if not line.startswith("hydra.searchpath=")]
         overrides.append("hydra.searchpath=[" + ",".join(f"'file://{path.absolute()}'" for path in searched) + "]")
+    overrides = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
+    overrides.append(f"hydra.sweep.dir={value_text(str(study))}")
     again = loader.load_configuration(
         config.hydra.job.config_name,
-        overrides=[*overrides, *OmegaConf.to_container(config.hydra.overrides.task)],
+        overrides=[*overrides, *config.hydra.overrides.task],
         run_mode=RunMode.MULTIRUN,
     )
     again.hydra.mode = RunMode.MULTIRUN

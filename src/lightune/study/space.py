@@ -67,6 +67,12 @@ class Space:
                 return False
         return True
 
+    @staticmethod
+    def accepts(text: str, accepted: Sequence[Any]) -> bool:
+        """Tell whether a text stands for one of some values, types included."""
+        value = value_of_text(text)
+        return any(type(value) is type(wanted) and value == wanted for wanted in accepted)
+
     def grid(self) -> Iterator[Point]:
         """Yield every point once, the last dimension fastest, as Hydra's own sweeper does.
 

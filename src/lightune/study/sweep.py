@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
-from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study.board import write_experiment
 from lightune.study.book import Book, Row
 from lightune.study.display import Display, describe
@@ -26,6 +26,7 @@ from lightune.study.files import write_best, write_table
 from lightune.study.identity import identity_of
 from lightune.study.lease import Lease, locked
 from lightune.study.pools import Blocking, Job, Pool
+from lightune.study.sampling import is_grid
 from lightune.study.settings import Settings
 from lightune.study.slots import make_slots
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
@@ -33,11 +34,7 @@ from lightune.study.space import Space, read_space
 from lightune.study.spec import Spec, agree, read_spec, write_spec
 from lightune.study.storage import open_storage, redacted
 
-__all__ = ["StudyFailedError", "sweep"]
-
-
-class StudyFailedError(LightuneError):
-    """A study came to nothing: no trial finished, or more failed than it puts up with; it was said which and why."""
+__all__ = ["sweep"]
 
 
 @dataclass(frozen=True)
@@ -135,10 +132,12 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
         config = compose_again(loader, config, folder, context.config_loader)
         settings = Settings.from_config(config)
         url = settings.storage
-        _fix(config, folder, url)
+        _conceal(config, url)
         order = spec.overrides if spec is not None else arguments
         space = _space_of(config, loader, order, settings)
         loader.load_sweep_config(config, space.overrides(_first_point(space)))
+        if is_grid(settings, space) and settings.objectives[0].metric is None:
+            settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
         if spec is None:
             OmegaConf.save(config, folder / "multirun.yaml")
             storage = redacted(url) if url else "journal"
@@ -169,15 +168,13 @@ def _space_of(config: DictConfig, loader: ConfigLoader, arguments: list[str], se
     return read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
 
 
-def _fix(config: DictConfig, folder: Path, url: str | None) -> None:
-    """Settle the study's folder for all its trials, and keep the storage's password out of their files."""
+def _conceal(config: DictConfig, url: str | None) -> None:
+    """Keep the storage's password out of the files of the study and of its trials."""
+    if url is None or redacted(url) == url:
+        return
     with read_write(config), open_dict(config):
-        config.hydra.sweep.dir = str(folder)
-        if url is None or redacted(url) == url:
-            return
         for kind in ("hydra", "task"):
-            lines = OmegaConf.to_container(config.hydra.overrides[kind])
-            config.hydra.overrides[kind] = [redacted(line) for line in lines]
+            config.hydra.overrides[kind] = [redacted(str(line)) for line in config.hydra.overrides[kind]]
         for key in ("search.storage", "hydra.sweeper.storage"):
             if OmegaConf.select(config, key) is not None:
                 OmegaConf.update(config, key, redacted(url))
@@ -289,9 +286,8 @@ def _say_ending(scene: _Scene, ending: Ending, book: Book) -> None:
     over = [row for row in ending.rows if row.state not in ("running", "interrupted")]
     pruned = sum(row.state == "pruned" for row in over)
     failed = len(ending.failures)
-    say(
-        f"study {scene.folder.name}: {len(over)} of {book.n_trials} trials finished, {pruned} pruned, {failed} failed"
-    )
+    counts = f"{len(over)} of {book.n_trials} trials finished, {pruned} pruned, {failed} failed"
+    say(f"study {scene.folder.name}: {counts}")
     _say_best(scene, ending.best)
     if ending.signal is not None:
         say("stopped; the same command goes on from here")

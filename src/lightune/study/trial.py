@@ -40,6 +40,19 @@ class Trial:
     objectives: tuple[str, ...] = ()
     report: Callable[[int, float], bool] = _keep
 
+    def hparams(self) -> dict[str, float | str]:
+        """Return key → value as a table of trials shows them: numbers where every trial has one, `-` for none."""
+        return {key.lstrip("+"): _shown(self.point.get(key)) for key in self.keys}
+
+
+def _shown(text: str | None) -> float | str:
+    if text is None:
+        return "-"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
 
 _running: list[Trial] = []
 

@@ -217,7 +217,7 @@ def _flush() -> None:
 def _packed(returned: JobReturn | None, outcome: Outcome, seconds: float) -> bytes:
     """Pack the end of a trial; what cannot travel stays here, and its text goes in its place."""
     try:
-        return cloudpickle.dumps(("done", returned, outcome, seconds))
+        return bytes(cloudpickle.dumps(("done", returned, outcome, seconds)))
     except Exception:  # noqa: BLE001 - anything can be unpicklable, and in any way
         assert returned is not None
         kept = JobReturn(
@@ -230,7 +230,7 @@ def _packed(returned: JobReturn | None, outcome: Outcome, seconds: float) -> byt
         kept.status = returned.status
         value = returned._return_value
         kept._return_value = RuntimeError(str(value)) if isinstance(value, Exception) else repr(value)
-        return cloudpickle.dumps(("done", kept, outcome, seconds))
+        return bytes(cloudpickle.dumps(("done", kept, outcome, seconds)))
 
 
 if __name__ == "__main__":

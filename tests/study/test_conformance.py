@@ -1,0 +1,53 @@
+"""Hydra's own suites for plugins, run against the sweeper and the launcher."""
+
+import pytest
+from hydra.core.plugins import Plugins
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+
+from hydra_plugins.hydra_lightune.launcher import LocalLauncher
+from hydra_plugins.hydra_lightune.sweeper import LightuneSweeper
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # what Hydra's suites do is theirs
+
+
+Plugins.instance()  # so that the suites put back a Hydra that knows its plugins
+
+
+def test_hydra_finds_both():
+    assert LightuneSweeper in Plugins.instance().discover()
+    assert LocalLauncher in Plugins.instance().discover()
+
+
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [
+        pytest.param("local", [], id="launcher"),
+        pytest.param("local", ["hydra/sweeper=lightune"], id="both"),
+        pytest.param("basic", ["hydra/sweeper=lightune"], id="sweeper"),
+    ],
+)
+class TestLauncher(LauncherTestSuite):
+    """The suite for launchers: ours under Hydra's sweeper, under ours, and Hydra's under ours."""
+
+
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [
+        pytest.param("local", ["hydra/sweeper=lightune", "hydra.sweeper.max_batch_size=2"], id="local"),
+        pytest.param("basic", ["hydra/sweeper=lightune", "hydra.sweeper.max_batch_size=2"], id="basic"),
+    ],
+)
+class TestBatches(BatchedSweeperTestSuite):
+    """The suite for sweepers that run batches."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"),
+    [
+        pytest.param({}, ["-m", "hydra/launcher=local"], id="launcher"),
+        pytest.param({}, ["-m", "hydra/sweeper=lightune", "hydra/launcher=local"], id="both"),
+    ],
+)
+class TestIntegration(IntegrationTestSuite):
+    """The suite of whole applications."""
