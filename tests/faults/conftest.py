@@ -129,7 +129,7 @@ class App:
 
     def kill(self, process):
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
 
 
 @pytest.fixture

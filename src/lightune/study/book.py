@@ -199,8 +199,13 @@ class Book:
         if outcome.counts:
             self._study.tell(number, list(outcome.values or ()), skip_if_finished=True)
         else:
-            state = TrialState.PRUNED if outcome.status == "pruned" else TrialState.FAIL
+            # Optuna has no state for what is complete and has no value; a plain grid may have such trials
+            state = TrialState.FAIL if outcome.failed else TrialState.PRUNED
             self._study.tell(number, state=state, skip_if_finished=True)
+
+    def release(self, number: int) -> None:
+        """Leave an interrupted trial to whoever goes on with the study."""
+        self._study._storage.set_trial_user_attr(self._trial_id(number), _OWNER, None)
 
     def _trial_id(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)

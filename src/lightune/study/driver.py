@@ -161,7 +161,8 @@ class Driver:
             self._returns[done.number] = done.returned
         if not outcome.is_final:
             if self._signal is not None:
-                return  # it goes on when the study does
+                self._book.release(done.number)  # it goes on when the study does
+                return
             outcome = Outcome("failed", None, outcome.seconds, "it was interrupted from outside")
         if outcome.failed and self._signal is None and ticket.attempt < self._book.settings.retries:
             attempt = self._book.note_failure(done.number)

@@ -58,7 +58,7 @@ def outcome_of_value(
 ) -> Outcome:
     """Judge what a task returned: one finite number for each objective, or it failed."""
     several = list(returned) if isinstance(returned, list | tuple) else [returned]
-    if not objectives[0].required and not isinstance(returned, int | float):
+    if not objectives[0].required and not all(isinstance(value, int | float) for value in several):
         return Outcome(status, (), seconds)
     try:
         values = tuple(float(value) for value in several)
