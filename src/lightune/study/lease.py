@@ -61,8 +61,10 @@ class Lease:
 
     def end(self) -> None:
         """Give the lease back."""
-        self._path.unlink(missing_ok=True)
-        os.close(self._file)
+        if self._file >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = -1
 
 
 def _end_workers_of(owner: str) -> None:

@@ -92,13 +92,26 @@ def _texts(override: Override, seed: int) -> tuple[str, ...]:
     sweep = override._value
     if isinstance(sweep, ChoiceSweep | RangeSweep) and sweep.shuffle:
         override = replace(override, _value=replace(sweep, shuffle=False))
-        texts = list(override.sweep_string_iterator())
+        texts = list(map(_text, override.sweep_iterator()))
         random.Random(seed).shuffle(texts)
     else:
-        texts = list(override.sweep_string_iterator())
+        texts = list(map(_text, override.sweep_iterator()))
     if not texts:
         raise ValueError(_EMPTY)
     return tuple(dict.fromkeys(texts))
+
+
+def _text(element: Any) -> str:
+    """Write one value as Hydra does, but with the quotes that its functions take off where a text needs them."""
+    text = str(Transformer.str(element))
+    return value_text(element) if type(element) is str and not _says(text, element) else text
+
+
+def _says(text: str, value: str) -> bool:
+    try:
+        return bool(value_of_text(text) == value)
+    except HydraException:
+        return False
 
 
 def _steps(key: str, sweep: RangeSweep) -> Dimension:
