@@ -163,10 +163,10 @@ class _Run:
     @property
     def ending(self) -> Literal["completed", "early_stopped", "pruned"]:
         """How a fit that ended by itself ended."""
-        if any(isinstance(c, Pruning) and c.pruned for c in self.extra):
-            return "pruned"
         stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
-        return "early_stopped" if any(stopper.stopped_epoch for stopper in stoppers) else "completed"
+        if any(stopper.stopped_epoch for stopper in stoppers):
+            return "early_stopped"
+        return "pruned" if any(isinstance(c, Pruning) and c.pruned for c in self.extra) else "completed"
 
     def report(
         self,

@@ -39,14 +39,3 @@ def test_what_is_trained_to_its_end_is_complete(pruned_at):
     callback, _, trainer = pruned_at([0.1, 0.3], stop_at=2)
     assert not callback.pruned
     assert trainer.current_epoch == 2
-
-
-def test_a_training_that_stops_early_is_not_pruned_as_well(pruned_at, fit_scripted):
-    from pytorch_lightning.callbacks import EarlyStopping
-
-    stopper = EarlyStopping("val/accuracy", patience=1, mode="max")
-    callback = Pruning("val/accuracy", lambda step, value: step == 2)
-    trainer = fit_scripted([0.3, 0.2, 0.1], callbacks=[stopper, callback])
-    assert stopper.stopped_epoch == 1
-    assert not callback.pruned
-    assert trainer.current_epoch == 2

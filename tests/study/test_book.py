@@ -8,6 +8,7 @@ from lightune.study.settings import Objective, Settings
 from lightune.study.space import read_space
 from lightune.study.storage import open_storage
 
+ONE = (Objective(None, "min"),)
 SPACE = ("x=interval(0,5)", "y=a,b,c", "z=range(1,10)")
 SAMPLERS = {
     "auto": None,
@@ -24,7 +25,7 @@ def book(tmp_path):
     """Open the book of a study, as a new process would."""
     leases = []
 
-    def open_book(*arguments, folder="study", objectives=(Objective(None, "min"),), **settings):
+    def open_book(*arguments, folder="study", objectives=ONE, **settings):
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         leases.append(Lease(place))

@@ -59,9 +59,13 @@ def test_a_process_is_as_it_was_found(tmp_path):
 
 
 def test_a_failure_is_cleaned_up_after_as_well():
-    with pytest.raises(ValueError, match="told to"), as_found():
-        os.environ["LIGHTUNE_TEST_CLEAN"] = "1"
-        raise ValueError("told to")
+    def trial():
+        with as_found():
+            os.environ["LIGHTUNE_TEST_CLEAN"] = "1"
+            raise ValueError("told to")
+
+    with pytest.raises(ValueError, match="told to"):
+        trial()
     assert "LIGHTUNE_TEST_CLEAN" not in os.environ
 
 

@@ -174,7 +174,7 @@ def test_points_of_ones_own_are_checked():
         ({"yy": 1}, "yy is not swept; did you mean 'y'?"),
         ({"z": 0.3}, "z must be one of the numbers"),
     ]:
-        with pytest.raises(ConfigError, match="search.enqueue") as refusal:
+        with pytest.raises(ConfigError, match=r"search\.enqueue") as refusal:
             space.point_of(point)
         assert rule in str(refusal.value)
 

@@ -176,8 +176,13 @@ def _conceal(config: DictConfig, url: str | None) -> None:
         for kind in ("hydra", "task"):
             config.hydra.overrides[kind] = [redacted(str(line)) for line in config.hydra.overrides[kind]]
         for key in ("search.storage", "hydra.sweeper.storage"):
-            if OmegaConf.select(config, key) is not None:
+            if OmegaConf.select(config, key) is not None and not _refers(config, key):
                 OmegaConf.update(config, key, redacted(url))
+
+
+def _refers(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    return OmegaConf.is_interpolation(OmegaConf.select(config, parent), name)
 
 
 def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: Book) -> Pool:

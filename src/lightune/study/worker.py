@@ -28,6 +28,7 @@ from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import OmegaConf, open_dict
 
 from lightune.study.clean import as_found, give_memory_back
+from lightune.study.composer import Composer
 from lightune.study.conclude import conclude
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Job
@@ -96,12 +97,13 @@ def main(arguments: list[str]) -> None:
     inherited: Inheritance = cloudpickle.loads(connection.recv_bytes())
     Singleton.set_state(inherited.singletons)
     faulthandler.enable()
+    composer = Composer(inherited.hydra_context.config_loader, inherited.config)
     while True:
         try:
             job: Job = cloudpickle.loads(connection.recv_bytes())
         except EOFError:
             return
-        done = _serve(job, inherited, connection, interrupt)
+        done = _serve(job, inherited, composer, connection, interrupt)
         connection.send_bytes(done)
         give_memory_back()
 
@@ -119,7 +121,9 @@ def _end_with_parent(lifeline: int) -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
-def _serve(job: Job, inherited: Inheritance, connection: Connection, interrupt: Interrupt) -> bytes:
+def _serve(
+    job: Job, inherited: Inheritance, composer: Composer, connection: Connection, interrupt: Interrupt
+) -> bytes:
     """Run one trial; return its end as bytes."""
     began = time.perf_counter()
     returned: JobReturn | None = None
@@ -133,7 +137,7 @@ def _serve(job: Job, inherited: Inheritance, connection: Connection, interrupt: 
 
     try:
         with as_found(), interrupt.job():
-            returned = _run(job, inherited, connection, started)
+            returned = _run(job, inherited, composer, connection, started)
     except KeyboardInterrupt:
         error = "interrupted"
     except SystemExit as stop:
@@ -151,13 +155,19 @@ def _serve(job: Job, inherited: Inheritance, connection: Connection, interrupt: 
     return _packed(returned, outcome, seconds)
 
 
-def _run(job: Job, inherited: Inheritance, connection: Connection, started: Callable[[Path], None]) -> JobReturn:
+def _run(
+    job: Job,
+    inherited: Inheritance,
+    composer: Composer,
+    connection: Connection,
+    started: Callable[[Path], None],
+) -> JobReturn:
     def report(step: int, value: float) -> bool:
         connection.send_bytes(cloudpickle.dumps(("report", step, value)))
         return bool(cloudpickle.loads(connection.recv_bytes()))
 
     context = inherited.hydra_context
-    config = context.config_loader.load_sweep_config(inherited.config, list(job.overrides))
+    config = composer.compose(job.overrides)
     with open_dict(config):
         config.hydra.job.id = f"{config.hydra.job.name}_{job.trial.number}"
         config.hydra.job.num = job.trial.number
