@@ -122,6 +122,19 @@ def run_dir(tmp_path_factory):
     return result.parent
 
 
+@pytest.fixture(scope="module")
+def study_dir(tmp_path_factory):
+    """A study that any command about studies may be tried on."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "argv", ["train.py", "-m", "seed=0,1", *SHORT])
+        train.main()
+    (result,) = folder.rglob("study.json")
+    return result.parent
+
+
 def write_files_of(page: Path, folder: Path) -> None:
     for block in blocks_of(page):
         if block.file:
@@ -140,7 +153,7 @@ def exit_code(main) -> int:
 @pytest.mark.parametrize(
     "command", COMMANDS.values(), ids=lambda command: f"{name_of(command.page)}: {command.text}"
 )
-def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeypatch, capsys):
+def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeypatch, capsys, request):
     write_files_of(command.page, own_folder)
     words = shlex.split(command.text, comments=True)
     while "=" in words[0]:
@@ -150,7 +163,9 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         case ["python", "train.py", *arguments] | ["lightune-train", *arguments]:
             code = start_training(arguments, monkeypatch, shorten=command.said is None)
         case ["lightune", *arguments]:
-            code = exit_code(lambda: tools.main([str(run_dir) if word == "RUN" else word for word in arguments]))
+            named = {"RUN": lambda: run_dir, "STUDY": lambda: request.getfixturevalue("study_dir")}
+            arguments = [str(named[word]()) if word in named else word for word in arguments]
+            code = exit_code(lambda: tools.main(arguments))
         case _:
             check_tool(words)
             return
@@ -172,6 +187,8 @@ def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
         arguments = [*arguments, *SHORT]
         if "hydra/sweeper=optuna" in arguments:
             arguments.append("hydra.sweeper.n_trials=2")
+        elif "-m" in arguments:
+            arguments.append("search.n_trials=2")
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     return exit_code(train.main)
 

@@ -1,6 +1,6 @@
 """Compose the configurations of many trials that differ in little.
 
-Composing from files takes Hydra many times as long as setting a value. What trials share, their groups above all, is
+Composing from files takes Hydra many times as long as setting a value. What trials share, groups above all, is
 composed once; the values are then set on a copy, by Hydra's own code, with the same result and the same errors.
 """
 
