@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
@@ -78,6 +79,9 @@ def _guarded(check: Callable[[], None]) -> None:
     try:
         check()
     except ConfigError as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
+    except HydraException as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
     except Exception:  # noqa: BLE001 - said in full, and the run does not start

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outcome
+from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outcome, read_status
 from lightune.study.settings import Objective
 from lightune.study.trial import PrunedError
 
@@ -34,7 +34,8 @@ def conclude(
         interrupted: whether it was asked to stop.
     """
     written = read_outcome(folder, objectives) if folder is not None else None
-    if written is not None and written.is_final and written.status not in ("completed", "early_stopped"):
+    stated = read_status(folder) if folder is not None else None
+    if stated in ("pruned", "failed") and written is not None:
         return written
     if interrupted:
         return written if written is not None and written.is_final else Outcome("interrupted", None, seconds)
@@ -43,9 +44,9 @@ def conclude(
     elif returned.status != JobStatus.COMPLETED:
         outcome = _failure(returned._return_value, seconds)
     else:
-        status = written.status if written is not None and written.is_final else "completed"
+        status = stated if stated in ("completed", "early_stopped") else "completed"
         outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
-    if folder is not None and (written is None or not written.is_final):
+    if folder is not None and stated in (None, "interrupted"):
         commit(folder, outcome)
     return outcome
 

@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.secrets import redact, secret_values
 from lightune.study.book import Row
 from lightune.study.settings import Objective
 
@@ -63,6 +64,7 @@ def write_best(
     lines.append(f"# Its value: {values}")
     lines.append(f"#   python train.py --config-dir {folder} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
+    content = redact(content, secret_values(composed))
     write_text(folder / "best.yaml", "\n".join([*lines, content]))
 
 

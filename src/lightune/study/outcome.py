@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lightune.study.settings import Objective
 
-__all__ = ["Outcome", "commit", "outcome_of_value", "read_outcome", "write_json"]
+__all__ = ["Outcome", "commit", "outcome_of_value", "read_outcome", "read_status", "write_json"]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
 _STATUSES = ("completed", "early_stopped", "pruned", "failed", "interrupted")
@@ -71,27 +71,35 @@ def outcome_of_value(
 
 
 def read_outcome(folder: Path, objectives: Sequence[Objective]) -> Outcome | None:
-    """Read how a trial ended; None if its folder does not say."""
+    """Read how a trial ended; None if its folder does not say, or not by all objectives."""
+    content = _read(folder)
+    return _outcome_of(content, objectives) if content is not None else None
+
+
+def read_status(folder: Path) -> Status | None:
+    """Read the status that a trial's folder states; None if it states none."""
+    content = _read(folder)
+    return content["status"] if content is not None else None
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
     for name in _FILES:
         try:
             content = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if (
-            not isinstance(content, dict)
-            or content.get("schema") != _SCHEMA
-            or content.get("status") not in _STATUSES
-        ):
-            continue
-        return _outcome_of(content, objectives)
+        if isinstance(content, dict) and content.get("schema") == _SCHEMA and content.get("status") in _STATUSES:
+            return content
     return None
 
 
-def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Outcome:
+def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Outcome | None:
     status, spent = content["status"], content.get("seconds")
     seconds = float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
     if status in ("completed", "early_stopped"):
         values = content["values"] if "values" in content else [_measure(content, o.metric) for o in objectives]
+        if len(objectives) > 1 and None in values:
+            return None  # what the task alone knows, such as a number of parameters, has to be measured again
         if values == []:
             return Outcome(status, (), seconds)
         return outcome_of_value(values, objectives, status=status, seconds=seconds)

@@ -17,12 +17,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 
+from lightune.config.secrets import redact, secret_values
 from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study.board import write_experiment
 from lightune.study.book import Book, Row
 from lightune.study.display import Display, describe
 from lightune.study.driver import Driver, Ending
-from lightune.study.files import write_best, write_table
+from lightune.study.files import write_best, write_table, write_text
 from lightune.study.identity import identity_of
 from lightune.study.lease import Lease, locked
 from lightune.study.pools import Blocking, Job, Pool
@@ -32,7 +33,7 @@ from lightune.study.slots import make_slots
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.space import Space, read_space
 from lightune.study.spec import Spec, agree, read_spec, write_spec
-from lightune.study.storage import open_storage, redacted
+from lightune.study.storage import StorageError, open_storage, redacted
 
 __all__ = ["sweep"]
 
@@ -100,6 +101,9 @@ def sweep(
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
             ending = Driver(book, pool, display, write_files=_Writer(scene)).run()
+    except OSError as error:
+        rule = f"cannot be written: {error.strerror or error}"
+        raise StorageError(f"{scene.folder} {rule}; make room there, the same command goes on") from error
     finally:
         lease.end()
     _say_ending(scene, ending, book)
@@ -139,7 +143,7 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
         if is_grid(settings, space) and settings.objectives[0].metric is None:
             settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
         if spec is None:
-            OmegaConf.save(config, folder / "multirun.yaml")
+            write_text(folder / "multirun.yaml", redact(OmegaConf.to_yaml(config), secret_values(config)))
             storage = redacted(url) if url else "journal"
             new = Spec.of(folder.name, identity, overrides=[redacted(line) for line in arguments], space=space,
                           settings=settings, storage=storage, config=FOLDER)  # fmt: skip
