@@ -99,7 +99,7 @@ def test_the_poor_are_pruned_and_said_to_be(cli, tmp_path):
     ],
 )
 def test_a_search_that_cannot_run_is_refused_before_its_first_trial(cli, tmp_path, arguments, said):
-    code, _, err = cli("-m", *arguments, *SHORT)
+    code, _, err = cli("-m", *arguments, *SHORT, "trainer.max_epochs=1", "search.timeout=0.001")
     assert code == 2
     assert said in err
     assert "Traceback" not in err

@@ -11,9 +11,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lightune.config.validate import find_problems
-from lightune.errors import Problem
+from lightune.errors import ConfigError, Problem
+from lightune.study.identity import overrides_of
 from lightune.study.settings import Settings
-from lightune.study.space import Point, Space, read_space
+from lightune.study.space import GRID, Point, Space, interval_in_grid, read_space
 
 __all__ = ["job_config", "space_problems"]
 
@@ -44,8 +45,10 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
     def fixed(key: str) -> Any:
         return choices[key] if key in choices else OmegaConf.select(config, key)
 
-    arguments = list(config.hydra.overrides.task)
+    arguments = overrides_of(config, "task")
     space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+    if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
+        raise ConfigError([Problem("search", interval_in_grid(space))])
     for point in settings.enqueue:
         space.point_of(point)
 

@@ -5,14 +5,14 @@ This module must not import Optuna, torch or Lightning.
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.paths import is_plain_name
 
-__all__ = ["differences", "folder_name", "identity_of", "register_resolver", "study_name"]
+__all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolver", "study_name"]
 
 _HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries")
 _WHERE = ("gpus_per_job", "jobs_per_gpu")
@@ -31,6 +31,18 @@ _QUIET_KEYS = {
 _LONGEST_NAME = 60
 
 
+def overrides_of(config: DictConfig, kind: Literal["hydra", "task"]) -> list[str]:
+    """Return the overrides of a command as they were typed; what refers to the environment stays a reference.
+
+    Args:
+        config: as Hydra composed it, with its own node.
+        kind: those of Hydra, or those of the task.
+    """
+    lines = OmegaConf.to_container(config.hydra.overrides[kind], resolve=False)
+    assert isinstance(lines, list)
+    return [str(line) for line in lines]
+
+
 def identity_of(config: DictConfig) -> dict[str, str]:
     """Return key → override of all that makes a study the study that it is.
 
@@ -39,8 +51,7 @@ def identity_of(config: DictConfig) -> dict[str, str]:
     Args:
         config: as Hydra composed it, with its own node.
     """
-    overrides = config.hydra.overrides
-    lines = [*overrides.hydra, *overrides.task]
+    lines = [*overrides_of(config, "hydra"), *overrides_of(config, "task")]
     identity = {"--config-name": str(config.hydra.job.config_name)}
     for line, parsed in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
         key = parsed.get_key_element()

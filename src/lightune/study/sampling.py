@@ -17,13 +17,12 @@ from optuna.trial import Trial, TrialState
 
 from lightune.errors import ConfigError, Problem
 from lightune.study.settings import Settings
-from lightune.study.space import Point, Space
+from lightune.study.space import GRID, Point, Space, interval_in_grid
 
 __all__ = ["is_grid", "make_pruner", "make_sampler", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
-_GRID = "optuna.samplers.GridSampler"
 
 
 def is_grid(settings: Settings, space: Space) -> bool:
@@ -34,12 +33,10 @@ def is_grid(settings: Settings, space: Space) -> bool:
     """
     if settings.sampler is None:
         return space.is_discrete
-    if settings.sampler.get("_target_") != _GRID:
+    if settings.sampler.get("_target_") != GRID:
         return False
     if not space.is_discrete:
-        keys = ", ".join(d.key for d in space.dimensions if d.grid() is None)
-        rule = f"a grid needs values that can be listed, and {keys} is an interval"
-        raise ConfigError([Problem("search", f"{rule}; list its values, or choose search=tpe")])
+        raise ConfigError([Problem("search", interval_in_grid(space))])
     return True
 
 
@@ -56,7 +53,7 @@ def make_sampler(settings: Settings, number: int) -> BaseSampler:
     seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     node = dict(settings.sampler or {"_target_": "optuna.samplers.TPESampler"})
     target = str(node.get("_target_"))
-    if target == _GRID:
+    if target == GRID:
         return RandomSampler(seed)
     if target.endswith("QMCSampler"):
         seed = settings.seed  # one sequence, of which each trial takes the next member

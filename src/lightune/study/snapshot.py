@@ -13,6 +13,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lightune.study.identity import overrides_of
 from lightune.study.syntax import value_text
 
 __all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_snapshot"]
@@ -73,7 +74,7 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
         study: the study's folder.
         live: the loader that composed it.
     """
-    overrides = list(config.hydra.overrides.hydra)
+    overrides = overrides_of(config, "hydra")
     searched = [study / FOLDER / name for name, folder in _folders(live) if name.endswith("_searchpath")]
     if config.hydra.get("searchpath"):
         overrides = [line for line in overrides if not line.startswith("hydra.searchpath=")]
@@ -82,7 +83,7 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
     overrides.append(f"hydra.sweep.dir={value_text(str(study))}")
     again = loader.load_configuration(
         config.hydra.job.config_name,
-        overrides=[*overrides, *config.hydra.overrides.task],
+        overrides=[*overrides, *overrides_of(config, "task")],
         run_mode=RunMode.MULTIRUN,
     )
     again.hydra.mode = RunMode.MULTIRUN

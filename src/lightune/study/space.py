@@ -16,7 +16,10 @@ from lightune.errors import ConfigError, Problem
 from lightune.study.dimensions import Choice, Dimension, Interval
 from lightune.study.syntax import dimension_from_override, dimension_from_yaml, value_of_text, value_text
 
-__all__ = ["Point", "Space", "read_space"]
+__all__ = ["GRID", "Point", "Space", "interval_in_grid", "read_space"]
+
+GRID = "optuna.samplers.GridSampler"
+"""What `search=grid` names; the points are listed here, in Hydra's order, and not by Optuna's sampler."""
 
 Point = dict[str, str]
 """Key of a dimension → the text of its value."""
@@ -142,6 +145,14 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """Return the space as plain values, for `study.json`."""
         return {dimension.key: _describe(dimension) for dimension in self.dimensions}
+
+
+def interval_in_grid(space: Space) -> str:
+    """Say why a space has no grid."""
+    keys = ", ".join(dimension.key for dimension in space.dimensions if dimension.grid() is None)
+    return (
+        f"a grid needs values that can be listed, and {keys} is an interval; list its values, or choose search=tpe"
+    )
 
 
 def _fitting(dimension: Dimension, value: Any, where: str) -> str:

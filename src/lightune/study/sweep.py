@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cloudpickle
 from hydra.core.config_loader import ConfigLoader
@@ -24,7 +24,7 @@ from lightune.study.book import Book, Row
 from lightune.study.display import Display, describe
 from lightune.study.driver import Driver, Ending
 from lightune.study.files import write_best, write_table, write_text
-from lightune.study.identity import identity_of
+from lightune.study.identity import identity_of, overrides_of
 from lightune.study.lease import Lease, locked
 from lightune.study.pools import Blocking, Job, Pool
 from lightune.study.sampling import is_grid
@@ -177,8 +177,9 @@ def _conceal(config: DictConfig, url: str | None) -> None:
     if url is None or redacted(url) == url:
         return
     with read_write(config), open_dict(config):
-        for kind in ("hydra", "task"):
-            config.hydra.overrides[kind] = [redacted(str(line)) for line in config.hydra.overrides[kind]]
+        kinds: tuple[Literal["hydra", "task"], ...] = ("hydra", "task")
+        for kind in kinds:
+            config.hydra.overrides[kind] = [redacted(line) for line in overrides_of(config, kind)]
         for key in ("search.storage", "hydra.sweeper.storage"):
             if OmegaConf.select(config, key) is not None and not _refers(config, key):
                 OmegaConf.update(config, key, redacted(url))
