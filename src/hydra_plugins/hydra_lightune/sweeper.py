@@ -62,7 +62,7 @@ class LightuneSweeperConf:
     """The keys of `hydra.sweeper`; in lightune's own application they follow `search` and `monitor`."""
 
     _target_: str = "hydra_plugins.hydra_lightune.sweeper.LightuneSweeper"
-    defaults: list[Any] = field(default_factory=lambda: [{"sampler": None}, "_self_"])
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": None}])
     sampler: Any = None
     pruner: Any = "${oc.select:search.pruner,null}"
     metric: Any = "${oc.select:monitor.metric,null}"
