@@ -162,3 +162,10 @@ def test_the_worse_is_pruned(book):
         study.tell(ticket.number, Outcome("completed", (value,), 0.1))
     ticket = study.next(set())
     assert study.report(ticket.number, 1, 9.0)
+
+
+def test_a_trial_of_a_plain_grid_may_be_complete_without_a_value(book):
+    study = book("x=1,2")
+    study.tell(study.next(set()).number, Outcome("completed", (), 0.1))
+    assert study.rows()[0].state == "completed"
+    assert study.best() == []

@@ -27,7 +27,7 @@ class Outcome:
 
     Args:
         status: as in `result.json`.
-        values: one for each objective; None unless the trial counts.
+        values: one for each objective; empty if the trial is complete and has none, None if it is not complete.
         seconds: wall time of the trial.
         error: why it failed, in one line.
     """
@@ -45,12 +45,12 @@ class Outcome:
     @property
     def counts(self) -> bool:
         """Whether the trial has values that it can be compared by."""
-        return self.status in ("completed", "early_stopped") and self.values is not None
+        return self.status in ("completed", "early_stopped") and bool(self.values)
 
     @property
     def failed(self) -> bool:
         """Whether the trial is a failure; a pruned one is none."""
-        return self.is_final and self.status != "pruned" and not self.counts
+        return self.is_final and self.status != "pruned" and self.values is None
 
 
 def outcome_of_value(
