@@ -20,6 +20,12 @@ class TensorLoader:
         shuffle: whether each epoch has an order of its own; without it samples come as they lie.
         seed: of the order.
         epoch: tells the number of the epoch that begins.
+        process: number of this process among those that share the samples, from 0.
+        processes: how many they are. Each takes a share of every batch, all as many batches, no sample twice; a
+            batch of all together then has batch_size * processes samples.
+
+    Raises:
+        ValueError: if there are fewer samples than processes.
     """
 
     def __init__(
@@ -31,24 +37,60 @@ class TensorLoader:
         shuffle: bool = False,
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
+        if len(targets) < processes:
+            raise ValueError(f"{len(targets)} samples cannot be shared by {processes} processes")
         self.inputs = inputs
         self.targets = targets
-        self.batch_size = min(batch_size, len(targets))
+        self.batch_size = min(batch_size * processes, len(targets))  # of all processes together
         self.shuffle = shuffle
         self.seed = seed
         self._epoch = epoch
+        self._process = process
+        self._processes = processes
+        self._given = (0, 0)  # epoch, batches of it
+        self._skip = (0, 0)
 
     def __len__(self) -> int:
-        return -(-len(self.targets) // self.batch_size)
+        full, rest = divmod(len(self.targets), self.batch_size)
+        return full + (rest >= self._processes)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.shuffle:
-            parts = torch.split(self.inputs, self.batch_size), torch.split(self.targets, self.batch_size)
-            yield from zip(*parts, strict=True)
+        epoch = self._epoch()
+        skipped = self._skip[1] if self._skip[0] == epoch else 0
+        for count, (inputs, targets) in enumerate(self._batches(skipped), start=skipped + 1):
+            self._given = (epoch, count)
+            yield inputs, targets
+
+    def _batches(self, skipped: int) -> Iterator[Batch]:
+        if not self.shuffle and self._processes == 1:
+            for first in range(skipped * self.batch_size, len(self.targets), self.batch_size):
+                rows = slice(first, first + self.batch_size)
+                yield self.inputs[rows], self.targets[rows]
             return
-        for rows in torch.split(self.order().to(self.targets.device), self.batch_size):
-            yield self.inputs[rows], self.targets[rows]
+        order = self.order() if self.shuffle else torch.arange(len(self.targets))
+        order = order.to(self.targets.device)
+        for number in range(skipped, len(self)):
+            last = number == len(self) - 1  # takes what is left, which may be too little for a batch of its own
+            together = order[number * self.batch_size : None if last else (number + 1) * self.batch_size]
+            mine = together[self._process :: self._processes]
+            yield self.inputs[mine], self.targets[mine]
+
+    def state_dict(self) -> dict[str, int]:
+        """Return which epoch is under way and how many of its batches were given out."""
+        return {"epoch": self._given[0], "batches": self._given[1]}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Pass over the batches of an epoch that were given out before."""
+        self._skip = (state_dict["epoch"], state_dict["batches"])
+
+    def served(self) -> Tensor:
+        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
+        places = torch.arange(len(self.targets))
+        cuts = [number * self.batch_size for number in range(1, len(self))]
+        return torch.cat([part[self._process :: self._processes] for part in places.tensor_split(cuts)])
 
     def order(self) -> Tensor:
         """Return the row numbers (N,) int64 of the epoch that begins, in the order they are taken."""

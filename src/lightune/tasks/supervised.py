@@ -57,6 +57,7 @@ class SupervisedTask(LightningModule):
         self.target_scaler = target_scaler
         self.num_classes = num_classes
         self.monitor = monitor
+        self.metrics = metrics
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
@@ -78,7 +79,7 @@ class SupervisedTask(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
-        loss = self._measure("train", batch)
+        loss, _ = self._measure("train", batch)
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
             self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True)
@@ -89,9 +90,10 @@ class SupervisedTask(LightningModule):
         """Measure a batch of the validation part."""
         self._measure("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure a batch of the test part."""
-        self._measure("test", batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Measure a batch of the test part; return its predictions."""
+        _, predictions = self._measure("test", batch)
+        return predictions
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Return the predictions of a batch."""
@@ -110,29 +112,49 @@ class SupervisedTask(LightningModule):
         """Log what the test part measured."""
         self.log_dict(self._meter("test").read())
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
+        meter = self._meter("train")
+        if meter.has_samples:
+            checkpoint["pending_measures"] = meter.pending()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from what an unfinished epoch had measured."""
+        if "pending_measures" in checkpoint:
+            self._meter("train").take_up(checkpoint["pending_measures"])
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
-        extra: dict[str, Any] = {}
-        if takes_total_steps(self._make_scheduler):
-            extra["total_steps"] = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._make_scheduler(optimizer, **extra)
+        optimizer = self.make_optimizer()
+        by_step = takes_total_steps(self._make_scheduler)
+        total_steps = int(self.trainer.estimated_stepping_batches) if by_step else 0
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         plan: dict[str, Any] = {
             "scheduler": scheduler,
-            "interval": "step" if extra else "epoch",
+            "interval": "step" if by_step else "epoch",
             "name": "train/lr",
         }
         if isinstance(scheduler, ReduceLROnPlateau):
             plan["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
 
-    def _measure(self, stage: str, batch: Batch) -> Tensor:
+    def make_optimizer(self) -> Optimizer:
+        """Make an optimizer of the parameters that are trained."""
+        return self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
+        """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
+        extra = {"total_steps": total_steps} if takes_total_steps(self._make_scheduler) else {}
+        return self._make_scheduler(optimizer, **extra)
+
+    def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
         with torch.no_grad():
-            self._meter(stage).add(loss, self.predictions(outputs), target)
-        return loss
+            predictions = self.predictions(outputs)
+            self._meter(stage).add(loss, predictions, target)
+        return loss, predictions
 
     def _meter(self, stage: str) -> StageMeter:
         meter = self.meters[f"{stage}_meter"]
