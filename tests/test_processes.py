@@ -32,7 +32,7 @@ def followers():
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if "lightune.processes" in " ".join(child.cmdline())
+        if "lightune.cli.follower" in " ".join(child.cmdline())
     ]
 
 

@@ -1,7 +1,7 @@
 """Several processes for one run: those that a launcher started, or those that lightune starts itself.
 
 The first process (rank 0) is the one that was asked for a run. Unless `torchrun` or a cluster has started the
-others, it starts them with `python -m lightune.processes`, tells each through its standard input what to train,
+others, it starts them with `python -m lightune.cli.follower`, tells each through its standard input what to train,
 and takes them along when it ends, however it ends: a process whose input closes ends itself.
 """
 
@@ -21,7 +21,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
-from lightune.config.trust import trust, trusted
+from lightune.config.trust import trusted
 from lightune.paths import RANK_VARIABLE
 
 __all__ = ["Group", "joined"]
@@ -94,7 +94,7 @@ def joined(trainer: Trainer, cfg: DictConfig, run_dir: Path | None, **arguments:
 
 def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-m", "lightune.processes"],
+        [sys.executable, "-m", "lightune.cli.follower"],
         env={**os.environ, **variables, "LOCAL_RANK": str(rank), RANK_VARIABLE: str(rank)},
         stdin=subprocess.PIPE,
         text=True,
@@ -174,34 +174,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _end_with_parent() -> None:
-    """End this process at once when its input closes, which it does when the first process is gone."""
-
-    def wait() -> None:
-        while sys.stdin.readline():
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
-def _follow() -> None:
-    """Train in a process that the first one started."""
-    from lightune.run import InterruptedRun, train
-
-    order = json.loads(sys.stdin.readline())
-    _end_with_parent()
-    sys.path[:] = order.pop("path")
-    trust(*order.pop("trusted"))
-    cfg = OmegaConf.create(order.pop("config"))
-    assert isinstance(cfg, DictConfig)
-    try:
-        train(cfg, run_dir=Path(order.pop("run_dir")), **order)
-    except InterruptedRun as stopped:
-        sys.exit(stopped.exit_code)
-
-
-if __name__ == "__main__":
-    _follow()

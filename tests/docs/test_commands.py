@@ -215,6 +215,8 @@ def check_tool(words: list[str]) -> None:
             assert (ROOT / "pyproject.toml").is_file()
         case ["tensorboard", "--logdir", "outputs"]:
             assert "tensorboard" in metadata.entry_points(group="console_scripts").names
+        case ["torchrun", "--standalone", "--nproc-per-node=2", "train.py", *arguments]:  # tests/test_processes.py
+            assert find_problems(compose(arguments)) == []
         case [".venv/bin/pre-commit", "install"]:
             (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
             assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy"}
@@ -294,7 +296,7 @@ def test_the_table_of_groups_names_every_option():
 
 
 def test_the_folder_that_the_guide_draws_is_what_a_run_leaves(run_dir):
-    drawn = set(re.findall(r"─ (\S+)", section("docs/training.md", "What a run leaves")))
+    drawn = set(re.findall(r"─ (\S+)", section("docs/runs.md", "What a run leaves")))
     left = {path.name + "/" * path.is_dir() for path in run_dir.rglob("*")}
     left = {"events.out.tfevents.*" if name.startswith("events.out.") else name for name in left}
     assert drawn == left - {"uncommitted.diff"}

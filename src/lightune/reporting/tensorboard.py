@@ -3,6 +3,7 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # type: ignore[attr-defined]
@@ -67,6 +68,8 @@ class TensorBoard(Logger):
     def experiment(self) -> SummaryWriter:
         """The writer, for images, histograms and the like."""
         if self._writer is None:
+            if self.purge_step is not None:
+                self._outlast_earlier_files()
             self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS, purge_step=self.purge_step)
         return self._writer
 
@@ -123,6 +126,12 @@ class TensorBoard(Logger):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def _outlast_earlier_files(self) -> None:
+        """Wait for the next second, if need be: TensorBoard reads files by the second in their names."""
+        seconds = [int(file.name.split(".")[3]) for file in Path(self._save_dir).glob("events.out.tfevents.*")]
+        while seconds and time.time() < max(seconds) + 1:
+            time.sleep(0.05)
 
     def _write(self, message: Any) -> None:
         writer = self.experiment.file_writer
