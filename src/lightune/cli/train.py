@@ -69,7 +69,12 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
         raise ConfigError(problems)  # of a job, or where the preflight was removed
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    from lightune.run import InterruptedRun, TrainingError, prepare, train  # seconds: Hydra's files are safe by now
+    from lightune.run import (
+        InterruptedRun,
+        TrainingError,
+        prepare,
+        train,
+    )  # seconds: Hydra's files are safe by now
 
     if resumed is not None:
         cfg = resumed
