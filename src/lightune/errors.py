@@ -9,10 +9,19 @@
 This module must not import torch or Lightning.
 """
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CheckpointError", "ConfigError", "LightuneError", "Problem", "StudyFailedError", "TrialError"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "LightuneError",
+    "Problem",
+    "StopRequested",
+    "StudyFailedError",
+    "TrialError",
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,18 @@ class ConfigError(LightuneError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(render(self.problems))
+
+
+class StopRequested(BaseException):
+    """A signal asked a run to stop.
+
+    Args:
+        signum: its number.
+    """
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(signal.Signals(signum).name)
 
 
 class CheckpointError(LightuneError):

@@ -28,7 +28,6 @@ from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.paths import outer_rank
-from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
@@ -122,6 +121,8 @@ def _check_run(config: DictConfig) -> None:
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
     """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
+    from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
+
     cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
     _raise_any(find_problems(cfg))
     from lightune.config.build import build

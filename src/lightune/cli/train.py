@@ -19,7 +19,7 @@ from lightune.cli.hydra_files import conceal
 from lightune.cli.preflight import handover
 from lightune.cli.refusal import words_of
 from lightune.config.trust import whitelist
-from lightune.errors import ConfigError, StudyFailedError, TrialError
+from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.paths import conf_dir, outer_rank
 from lightune.study import Trial, current_trial
 
@@ -46,6 +46,8 @@ def main() -> None:
         sys.exit(1)  # the sweeper has said which trials and why
     except KeyboardInterrupt:
         sys.exit(130)
+    except StopRequested as stop:
+        sys.exit(128 + stop.signum)
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
