@@ -45,6 +45,7 @@ class LocalLauncher(Launcher):
             initial_job_idx: number of the first job.
         """
         from lightune.study.batch import run_batch
+        from lightune.study.workers import Slot, Workers
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -55,7 +56,9 @@ class LocalLauncher(Launcher):
             config=self.config,
             hydra_context=self.hydra_context,
             task_function=self.task_function,
-            n_jobs=self.n_jobs,
+            open_pool=lambda most, inheritance: Workers(
+                [Slot() for _ in range(min(self.n_jobs, most))], inheritance=inheritance, owner="batch"
+            ),
         )
 
 

@@ -1,16 +1,15 @@
 """A batch of jobs in warm processes, for sweepers that wait until all of it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lightune.study.pools import Done, Job, Report
+from lightune.study.pools import Done, Job, Pool, Report
 from lightune.study.trial import Trial
 from lightune.study.worker import Inheritance
-from lightune.study.workers import Slot, Workers
 
 __all__ = ["run_batch"]
 
@@ -22,7 +21,7 @@ def run_batch(
     config: DictConfig,
     hydra_context: HydraContext,
     task_function: TaskFunction,
-    n_jobs: int,
+    open_pool: Callable[[int, bytes], Pool],
 ) -> list[JobReturn]:
     """Run jobs, as many at a time as there are slots.
 
@@ -32,15 +31,14 @@ def run_batch(
         config: of the multirun.
         hydra_context: as Hydra hands it to a launcher.
         task_function: what a job runs.
-        n_jobs: slots, > 0.
+        open_pool: takes how many places are of use, and what their processes inherit.
     """
     inheritance = Inheritance(
         hydra_context=hydra_context, task_function=task_function, config=config, objectives=None
     )
     waiting = [Job(Trial(first + index), tuple(overrides)) for index, overrides in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}
-    slots = [Slot() for _ in range(min(n_jobs, len(waiting)))]
-    workers = Workers(slots, inheritance=cloudpickle.dumps(inheritance), owner="batch")
+    workers = open_pool(len(waiting), cloudpickle.dumps(inheritance))
     try:
         while len(returns) < len(job_overrides):
             while waiting and workers.free():

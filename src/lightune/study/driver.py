@@ -21,6 +21,7 @@ __all__ = ["Driver", "Ending"]
 
 _BEAT = 0.5  # seconds between two looks at what other sweepers do
 _FILES_EVERY = 2.0
+_MOST_LOSSES = 3  # machines that one trial may lose before it is taken for the cause
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Driver:
         self._running: dict[int, Ticket] = {}
         self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
+        self._losses: dict[int, int] = {}
         self._signal: int | None = None
         self._deadline = time.monotonic() + (book.settings.timeout or float("inf"))
         self._written = time.monotonic()
@@ -155,7 +157,7 @@ class Driver:
             self._book.settings.objectives,
             seconds=done.seconds,
             error=done.error,
-            interrupted=done.interrupted and self._signal is not None,
+            interrupted=done.lost or (done.interrupted and self._signal is not None),
         )
         if done.returned is not None:
             self._returns[done.number] = done.returned
@@ -163,7 +165,10 @@ class Driver:
             if self._signal is not None:
                 self._book.release(done.number)  # it goes on when the study does
                 return
-            outcome = Outcome("failed", None, outcome.seconds, "it was interrupted from outside")
+            if done.lost and self._goes_elsewhere(done, ticket):
+                return
+            reason = done.error if done.lost else "it was interrupted from outside"
+            outcome = Outcome("failed", None, outcome.seconds, reason)
         if outcome.failed and self._signal is None and ticket.attempt < self._book.settings.retries:
             attempt = self._book.note_failure(done.number)
             self._display.say(f"trial {done.number} failed ({outcome.error}); start {attempt + 1}")
@@ -172,6 +177,15 @@ class Driver:
         self._book.tell(done.number, outcome)
         self._failed += outcome.failed
         self._show(done.number)
+
+    def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
+        """Give a trial to another machine when it has lost its own; tell whether it gets one more."""
+        losses = self._losses[done.number] = self._losses.get(done.number, 0) + 1
+        if losses > _MOST_LOSSES:
+            return False
+        self._display.say(f"trial {done.number}: {done.error}; it goes on on another")
+        self._submit(Ticket(ticket.number, ticket.point, resume=True, attempt=ticket.attempt))
+        return True
 
     def _show(self, number: int) -> None:
         row = self._book.row(number)

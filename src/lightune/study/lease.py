@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["WORKER_MARK", "Lease", "locked"]
+__all__ = ["WORKER_MARK", "Lease", "has_lease", "locked"]
 
 WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
 """Environment variable that every process of a sweeper's workers carries: the name of the owner's lease."""
 
+_FOLDER = ".leases"
 _PATIENCE = 10.0
 
 
@@ -30,7 +31,7 @@ class Lease:
 
     def __init__(self, study: Path) -> None:
         self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._folder = study / ".leases"
+        self._folder = study / _FOLDER
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / self.name
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -65,6 +66,11 @@ class Lease:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = -1
+
+
+def has_lease(study: Path, name: str) -> bool:
+    """Tell whether a study's folder, as this machine sees it, has an owner's lease."""
+    return (study / _FOLDER / name).exists()
 
 
 def _end_workers_of(owner: str) -> None:

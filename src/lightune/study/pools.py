@@ -59,6 +59,7 @@ class Done:
         error: what ended it, if not the task itself, in one line.
         interrupted: whether it was stopped from outside.
         outcome: how it ended, where the other side has judged that already.
+        lost: whether the machine that it ran on is gone; the trial is not to blame and goes to another.
     """
 
     number: int
@@ -67,6 +68,7 @@ class Done:
     error: str | None = None
     interrupted: bool = False
     outcome: Outcome | None = None
+    lost: bool = False
 
 
 Event = Started | Report | Done

@@ -21,6 +21,7 @@ from lightune.config.secrets import redact, secret_values
 from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study.board import write_experiment
 from lightune.study.book import Book, Row
+from lightune.study.cluster import reach
 from lightune.study.display import Display, describe
 from lightune.study.driver import Driver, Ending
 from lightune.study.files import write_best, write_table, write_text
@@ -118,6 +119,8 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
     _space_of(config, context.config_loader, arguments, settings)
     if (spec := read_spec(folder)) is not None:
         agree(spec, identity)
+    else:
+        reach(config)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".study.lock"):
         spec = read_spec(folder)
@@ -197,9 +200,9 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
     launcher: Launcher = Plugins.instance().instantiate_launcher(
         config=scene.config, hydra_context=scene.context, task_function=task_function
     )
-    opener = getattr(launcher, "open", None)
-    if opener is not None:
-        slots = make_slots(scene.settings, scene.config)
+    opener: Any = getattr(launcher, "open", None)
+    remote: Any = getattr(launcher, "open_remote", None)
+    if opener is not None or remote is not None:
         left = book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows())
         inheritance = Inheritance(
             hydra_context=scene.context,
@@ -207,7 +210,19 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
             config=scene.config,
             objectives=scene.settings.objectives,
         )
-        pool: Pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
+        pool: Pool
+        if remote is not None:
+            pool = remote(
+                settings=scene.settings,
+                config=scene.config,
+                most=max(left, 1),
+                inheritance=cloudpickle.dumps(inheritance),
+                owner=lease.name,
+                study=scene.folder,
+            )
+        else:
+            slots = make_slots(scene.settings, scene.config)
+            pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
         return pool
     alone = type(launcher).__name__ == "BasicLauncher"
     size = 1 if alone else scene.settings.max_batch_size or scene.settings.n_jobs or 1

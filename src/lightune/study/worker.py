@@ -48,6 +48,7 @@ class Interrupt:
         self.job_runs = False
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's processes block them
 
     def _on_signal(self, *_: Any) -> None:
         self.asked = True
