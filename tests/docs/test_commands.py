@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +40,7 @@ SHORT = [
 QUESTIONS = {"--help", "--cfg", "--info"}
 DOWNLOADED = {"mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_mlp"}
 OWN_PACKAGE = "my_package"
+ON_CLUSTERS = re.compile(r"hydra/launcher=(cluster|submitit_\w+)$|hydra\.launcher\.|search\.storage=postgresql")
 
 
 @dataclass(frozen=True)
@@ -192,9 +194,13 @@ def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
 
 
 def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
-    """Train for a moment; where the data would have to be downloaded, judge the configuration only."""
+    """Train for a moment; where that takes a download or a cluster, judge the configuration only."""
     if DOWNLOADED & {word.partition("=")[2] for word in arguments}:
         assert find_problems(compose(arguments)) == []
+        return 0
+    if any(map(ON_CLUSTERS.match, arguments)):  # they run in tests/faults/studies
+        fixed = [word for word in arguments if word != "-m" and not ON_CLUSTERS.match(word) and "(" not in word]
+        assert find_problems(compose(fixed)) == []
         return 0
     if shorten and not QUESTIONS & set(arguments) and "resume=cut_off" not in arguments:
         arguments = [*arguments, *SHORT]
@@ -213,6 +219,13 @@ def check_tool(words: list[str]) -> None:
             assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         case ["pip", "install", "."]:
             assert (ROOT / "pyproject.toml").is_file()
+        case ["pip", "install", extra] if match := re.fullmatch(r"\.\[(\w+)\]", extra):
+            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            assert match[1] in project["optional-dependencies"]
+        case ["ray", name, *options]:
+            ray = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
+            known = {option for parameter in ray.cli.commands[name].params for option in parameter.opts}
+            assert {option.partition("=")[0] for option in options} <= known
         case ["tensorboard", "--logdir", "outputs"]:
             assert "tensorboard" in metadata.entry_points(group="console_scripts").names
         case ["torchrun", "--standalone", "--nproc-per-node=2", "train.py", *arguments]:  # tests/test_processes.py

@@ -30,6 +30,7 @@ __all__ = ["Cluster", "connect", "needs_of", "open_cluster", "reach", "room_for"
 _TARGET = "hydra_plugins.hydra_lightune.cluster.ClusterLauncher"
 _ADDRESS = "hydra.launcher.ray.init.address"
 _ANSWER_SECONDS = 10.0
+_ATTEMPTS = "2"  # of Ray, half a minute each
 _FAREWELL_SECONDS = 10.0
 _MOST_FAILED_STARTS = 3
 _CONNECTED: list[bool] = []
@@ -66,7 +67,9 @@ def connect(init: DictConfig) -> None:
     arguments = OmegaConf.create(OmegaConf.to_container(init, resolve=True))
     assert isinstance(arguments, DictConfig)
     address = arguments.get("address") or os.environ.get("RAY_ADDRESS")
-    _knock(address)
+    if address:
+        _knock(address)
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", _ATTEMPTS)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray sends statistics of use to its makers otherwise
     from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
@@ -86,9 +89,9 @@ def _ray() -> Any:
     return importlib.import_module("ray")
 
 
-def _knock(address: str | None) -> None:
-    """See at once whether somebody listens, which Ray tries for many minutes."""
-    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+def _knock(address: str) -> None:
+    """See at once whether somebody listens; Ray would try for many minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
     if not host or not port.isdigit():
         return
     try:
