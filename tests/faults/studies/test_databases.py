@@ -67,7 +67,10 @@ def database():
 def trials_of(url, app):
     storage = open_storage(url, app.study)
     (study,) = storage.get_all_studies()
-    return storage.get_all_trials(study._study_id)
+    try:
+        return storage.get_all_trials(study._study_id)
+    finally:
+        storage._backend.engine.dispose()
 
 
 def files_with(text, folder):
