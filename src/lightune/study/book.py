@@ -22,10 +22,11 @@ from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.sampling import is_grid, make_pruner, make_sampler, suggest
 from lightune.study.settings import Settings
 from lightune.study.space import Point, Space
+from lightune.study.storage import FOLDER
 
 __all__ = ["Book", "Row", "Ticket"]
 
-_OWNER, _FOLDER, _OUTCOME, _ATTEMPT = "owner", "folder", "outcome", "attempt"
+_OWNER, _OUTCOME, _ATTEMPT = "owner", "outcome", "attempt"
 _LOCK = ".study.lock"
 
 
@@ -148,7 +149,7 @@ class Book:
     def _take_over(self, frozen: FrozenTrial) -> Ticket | None:
         """Take up a trial that nobody runs; if its folder says that it is over, only write that down."""
         self.lease.fence_off_the_dead()
-        folder = frozen.user_attrs.get(_FOLDER)
+        folder = frozen.user_attrs.get(FOLDER)
         outcome = read_outcome(self.folder / folder, self.settings.objectives) if folder else None
         if outcome is not None and outcome.is_final:
             self.tell(frozen.number, outcome)
@@ -175,8 +176,8 @@ class Book:
         """Write down where a trial writes, so that its end can be found there."""
         trial_id = self._trial_id(number)
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
-        if self._trials()[number].user_attrs.get(_FOLDER) != relative:
-            self._study._storage.set_trial_user_attr(trial_id, _FOLDER, relative)
+        if self._trials()[number].user_attrs.get(FOLDER) != relative:
+            self._study._storage.set_trial_user_attr(trial_id, FOLDER, relative)
 
     def note_failure(self, number: int) -> int:
         """Count a failed start of a trial that gets another; return how many there were."""
@@ -230,7 +231,7 @@ class Book:
             values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else None,
             point={key: known[key].text(value) for key, value in trial.params.items() if key in known},
             seconds=about.get("seconds"),
-            folder=trial.user_attrs.get(_FOLDER),
+            folder=trial.user_attrs.get(FOLDER),
             error=about.get("error"),
         )
 

@@ -112,18 +112,23 @@ class Blocking:
         self._launcher, self._size = launcher, size
         self._folder_of, self._report = folder_of, report
         self._jobs: list[Job] = []
+        self._announced = False
         self._stopped = False
 
     def free(self) -> int:
         """Return how many trials the batch still lacks."""
-        return self._size - len(self._jobs)
+        return 0 if self._announced else self._size - len(self._jobs)
 
     def submit(self, job: Job) -> None:
         """Put a trial into the batch."""
         self._jobs.append(job)
 
     def wait(self, seconds: float) -> Sequence[Event]:
-        """Run the batch."""
+        """Tell where the batch will write, so that this is known whatever happens to it; then run it."""
+        if self._jobs and not self._announced:
+            self._announced = True
+            return [Started(job.trial.number, self._folder_of(job)) for job in self._jobs]
+        self._announced = False
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.trial.number), []
         events: list[Event] = []
         for batch in _consecutive(jobs):
@@ -136,7 +141,7 @@ class Blocking:
         return events
 
     def _run(self, batch: list[Job]) -> list[Event]:
-        events: list[Event] = [Started(job.trial.number, self._folder_of(job)) for job in batch]
+        events: list[Event] = []
         began = time.perf_counter()
         first = batch[0].trial
         seen = Trial(**{**vars(first), "report": lambda step, value: self._report(first.number, step, value)})
