@@ -1,7 +1,9 @@
 """Run trials one after another in the sweeper's own process, where a debugger can follow them."""
 
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +14,14 @@ from omegaconf import DictConfig
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer
 from lightune.study.job import run_job
+from lightune.study.outcome import read_status
 from lightune.study.pools import Done, Event, Job, Started
 from lightune.study.trial import running
 from lightune.study.worker import make_room
 
 __all__ = ["InProcess"]
+
+_SIGNALS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 class InProcess:
@@ -43,7 +48,7 @@ class InProcess:
         self._note, self._report = note, report
         self._composer = Composer(context.config_loader, config)
         self._job: Job | None = None
-        self._stopped = False
+        self._stopped = self._runs = False
 
     def free(self) -> int:
         """Return whether there is room for a trial."""
@@ -70,6 +75,11 @@ class InProcess:
             interrupted = True
         except SystemExit as stop:
             error, interrupted = f"the task called sys.exit({stop.code!r})", self._stopped
+            if stop.code in _SIGNALS and folders and read_status(folders[0]) == "interrupted":
+                signal.raise_signal(
+                    _SIGNALS[stop.code]
+                )  # which the task took for itself and the sweeper must hear
+                interrupted = True
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
         done = Done(number, returned, time.perf_counter() - began, error, interrupted=interrupted)
@@ -84,7 +94,7 @@ class InProcess:
             self._note(number, folder)
             make_room(folder, job.attempt)
 
-        with as_found(), running(seen):
+        with as_found(), running(seen), self._running():
             return run_job(
                 self._composer.compose_for_job(job.overrides),
                 number=number,
@@ -94,10 +104,19 @@ class InProcess:
                 started=begin,
             )
 
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        self._runs = True
+        try:
+            yield
+        finally:
+            self._runs = False
+
     def interrupt(self) -> None:
-        """Stop the task that runs."""
+        """Stop the task that runs, if one does: this is called where the signal came in."""
         self._stopped = True
-        raise KeyboardInterrupt
+        if self._runs:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         """Do nothing: there is no process of ours."""

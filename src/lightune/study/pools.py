@@ -113,7 +113,7 @@ class Blocking:
         self._folder_of, self._report = folder_of, report
         self._jobs: list[Job] = []
         self._announced = False
-        self._stopped = False
+        self._stopped = self._runs = False
 
     def free(self) -> int:
         """Return how many trials the batch still lacks."""
@@ -144,6 +144,7 @@ class Blocking:
         events: list[Event] = []
         began = time.perf_counter()
         first = batch[0].trial
+        self._runs = True
         seen = Trial(**{**vars(first), "report": lambda step, value: self._report(first.number, step, value)})
         try:
             with running(seen):
@@ -156,15 +157,18 @@ class Blocking:
             error = f"the task called sys.exit({stop.code})" if isinstance(stop, SystemExit) else None
         except Exception as failure:  # noqa: BLE001 - a launcher that cannot run a batch costs that batch
             returns, stopped, error = [_failed(failure)] * len(batch), False, None
+        finally:
+            self._runs = False
         seconds = (time.perf_counter() - began) / len(batch)
         for job, returned in zip(batch, returns, strict=True):
             events.append(Done(job.trial.number, returned, seconds, error, interrupted=stopped))
         return events
 
     def interrupt(self) -> None:
-        """Stop the task that runs in this process."""
+        """Stop the launcher, if it runs a batch: this is called where the signal came in."""
         self._stopped = True
-        raise KeyboardInterrupt
+        if self._runs:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         """Do nothing: the launcher has no process of ours."""

@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -27,11 +26,12 @@ from hydra.core.utils import JobReturn, setup_globals
 
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
-from lightune.study.conclude import conclude
+from lightune.study.conclude import conclude, leave_traceback
 from lightune.study.job import PackedReturn, run_job
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Job
 from lightune.study.trial import running
+from lightune.warm import keep_data
 
 __all__ = ["Inheritance", "main"]
 
@@ -96,6 +96,7 @@ def main(arguments: list[str]) -> None:
     inherited: Inheritance = cloudpickle.loads(connection.recv_bytes())
     Singleton.set_state(inherited.singletons)
     faulthandler.enable()
+    keep_data()
     composer = Composer(inherited.hydra_context.config_loader, inherited.config)
     while True:
         try:
@@ -144,7 +145,7 @@ def _serve(
     except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
         error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
         if folder is not None:
-            (folder / "traceback.txt").write_text("".join(traceback.format_exception(failure)), encoding="utf-8")
+            leave_traceback(folder, failure)
     seconds = time.perf_counter() - began
     if inherited.objectives is None:
         return _packed(returned, Outcome("completed" if returned else "failed", None, seconds, error), seconds)

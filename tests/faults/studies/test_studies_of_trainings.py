@@ -33,9 +33,9 @@ class Command:
         self.folder = folder
         self.study = folder / "outputs" / "studies" / "s"
 
-    def start(self):
+    def start(self, *more):
         return subprocess.Popen(
-            [sys.executable, "-m", "lightune.cli.train", *SEARCH],
+            [sys.executable, "-m", "lightune.cli.train", *SEARCH, *more],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -44,15 +44,15 @@ class Command:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
 
-    def run(self):
-        process = self.start()
+    def run(self, *more):
+        process = self.start(*more)
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
         return said
 
-    def start_and_wait_for_epoch(self, trial, epoch):
+    def start_and_wait_for_epoch(self, trial, epoch, *more):
         """Start, and return when a trial is beyond an epoch and not at its end."""
-        process = self.start()
+        process = self.start(*more)
         log = self.study / "trials" / str(trial) / "console.log"
         end = time.monotonic() + 400
         while not (log.is_file() and f"epoch {epoch}/" in log.read_text()):
