@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from lightune.callbacks import Interruption
+from lightune.callbacks import Interruption, Pruning
 from lightune.config import secrets
 from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
 from lightune.config.compose import compose
@@ -84,6 +84,7 @@ def train(
     resume: bool = False,
     verbose: bool = False,
     watchers: Sequence[Callback] = (),
+    report: Callable[[int, float], bool] | None = None,
     hparams: Mapping[str, HParam] | None = None,
 ) -> Result:
     """Train as a configuration says: one network, or one for each fold and repeat.
@@ -95,6 +96,8 @@ def train(
         resume: whether to go on with what `run_dir` holds, from its newest sound checkpoint.
         verbose: whether Lightning may say all that it has to say.
         watchers: callbacks beside those of the configuration.
+        report: told how the run does: (epochs trained, monitored metric), or, where the run has several fits,
+            (fits finished, mean of their objectives); the run is pruned when it returns True.
         hparams: what the run is called by on TensorBoard's HParams page; by default all that one tunes.
 
     Returns:
@@ -131,7 +134,7 @@ def train(
                 reopen(run_dir)
             group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
-            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, hparams)
+            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, report, hparams)
             try:
                 run.fit()
                 run.test()
@@ -174,6 +177,7 @@ class _Run:
     watchers: tuple[Callback, ...]
     resume: bool
     group: Group
+    tell: Callable[[int, float], bool] | None = None
     hparams: Mapping[str, HParam] | None = None
     finished: list[FitResult] = field(default_factory=list)
     tested: dict[str, float] = field(default_factory=dict)
@@ -183,8 +187,11 @@ class _Run:
         self.current: Fit | None = None
         self._seconds = {"setup": self.parts.seconds, "test": 0.0}
         self._several = len(self.parts.plans) > 1
+        self._pruned = False
         self._boards: list[TensorBoard] = []
         self._fresh_task = True
+        if self.tell is not None and not self._several:
+            self.watchers += (Pruning(self.cfg.monitor.metric, self.tell),)
 
     def fit(self) -> None:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
@@ -197,10 +204,13 @@ class _Run:
                 continue
             self._fit_one(plan, newest_checkpoint(folder) if self.resume else None)
             self.interruption.stop_if_asked()
+            if self._several and self._is_hopeless():
+                self._pruned = True
+                return
 
     def test(self) -> None:
         """Measure the test part with the best weights of each fit, if the configuration wants it."""
-        if not self.cfg.test:
+        if not self.cfg.test or self._pruned:
             return
         measured, predictions = [], []
         for plan in self.parts.plans:
@@ -223,7 +233,7 @@ class _Run:
     @property
     def ending(self) -> Status:
         """How a run that ended by itself ended."""
-        endings = {fit.status for fit in self.finished}
+        endings = {"pruned"} if self._pruned else {fit.status for fit in self.finished}
         return next(status for status in ("pruned", "early_stopped", "completed") if status in endings)
 
     def report(self, status: Status, error: Exception | None = None) -> Result:
@@ -292,6 +302,14 @@ class _Run:
         self.finished.append(result)
         for board in fit.boards if self._several else []:
             board.close()
+
+    def _is_hopeless(self) -> bool:
+        """Report the mean of the finished fits, unless these are all; the first process asks, all of them stop."""
+        stop, done = False, len(self.finished)
+        if self.tell is not None and done < len(self.parts.plans):
+            mean = mean_objective(self.finished).value
+            stop = mean is not None and self.tell(done, mean)
+        return self.group.agree(stop)
 
     def _open(self, plan: FitPlan, checkpoint: Path | None = None) -> Fit:
         """Make a fit ready; the task that was built with the parts serves once."""

@@ -445,7 +445,13 @@ def test_secrets_are_hidden_before_anything_heavy_is_imported(tmp_path):
         "from lightune.cli.train import main\n"
         "main()\n"
     )
-    arguments = ["-m", "hydra/sweeper=basic", "hydra/launcher=basic", "seed=0,1", "+hydra.job.env_set.COPY=${oc.env:PLANTED}"]
+    arguments = [
+        "-m",
+        "hydra/sweeper=basic",
+        "hydra/launcher=basic",
+        "seed=0,1",
+        "+hydra.job.env_set.COPY=${oc.env:PLANTED}",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", probe, *arguments], cwd=tmp_path, env={**os.environ, "PLANTED": SECRET}, check=False
     )

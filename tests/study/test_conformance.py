@@ -51,3 +51,9 @@ class TestBatches(BatchedSweeperTestSuite):
 )
 class TestIntegration(IntegrationTestSuite):
     """The suite of whole applications."""
+
+    def test_to_absolute_path_multirun(self, tmpdir, task_launcher_cfg, extra_flags):
+        """Runs one command twice in one folder, of which the second finds the study finished."""
+        if "hydra/sweeper=lightune" in extra_flags:
+            pytest.skip("the same command on a finished study runs nothing again")
+        super().test_to_absolute_path_multirun(tmpdir, task_launcher_cfg, extra_flags)

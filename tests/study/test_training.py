@@ -2,6 +2,7 @@
 
 import csv
 import json
+import statistics
 import sys
 
 import pytest
@@ -81,6 +82,47 @@ def test_the_poor_are_pruned_and_said_to_be(cli, tmp_path):
     for row, result in zip(rows(study), results(study), strict=True):
         assert result["status"] == row["state"]
         assert (result["epochs"] < 4) == (row["state"] == "pruned")
+
+
+def trials_of(study):
+    """Return the trials as Optuna recorded them."""
+    from lightune.study.storage import open_storage
+
+    storage = open_storage(None, study)
+    (known,) = storage.get_all_studies()
+    return storage.get_all_trials(known._study_id)
+
+
+EAGER = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:0}"
+
+
+@pytest.mark.slow
+def test_folds_report_their_running_mean(cli, tmp_path):
+    swept = ["optimizer.lr=0.01,1e-8", "search=grid", "search.study=f", "trainer.max_epochs=2"]
+    code, _, err = cli("-m", *swept, EAGER, "validation=kfold", "validation.k=3", *SHORT)
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "f"
+    assert [row["state"] for row in rows(study)] == ["completed", "pruned"]
+    whole, cut = results(study)
+    figures = [fold["objective"]["value"] for fold in whole["folds"]]
+    assert len(figures) == 3
+    assert trials_of(study)[0].intermediate_values == {1: figures[0], 2: statistics.fmean(figures[:2])}
+    assert len(cut["folds"]) == 1
+    assert trials_of(study)[1].intermediate_values == {1: cut["folds"][0]["objective"]["value"]}
+
+
+@pytest.mark.slow
+def test_trials_of_several_processes_run_side_by_side_and_are_pruned_as_one(cli, tmp_path):
+    swept = ["optimizer.lr=0.01,1e-8", "model.units=8,16", "search=grid", "search.study=d", "search.n_jobs=2"]
+    code, _, err = cli("-m", *swept, EAGER, "trainer=ddp_cpu", "trainer.max_epochs=4", "output_root=out")
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "d"
+    assert [row["state"] for row in rows(study)] == ["completed", "completed", "pruned", "pruned"]
+    assert [result["epochs"] for result in results(study)] == [4, 4, 1, 1]
+    first, second = trials_of(study)[:2]
+    assert second.datetime_start < first.datetime_complete
+    assert first.datetime_start < second.datetime_complete
+    assert len(first.intermediate_values) == 3  # one process reported, of two
 
 
 @pytest.mark.parametrize(

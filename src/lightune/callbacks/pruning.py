@@ -8,7 +8,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 class Pruning(Callback):
     """Report the monitored metric after each epoch, and stop the training when the answer says so.
 
-    The last epoch is not judged: what is trained to its end is complete.
+    The last epoch is not judged: what is trained to its end is complete. Of several processes the first has this
+    callback; `SharedStop` stops the others.
 
     Args:
         metric: name of the metric, e.g. `val/accuracy`.
@@ -21,10 +22,9 @@ class Pruning(Callback):
         self.pruned = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask on the first rank, stop on all."""
+        """Ask whether to go on."""
         epochs, current = trainer.current_epoch + 1, trainer.callback_metrics.get(self.metric)
         if current is None or trainer.should_stop or epochs == trainer.max_epochs:
             return
-        stop = trainer.is_global_zero and self.report(epochs, float(current))
-        self.pruned = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        self.pruned = self.report(epochs, float(current))
         trainer.should_stop = self.pruned

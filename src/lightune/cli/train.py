@@ -89,7 +89,7 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
             parts=parts,
             run_dir=run_dir if outer_rank() == 0 else None,
             verbose=bool(hydra_config.verbose),
-            **({"resume": resumed is not None} if trial is None else _as_trial(cfg, trial)),
+            **({"resume": resumed is not None} if trial is None else _as_trial(trial)),
         )
     except TrainingError as error:
         failure = TrialError(str(error))
@@ -107,12 +107,10 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
     return [figures.get(metric) for metric in trial.objectives]
 
 
-def _as_trial(cfg: DictConfig, trial: Trial) -> dict[str, Any]:
+def _as_trial(trial: Trial) -> dict[str, Any]:
     """Return what a training is told of the trial that it is."""
-    from lightune.callbacks import Pruning
-
-    watchers = [Pruning(cfg.monitor.metric, trial.report)] if trial.prunes else []
-    return {"watchers": watchers, "resume": trial.resume, "hparams": trial.hparams()}
+    report = trial.report if trial.prunes else None
+    return {"report": report, "resume": trial.resume, "hparams": trial.hparams()}
 
 
 def _whole_config(cfg: DictConfig) -> DictConfig:

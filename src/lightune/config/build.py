@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
@@ -30,6 +30,7 @@ from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
+from lightune.warm import kept
 
 __all__ = ["FitPlan", "Parts", "build", "build_fit", "build_loggers", "build_trainer"]
 
@@ -55,6 +56,7 @@ class FitPlan:
 
 _SIZES_A_CHECKPOINT = 3  # the weights, and two moments of an optimizer
 _LEAST_ROOM = 1_000_000  # bytes, for logs and figures
+_SERVING = ("batch_size", "scaling", "target_scaling")
 _MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
 
 
@@ -125,10 +127,18 @@ def _build_data(cfg: DictConfig) -> LightningDataModule:
         )
         data.prepare_data()
         if isinstance(data, InMemoryData):
-            data.samples  # noqa: B018 - read now, while a refusal is still due
+            data.read(kept(_source(cfg.data), lambda: data.samples))  # now, while a refusal is still due
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
     return data
+
+
+def _source(node: DictConfig) -> str:
+    """Return all that what a data set reads may depend on; the rest of its node says how it is served."""
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    read = {key: value for key, value in plain.items() if key not in _SERVING}
+    return f"{os.getcwd()} {read!r}"
 
 
 def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:

@@ -87,6 +87,14 @@ class InMemoryData(LightningDataModule):
             self._samples = self.load()
         return self._samples
 
+    def read(self, samples: Samples) -> None:
+        """Take samples that were read before; they are shared and not changed.
+
+        Args:
+            samples: what `load` would return.
+        """
+        self._samples = samples
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample: (C, H, W) or (F,)."""

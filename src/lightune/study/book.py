@@ -22,10 +22,11 @@ from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.sampling import is_grid, make_pruner, make_sampler, suggest
 from lightune.study.settings import Settings
 from lightune.study.space import Point, Space
+from lightune.study.storage import FOLDER
 
-__all__ = ["Book", "Row", "Ticket"]
+__all__ = ["Book", "Row", "Ticket", "report_to"]
 
-_OWNER, _FOLDER, _OUTCOME, _ATTEMPT = "owner", "folder", "outcome", "attempt"
+_OWNER, _OUTCOME, _ATTEMPT = "owner", "outcome", "attempt"
 _LOCK = ".study.lock"
 
 
@@ -148,7 +149,7 @@ class Book:
     def _take_over(self, frozen: FrozenTrial) -> Ticket | None:
         """Take up a trial that nobody runs; if its folder says that it is over, only write that down."""
         self.lease.fence_off_the_dead()
-        folder = frozen.user_attrs.get(_FOLDER)
+        folder = frozen.user_attrs.get(FOLDER)
         outcome = read_outcome(self.folder / folder, self.settings.objectives) if folder else None
         if outcome is not None and outcome.is_final:
             self.tell(frozen.number, outcome)
@@ -175,8 +176,8 @@ class Book:
         """Write down where a trial writes, so that its end can be found there."""
         trial_id = self._trial_id(number)
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
-        if self._trials()[number].user_attrs.get(_FOLDER) != relative:
-            self._study._storage.set_trial_user_attr(trial_id, _FOLDER, relative)
+        if self._trials()[number].user_attrs.get(FOLDER) != relative:
+            self._study._storage.set_trial_user_attr(trial_id, FOLDER, relative)
 
     def note_failure(self, number: int) -> int:
         """Count a failed start of a trial that gets another; return how many there were."""
@@ -186,9 +187,7 @@ class Book:
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Take in an intermediate value; return whether the trial should stop."""
-        storage, trial_id = self._study._storage, self._trial_id(number)
-        storage.set_trial_intermediate_value(trial_id, step, value)
-        return self._pruner.prune(self._study, storage.get_trial(trial_id))
+        return report_to(self._study, number, step, value)
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Write down the end of a trial."""
@@ -230,7 +229,7 @@ class Book:
             values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else None,
             point={key: known[key].text(value) for key, value in trial.params.items() if key in known},
             seconds=about.get("seconds"),
-            folder=trial.user_attrs.get(_FOLDER),
+            folder=trial.user_attrs.get(FOLDER),
             error=about.get("error"),
         )
 
@@ -247,3 +246,18 @@ class Book:
             return []
         chosen = self._study.best_trials if len(self.settings.objectives) > 1 else [self._study.best_trial]
         return [self._row(trial) for trial in sorted(chosen, key=lambda trial: trial.number)]
+
+
+def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool:
+    """Record an intermediate value of a trial; return whether the study's pruner would stop it.
+
+    Args:
+        study: with its pruner.
+        number: the trial's.
+        step: how far it is, >= 0.
+        value: of the objective.
+    """
+    storage = study._storage
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    storage.set_trial_intermediate_value(trial_id, step, value)
+    return study.pruner.prune(study, storage.get_trial(trial_id))

@@ -1,22 +1,47 @@
 """Compose the configurations of many trials that differ in little.
 
 Composing from files takes Hydra many times as long as setting a value. What trials share, groups above all, is
-composed once; the values are then set on a copy, by Hydra's own code, with the same result and the same errors.
+composed once and kept packed; the values are then set on a copy, by Hydra's own code, with the same result and the
+same errors.
 """
 
 import copy
+import pickle
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 
+import yaml  # type: ignore[import-untyped]
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf._utils import get_omega_conf_dumper
+from omegaconf.basecontainer import BaseContainer
 
-__all__ = ["Composer"]
+__all__ = ["Composer", "Composition", "section_text"]
 
 _MOST_KEPT = 64
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The configuration of a trial, three times, as a job needs it; none is part of another.
+
+    Args:
+        whole: with Hydra's own node.
+        task: without it.
+        hydra: with nothing else.
+        texts: Hydra's own node in YAML, section → text, before it was told which job it is of.
+    """
+
+    whole: DictConfig
+    task: DictConfig
+    hydra: DictConfig
+    texts: dict[str, str]
 
 
 class Composer:
@@ -29,20 +54,44 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
         self._loader, self._config = loader, config
-        self._kept: OrderedDict[tuple[str, ...], DictConfig] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], _Packed] = OrderedDict()
 
     def compose(self, lines: Sequence[str]) -> DictConfig:
         """Return what `load_sweep_config` would return for the overrides of a trial."""
-        parsed = OverridesParser.create().parse_overrides(list(lines))
-        values = [override for override in parsed if self._is_value(override)]
-        rest = [override for override in parsed if not self._is_value(override)]
-        if not isinstance(self._loader, ConfigLoaderImpl) or _touch(rest, values):
-            return self._loader.load_sweep_config(self._config, list(lines))
-        cfg = copy.deepcopy(self._base(tuple(str(override.input_line) for override in rest)))
+        packed, values = self._base(lines)
+        cfg: DictConfig = pickle.loads(packed.whole)
+        self._set(cfg, values, lines)
+        return cfg
+
+    def compose_for_job(self, lines: Sequence[str]) -> Composition:
+        """Return the same, ready for a job."""
+        packed, values = self._base(lines)
+        whole, task, hydra = (pickle.loads(each) for each in (packed.whole, packed.task, packed.hydra))
+        self._set(whole, values, lines)
+        ConfigLoaderImpl._apply_overrides_to_config(values, task)
+        hydra.hydra.overrides.task = list(lines)
+        OmegaConf.copy_cache(from_config=whole, to_config=task)
+        return Composition(whole, task, hydra, packed.texts)
+
+    def _set(self, cfg: DictConfig, values: list[Override], lines: Sequence[str]) -> None:
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         cfg.hydra.overrides.task = list(lines)
         OmegaConf.copy_cache(from_config=self._config, to_config=cfg)
-        return cfg
+
+    def _base(self, lines: Sequence[str]) -> tuple["_Packed", list[Override]]:
+        """Return what is kept of a trial's configuration, and what is to be set on it."""
+        parsed = [_parsed(line) for line in lines]
+        values = [override for override in parsed if self._is_value(override)]
+        rest = [override for override in parsed if not self._is_value(override)]
+        if not isinstance(self._loader, ConfigLoaderImpl) or _touch(rest, values):
+            return _Packed(self._loader.load_sweep_config(self._config, list(lines))), []
+        key = tuple(str(override.input_line) for override in rest)
+        if key not in self._kept:
+            self._kept[key] = _Packed(self._loader.load_sweep_config(self._config, list(key)))
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key], values
 
     def _is_value(self, override: Override) -> bool:
         key = override.key_or_group
@@ -51,13 +100,41 @@ class Composer:
             return False
         return isinstance(self._loader, ConfigLoaderImpl) and not self._loader.repository.group_exists(key)
 
-    def _base(self, lines: tuple[str, ...]) -> DictConfig:
-        if lines not in self._kept:
-            self._kept[lines] = self._loader.load_sweep_config(self._config, list(lines))
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(lines)
-        return self._kept[lines]
+
+class _Packed:
+    """A composed configuration as bytes, of which copies are made faster than of the object.
+
+    Args:
+        cfg: as `load_sweep_config` returns it.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        task = copy.deepcopy(cfg)
+        with read_write(task), open_dict(task):
+            del task["hydra"]
+        hydra = OmegaConf.masked_copy(cfg, "hydra")
+        self.whole, self.task, self.hydra = (pickle.dumps(each, _PROTOCOL) for each in (cfg, task, hydra))
+        self.texts = {str(name): section_text(hydra, str(name)) for name in hydra.hydra}
+
+
+def section_text(hydra: DictConfig, name: str) -> str:
+    """Return a section of Hydra's own node in YAML, as it stands in the whole."""
+    node = hydra.hydra._get_node(name)
+    if not isinstance(node, Container):
+        text = OmegaConf.to_yaml(OmegaConf.create({"hydra": OmegaConf.masked_copy(hydra.hydra, name)}))
+        return text.removeprefix("hydra:\n")
+    # what `OmegaConf.to_yaml` does, without a copy
+    content = BaseContainer._to_content(
+        node, resolve=False, throw_on_missing=False, enum_to_str=True, encode_missing_literals=True
+    )
+    style = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
+    text = yaml.dump({"hydra": {name: content}}, Dumper=get_omega_conf_dumper(), **style)
+    return str(text).removeprefix("hydra:\n")
+
+
+@cache
+def _parsed(line: str) -> Override:
+    return OverridesParser.create().parse_override(line)
 
 
 def _touch(rest: Sequence[Override], values: Sequence[Override]) -> bool:

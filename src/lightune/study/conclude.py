@@ -1,5 +1,6 @@
 """How a job ended, from what Hydra returned and what its folder holds."""
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outco
 from lightune.study.settings import Objective
 from lightune.study.trial import PrunedError
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "leave_traceback"]
+
+TRACEBACK_FILE = "traceback.txt"
 
 _PRUNED = {PrunedError.__name__, "TrialPruned"}
 
@@ -43,12 +46,22 @@ def conclude(
         outcome = Outcome("failed", None, seconds, error or "its process ended")
     elif returned.status != JobStatus.COMPLETED:
         outcome = _failure(returned._return_value, seconds)
+        if folder is not None and outcome.failed:
+            leave_traceback(folder, returned._return_value)
     else:
         status = stated if stated in ("completed", "early_stopped") else "completed"
         outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
     if folder is not None and stated in (None, "interrupted"):
         commit(folder, outcome)
     return outcome
+
+
+def leave_traceback(folder: Path, error: object) -> None:
+    """Write where a job failed into its folder, unless the task has done so itself."""
+    file = folder / TRACEBACK_FILE
+    if isinstance(error, BaseException) and error.__traceback__ is not None and not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
 def _failure(error: object, seconds: float) -> Outcome:

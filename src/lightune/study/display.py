@@ -4,9 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from lightune.study.book import Row
 from lightune.study.settings import Objective
@@ -14,7 +15,8 @@ from lightune.study.settings import Objective
 __all__ = ["Display"]
 
 _OVER = ("completed", "early_stopped", "pruned", "failed")
-_MOST_ROWS = 12
+_MOST_BEST = 3
+_MOST_RUNNING = 12
 
 
 class Display:
@@ -62,6 +64,8 @@ class Display:
         self._ended_here += 1
         self._best = best()
         if self._live is not None:
+            if row.state == "failed":
+                self.say(describe(row, self._objectives))
             self._draw(self._live, rows(), self._best)
         else:
             self._over += 1
@@ -74,14 +78,16 @@ class Display:
         over = sum(counts[state] for state in _OVER)
         title = f"{self._name}: {done} done, {counts['running']} running, {counts['pruned']} pruned, "
         title += f"{counts['failed']} failed of {self._n_trials}{self._time_left(over)}"
-        table = Table(title=title, title_justify="left", box=None)
+        table = Table(box=None, header_style="dim")
         for column in ("trial", "state", "value", "parameters"):
             table.add_column(column, overflow="fold")
-        shown = [*best[:3], *[row for row in rows if row.state == "running"]][-_MOST_ROWS:]
-        for row in shown:
+        running = [row for row in rows if row.state == "running"]
+        for row in [*best[:_MOST_BEST], *running[:_MOST_RUNNING]]:
             state = "best" if row in best else row.state
-            table.add_row(str(row.number), state, _values(row), _point(row))
-        live.update(table, refresh=True)
+            table.add_row(str(row.number), state, _values(row), _point(row, exact=False))
+        if len(running) > _MOST_RUNNING:
+            table.add_row("", f"and {len(running) - _MOST_RUNNING} more")
+        live.update(Group(Text(title, style="bold", overflow="fold"), table), refresh=True)
 
     def _time_left(self, over: int) -> str:
         if not self._ended_here or over >= self._n_trials:
@@ -109,5 +115,13 @@ def _values(row: Row) -> str:
     return ", ".join(f"{value:.6g}" for value in row.values or ())
 
 
-def _point(row: Row) -> str:
-    return " ".join(f"{key}={text}" for key, text in row.point.items())
+def _point(row: Row, *, exact: bool = True) -> str:
+    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in row.point.items())
+
+
+def _short(text: str) -> str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return f"{number:.4g}" if len(text) > 8 else text

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.secrets import redact, secret_values
@@ -34,19 +33,14 @@ def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectiv
     write_text(folder / "trials.csv", text.getvalue())
 
 
-def write_best(
-    folder: Path, best: Sequence[Row], overrides: Sequence[Sequence[str]], config: DictConfig, loader: ConfigLoader
-) -> None:
+def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
     """Write `best.yaml`: a whole configuration, of which Hydra makes the best trial again.
 
     Args:
         folder: the study's.
         best: the best trial, or the Pareto front, of which the first is written.
-        overrides: of each of them.
-        config: of the multirun.
-        loader: reads the study's configuration files.
+        composed: the configuration of that trial, with Hydra's own node.
     """
-    composed = loader.load_sweep_config(config, list(overrides[0]))
     whole = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(whole, dict)
     all_hydra = whole.pop("hydra")

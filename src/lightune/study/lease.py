@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["WORKER_MARK", "Lease", "has_lease", "locked"]
+__all__ = ["WORKER_MARK", "Lease", "has_lease", "lives", "locked"]
 
 WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
 """Environment variable that every process of a sweeper's workers carries: the name of the owner's lease."""
@@ -39,19 +39,7 @@ class Lease:
 
     def is_alive(self, name: str) -> bool:
         """Tell whether the owner of a lease still runs."""
-        if name == self.name:
-            return True
-        try:
-            file = os.open(self._folder / name, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
-        return False
+        return name == self.name or _is_held(self._folder / name)
 
     def fence_off_the_dead(self) -> None:
         """End what still runs of dead owners' workers, so that only we write into what we take over."""
@@ -66,6 +54,25 @@ class Lease:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = -1
+
+
+def lives(study: Path, name: str) -> bool:
+    """Tell whether the owner of a lease still runs, from a process that has none."""
+    return _is_held(study / _FOLDER / name)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def has_lease(study: Path, name: str) -> bool:

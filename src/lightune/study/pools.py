@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
 from lightune.study.outcome import Outcome
-from lightune.study.trial import Trial, running
+from lightune.study.trial import Trial
 
 __all__ = ["Blocking", "Done", "Event", "Job", "Pool", "Report", "Started"]
 
@@ -100,7 +100,7 @@ class Blocking:
         launcher: any of Hydra's.
         size: trials in a batch, > 0.
         folder_of: tells where a trial will write, without running it.
-        report: takes (number, step, value) and tells whether the trial should stop; reaches tasks in this process.
+        trials: where the task, wherever it runs, finds which trial it is.
     """
 
     def __init__(
@@ -109,23 +109,28 @@ class Blocking:
         *,
         size: int,
         folder_of: Callable[[Job], Path],
-        report: Callable[[int, int, float], bool],
+        trials: dict[int, Trial],
     ) -> None:
         self._launcher, self._size = launcher, size
-        self._folder_of, self._report = folder_of, report
+        self._folder_of, self._trials = folder_of, trials
         self._jobs: list[Job] = []
-        self._stopped = False
+        self._announced = False
+        self._stopped = self._runs = False
 
     def free(self) -> int:
         """Return how many trials the batch still lacks."""
-        return self._size - len(self._jobs)
+        return 0 if self._announced else self._size - len(self._jobs)
 
     def submit(self, job: Job) -> None:
         """Put a trial into the batch."""
         self._jobs.append(job)
 
     def wait(self, seconds: float) -> Sequence[Event]:
-        """Run the batch."""
+        """Tell where the batch will write, so that this is known whatever happens to it; then run it."""
+        if self._jobs and not self._announced:
+            self._announced = True
+            return [Started(job.trial.number, self._folder_of(job)) for job in self._jobs]
+        self._announced = False
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.trial.number), []
         events: list[Event] = []
         for batch in _consecutive(jobs):
@@ -138,30 +143,33 @@ class Blocking:
         return events
 
     def _run(self, batch: list[Job]) -> list[Event]:
-        events: list[Event] = [Started(job.trial.number, self._folder_of(job)) for job in batch]
+        events: list[Event] = []
         began = time.perf_counter()
-        first = batch[0].trial
-        seen = Trial(**{**vars(first), "report": lambda step, value: self._report(first.number, step, value)})
+        self._runs = True
+        self._trials.clear()
+        self._trials.update((job.trial.number, job.trial) for job in batch)
         try:
-            with running(seen):
-                returns: Sequence[JobReturn | None] = self._launcher.launch(
-                    [list(job.overrides) for job in batch], initial_job_idx=first.number
-                )
+            returns: Sequence[JobReturn | None] = self._launcher.launch(
+                [list(job.overrides) for job in batch], initial_job_idx=batch[0].trial.number
+            )
             error, stopped = None, False
         except (KeyboardInterrupt, SystemExit) as stop:
             returns, stopped = [None] * len(batch), self._stopped or isinstance(stop, KeyboardInterrupt)
             error = f"the task called sys.exit({stop.code})" if isinstance(stop, SystemExit) else None
         except Exception as failure:  # noqa: BLE001 - a launcher that cannot run a batch costs that batch
             returns, stopped, error = [_failed(failure)] * len(batch), False, None
+        finally:
+            self._runs = False
         seconds = (time.perf_counter() - began) / len(batch)
         for job, returned in zip(batch, returns, strict=True):
             events.append(Done(job.trial.number, returned, seconds, error, interrupted=stopped))
         return events
 
     def interrupt(self) -> None:
-        """Stop the task that runs in this process."""
+        """Stop the launcher, if it runs a batch: this is called where the signal came in."""
         self._stopped = True
-        raise KeyboardInterrupt
+        if self._runs:
+            raise KeyboardInterrupt
 
     def close(self) -> None:
         """Do nothing: the launcher has no process of ours."""

@@ -5,6 +5,8 @@ crash is that of the uninterrupted study.
 """
 
 import warnings
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ __all__ = ["is_grid", "make_pruner", "make_sampler", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
+_PLAIN = str | int | float | None
 
 
 def is_grid(settings: Settings, space: Space) -> bool:
@@ -84,10 +87,21 @@ def _make(key: str, node: dict[str, Any], trusted: tuple[str, ...]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return instantiate(node, _execution_whitelist_=trusted)
+            plain = {name: value for name, value in node.items() if isinstance(value, _PLAIN)}
+            if len(plain) < len(node):  # it holds parts of its own, which are made anew as well
+                return instantiate(node, _execution_whitelist_=trusted)
+            return _factory(str(node["_target_"]), trusted)(**{k: v for k, v in plain.items() if k != "_target_"})
     except Exception as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise ConfigError([Problem(key, f"{node.get('_target_')} cannot be made: {reason}")]) from error
+
+
+@cache
+def _factory(target: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
+    factory: Callable[..., Any] = instantiate(
+        {"_target_": target, "_partial_": True}, _execution_whitelist_=trusted
+    )
+    return factory
 
 
 def suggest(study: Study, trial: Trial, space: Space, settings: Settings) -> Point:

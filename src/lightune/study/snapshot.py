@@ -3,6 +3,7 @@
 This module must not import Optuna, torch or Lightning.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ __all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_
 
 FOLDER = "conf"
 _SUFFIXES = {".yaml", ".yml"}
+_LEFT_BY_RUNS = (".hydra", ".leases", "multirun.yaml")
 
 
 def take_snapshot(loader: ConfigLoader, study: Path) -> None:
@@ -105,7 +107,16 @@ def _folder_of(path: str) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix in _SUFFIXES and file.is_file())
+    """Return the configuration files of a folder, without what runs and studies left below it."""
+    found: list[Path] = []
+    for place, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".") and not _is_output(Path(place, name))]
+        found += [Path(place, name) for name in names if Path(name).suffix in _SUFFIXES]
+    return sorted(file for file in found if file.is_file())
+
+
+def _is_output(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _LEFT_BY_RUNS)
 
 
 def _content(file: Path) -> bytes | None:

@@ -7,17 +7,27 @@ import re
 import shutil
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages import get_storage as open_url
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages.journal._storage import JournalOperation
 
 from lightune.errors import LightuneError
 
-__all__ = ["JOURNAL", "StorageError", "open_storage", "redacted", "repair_journal"]
+__all__ = ["FOLDER", "JOURNAL", "StorageError", "open_storage", "redacted", "repair_journal"]
 
 JOURNAL = "journal.log"
+FOLDER = "folder"
+"""Attribute of a trial: where it writes, relative to the study's folder."""
+
+_PASSING = (
+    JournalOperation.CREATE_TRIAL,
+    JournalOperation.SET_TRIAL_PARAM,
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+)
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
 
 
@@ -50,6 +60,41 @@ class KernelLock(BaseJournalFileLock):
         self._file = None
 
 
+class Journal(JournalFileBackend):
+    """A journal whose records are forced to the disk where a power cut must not lose them, and else when it suits.
+
+    Records stand in their order, so what forces one forces all before it: a trial's end, the place where it
+    writes. What a process wrote outlives its death either way.
+
+    Args:
+        path: of the file.
+        lock: taken for each record.
+    """
+
+    def __init__(self, path: Path, lock: KernelLock) -> None:
+        super().__init__(str(path), lock_obj=lock)
+        self._journal, self._turn = path, lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write records, each on a line of its own."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._turn.acquire()
+        try:
+            with self._journal.open("ab") as file:
+                file.write(text.encode())
+                file.flush()
+                if any(map(_must_last, logs)):
+                    os.fsync(file.fileno())
+        finally:
+            self._turn.release()
+
+
+def _must_last(record: dict[str, Any]) -> bool:
+    if record["op_code"] == JournalOperation.SET_TRIAL_USER_ATTR:
+        return FOLDER in record["user_attr"]
+    return record["op_code"] not in _PASSING
+
+
 def open_storage(url: str | None, study: Path) -> BaseStorage:
     """Open the record of a study's trials.
 
@@ -65,7 +110,7 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
             journal = study / JOURNAL
             lock = KernelLock(journal)
             repair_journal(journal, lock)
-            return JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+            return JournalStorage(Journal(journal, lock))
         return open_url(url)
     except StorageError:
         raise

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cloudpickle
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
@@ -21,7 +22,9 @@ from lightune.config.secrets import redact, secret_values
 from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study.board import write_experiment
 from lightune.study.book import Book, Row
+from lightune.study.carried import URL_VARIABLE, CarriedTask
 from lightune.study.cluster import reach
+from lightune.study.composer import Composer
 from lightune.study.display import Display, describe
 from lightune.study.driver import Driver, Ending
 from lightune.study.files import write_best, write_table, write_text
@@ -194,6 +197,7 @@ def _refers(config: DictConfig, key: str) -> bool:
 
 
 def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: Book) -> Pool:
+    from lightune.study.inprocess import InProcess
     from lightune.study.worker import Inheritance
     from lightune.study.workers import Workers
 
@@ -224,18 +228,30 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
             slots = make_slots(scene.settings, scene.config)
             pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
         return pool
-    alone = type(launcher).__name__ == "BasicLauncher"
-    size = 1 if alone else scene.settings.max_batch_size or scene.settings.n_jobs or 1
+    if isinstance(launcher, BasicLauncher):
+        return InProcess(
+            scene.config,
+            context=scene.context,
+            task_function=task_function,
+            note=book.note_folder,
+            report=book.report,
+        )
+    composer = Composer(scene.context.config_loader, scene.config)
 
     def folder_of(job: Job) -> Path:
-        composed = scene.context.config_loader.load_sweep_config(scene.config, list(job.overrides))
+        composed = composer.compose(job.overrides)
         with open_dict(composed):
             composed.hydra.job.num = job.trial.number
             composed.hydra.job.id = str(job.trial.number)
         with _hydra_config(composed):
             return scene.folder / str(OmegaConf.select(composed, "hydra.sweep.subdir"))
 
-    return Blocking(launcher, size=size, folder_of=folder_of, report=book.report)
+    if scene.url is not None:
+        os.environ[URL_VARIABLE] = scene.url
+    task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=lease.name)
+    launcher.setup(hydra_context=scene.context, task_function=task, config=scene.config)
+    size = scene.settings.max_batch_size or scene.settings.n_jobs or 1
+    return Blocking(launcher, size=size, folder_of=folder_of, trials=task.trials)
 
 
 @contextlib.contextmanager
@@ -267,13 +283,15 @@ class _Writer:
     scene: _Scene
     written: int | None = None
 
+    def __post_init__(self) -> None:
+        self._composer = Composer(self.scene.context.config_loader, self.scene.config)
+
     def __call__(self, rows: Sequence[Row], best: Sequence[Row]) -> None:
         scene = self.scene
         keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
         write_table(scene.folder, rows, keys, scene.settings.objectives)
         if best and best[0].number != self.written:
-            overrides = [scene.space.overrides(row.point) for row in best]
-            write_best(scene.folder, best, overrides, scene.config, scene.context.config_loader)
+            write_best(scene.folder, best, self._composer.compose(scene.space.overrides(best[0].point)))
             self.written = best[0].number
 
 

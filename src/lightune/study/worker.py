@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -22,17 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, run_job, setup_globals
-from omegaconf import OmegaConf, open_dict
+from hydra.core.utils import JobReturn, setup_globals
 
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
-from lightune.study.conclude import conclude
+from lightune.study.conclude import conclude, leave_traceback
+from lightune.study.job import PackedReturn, run_job
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Job
 from lightune.study.trial import running
+from lightune.warm import keep_data
 
 __all__ = ["Inheritance", "main"]
 
@@ -98,6 +97,7 @@ def main(arguments: list[str]) -> None:
     inherited: Inheritance = cloudpickle.loads(connection.recv_bytes())
     Singleton.set_state(inherited.singletons)
     faulthandler.enable()
+    keep_data()
     composer = Composer(inherited.hydra_context.config_loader, inherited.config)
     while True:
         try:
@@ -146,7 +146,7 @@ def _serve(
     except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
         error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
         if folder is not None:
-            (folder / "traceback.txt").write_text("".join(traceback.format_exception(failure)), encoding="utf-8")
+            leave_traceback(folder, failure)
     seconds = time.perf_counter() - began
     if inherited.objectives is None:
         return _packed(returned, Outcome("completed" if returned else "failed", None, seconds, error), seconds)
@@ -167,23 +167,23 @@ def _run(
         connection.send_bytes(cloudpickle.dumps(("report", step, value)))
         return bool(cloudpickle.loads(connection.recv_bytes()))
 
-    context = inherited.hydra_context
-    config = composer.compose(job.overrides)
-    with open_dict(config):
-        config.hydra.job.id = f"{config.hydra.job.name}_{job.trial.number}"
-        config.hydra.job.num = job.trial.number
-    HydraConfig.instance().set_config(config)
-    folder = Path(str(OmegaConf.select(config, "hydra.sweep.dir"))).absolute()
-    folder /= str(OmegaConf.select(config, "hydra.sweep.subdir"))
-    started(folder)
-    make_room(folder, job.attempt)
-    with _console(folder / CONSOLE), running(replace(job.trial, report=report)):
+    with contextlib.ExitStack() as stack:
+
+        def begin(folder: Path) -> None:
+            started(folder)
+            make_room(folder, job.attempt)
+            stack.enter_context(_console(folder / CONSOLE))
+            stack.enter_context(running(replace(job.trial, report=report)))
+
+        number = job.trial.number
+        made = composer.compose_for_job(job.overrides)
         return run_job(
-            hydra_context=context,
+            made,
+            number=number,
+            job_id=f"{made.whole.hydra.job.name}_{number}",
+            context=inherited.hydra_context,
             task_function=inherited.task_function,
-            config=config,
-            job_dir_key="hydra.sweep.dir",
-            job_subdir_key="hydra.sweep.subdir",
+            started=begin,
         )
 
 
@@ -228,7 +228,8 @@ def _flush() -> None:
 def _packed(returned: JobReturn | None, outcome: Outcome, seconds: float) -> bytes:
     """Pack the end of a trial; what cannot travel stays here, and its text goes in its place."""
     try:
-        return bytes(cloudpickle.dumps(("done", returned, outcome, seconds)))
+        light = None if returned is None else PackedReturn.of(returned)
+        return bytes(cloudpickle.dumps(("done", light, outcome, seconds)))
     except Exception:  # noqa: BLE001 - anything can be unpicklable, and in any way
         assert returned is not None
         kept = JobReturn(

@@ -108,6 +108,18 @@ def test_trials_are_pruned_by_the_database(app, database):
     assert app.column("state") == ["completed", "completed", "pruned"]
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("submitit") is None, reason="submitit is not installed: pip install 'lightune[slurm]'"
+)
+def test_trials_of_a_batch_elsewhere_are_pruned_and_keep_the_password(app, database):
+    pruner = "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:2.5}"
+    launcher = ["hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2"]
+    app.run(*launcher, "x=1,2,3,4", pruner, f"hydra.sweeper.storage={database}")
+    assert app.column("state") == ["completed", "completed", "pruned", "pruned"]
+    assert list((app.study / ".submitit").rglob("*.pkl"))
+    assert files_with(PASSWORD, app.study) == []
+
+
 def test_a_server_that_does_not_answer_is_refused(app, database):
     said = app.run("x=1,2", "hydra.sweeper.storage=postgresql+psycopg://me:hidden@127.0.0.1:1/none", code=2)
     assert "search.storage: postgresql+psycopg://me:***@127.0.0.1:1/none cannot be opened" in said

@@ -67,6 +67,35 @@ def test_a_result_that_was_not_told_is_not_run_again(app):
     assert digest(app.study / "2") == before
 
 
+def test_a_driver_killed_before_it_hears_of_a_result_does_not_run_it_again(app):
+    process = app.start("x=1,2,3", "sleep=0.5")
+    app.wait_for(lambda: (app.study / "1" / "beat.txt").exists())
+    process.send_signal(signal.SIGSTOP)
+    app.wait_for(lambda: (app.study / "1" / "result.json").exists())
+    app.kill(process)
+    assert app.states() == ["COMPLETE", "RUNNING"]
+    before = digest(app.study / "1")
+
+    app.run("x=1,2,3", "sleep=0.5")
+    assert app.states() == ["COMPLETE"] * 3
+    assert digest(app.study / "1") == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_study_in_one_process_goes_on_too(app, number, code):
+    arguments = ["x=1,2,3", "sleep=0.5", "hydra/launcher=basic"]
+    process = app.start(*arguments)
+    app.wait_for(lambda: (app.study / "1" / "beat.txt").exists())
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert app.states() == ["COMPLETE", "RUNNING"]
+    assert code == -9 or "stopped; the same command goes on from here" in said
+    app.run(*arguments)
+    assert app.states() == ["COMPLETE"] * 3
+    assert [len(app.starts(trial)) for trial in range(3)] == [1, 2, 1]
+
+
 def test_a_finished_study_stays_as_it_is_and_can_be_extended(app):
     first = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
     again = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
@@ -143,6 +172,7 @@ def test_each_end_of_a_trial_is_told_as_what_it_is(app):
     assert app.states() == ["FAIL"] * 4 + ["PRUNED", "COMPLETE"]
     errors = app.column("error")
     assert errors[0] == "ValueError: told to"
+    assert 'raise ValueError("told to")' in (app.study / "0" / "traceback.txt").read_text()
     assert errors[1] == "its process was ended by SIGSEGV"
     assert errors[2] == "the task called sys.exit(3)"
     assert "finite number, got nan" in errors[3]
