@@ -1,5 +1,7 @@
 """Hydra's own suites for plugins, run against the sweeper and the launcher."""
 
+import importlib.util
+
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
@@ -57,3 +59,18 @@ class TestIntegration(IntegrationTestSuite):
         if "hydra/sweeper=lightune" in extra_flags:
             pytest.skip("the same command on a finished study runs nothing again")
         super().test_to_absolute_path_multirun(tmpdir, task_launcher_cfg, extra_flags)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'lightune[ray]'"
+)
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [
+        pytest.param("cluster", [], id="launcher"),
+        pytest.param("cluster", ["hydra/sweeper=lightune"], id="both"),
+    ],
+)
+class TestCluster(LauncherTestSuite):
+    """The suite for launchers, on a Ray cluster of this machine."""
