@@ -73,4 +73,12 @@ class TestIntegration(IntegrationTestSuite):
     ],
 )
 class TestCluster(LauncherTestSuite):
-    """The suite for launchers, on a Ray cluster of this machine."""
+    """The suite for launchers, on one Ray cluster of this machine."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def _ray(self):
+        import ray
+
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.2")
+        yield
+        ray.shutdown()

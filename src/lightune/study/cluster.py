@@ -80,8 +80,8 @@ def connect(init: DictConfig) -> None:
         start_ray(arguments)
     except Exception as error:
         reason = " ".join(str(error).split())
-        hint = "start one with: ray start --head"
-        raise ConfigError([Problem(_ADDRESS, f"no Ray cluster answers ({reason}); {hint}")]) from error
+        rule = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
+        raise ConfigError([Problem(_ADDRESS, f"{rule} ({reason}); start it with: ray start --head")]) from error
     _CONNECTED.append(True)
 
 
