@@ -11,6 +11,7 @@ import csv
 import heapq
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -95,12 +96,21 @@ def makespan(folder: Path) -> None:
 
 def bookkeeping(folder: Path) -> None:
     """Trials that do nothing: what each costs, and whether the cost grows."""
-    print("bookkeeping per trial (ask, compose, run an empty task, tell, files), one worker")
-    for trials in (50, 100, 200):
-        app = application(folder / f"empty_{trials}", sweeper="lightune", launcher="local")
-        sampler = "hydra/sweeper/sampler=random"
-        run(app, "x=interval(-1,1)", f"hydra.sweeper.n_trials={trials}", sampler)
-        print(f"  {trials:4d} trials: {span(app) / (trials - 1) * 1000:6.1f} ms a trial   (bound 20 at 200)")
+    print("bookkeeping per trial: ask, compose, run an empty task, tell, files")
+    for launcher, where in (("basic", "in the sweeper's process"), ("local", "one worker")):
+        spans, spent = {}, {}
+        for trials in (50, 100, 200):
+            app = application(folder / f"{launcher}_{trials}", sweeper="lightune", launcher=launcher)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            run(app, "x=interval(-1,1)", f"hydra.sweeper.n_trials={trials}", "hydra/sweeper/sampler=random")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spans[trials] = span(app)
+            spent[trials] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"  {where}")
+        for few, many in ((50, 100), (100, 200)):
+            wall, processor = ((of[many] - of[few]) / (many - few) * 1000 for of in (spans, spent))
+            print(f"    trials {few:3d} to {many:3d}: {wall:6.1f} ms each, {processor:5.1f} of a processor's time")
+        print(f"    all 200:           {spans[200] / 199 * 1000:6.1f} ms each   (bound 20)")
 
 
 def warm_workers(folder: Path) -> None:

@@ -33,15 +33,14 @@ class Heard:
         self.told.append(("end", job_return.status))
 
 
-@pytest.fixture
-def jobs(tmp_path, monkeypatch):
+@pytest.fixture(params=[[], ["+hydra.job.env_set.SEEN=${oc.env:TOLD}"]], ids=["plain", "with environment"])
+def jobs(tmp_path, monkeypatch, request):
     """Return two ways to run a job: Hydra's and ours."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TOLD", "from outside")
     with as_found(), initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
         loader = GlobalHydra.instance().config_loader()
-        arguments = ["optimizer.lr=1,2", "hydra.sweep.dir=sweep", "+hydra.job.env_set.SEEN=${oc.env:TOLD}"]
-        arguments += ["hydra/job_logging=default"]
+        arguments = ["optimizer.lr=1,2", "hydra.sweep.dir=sweep", "hydra/job_logging=default", *request.param]
         config = loader.load_configuration("train", arguments, run_mode=RunMode.MULTIRUN)
         composer = Composer(loader, config)
 
@@ -81,7 +80,7 @@ def seen_by_task(cfg):
         "number": (hydra.job.num, hydra.job.id),
         "overrides": list(hydra.overrides.task),
         "refers": OmegaConf.select(HydraConfig.instance().cfg, "hydra.sweep.dir"),
-        "environment": os.environ["SEEN"],
+        "environment": os.environ.get("SEEN"),
         "struct": OmegaConf.is_struct(cfg),
         "read only": OmegaConf.is_readonly(hydra),
         "folder": os.getcwd(),

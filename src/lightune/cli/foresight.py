@@ -4,29 +4,21 @@ A value that cannot run by itself refuses the study. What cannot run only beside
 its trial, which fails alone. This module must not import Optuna, torch or Lightning at its top.
 """
 
-import copy
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
+from lightune.cli.folders import job_config
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.study.identity import overrides_of
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid, read_space
 
-__all__ = ["job_config", "space_problems"]
+__all__ = ["space_problems"]
 
 _MOST_POINTS = 200
-
-
-def job_config(config: DictConfig) -> DictConfig:
-    """Return a copy of a composed configuration without Hydra's own node."""
-    cfg = copy.deepcopy(config)
-    with read_write(cfg), open_dict(cfg):
-        cfg.pop("hydra", None)
-    return cfg
 
 
 def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:

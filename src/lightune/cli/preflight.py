@@ -21,8 +21,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 
-from lightune.cli.folders import folder_problems, override, reserve_folder
-from lightune.cli.foresight import job_config, space_problems
+from lightune.cli.folders import folder_problems, job_config, override, reserve_folder
 from lightune.cli.refusal import words_of
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
@@ -145,7 +144,7 @@ def _write_nothing(config: DictConfig, run_dir: Path) -> None:
 def _check_multirun(config: DictConfig) -> None:
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
-    problems = space_problems(config)[0] if ours else _point_problems(config)
+    problems = _space_problems(config) if ours else _point_problems(config)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     if not problems:
@@ -153,6 +152,12 @@ def _check_multirun(config: DictConfig) -> None:
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
     if not ours:  # a study goes on in the folder that it has
         reserve_folder(config, multirun=True)
+
+
+def _space_problems(config: DictConfig) -> list[Problem]:
+    from lightune.cli.foresight import space_problems  # which every other command starts faster without
+
+    return space_problems(config)[0]
 
 
 def _point_problems(config: DictConfig) -> list[Problem]:

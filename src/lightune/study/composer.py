@@ -8,9 +8,10 @@ same errors.
 import copy
 import pickle
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -21,7 +22,7 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
-__all__ = ["Composer", "Composition", "section_text"]
+__all__ = ["Composer", "Composition", "filled_in", "section_text"]
 
 _MOST_KEPT = 64
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
@@ -29,12 +30,12 @@ _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 @dataclass(frozen=True)
 class Composition:
-    """The configuration of a trial, three times, as a job needs it; none is part of another.
+    """The configuration of a trial, as a job needs it.
 
     Args:
         whole: with Hydra's own node.
         task: without it.
-        hydra: with nothing else.
+        hydra: with nothing else; its node may be that of the whole.
         texts: Hydra's own node in YAML, section → text, before it was told which job it is of.
     """
 
@@ -42,6 +43,11 @@ class Composition:
     task: DictConfig
     hydra: DictConfig
     texts: dict[str, str]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether Hydra's own node is one object in the whole and alone."""
+        return self.whole._get_node("hydra") is self.hydra._get_node("hydra")
 
 
 class Composer:
@@ -66,12 +72,11 @@ class Composer:
     def compose_for_job(self, lines: Sequence[str]) -> Composition:
         """Return the same, ready for a job."""
         packed, values = self._base(lines)
-        whole, task, hydra = (pickle.loads(each) for each in (packed.whole, packed.task, packed.hydra))
+        whole, task = pickle.loads(packed.whole), pickle.loads(packed.task)
         self._set(whole, values, lines)
         ConfigLoaderImpl._apply_overrides_to_config(values, task)
-        hydra.hydra.overrides.task = list(lines)
         OmegaConf.copy_cache(from_config=whole, to_config=task)
-        return Composition(whole, task, hydra, packed.texts)
+        return Composition(whole, task, _hydra_of(whole), packed.texts)
 
     def _set(self, cfg: DictConfig, values: list[Override], lines: Sequence[str]) -> None:
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
@@ -112,9 +117,23 @@ class _Packed:
         task = copy.deepcopy(cfg)
         with read_write(task), open_dict(task):
             del task["hydra"]
-        hydra = OmegaConf.masked_copy(cfg, "hydra")
-        self.whole, self.task, self.hydra = (pickle.dumps(each, _PROTOCOL) for each in (cfg, task, hydra))
-        self.texts = {str(name): section_text(hydra, str(name)) for name in hydra.hydra}
+        self.whole, self.task = (pickle.dumps(each, _PROTOCOL) for each in (cfg, task))
+        self.texts = {str(name): section_text(cfg, str(name)) for name in cfg.hydra}
+
+
+def _hydra_of(whole: DictConfig) -> DictConfig:
+    """Return Hydra's own node as `HydraConfig` holds it, able to refer to what the task's part of the whole says.
+
+    It is shared with the whole unless a job changes it, which resolving environment settings does.
+    """
+    if whole.hydra.job.env_set:
+        hydra = OmegaConf.masked_copy(whole, "hydra")
+    else:
+        hydra = OmegaConf.create(flags={"no_deepcopy_set_nodes": True})
+        hydra._set_item_impl("hydra", whole._get_node("hydra"))
+        hydra._set_flag("no_deepcopy_set_nodes", None)
+    hydra.hydra._set_parent(whole)
+    return hydra
 
 
 def section_text(hydra: DictConfig, name: str) -> str:
@@ -127,8 +146,29 @@ def section_text(hydra: DictConfig, name: str) -> str:
     content = BaseContainer._to_content(
         node, resolve=False, throw_on_missing=False, enum_to_str=True, encode_missing_literals=True
     )
+    return _yaml({name: content})
+
+
+def filled_in(text: str, section: str, values: Mapping[str, Any]) -> str | None:
+    """Write values into a section's text where it says that they are missing; None if it does not say so.
+
+    Args:
+        text: as `section_text` returns it.
+        section: its name.
+        values: key → plain value.
+    """
+    for key, value in values.items():
+        missing = f"\n    {key}: ???\n"
+        if text.count(missing) != 1:
+            return None
+        line = _yaml({section: {key: value}}).removeprefix(f"  {section}:\n")
+        text = text.replace(missing, f"\n{line}")
+    return text
+
+
+def _yaml(hydra: dict[str, Any]) -> str:
     style = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
-    text = yaml.dump({"hydra": {name: content}}, Dumper=get_omega_conf_dumper(), **style)
+    text = yaml.dump({"hydra": hydra}, Dumper=get_omega_conf_dumper(), **style)
     return str(text).removeprefix("hydra:\n")
 
 

@@ -1,5 +1,6 @@
 """How a job ended, from what Hydra returned and what its folder holds."""
 
+import signal
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outco
 from lightune.study.settings import Objective
 from lightune.study.trial import PrunedError
 
-__all__ = ["conclude", "leave_traceback"]
+__all__ = ["conclude", "leave_traceback", "signal_of"]
 
 TRACEBACK_FILE = "traceback.txt"
 
@@ -54,6 +55,18 @@ def conclude(
     if folder is not None and stated in (None, "interrupted"):
         commit(folder, outcome)
     return outcome
+
+
+def signal_of(stop: SystemExit, folder: Path | None) -> int | None:
+    """Return the signal that a task took for itself, to save and leave; None if it left for another reason.
+
+    Args:
+        stop: how it left.
+        folder: where it wrote, if that is known.
+    """
+    number = stop.code - 128 if isinstance(stop.code, int) else 0
+    took = number in (signal.SIGINT, signal.SIGTERM)
+    return number if took and folder is not None and read_status(folder) == "interrupted" else None
 
 
 def leave_traceback(folder: Path, error: object) -> None:

@@ -13,15 +13,13 @@ from omegaconf import DictConfig
 
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer
+from lightune.study.conclude import signal_of
 from lightune.study.job import run_job
-from lightune.study.outcome import read_status
 from lightune.study.pools import Done, Event, Job, Started
 from lightune.study.trial import running
 from lightune.study.worker import make_room
 
 __all__ = ["InProcess"]
-
-_SIGNALS = {128 + number: number for number in (signal.SIGINT, signal.SIGTERM)}
 
 
 class InProcess:
@@ -75,10 +73,8 @@ class InProcess:
             interrupted = True
         except SystemExit as stop:
             error, interrupted = f"the task called sys.exit({stop.code!r})", self._stopped
-            if stop.code in _SIGNALS and folders and read_status(folders[0]) == "interrupted":
-                signal.raise_signal(
-                    _SIGNALS[stop.code]
-                )  # which the task took for itself and the sweeper must hear
+            if (taken := signal_of(stop, folders[0] if folders else None)) is not None:
+                signal.raise_signal(taken)  # the sweeper must hear of it too
                 interrupted = True
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"

@@ -19,12 +19,9 @@ from hydra.core.utils import JobReturn, JobRuntime, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from lightune.study.composer import Composition, section_text
+from lightune.study.composer import Composition, filled_in, section_text
 
 __all__ = ["PackedReturn", "run_job"]
-
-_CHANGED = ("job", "overrides", "runtime")
-"""Sections of Hydra's own node that differ from trial to trial."""
 
 
 def run_job(
@@ -63,18 +60,17 @@ def run_job(
 
 def _place(made: Composition, number: int, job_id: str) -> Path:
     """Tell the configuration which job it is of; return its folder."""
-    with open_dict(made.whole.hydra), open_dict(made.hydra.hydra):
-        for node in (made.whole.hydra, made.hydra.hydra):
+    nodes = [made.whole.hydra] if made.is_shared else [made.whole.hydra, made.hydra.hydra]
+    for node in nodes:
+        with open_dict(node.job):
             node.job.id, node.job.num = job_id, number
-    OmegaConf.set_readonly(made.whole.hydra, True)
-    OmegaConf.set_readonly(made.hydra.hydra, True)
-    made.hydra.hydra._set_parent(made.whole)  # so that Hydra's node can refer to the task's
+        OmegaConf.set_readonly(node, True)
     HydraConfig.instance().cfg = made.hydra  # type: ignore[assignment]
     sweep = made.whole.hydra.sweep
     output = Path(os.path.abspath(os.path.join(str(sweep.dir), str(sweep.subdir))))
-    for node in (made.whole.hydra.runtime, made.hydra.hydra.runtime):
-        with read_write(node), open_dict(node):
-            node.output_dir = str(output)
+    for node in nodes:
+        with read_write(node.runtime), open_dict(node.runtime):
+            node.runtime.output_dir = str(output)
     return output
 
 
@@ -123,7 +119,14 @@ def _told(returned: JobReturn, config: DictConfig, context: HydraContext) -> Ite
 
 def _write_files(made: Composition, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    sections = {**made.texts, **{name: section_text(made.hydra, name) for name in _CHANGED}}
+    job, runtime = made.hydra.hydra.job, made.hydra.hydra.runtime
+    changed = {
+        "job": None if job.env_set else filled_in(made.texts["job"], "job", {"id": job.id, "num": job.num}),
+        "runtime": filled_in(made.texts["runtime"], "runtime", {"output_dir": runtime.output_dir}),
+        "overrides": None,
+    }
+    rewritten = {name: text or section_text(made.hydra, name) for name, text in changed.items()}
+    sections = {**made.texts, **rewritten}
     texts = {
         "config.yaml": OmegaConf.to_yaml(made.task),
         "hydra.yaml": "hydra:\n" + "".join(sections.values()),

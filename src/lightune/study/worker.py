@@ -26,7 +26,7 @@ from hydra.core.utils import JobReturn, setup_globals
 
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
-from lightune.study.conclude import conclude, leave_traceback
+from lightune.study.conclude import conclude, leave_traceback, signal_of
 from lightune.study.job import PackedReturn, run_job
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Job
@@ -143,6 +143,7 @@ def _serve(
         error = "interrupted"
     except SystemExit as stop:
         error = f"the task called sys.exit({stop.code!r})"
+        interrupt.asked = interrupt.asked or signal_of(stop, folder) is not None
     except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
         error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
         if folder is not None:
