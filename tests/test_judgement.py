@@ -1,6 +1,7 @@
 """Runs of several fits: their figures are those of scikit-learn and SciPy on the same splits."""
 
 import json
+import shutil
 import statistics
 from importlib import resources
 
@@ -307,3 +308,31 @@ def test_more_folds_than_samples_of_a_class_are_refused_and_nothing_is_written(t
     ):
         train(compose([*SHORT, "validation=kfold", "validation.k=99", f"output_root={tmp_path}"]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_that_are_not_judged_in_every_epoch_have_a_mean_too(tmp_path):
+    every = ["+trainer.check_val_every_n_epoch=2", "trainer.max_epochs=4", f"output_root={tmp_path}"]
+    result = train(compose([*SHORT, *WAYS["kfold"], *every]))
+    assert result.objective.value == pytest.approx(np.mean([fold.objective.value for fold in result.folds]))
+    assert {fold.objective.epoch % 2 for fold in result.folds} == {1}
+    assert len(_curves(result.run_dir)["train/loss"]) == 4
+
+
+def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path):
+    never = ["+trainer.check_val_every_n_epoch=10", "trainer.max_epochs=4", "repeats=2", f"output_root={tmp_path}"]
+    result = train(compose([*SHORT, *never]))
+    assert result.objective.value is None
+    assert result.metrics["test/accuracy"] > 0.8
+    assert evaluate(result.run_dir, checkpoint="last")["test/accuracy"] == result.metrics["test/accuracy"]
+
+
+def test_a_checkpoint_of_one_fold_is_measured_as_that_fold(judged, tmp_path):
+    _, result, _ = judged("kfold")
+    for fold in result.folds:
+        figures = evaluate(result.run_dir, split="val", checkpoint=str(result.run_dir / fold.checkpoint))
+        assert figures["val/accuracy"] == pytest.approx(fold.metrics["val/accuracy"])
+    elsewhere = shutil.copy(result.run_dir / result.folds[0].checkpoint, tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"--checkpoint  must be one of .*/fits/\*/checkpoints/, for the run has 3"
+    ):
+        evaluate(result.run_dir, checkpoint=str(elsewhere))

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from lightune.paths import conf_dir, create_run_dir, is_inside, is_plain_name
+from lightune.paths import conf_dir, create_run_dir, is_inside, is_plain_name, torchrun_size
 
 
 def test_the_configuration_has_its_root_file():
     assert (conf_dir() / "train.yaml").is_file()
+
+
+def test_only_torchrun_tells_how_many_processes_it_has_started(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "4")  # left behind by something else
+    assert torchrun_size() == 1
+    monkeypatch.setenv("RANK", "0")
+    assert torchrun_size() == 4
 
 
 @pytest.mark.parametrize("name", ["a", "run_1", "2026-01-31_12-00-00", "lr=0.1", "a.b+c", "A" * 100])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from lightune import compose, evaluate, resume, train
+from lightune import compose, evaluate, processes, resume, train
 from lightune.checkpoints import read_checkpoint
 from lightune.reporting.result import read_result
 from lightune.run import InterruptedRun, TrainingError
@@ -65,10 +66,12 @@ class Signal(Callback):
 
 @pytest.mark.slow
 def test_a_signal_to_the_first_process_stops_all_and_the_run_goes_on_to_the_same_bit():
-    cfg = compose(["trainer=ddp_cpu", "data.batch_size=16", "model.dropout=0.2", *SHORT])
+    judge = ["monitor.metric=train/loss", "monitor.mode=min"]  # the best epoch is the one that was cut in two
+    cfg = compose(["trainer=ddp_cpu", "data.batch_size=16", "model.dropout=0.2", *judge, *SHORT])
     whole = train(cfg)
+    assert whole.objective.epoch == 2
     with pytest.raises(InterruptedRun) as stopped:
-        train(cfg, watchers=[Signal(55)])
+        train(cfg, watchers=[Signal(95)])
     run_dir = stopped.value.result.run_dir
     assert not followers()
     assert stopped.value.exit_code == 143
@@ -80,9 +83,21 @@ def test_a_signal_to_the_first_process_stops_all_and_the_run_goes_on_to_the_same
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_stops_all_processes():
+def test_a_loss_that_is_no_number_stops_all_processes(capfd):
     with pytest.raises(TrainingError, match=r"NonFiniteLossError.* at step "):
         train(compose(["trainer=ddp_cpu", "optimizer=sgd", "optimizer.lr=1e30", *SHORT]))
+    assert not followers()
+    said = capfd.readouterr().err
+    assert "process 1: NonFiniteLossError: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+def test_early_stopping_stops_all_processes():
+    short = ["trainer.max_epochs=50", "callbacks.early_stopping.patience=1", "optimizer.lr=0.03", *SHORT[1:]]
+    result = train(compose(["trainer=ddp_cpu", *short]))
+    assert result.status == "early_stopped"
+    assert result.epochs == result.objective.epoch + 2
     assert not followers()
 
 
@@ -121,3 +136,50 @@ def test_followers_end_with_a_first_process_that_is_killed():
     first.communicate()
     _, alive = psutil.wait_procs(others, timeout=20)
     assert not alive
+
+
+@pytest.mark.slow
+def test_torchrun_with_a_trainer_for_one_process_is_refused():
+    start = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc-per-node=2"]
+    command = [*start, str(ROOT / "train.py"), "trainer=cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("trainer  is for one process, and torchrun has started 2; choose trainer=ddp") == 1
+    assert "Error:" not in done.stderr.partition("torch.distributed")[0]
+    assert not Path("outputs").exists()
+
+
+def test_a_process_that_is_lost_while_the_first_hangs_is_told_before_that_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "_FAREWELL_SECONDS", 0.05)
+    told = tmp_path / "told"
+    if not (child := os.fork()):
+        group = processes.Group(0, 2, when_lost=lambda lost: told.write_text(str(lost)))
+        with processes._watching([subprocess.Popen(["sh", "-c", "kill -9 $$"])], group):
+            signal.pause()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert told.read_text() == "process 1 of the run was killed by signal 9; what it said stands above"
+
+
+class Gone(Callback):
+    """Kills the other process of the run, and hangs as one does that waits for it on a GPU."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == 5:
+            (other,) = followers()
+            other.kill()
+            time.sleep(1000)
+
+
+@pytest.mark.slow
+def test_a_run_whose_other_process_was_killed_leaves_its_result(tmp_path):
+    if not (child := os.fork()):
+        processes._FAREWELL_SECONDS = 0.5
+        train(compose(["trainer=ddp_cpu", *SHORT]), watchers=[Gone()])
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    (file,) = Path("outputs").rglob("result.json")
+    result = read_result(file.parent)
+    assert (result.status, result.error.type) == ("failed", "ProcessLostError")
+    assert "process 1 of the run was killed by signal 9" in result.error.message

@@ -111,7 +111,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         reason = (str(error).partition("WeightsUnpickler error:")[2] or str(error)).strip()
         if "Unsupported operand" not in reason:
             raise CheckpointError(f"{path}: holds code or objects, not plain values; it was not loaded") from error
-        raise CheckpointError(f"{path}: is damaged ({reason.splitlines()[0]})") from error
+        kind = "is damaged" if digests else "is damaged, or no checkpoint"
+        raise CheckpointError(f"{path}: {kind} ({reason.splitlines()[0]})") from error
     except (
         OSError,
         RuntimeError,

@@ -1,5 +1,6 @@
 """Measure a finished run again, from its own configuration and checkpoints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -8,9 +9,10 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lightune.checkpoints import load_weights, read_checkpoint
-from lightune.config.build import build_fit, build_trainer
+from lightune.config.build import FitPlan, build_fit, build_trainer
 from lightune.errors import ConfigError, Problem
 from lightune.quiet import quiet
+from lightune.reporting.fits import mean_metrics
 from lightune.resumption import load_run_config
 from lightune.run import prepare
 
@@ -27,11 +29,11 @@ def evaluate(
     Args:
         run_dir: the run's folder.
         split: which part to measure on.
-        checkpoint: `best`, `last`, or the path of a file.
+        checkpoint: `best`, `last`, or the path of a file; of a run of several fits, one of theirs.
 
     Returns:
-        `stage/metric` → value, the mean over the run's fits if it has several; with the defaults, the test metrics
-        of the run's `result.json` exactly.
+        `stage/metric` → value, the mean over the run's fits if it has several and no file is given; with the
+        defaults, the test metrics of the run's `result.json` exactly.
 
     Raises:
         ConfigError: if the folder is no run, or its configuration cannot run here.
@@ -44,11 +46,13 @@ def evaluate(
         cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
     named = checkpoint in ("best", "last")
     if not named:
+        if not Path(checkpoint).exists():
+            raise ConfigError([Problem("--checkpoint", f"must be best, last, or a file, got {checkpoint}")])
         read_checkpoint(Path(checkpoint))
     parts = prepare(cfg)
     measured = []
     with quiet(verbose=False):
-        for plan in parts.plans:
+        for plan in parts.plans if named else [_owner(Path(checkpoint), parts.plans, folder)]:
             home = folder / "fits" / str(plan.index) if len(parts.plans) > 1 else folder
             file = home / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint)
             weights = read_checkpoint(file)["state_dict"]
@@ -62,4 +66,15 @@ def evaluate(
                 raise ConfigError([Problem("task", f"{type(task).__name__} has no {step}; try --split {other}")])
             measure(task, datamodule=parts.data, verbose=False)
             measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-    return {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
+    return mean_metrics(measured)
+
+
+def _owner(checkpoint: Path, plans: Sequence[FitPlan], run_dir: Path) -> FitPlan:
+    """Return the fit that a checkpoint is measured as: other fits have learnt from what judges this one."""
+    if len(plans) == 1:
+        return plans[0]
+    for plan in plans:
+        if checkpoint.resolve().is_relative_to((run_dir / "fits" / str(plan.index)).resolve()):
+            return plan
+    rule = f"must be one of {run_dir}/fits/*/checkpoints/, for the run has {len(plans)} fits, got {checkpoint}"
+    raise ConfigError([Problem("--checkpoint", rule)])

@@ -84,7 +84,14 @@ class Fit:
         self._tests = TestPredictions()
         label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
         progress = Progress(metric, mode, console, label)
-        own = [self.record, progress, FiniteLoss(), Randomness(), Continuation(), self._tests]
+        own = [
+            FiniteLoss(),
+            self.record,
+            progress,
+            Randomness(),
+            Continuation(),
+            self._tests,
+        ]  # the first: no figure of NaN weights
         self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
         self._checkpoint = checkpoint
         if resumed:
@@ -99,13 +106,16 @@ class Fit:
         with _synchronised(self.task):
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
-            log.warning("%s was never measured; there is no best epoch", self.record.best.metric)
+            log.warning(
+                "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
+            )
 
     def judge_resubstitution(self) -> None:
         """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.
 
         Each `val/x` gets a companion `val/x_632`: 0.368 times its value on the resample learnt from, and 0.632
-        times the out-of-bag value (Efron 1983, section 6).
+        times the out-of-bag value. The weights are those of Efron (1983, section 6), who takes the first from a
+        network trained on all samples once; here it is each resample's own.
         """
         assert isinstance(self.data, InMemoryData)
         self._load_best()
@@ -197,9 +207,14 @@ class Fit:
                 logger.purge_step = step
 
     def _load_best(self) -> None:
-        if best := self.best_checkpoint:
-            path = self._run_dir / best
-            load_weights(self.task, read_checkpoint(path)["state_dict"], path)
+        """Take the best weights; where no epoch was the best, the last."""
+        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if not keepers:
+            return
+        folder = BestAndLast.folder(self.trainer)
+        had_a_best = keepers[0].best.value is not None or (folder / "best.ckpt").exists()
+        path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
+        load_weights(self.task, read_checkpoint(path)["state_dict"], path)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["conf_dir", "create_run_dir", "is_inside", "is_plain_name", "outer_rank"]
+__all__ = ["conf_dir", "create_run_dir", "is_inside", "is_plain_name", "outer_rank", "torchrun_size"]
 
 RANK_VARIABLE = "LIGHTUNE_RANK"
 """Set in the processes that lightune starts beside the first one of a run."""
@@ -29,6 +29,11 @@ def outer_rank() -> int:
         if rank in os.environ and int(os.environ.get(size, "1")) > 1:
             return int(os.environ[rank])
     return 0
+
+
+def torchrun_size() -> int:
+    """Return how many processes `torchrun` has started; 1 if it has not."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def is_plain_name(name: str) -> bool:

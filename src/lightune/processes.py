@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
 
 from lightune.config.trust import trusted
+from lightune.errors import LightuneError
 from lightune.paths import RANK_VARIABLE
 
-__all__ = ["Group", "joined"]
+__all__ = ["Group", "ProcessLostError", "joined"]
 
 Value = TypeVar("Value")
 
@@ -32,17 +33,28 @@ _WATCH_SECONDS = 1.0
 _FAREWELL_SECONDS = 30  # that others have to end after the first has
 
 
-@dataclass(frozen=True)
+class ProcessLostError(LightuneError):
+    """Another process of the run ended, and this one would wait for it for ever."""
+
+    def __init__(self, rank: int, exit_code: int) -> None:
+        ended = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
+        super().__init__(f"process {rank} of the run {ended}; what it said stands above")
+
+
+@dataclass
 class Group:
     """The processes of a run, seen from one of them.
 
     Args:
         rank: number of this process, from 0.
         size: how many they are.
+        when_lost: what the first process does, in another thread, before it ends because another has failed and it
+            hangs.
     """
 
     rank: int = 0
     size: int = 1
+    when_lost: Callable[[ProcessLostError], object] = lambda lost: print(f"lightune: {lost}", file=sys.stderr)
 
     @property
     def is_first(self) -> bool:
@@ -59,7 +71,12 @@ class Group:
 
 
 @contextmanager
-def joined(trainer: Trainer, cfg: DictConfig, run_dir: Path | None, **arguments: Any) -> Iterator[Group]:
+def joined(
+    trainer: Trainer,
+    cfg: DictConfig,
+    run_dir: Path | None,
+    **arguments: Any,
+) -> Iterator[Group]:
     """Join the processes of a run, after starting them where nobody else has.
 
     Args:
@@ -79,14 +96,14 @@ def joined(trainer: Trainer, cfg: DictConfig, run_dir: Path | None, **arguments:
     order = {"config": OmegaConf.to_yaml(cfg, resolve=False), "run_dir": str(run_dir), **arguments}
     variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
     others = [_start(rank, variables, order) for rank in range(1, trainer.world_size)]
-    patience = 1
+    group, patience = Group(0, trainer.world_size), 1
     try:
         with (
-            _watching(others),
+            _watching(others, group),
             _environment({**variables, "LOCAL_RANK": "0"}),
             _in_group(trainer, variables["MASTER_ADDR"], variables["MASTER_PORT"]),
         ):
-            yield Group(0, trainer.world_size)
+            yield group
         patience = _FAREWELL_SECONDS
     finally:
         _end(others, seconds=patience)
@@ -106,18 +123,18 @@ def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subp
 
 
 @contextmanager
-def _watching(processes: "list[subprocess.Popen[str]]") -> Iterator[None]:
+def _watching(others: "list[subprocess.Popen[str]]", group: Group) -> Iterator[None]:
     """End this process, which may wait for ever, when another has failed and nothing came of it for a while."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_WATCH_SECONDS):
-            failed = [process for process in processes if process.poll() not in (None, 0)]
+            failed = [(rank, code) for rank, other in enumerate(others, 1) if (code := other.poll())]
             if failed and not over.wait(_FAREWELL_SECONDS):
-                print(
-                    f"lightune: a process of the run ended with exit code {failed[0].returncode}", file=sys.stderr
-                )
-                os._exit(1)
+                try:
+                    group.when_lost(ProcessLostError(*failed[0]))
+                finally:
+                    os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
     try:

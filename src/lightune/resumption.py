@@ -16,7 +16,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config.annotations import show
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.files import write_whole
-from lightune.reporting.fits import FIT_FILE
+from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 
 __all__ = [
@@ -36,7 +36,8 @@ _RESUMED_FILE = "resumed.yaml"
 _FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
 _FINAL = ("completed", "early_stopped", "pruned")
 _PATIENCE = "callbacks.early_stopping.patience"
-_LENGTHENING = ("trainer.max_epochs", "trainer.max_steps", _PATIENCE)
+_LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
+_PLACE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 
 
 def load_run_config(run_dir: Path) -> DictConfig:
@@ -63,7 +64,7 @@ def keep_config(run_dir: Path, cfg: DictConfig) -> None:
     """Keep what a run is resumed with, if that is not what it kept: `.hydra/` stays as it is."""
     before = load_run_config(run_dir)
     if cfg != before:
-        if _is_longer(cfg, before):
+        if _is_longer(cfg, before, (*_LENGTHS, _PATIENCE)):
             reopen_fits(run_dir)
         write_whole(run_dir / _RESUMED_FILE, OmegaConf.to_yaml(cfg, resolve=False).encode())
 
@@ -131,19 +132,19 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     before = frozen.copy()
     problems = []
     said_before = _overrides_before(run_dir)
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in sorted(parsed, key=lambda each: each.key_or_group != "trainer"):  # the group before its keys
         key = override.get_key_element().lstrip("+~")
-        if key == "resume" or key.startswith("hydra.") or override.input_line in said_before:
-            continue
         asked = OmegaConf.select(composed, key, default=None)
+        if key == "resume" or key.startswith("hydra."):
+            continue
         if key == "trainer":
-            lengths = {
-                name: before.trainer[name] for name in ("max_epochs", "max_steps") if name in before.trainer
-            }
-            frozen.trainer = OmegaConf.merge(asked, lengths)
+            _move(frozen, asked)
         elif key.startswith("trainer.") or key == _PATIENCE:
             with open_dict(frozen):
                 OmegaConf.update(frozen, key, asked)
+        elif override.input_line in said_before:
+            continue
         elif asked is None and OmegaConf.select(before, key, default=None) is None:
             problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
@@ -155,42 +156,75 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     return frozen
 
 
+def _move(frozen: DictConfig, trainer: DictConfig) -> None:
+    """Let a run go on where another trainer would train; how long and how is the run's own."""
+    with open_dict(frozen):
+        for name in _PLACE:
+            frozen.trainer.pop(name, None)
+            if name in trainer:
+                frozen.trainer[name] = trainer[name]
+
+
 def _overrides_before(run_dir: Path) -> list[str]:
     file = run_dir / ".hydra" / "overrides.yaml"
     return [str(line) for line in OmegaConf.load(file)] if file.is_file() else []
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
-    """Return the newest sound checkpoint of a run; None if it was cut off before it wrote one.
+    """Return the newest sound checkpoint of a run or fit; None if it was cut off before it wrote one.
 
     Raises:
         ConfigError: if there are checkpoints and none is sound.
     """
-    from lightune.checkpoints import read_checkpoint
-
-    damaged = []
-    there = [run_dir / "checkpoints" / f"{name}.ckpt" for name in ("last", "best")]
-    for path in sorted((path for path in there if path.exists()), key=lambda path: -path.stat().st_mtime_ns):
-        try:
-            read_checkpoint(path)
-        except CheckpointError as error:
-            log.warning("%s", error)
-            damaged.append(str(error))
-        else:
-            return path
-    if damaged:
-        raise ConfigError([Problem("resume", message) for message in damaged])
-    return None
+    sound, damaged = _checkpoints(run_dir)
+    if damaged and not sound:
+        raise ConfigError([Problem("resume", message) for message in damaged.values()])
+    for name, message in damaged.items():
+        lost = (
+            "; unless a later epoch is better, its weights are lost: to have them again, "
+            f"stop, remove {run_dir}/checkpoints and go on; this then trains from its seed"
+        )
+        log.warning("%s%s", message, lost if name == "best" else "")
+    return sound[0] if sound else None
 
 
 def require_sound_checkpoints(run_dir: Path) -> None:
-    """Refuse a run, before anything is started, of which a fit has checkpoints and none is sound.
+    """Refuse a run, before anything is started, of which a fit has no checkpoint that can be trusted.
 
     Raises:
         ConfigError: naming each file and what is wrong with it.
     """
-    for folder in [run_dir, *(run_dir / "fits").glob("*")]:
-        newest_checkpoint(folder)
+    problems = []
+    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
+        sound, damaged = _checkpoints(folder)
+        if read_fit(folder) and "best" in damaged:
+            advice = f"remove {folder} to train this fit again, which gives the same"
+            problems.append(Problem("resume", f"{damaged['best']}; {advice}"))
+        elif not sound:
+            problems += [Problem("resume", message) for message in damaged.values()]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Return the sound checkpoints, the furthest first, and for each of the others what is wrong with it."""
+    from lightune.checkpoints import read_checkpoint
+
+    sound: dict[Path, int] = {}
+    damaged = {}
+    had_a_best = (fit := read_fit(folder)) is not None and fit.checkpoint is not None
+    for name in ("last", "best"):
+        path = folder / "checkpoints" / f"{name}.ckpt"
+        if not path.exists() and not (name == "best" and had_a_best):
+            continue
+        try:
+            content = read_checkpoint(path)
+        except CheckpointError as error:
+            damaged[name] = str(error)
+        else:
+            sound[path] = int(content.get("global_step", 0))
+            had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
+    return sorted(sound, key=lambda path: -sound[path]), damaged
 
 
 def _status(run_dir: Path) -> str | None:
@@ -203,16 +237,15 @@ def _status(run_dir: Path) -> str | None:
 
 def _goes_on(status: str | None, now: DictConfig, before: DictConfig) -> bool:
     """Tell whether what ended would not end at once: patience that was used up stays used up."""
-    if status != "early_stopped":
-        return _is_longer(now, before)
-    new, old = OmegaConf.select(now, _PATIENCE), OmegaConf.select(before, _PATIENCE)
-    return new is None or not isinstance(new, int) or new > (old or 0)
+    return _is_longer(now, before, (_PATIENCE,) if status == "early_stopped" else _LENGTHS)
 
 
-def _is_longer(now: DictConfig, before: DictConfig) -> bool:
-    for key in _LENGTHENING:
-        new, old = OmegaConf.select(now, key), OmegaConf.select(before, key) or 0
-        if new is not None and (not isinstance(new, int) or new > old):  # what is no number is refused in its turn
+def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool:
+    for key in keys:
+        new, old = OmegaConf.select(now, key), OmegaConf.select(before, key)
+        if new == old:
+            continue
+        if not isinstance(new, int) or not isinstance(old, int) or new > old:  # no number is refused in its turn
             return True
     return False
 
@@ -224,5 +257,6 @@ def _how_to_lengthen(status: str | None) -> str:
 
 def _brief(value: Any) -> str:
     if isinstance(value, DictConfig):
-        return str(value.get("_target_", "a mapping")).rpartition(".")[2]
+        names = ", ".join(map(str, value)) or "nothing"
+        return str(value.get("_target_", names)).rpartition(".")[2]
     return show(value)

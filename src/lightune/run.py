@@ -2,10 +2,9 @@
 
 import logging
 import os
-import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +34,15 @@ from lightune.reporting.predictions import Predictions, write_predictions
 from lightune.reporting.result import Entry, Failure, Interval, Objective, Result, Status, write_result
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
-from lightune.resumption import keep_config, newest_checkpoint, only_owner, reopen, resumed_config
+from lightune.reporting.train_log import train_log
+from lightune.resumption import (
+    keep_config,
+    newest_checkpoint,
+    only_owner,
+    reopen,
+    require_sound_checkpoints,
+    resumed_config,
+)
 from lightune.tasks import SupervisedTask
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
@@ -117,9 +124,6 @@ def train(
     interruption = Interruption()
     with quiet(verbose):
         trainer: Trainer = build_trainer(cfg, run_dir=run_dir or Path(), bare=True)
-    if not leads and trainer.world_size == 1:
-        rule = "is for one process, but several were started for this run; choose trainer=ddp"
-        raise ConfigError([Problem("trainer", rule)])
     with (
         only_owner(run_dir) if leads and run_dir else nullcontext(),
         joined(trainer, cfg, run_dir, resume=resume, verbose=verbose) as group,
@@ -128,16 +132,18 @@ def train(
     ):
         run_dir = group.agree(run_dir)
         assert run_dir is not None
-        with _logging_to(run_dir / "train.log", cfg, verbose) if group.is_first else nullcontext():
+        with train_log(run_dir, cfg, verbose=verbose) if group.is_first else nullcontext():
             if resume and group.is_first:
                 keep_config(run_dir, cfg)
                 reopen(run_dir)
             group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
             run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, report, hparams)
+            group.when_lost = lambda lost: run.report("failed", lost)
             try:
                 run.fit()
                 run.test()
+                interruption.hold()
             except ConfigError:
                 raise
             except Exception as error:
@@ -159,11 +165,13 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool 
         The result of the whole run.
 
     Raises:
-        ConfigError: if the folder is no run, or the run is finished, or an override would make it another run.
+        ConfigError: if the folder is no run, or the run is finished, or an override would make it another run,
+            or a fit of it has no sound checkpoint.
         TrainingError: as `train`.
         InterruptedRun: as `train`.
     """
     cfg = resumed_config(Path(run_dir), overrides, compose(overrides))
+    require_sound_checkpoints(Path(run_dir))
     return train(cfg, run_dir=Path(run_dir), resume=True, verbose=verbose)
 
 
@@ -225,7 +233,7 @@ class _Run:
             self._seconds["test"] += fit.record.test_seconds
             measured.append(figures)
             predictions += [predicted] if predicted else []
-        self.tested = {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
+        self.tested = mean_metrics(measured)
         if len(predictions) == len(self.parts.plans) and self.group.is_first:
             write_predictions(self.run_dir, predictions)
             self._bound(predictions)
@@ -243,13 +251,13 @@ class _Run:
         if not self._several and not fits and self.current:
             fits = [self.current.result()]
         nothing = Objective(self.cfg.monitor.metric, self.cfg.monitor.mode, None, None)
-        objective = mean_objective(fits) if fits else nothing
+        objective = (mean_objective(fits) if self._several else fits[0].objective) if fits else nothing
         result = Result(
             run_dir=self.run_dir,
             name=self.cfg.name,
             status=status,
             objective=objective,
-            metrics={**(mean_metrics(fits) if fits else {}), **self.tested},
+            metrics={**(mean_metrics([fit.metrics for fit in fits]) if fits else {}), **self.tested},
             seed=self.cfg.seed,
             epochs=sum(fit.epochs for fit in fits),
             steps=sum(fit.steps for fit in fits),
@@ -275,7 +283,9 @@ class _Run:
             raise TrainingError(result) from full
         finally:
             if self.group.is_first:
-                show_summary(result, self.console, output_root=Path(self.cfg.output_root))
+                show_summary(
+                    result, self.console, output_root=Path(self.cfg.output_root), fits=len(self.parts.plans)
+                )
         return result
 
     def _write(self, result: Result) -> None:
@@ -354,7 +364,8 @@ class _Run:
                 continue  # cut off in the middle
             checkpoint = fits[0].checkpoint if per_repeat == 1 else None
             epochs = sum(fit.epochs for fit in fits)
-            means = mean_objective(fits), mean_metrics(fits)
+            objective = fits[0].objective if per_repeat == 1 else mean_objective(fits)
+            means = objective, mean_metrics([fit.metrics for fit in fits])
             entries.append(Entry(repeat, fits[0].seed, *means, epochs, checkpoint))
         return entries
 
@@ -423,36 +434,3 @@ def _new_run_dir(cfg: DictConfig) -> Path:
     (run_dir / ".hydra").mkdir()
     OmegaConf.save(cfg, run_dir / ".hydra" / "config.yaml", resolve=False)
     return run_dir
-
-
-class _Redacting(logging.Formatter):
-    """Write log lines without the values of environment variables that the configuration asks for."""
-
-    def __init__(self, cfg: DictConfig) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        self._secrets = secrets.secret_values(cfg)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return secrets.redact(super().format(record), self._secrets)
-
-
-@contextmanager
-def _logging_to(file: Path, cfg: DictConfig, verbose: bool) -> Iterator[None]:
-    """Keep a log of a run: what is worth knowing in the file, warnings on the terminal; all of it if verbose."""
-    root = logging.getLogger()
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    handlers: list[logging.Handler] = [logging.FileHandler(file, encoding="utf-8"), terminal]
-    level = root.level
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
-    for handler in handlers:
-        handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
-        handler.setFormatter(_Redacting(cfg))
-        root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()

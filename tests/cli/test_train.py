@@ -87,6 +87,26 @@ class Line(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=self.hparams.lr)
+
+
+class Wines(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.line = nn.Linear(13, 3)
+
+    def training_step(self, batch, batch_idx):
+        return nn.functional.cross_entropy(self.line(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/accuracy", (self.line(batch[0]).argmax(dim=1) == batch[1]).float().mean())
+
+    def test_step(self, batch, batch_idx):
+        loss = self.training_step(batch, batch_idx)
+        self.log("test/loss", loss)
+        return loss
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
 """
 
 
@@ -199,6 +219,16 @@ def test_a_task_and_data_of_ones_own_stand_in(cli, tmp_path, own_package):
     assert result["checkpoint"] == "checkpoints/best.ckpt"
     code, out, _ = cli("--config-dir", "mine", *SHORT, "task=supervised", "data=own")
     assert code == 0, out + err
+
+
+def test_a_task_of_ones_own_may_return_its_loss_from_a_test_of_lightunes_data(cli, tmp_path, own_package):
+    (tmp_path / "mine" / "task").mkdir(parents=True)
+    (tmp_path / "mine" / "task" / "own.yaml").write_text(f"_target_: {own_package}.Wines\n")
+    code, out, err = cli("--config-dir", "mine", *SHORT, "task=own", "data=wine")
+    assert code == 0, out + err
+    (file,) = runs(tmp_path)
+    assert "test/loss" in json.loads(file.read_text())["metrics"]
+    assert not (file.parent / "predictions.csv").exists()
 
 
 def test_code_of_ones_own_that_is_not_trusted_is_not_run(cli, tmp_path, own_package, monkeypatch):

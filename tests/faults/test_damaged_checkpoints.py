@@ -1,12 +1,16 @@
 """Checkpoints that are damaged are named, and not gone on from."""
 
+import os
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 
-from lightune import evaluate, resume
+from lightune import compose, evaluate, resume, train
 from lightune.errors import CheckpointError, ConfigError
+from lightune.resumption import newest_checkpoint
+from lightune.run import TrainingError
 
 
 def truncate(path):
@@ -67,6 +71,49 @@ def test_a_run_without_a_sound_checkpoint_is_refused_and_left_as_it_is(damage, r
     assert contents(run_dir) == before
     with pytest.raises(ConfigError, match=r"last\.ckpt: is damaged"):
         resume(run_dir)
+
+
+def test_a_damaged_best_checkpoint_is_named_before_training_and_made_anew_by_a_better_epoch(
+    run_dir, whole, assert_same, capsys
+):
+    flip_a_bit(run_dir / "checkpoints" / "best.ckpt")
+    assert_same(resume(run_dir), whole())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "best.ckpt: is damaged" in said
+    assert "unless a later epoch is better, its weights are lost" in said
+
+
+@pytest.mark.parametrize("harm", [flip_a_bit, Path.unlink], ids=["damaged", "gone"])
+def test_best_weights_that_are_lost_and_not_surpassed_are_not_replaced_by_others(harm, tmp_path):
+    """The test would be of other weights than the objective."""
+    settings = ["trainer=cpu", "model.units=16", "optimizer.lr=0.02", "trainer.max_epochs=30"]
+    first = train(compose([*settings, "callbacks.early_stopping.patience=2"]))
+    assert first.status == "early_stopped"
+    harm(first.run_dir / "checkpoints/best.ckpt")
+    with pytest.raises(TrainingError, match=r"best\.ckpt: (is damaged|there is no such checkpoint)") as failure:
+        resume(first.run_dir, ["callbacks.early_stopping.patience=3"])
+    assert not [name for name in failure.value.result.metrics if name.startswith("test/")]
+
+
+def test_the_checkpoint_that_came_further_is_the_newest(run_dir):
+    """A copy may have lost the times of its files."""
+    os.utime(run_dir / "checkpoints/last.ckpt", (0, 0))
+    assert newest_checkpoint(run_dir).name == "last.ckpt"
+
+
+@pytest.mark.parametrize("harm", [flip_a_bit, Path.unlink], ids=["damaged", "gone"])
+def test_a_finished_fold_whose_weights_are_lost_is_refused_and_trained_again(harm, cut, cli, whole, assert_same):
+    folds = ("validation=kfold", "validation.k=3", "trainer.max_epochs=2")
+    run_dir = cut(*folds, after=5, fit=2)
+    harm(run_dir / "fits/1/checkpoints/best.ckpt")
+    code, _, err = cli(f"resume={run_dir}")
+    assert code == 2
+    assert "fits/1/checkpoints/best.ckpt" in err
+    assert f"remove {run_dir}/fits/1 to train this fit again" in err
+    with pytest.raises(ConfigError, match="to train this fit again"):
+        resume(run_dir)
+    shutil.rmtree(run_dir / "fits/1")
+    assert_same(resume(run_dir), whole(*folds))
 
 
 def test_a_damaged_checkpoint_is_not_measured(run_dir):

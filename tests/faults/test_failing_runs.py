@@ -51,21 +51,33 @@ class Poison(Callback):
 
 
 @pytest.mark.filterwarnings("ignore:Encountered `nan` values")
-@pytest.mark.parametrize("after", [20, 26, 52], ids=["in an epoch", "at an epoch's end", "in the last step"])
-def test_weights_that_are_no_numbers_are_not_saved(after, whole):
-    settings = "callbacks.checkpoint.every_seconds=0"
-    cfg = compose([*SHORT, settings])
-    if after == 52:  # no step follows that could fail
-        result = train(cfg, watchers=[Poison(after)])
-    else:
-        with pytest.raises(TrainingError, match=rf"the training loss became nan at step {after + 1};") as failure:
-            train(cfg, watchers=[Poison(after)])
-        result = failure.value.result
-        assert result.status == "failed"
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (20, "the training loss became nan at step 21;"),
+        (26, "the weights became non-finite at step 26;"),
+        (52, "the weights became non-finite at step 52;"),
+    ],
+    ids=["in an epoch", "at an epoch's end", "in the last step"],
+)
+def test_weights_that_are_no_numbers_are_not_saved_nor_judged(after, said):
+    cfg = compose([*SHORT, "callbacks.checkpoint.every_seconds=0"])
+    with pytest.raises(TrainingError, match=said) as failure:
+        train(cfg, watchers=[Poison(after)])
+    result = failure.value.result
+    assert result.status == "failed"
     last = newest_checkpoint(result.run_dir)
     assert is_finite(last)
     assert read_checkpoint(last)["global_step"] == after - 1
     assert is_finite(result.run_dir / "checkpoints" / "best.ckpt")
+    assert result.objective.epoch < (after - 1) // 13
+
+
+@pytest.mark.filterwarnings("ignore:Encountered `nan` values")
+def test_a_last_update_before_the_end_of_an_epoch_is_looked_at_too():
+    cfg = compose([*SHORT, "+trainer.max_steps=20", "callbacks.checkpoint.every_seconds=0"])
+    with pytest.raises(TrainingError, match="the weights became non-finite at step 20;"):
+        train(cfg, watchers=[Poison(20)])
 
 
 def test_a_diverged_fold_fails_the_run_and_goes_on_when_asked(whole, assert_same):

@@ -9,9 +9,10 @@ import pytest
 from pytorch_lightning import Callback
 
 from lightune import compose, resume, train
+from lightune.reporting import provenance
 from lightune.reporting.result import read_result
 from lightune.resumption import resumed_config
-from lightune.run import InterruptedRun
+from lightune.run import InterruptedRun, TrainingError
 
 OPTIONS = {
     "sgd, momentum, step": ["optimizer=sgd", "optimizer.momentum=0.9", "scheduler=step", "scheduler.step_size=1"],
@@ -60,18 +61,50 @@ class InTheValidation(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+BASE = ("trainer=cpu", "trainer.max_epochs=4", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100")
 SEVERAL = ("validation=kfold", "validation.k=3", "trainer.max_epochs=2")
 
 
 @pytest.mark.parametrize("overrides", [(), SEVERAL], ids=["one fit", "three fits"])
 @pytest.mark.parametrize("moment", [InTheTest, InTheValidation])
 def test_a_signal_outside_of_the_steps_is_heard_too(moment, overrides, whole, assert_same):
-    base = ["trainer=cpu", "trainer.max_epochs=4", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
     with pytest.raises(InterruptedRun) as stopped:
-        train(compose([*base, *overrides]), watchers=[moment()])
+        train(compose([*BASE, *overrides]), watchers=[moment()])
     assert stopped.value.exit_code == 143
     result = resume(stopped.value.result.run_dir)
     assert_same(result, whole(*overrides))
+
+
+@pytest.fixture
+def signal_while_reporting(monkeypatch):
+    """Send a signal when what a run was made of is gathered for its result."""
+
+    def collect(*arguments, **settings):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return read(*arguments, **settings)
+
+    read = provenance.collect
+    monkeypatch.setattr(provenance, "collect", collect)
+
+
+def test_a_signal_while_the_result_is_written_does_not_lose_it(signal_while_reporting, whole, assert_same):
+    assert_same(train(compose(BASE)), whole())
+
+
+def test_a_signal_while_a_failure_is_written_does_not_lose_it(signal_while_reporting):
+    with pytest.raises(TrainingError) as failure:
+        train(compose([*BASE, "optimizer=sgd", "optimizer.lr=1e30"]))
+    assert read_result(failure.value.result.run_dir).status == "failed"
+
+
+@pytest.mark.parametrize(("moment", "status"), [("Console", []), ("write_predictions", ["interrupted"])])
+def test_a_signal_before_or_after_training_is_no_raw_exception(moment, status, monkeypatch, cli, tmp_path):
+    monkeypatch.setattr(f"lightune.run.{moment}", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    code, out, err = cli(*BASE)
+    assert code == 143
+    assert "Traceback" not in out + err
+    results = (tmp_path / "outputs/runs/run").glob("*/result.json")
+    assert [read_result(result.parent).status for result in results] == status
 
 
 def test_an_interrupted_run_in_the_middle_of_a_fold_goes_on_at_that_fold(whole, cut, assert_same):

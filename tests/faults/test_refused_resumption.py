@@ -7,7 +7,7 @@ import pytest
 from lightune import compose, resume, train
 from lightune.errors import ConfigError
 from lightune.reporting.result import read_result
-from lightune.resumption import only_owner, resumed_config
+from lightune.resumption import keep_config, only_owner, resumed_config
 from lightune.run import InterruptedRun
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
@@ -80,6 +80,7 @@ def test_a_finished_run_that_nothing_lengthens(refusal, finished_run, contents, 
         ("data=wine", "data", "the run has Digits, got Wine"),
         ("validation=kfold", "validation", "the run has Holdout, got CrossValidation"),
         ("~callbacks.early_stopping", "callbacks.early_stopping", "the run has EarlyStopping, got null"),
+        ("callbacks=none", "callbacks", "the run has early_stopping, checkpoint, lr_monitor, got nothing"),
         ("model.connections=dense", "model.connections", "got dense"),
     ],
     ids=lambda value: value if "=" in value else "",
@@ -109,6 +110,25 @@ def test_what_moves_a_run_may_be_changed(finished_run):
     assert (cfg.trainer.accelerator, cfg.trainer.max_epochs) == ("auto", 3)
     assert cfg.callbacks.early_stopping.patience == 99
     assert cfg.model.units == 16
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["group first", "group last"])
+def test_where_a_run_goes_on_says_nothing_of_how_it_trains(finished_run, order, tmp_path):
+    first = train(compose([*SHORT, "+trainer.limit_train_batches=3", f"output_root={tmp_path}"]))
+    overrides = ["trainer=ddp_cpu", "trainer.max_epochs=3"][::order]
+    cfg = resumed_config(first.run_dir, overrides, compose(overrides))
+    assert (cfg.trainer.devices, cfg.trainer.strategy, cfg.trainer.max_epochs) == (2, "ddp", 3)
+    assert cfg.trainer.limit_train_batches == 3
+    keep_config(first.run_dir, cfg)
+    back = ["trainer=cpu", "trainer.max_epochs=4"]  # as in the first command
+    cfg = resumed_config(first.run_dir, back, compose(back))
+    assert (cfg.trainer.devices, cfg.trainer.get("strategy"), cfg.trainer.max_epochs) == (1, None, 4)
+    assert cfg.trainer.limit_train_batches == 3
+
+
+def test_patience_does_not_lengthen_what_ran_to_its_end(refusal, finished_run):
+    said = refusal(finished_run.run_dir, "callbacks.early_stopping.patience=99")
+    assert "is finished (completed); lengthen it with a larger trainer.max_epochs" in said
 
 
 def test_a_wrong_value_for_what_may_be_changed(refusal, finished_run):
@@ -190,3 +210,19 @@ def test_a_run_that_stopped_early_is_lengthened_by_its_patience(whole):
     again = resume(first.run_dir, ["callbacks.early_stopping.patience=3"])
     assert again.epochs > first.epochs
     assert again.objective == whole(*overrides, "callbacks.early_stopping.patience=3").objective
+
+
+def test_a_run_that_stopped_early_is_not_lengthened_by_epochs_alone(refusal):
+    first = train(
+        compose([*SHORT, "callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=30"])
+    )
+    assert "callbacks.early_stopping.patience" in refusal(first.run_dir, "trainer.max_epochs=60")
+    assert "callbacks.early_stopping.patience" in refusal(first.run_dir, "+trainer.max_steps=100000")
+
+
+def test_a_run_of_several_fits_that_was_cut_off_is_lengthened_in_all_of_them(signal_after, whole, assert_same):
+    with pytest.raises(InterruptedRun) as stopped:
+        train(compose([*SHORT, *FOLDS]), watchers=[signal_after(5, fit=2)])
+    left = stopped.value.result
+    assert [fold.epochs for fold in left.folds] == [2, 2]
+    assert_same(resume(left.run_dir, ["trainer.max_epochs=4"]), whole(*FOLDS))

@@ -54,8 +54,8 @@ def test_an_entry_has_the_figures_and_not_the_curves():
     )
 
 
-def test_the_objective_of_one_fit_is_its_own():
-    assert mean_objective([fit()]) == Objective("val/accuracy", "max", 0.75, 3)
+def test_the_mean_of_one_fit_has_no_deviation_and_no_epoch():
+    assert mean_objective([fit()]) == Objective("val/accuracy", "max", 0.75, None)
 
 
 def test_the_objective_of_several_is_their_mean_and_the_deviation_of_a_sample():
@@ -72,7 +72,7 @@ def test_the_mean_of_a_fit_that_was_never_measured_is_unknown():
 
 
 def test_metrics_are_averaged_where_every_fit_has_them():
-    means = mean_metrics([fit(metrics={"val/loss": 1.0, "val/f1": 0.5}), fit(1, metrics={"val/loss": 2.0})])
+    means = mean_metrics([{"val/loss": 1.0, "val/f1": 0.5}, {"val/loss": 2.0}])
     assert means == {"val/loss": 1.5}
 
 
@@ -82,6 +82,12 @@ def test_curves_are_averaged_as_far_as_every_fit_went():
     for fits in ([short, long], [long, short]):
         curves = mean_curves(fits)
         assert curves == {"step": fits[0].curves["step"][:2], "val/loss": [3.0, 1.5]}
+
+
+def test_what_is_not_measured_in_every_epoch_has_no_mean_curve():
+    """A metric of every second epoch, or one whose first epochs were not seen, has no common place."""
+    fits = [fit(curves={"step": [10.0, 20.0], "train/loss": [2.0, 1.0], "val/loss": [3.0]}) for _ in range(2)]
+    assert mean_curves(fits) == {"step": [10.0, 20.0], "train/loss": [2.0, 1.0]}
 
 
 def test_nan_in_a_metric_does_not_make_the_file_unreadable(tmp_path):

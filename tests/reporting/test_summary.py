@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lightune.reporting.result import Failure, Objective, Result
+from lightune.reporting.result import Entry, Failure, Objective, Result
 from lightune.reporting.summary import show_summary
 
 
@@ -12,7 +12,7 @@ def shown(tmp_path, monkeypatch, capsys):
     """Show a result; return label → text of each line."""
     monkeypatch.chdir(tmp_path)
 
-    def show(**changes):
+    def show(fits=1, **changes):
         given = {
             "run_dir": tmp_path / "outputs" / "runs" / "mine" / "first",
             "name": "mine",
@@ -29,7 +29,7 @@ def shown(tmp_path, monkeypatch, capsys):
             "provenance": {},
             **changes,
         }
-        show_summary(Result(**given), Console(), output_root=tmp_path / "outputs")
+        show_summary(Result(**given), Console(), output_root=tmp_path / "outputs", fits=fits)
         lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
         return {label.strip(): text.strip() for label, _, text in (line.partition("  ") for line in lines)}
 
@@ -67,3 +67,16 @@ def test_says_what_failed_and_where_the_traceback_lies(shown):
 
 def test_a_folder_elsewhere_is_shown_in_full(shown):
     assert shown(run_dir=Path("/elsewhere/first"))["folder"] == "/elsewhere/first"
+
+
+def test_a_run_of_several_fits_that_was_cut_off_tells_how_far_it_came(shown):
+    fold = Entry(0, 0, Objective("val/f1", "max", 0.9, 3), {}, 4, None)
+    mean = Objective("val/f1", "max", 0.9, None)
+    assert shown(fits=3, objective=mean, folds=[fold])["val/f1"] == "0.9000  mean of 1 of 3 fits"
+    mean = Objective("val/f1", "max", 0.9, None, 0.01)
+    assert shown(fits=3, objective=mean, folds=[fold] * 2)["val/f1"] == "0.9000 ± 0.0100  mean of 2 of 3 fits"
+    assert shown(fits=2, objective=mean, folds=[fold] * 2)["val/f1"] == "0.9000 ± 0.0100  mean of 2 fits"
+
+
+def test_a_run_that_was_moved_is_looked_at_where_it_is(shown, tmp_path):
+    assert shown(run_dir=tmp_path / "moved")["look at it"] == "tensorboard --logdir moved"

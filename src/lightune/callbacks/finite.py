@@ -14,7 +14,7 @@ _LOOKED_AT_TOGETHER = 50  # losses
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The training loss became NaN or infinite; the message tells the step and the value."""
+    """The training loss or the weights became NaN or infinite; the message tells the step and the value."""
 
 
 class FiniteLoss(Callback):
@@ -44,15 +44,12 @@ class FiniteLoss(Callback):
             self.look(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what an epoch that ended before its last batch has left."""
-        self.look(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the weights: no loss tells of the last update.
+        """Look at what an epoch cut short has left, and at the weights: no loss tells of the last update.
 
         Raises:
-            NonFiniteLossError: if one of them is not finite.
+            NonFiniteLossError: if a loss or a weight is not finite.
         """
+        self.look(trainer)
         if not every_process(trainer, all(bool(torch.isfinite(each).all()) for each in pl_module.parameters())):
             raise NonFiniteLossError(f"the weights became non-finite at step {trainer.global_step}; {_ADVICE}")
 

@@ -28,6 +28,7 @@ from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
+from lightune.paths import torchrun_size
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
 from lightune.warm import kept
@@ -278,7 +279,10 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
             optimizer = task.make_optimizer()
         with _refusing("scheduler"):
             task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
-    build_trainer(cfg, run_dir=Path(cfg.output_root))
+    trainer: Trainer = build_trainer(cfg, run_dir=Path(cfg.output_root))
+    if trainer.world_size == 1 and (started := torchrun_size()) > 1:
+        rule = f"is for one process, and torchrun has started {started}; choose trainer=ddp or do without torchrun"
+        raise ConfigError([Problem("trainer", rule)])
 
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:

@@ -71,20 +71,18 @@ def read_fit(folder: Path) -> FitResult | None:
 
 
 def mean_objective(fits: Sequence[FitResult]) -> Objective:
-    """Return the objective of several fits: the mean and the standard deviation; of one, its own."""
+    """Return the objective of several fits: the mean and the standard deviation, as far as they are known."""
     first = fits[0].objective
-    values = [fit.objective.value for fit in fits]
-    if len(fits) == 1:
-        return first
-    if any(value is None for value in values):
+    known = [fit.objective.value for fit in fits if fit.objective.value is not None]
+    if len(known) < len(fits):
         return Objective(first.metric, first.mode, None, None)
-    known = [value for value in values if value is not None]
-    return Objective(first.metric, first.mode, statistics.fmean(known), None, statistics.stdev(known))
+    deviation = statistics.stdev(known) if len(known) > 1 else None
+    return Objective(first.metric, first.mode, statistics.fmean(known), None, deviation)
 
 
-def mean_metrics(fits: Sequence[FitResult]) -> dict[str, float]:
+def mean_metrics(metrics: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return the mean of each metric that every fit has."""
-    return _means([fit.metrics for fit in fits], statistics.fmean)
+    return _means(metrics, statistics.fmean)
 
 
 def mean_curves(fits: Sequence[FitResult]) -> dict[str, list[float]]:

@@ -7,15 +7,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lightune.paths import is_inside
 from lightune.reporting.result import Result
 
 
-def show_summary(result: Result, console: Console, *, output_root: Path) -> None:
-    """Print what came of a run: the objective, the test, the time, where it lies, how to look at it."""
+def show_summary(result: Result, console: Console, *, output_root: Path, fits: int = 1) -> None:
+    """Print what came of a run: the objective, the test, the time, where it lies, how to look at it.
+
+    Args:
+        result: of the run.
+        console: where to.
+        output_root: where all runs lie; the run may have been moved out of it since.
+        fits: how many the run was to have.
+    """
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(result, output_root):
+    for name, value in _rows(result, output_root, fits):
         table.add_row(Text(name), Text(value))  # as it is: what an error says may look like markup
     console.print()
     if console.is_terminal:
@@ -27,11 +35,11 @@ def show_summary(result: Result, console: Console, *, output_root: Path) -> None
         console.print(Text(line.rstrip()), soft_wrap=True)
 
 
-def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
+def _rows(result: Result, output_root: Path, fits: int) -> list[tuple[str, str]]:
     objective = result.objective
     rows = [("status", result.status.replace("_", " "))]
     if objective.value is not None:
-        rows.append((objective.metric, f"{objective.value:.4f}{_judgement(result)}"))
+        rows.append((objective.metric, f"{objective.value:.4f}{_judgement(result, fits)}"))
     counterpart = f"test/{objective.metric.partition('/')[2]}"
     tested = [name for name in result.metrics if name.startswith("test/")]
     tested.sort(key=lambda name: name != counterpart)
@@ -44,17 +52,19 @@ def _rows(result: Result, output_root: Path) -> list[tuple[str, str]]:
     if result.error is not None:
         rows.append(("error", f"{result.error.type}: {result.error.message}"))
         rows.append(("traceback", _short(result.run_dir / result.error.traceback_file)))
-    rows.append(("look at it", f"tensorboard --logdir {_short(output_root)}"))
+    shown = output_root if is_inside(result.run_dir, output_root) else result.run_dir
+    rows.append(("look at it", f"tensorboard --logdir {_short(shown)}"))
     return rows
 
 
-def _judgement(result: Result) -> str:
+def _judgement(result: Result, fits: int) -> str:
     """Return what the objective is: the best epoch's, or a mean."""
     objective = result.objective
     if objective.epoch is not None:
         return f"  best, at epoch {objective.epoch + 1} of {result.epochs}"
-    fits = result.folds or result.repeats
-    return f" ± {objective.std:.4f}  mean of {len(fits)} fits" if objective.std is not None else ""
+    done = len(result.folds or result.repeats)
+    of = f"{done} fits" if done == fits else f"{done} of {fits} fits"
+    return (f" ± {objective.std:.4f}" if objective.std is not None else "") + f"  mean of {of}"
 
 
 def _interval(result: Result, name: str) -> str:
