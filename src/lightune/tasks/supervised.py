@@ -57,8 +57,9 @@ class SupervisedTask(LightningModule):
         self.target_scaler = target_scaler
         self.num_classes = num_classes
         self.monitor = monitor
-        self._make_optimizer = optimizer
-        self._make_scheduler = scheduler
+        self.metric_set = metrics
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
         self.meters = nn.ModuleDict({f"{stage}_meter": StageMeter(metrics, stage) for stage in STAGES})
 
@@ -69,8 +70,12 @@ class SupervisedTask(LightningModule):
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) in the units of the target."""
-        predicted = self._predict(outputs)
+        predicted = self.plain_predictions(outputs)
         return self.target_scaler.inverse(predicted) if self.target_scaler else predicted
+
+    def plain_predictions(self, outputs: Tensor) -> Tensor:
+        """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) as the loss sees them."""
+        return self._predict(outputs)
 
     def wanted(self, target: Tensor) -> Tensor:
         """Map targets (B, …) to what the loss compares outputs with: scaled, if there is a scaler."""
@@ -112,11 +117,11 @@ class SupervisedTask(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+        optimizer = self.make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
         extra: dict[str, Any] = {}
-        if takes_total_steps(self._make_scheduler):
+        if takes_total_steps(self.make_scheduler):
             extra["total_steps"] = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._make_scheduler(optimizer, **extra)
+        scheduler = self.make_scheduler(optimizer, **extra)
         plan: dict[str, Any] = {
             "scheduler": scheduler,
             "interval": "step" if extra else "epoch",
