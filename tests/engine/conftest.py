@@ -102,7 +102,7 @@ class Watch(Callback):
 
 @pytest.fixture
 def alone(fit):
-    """Train the members of some specs one by one in double precision; returns what was watched, and the members."""
+    """Train the members of some specs one by one in double precision; returns what was seen, and them."""
 
     def run(specs, epochs, **settings):
         told = []
@@ -113,7 +113,7 @@ def alone(fit):
                 member.task,
                 datamodule=member.data,
                 epochs=epochs,
-                callbacks=[watch, *settings.get("callbacks", lambda: [])()],
+                callbacks=[watch, *settings.get("callbacks", list)()],
                 precision=settings.get("precision", "64-true"),
                 gradient_clip_val=member.gradient_clip,
             )

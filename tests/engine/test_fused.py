@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 import torch
+from tests.engine.conftest import CLASSES, SHAPE, Spec
 from torch import optim
 
 from lightune.models import CNN, MLP
 from lightune.regularization import Regularization
-from tests.engine.conftest import CLASSES, SHAPE, Spec
 
 EPOCHS = 9  # of six steps: more than fifty
 SEEDS = (0, 0, 1, 2)
@@ -78,9 +78,25 @@ def compare(apart, together):
             torch.testing.assert_close(ours[name].to(value), value, rtol=1e-6, atol=1e-9, msg=name)
 
 
+MIXED = [
+    Regularization(l2=1e-2),
+    Regularization(l1=1e-3, dropout=0.2),
+    Regularization(dropout=0.5),
+    *STRENGTHS["clip"][1:2],
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_members_of_any_strength_are_those_trained_alone(alone, fused, model, optimizer):
+    group = specs(MODELS[model], OPTIMIZERS[optimizer], MIXED)
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", STRENGTHS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("model", MODELS)
-def test_fused_members_are_those_trained_alone(alone, fused, model, optimizer, strength):
+def test_each_strength_by_itself_gives_the_members_trained_alone(alone, fused, model, optimizer, strength):
     group = specs(MODELS[model], OPTIMIZERS[optimizer], STRENGTHS[strength])
     compare(alone(group, EPOCHS), fused(group, EPOCHS))

@@ -135,9 +135,8 @@ class FusedLoop:
         """Train until every member has ended."""
         for epoch in range(self.max_epochs):
             rates = [self.schedules[row].lr for row in range(self.width)]
-            self.data.epoch = epoch
-            train = self._train_epoch()
-            val = self._judge()
+            train = self.train_epoch(epoch)
+            val = self.judge()
             self._end_epoch(epoch, {**train, **val}, rates)
             if not self.active:
                 return
@@ -145,7 +144,14 @@ class FusedLoop:
         for member in self.active:
             member.ending = "completed"
 
-    def _train_epoch(self) -> dict[str, list[float]]:
+    def record(self) -> None:
+        """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
+        for batch in {batch.x.shape: batch for batch in self.data.train()}.values():
+            self.program.record_train(self._parameters, self.stack.buffers, batch.x, batch.wanted)
+
+    def train_epoch(self, epoch: int) -> dict[str, list[float]]:
+        """Train every row for one epoch; return `train/metric` → one value a row."""
+        self.data.epoch = epoch
         meter = self._meters[0]
         for batch in self.data.train():
             gradients, losses, outputs, buffers = self.program.train(
@@ -165,7 +171,8 @@ class FusedLoop:
                 member.steps += member.ending is None
         return _floats(meter.read())
 
-    def _judge(self) -> dict[str, list[float]]:
+    def judge(self) -> dict[str, list[float]]:
+        """Measure every row on its validation part; return `val/metric` → one value a row."""
         meter = self._meters[1]
         for batch in self.data.val():
             losses, outputs = self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)

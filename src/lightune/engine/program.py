@@ -51,20 +51,23 @@ class Program:
         Returns:
             Gradients (name → (M, …)), losses (M,), outputs (M, B, K), and the buffers after the step.
         """
-        smoothing = self._smoothing(x)
+        key = self.record_train(parameters, buffers, x, target)
+        graph, sites = self._recorded[key]
+        with torch.no_grad():
+            result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
+                parameters, buffers, x, target, self._smoothing(x), self._masks.draw(sites)
+            )
+        return result
+
+    def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
+        """Write down the step for batches of this shape, if it is not yet; return its key."""
         key = ("train", x.shape, target.shape)
         if key not in self._recorded:
             self._model.train()
             sites = self._sites(parameters, buffers, x)
-            sample = self._masks.blank(sites, len(x))
-            arguments = (parameters, buffers, x, target, smoothing, sample)
+            arguments = (parameters, buffers, x, target, self._smoothing(x), self._masks.blank(sites, len(x)))
             self._recorded[key] = (record(self._step, arguments), sites)
-        graph, sites = self._recorded[key]
-        with torch.no_grad():
-            result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
-                parameters, buffers, x, target, smoothing, self._masks.draw(sites)
-            )
-        return result
+        return key
 
     def judge(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return losses (M,) and outputs (M, B, K) in evaluation form."""

@@ -115,6 +115,8 @@ class StackedOptimizer:
             raise ValueError(f"members must have the same switches of {kind.__name__}")
         self.steps = torch.zeros(len(flat), dtype=torch.float64)
         self.state = self._fresh_state(groups, flat)
+        self._flat: Tensor | None = None
+        self._gradients: Tensor | None = None
         self.set_numbers(groups)
 
     def set_numbers(self, groups: list[dict[str, object]]) -> None:
@@ -136,16 +138,33 @@ class StackedOptimizer:
         self.steps += 1
         if self._switches.get("maximize"):
             gradients.neg_()
-        columns = {name: value.to(flat.device, flat.dtype).unsqueeze(1) for name, value in self._derived().items()}
-        for rows in _blocks(flat):
-            state = {name: value[rows] for name, value in self.state.items()}
-            self._rule(flat[rows], gradients[rows], state, {name: col[rows] for name, col in columns.items()})
+        if flat is not self._flat or gradients is not self._gradients:
+            self._bind(flat, gradients)
+        derived = self._derived()
+        # one transfer for all columns, and one split for all blocks
+        table = torch.stack(list(derived.values())).to(flat.device, flat.dtype).unsqueeze(2)
+        for (p, g, state), part in zip(self._blocks, torch.split(table, self._block_rows, dim=1), strict=True):
+            self._rule(p, g, state, dict(zip(derived, part.unbind(), strict=True)))
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only."""
+        self._flat = self._gradients = None
         self.state = {name: value[rows] for name, value in self.state.items()}
         self.steps = self.steps[rows]
         self._raw = {name: value[rows] for name, value in self._raw.items()}
+
+    def _bind(self, flat: Tensor, gradients: Tensor) -> None:
+        """Divide the rows into blocks whose operands stay in a CPU's cache; elsewhere one block is best."""
+        self._flat, self._gradients = flat, gradients
+        row_bytes = max(1, flat.shape[1] * flat.element_size())
+        self._block_rows = max(1, _BLOCK_BYTES // row_bytes) if flat.device.type == "cpu" else len(flat)
+        parts = {name: torch.split(value, self._block_rows) for name, value in self.state.items()}
+        self._blocks = [
+            (p, g, {name: part[index] for name, part in parts.items()})
+            for index, (p, g) in enumerate(
+                zip(torch.split(flat, self._block_rows), torch.split(gradients, self._block_rows), strict=True)
+            )
+        ]
 
     def _fresh_state(self, groups: list[dict[str, object]], flat: Tensor) -> State:
         def zeros() -> Tensor:
@@ -199,11 +218,3 @@ def _switches(kind: type[Optimizer], group: dict[str, object]) -> dict[str, obje
     """Return what must agree between members; schedulers keep their starting rate in the group, too."""
     own = (*NUMBERS[kind], "params", "initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")
     return {name: value for name, value in group.items() if name not in own}
-
-
-def _blocks(flat: Tensor) -> list[slice]:
-    """Divide rows so that a rule's operands stay in a CPU's cache; elsewhere few large operations are best."""
-    if flat.device.type != "cpu":
-        return [slice(None)]
-    rows = max(1, _BLOCK_BYTES // max(1, flat[:1].numel() * flat.element_size()))
-    return [slice(start, start + rows) for start in range(0, len(flat), rows)]
