@@ -146,11 +146,11 @@ def fused():
             max_epochs=epochs,
             monitor=monitor,
             mode=mode,
-            on_step=on_step,
             on_epoch_end=on_epoch_end,
             dtype=dtype,
             **settings,
         )
+        loop.watch_steps(on_step)
         loop.fit()
         return [(told[id(member)], member) for member in members]
 

@@ -43,24 +43,34 @@ class Parts:
     seconds: float
 
 
-def build(cfg: DictConfig) -> Parts:
+def build(cfg: DictConfig, *, data: LightningDataModule | None = None) -> Parts:
     """Build the data and the task of a validated configuration.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
+
+    Args:
+        cfg: the configuration.
+        data: what `build_data(cfg)` returned, if it was called before.
 
     Raises:
         ConfigError: if a part refuses its arguments, cannot be imported, or does not fit another.
     """
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = build_data(cfg)
+    data = data or build_data(cfg)
+    seed_everything(cfg.seed, workers=True, verbose=False)  # weights do not depend on what reading data drew
     task = _build_task(cfg, data)
     _try_parts(cfg, task, data)
     return Parts(data, task, time.perf_counter() - began)
 
 
-def build_data(cfg: DictConfig) -> LightningDataModule:
-    """Build the data of a configuration, divided if lightune divides them."""
+def build_data(cfg: DictConfig, *, like: InMemoryData | None = None) -> LightningDataModule:
+    """Build the data of a configuration, divided if lightune divides them.
+
+    Args:
+        cfg: the configuration.
+        like: data of the same `data` node, whose samples are taken over instead of being read again.
+    """
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
         _require(
@@ -71,6 +81,8 @@ def build_data(cfg: DictConfig) -> LightningDataModule:
             if not hasattr(data, "input_shape"):
                 data.setup("fit")
             return data
+        if like is not None:
+            data.share_samples(like)
         samples = data.samples
     validation = _make("validation", cfg.validation, {})
     with _refusing("validation"):

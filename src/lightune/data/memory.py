@@ -82,6 +82,10 @@ class InMemoryData(LightningDataModule):
             self._samples = self.load()
         return self._samples
 
+    def share_samples(self, other: "InMemoryData") -> None:
+        """Take over the samples of data of the same configuration, which are then held and read once."""
+        self._samples = other.samples
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one sample: (C, H, W) or (F,)."""

@@ -69,7 +69,8 @@ class StackedData:
             _Pool(loaders, self._unique, dtype, device),
             _Pool(judging, self._unique, dtype, device),
         )
-        self._judging_batch = judging[0].batch_size
+        # alone, a validation batch is large; here every member has one at the same time
+        self._judging_batch = max(self.batch_size, judging[0].batch_size // len(data))
         self._orders = [
             TensorLoader(
                 loader.targets,

@@ -1,5 +1,6 @@
 """The fused loop: many trainings that differ in numbers only, as one stacked program on one device."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,6 @@ class FusedLoop:
         monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         on_epoch_end: is told of each member's epoch; it returns whether that member shall end.
-        on_step: is given the members that are still there and their losses (width,) before each update.
         dtype: of the computation.
         device: where it happens.
 
@@ -98,13 +98,13 @@ class FusedLoop:
         monitor: str,
         mode: Mode,
         on_epoch_end: Callable[[EpochEnd], bool] = lambda end: False,
-        on_step: Callable[[Sequence[Member], Tensor], None] | None = None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
         self.members = list(members)
         self.max_epochs, self.monitor, self.mode = max_epochs, monitor, mode
-        self._on_epoch_end, self._on_step = on_epoch_end, on_step
+        self._on_epoch_end = on_epoch_end
+        self._on_step: Callable[[Sequence[Member], Tensor], None] | None = None
         self._rows = list(members)
         self.data = StackedData([member.data for member in members], dtype=dtype, device=device)
         models = [member.task.model for member in members]
@@ -149,11 +149,15 @@ class FusedLoop:
         for batch in {batch.x.shape: batch for batch in self.data.train()}.values():
             self.program.record_train(self._parameters, self.stack.buffers, batch.x, batch.wanted)
 
-    def train_epoch(self, epoch: int) -> dict[str, list[float]]:
-        """Train every row for one epoch; return `train/metric` → one value a row."""
+    def watch_steps(self, on_step: Callable[[Sequence[Member], Tensor], None]) -> None:
+        """Tell of each step from now on: the members of the rows, and their losses (width,)."""
+        self._on_step = on_step
+
+    def train_epoch(self, epoch: int, *, most_batches: int | None = None) -> dict[str, list[float]]:
+        """Train every row for one epoch, or its first batches; return `train/metric` → one value a row."""
         self.data.epoch = epoch
         meter = self._meters[0]
-        for batch in self.data.train():
+        for batch in itertools.islice(self.data.train(), most_batches):
             gradients, losses, outputs, buffers = self.program.train(
                 self._parameters, self.stack.buffers, batch.x, batch.wanted
             )
