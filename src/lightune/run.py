@@ -25,6 +25,7 @@ from lightune.checkpoints import read_checkpoint
 from lightune.config import secrets
 from lightune.config.build import Parts, build, build_trainer
 from lightune.config.validate import validate
+from lightune.engine.lean import engage
 from lightune.errors import LightuneError
 from lightune.paths import create_run_dir
 from lightune.quiet import quiet
@@ -127,6 +128,7 @@ class _Run:
             hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
         seed_everything(self.cfg.seed, workers=True, verbose=False)
+        engage(self.trainer, self.parts.task, self.parts.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         self.trainer.fit(self.parts.task, datamodule=self.parts.data)
         if self.record.best.value is None:
             log.warning("%s was never measured; there is no best epoch", self.cfg.monitor.metric)

@@ -201,7 +201,8 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     with _refusing("trainer"):
         with execution_whitelist(list(whitelist())):
-            factory = instantiate(cfg.trainer, _partial_=True, _convert_="all")
+            given = {key: value for key, value in cfg.trainer.items() if key not in schema.TRAINER_OURS}
+            factory = instantiate(given, _partial_=True, _convert_="all")
         trainer: Trainer = factory(
             precision=_precision(cfg.trainer),
             logger=loggers or False,

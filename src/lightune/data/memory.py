@@ -62,6 +62,7 @@ class InMemoryData(LightningDataModule):
         self.scaling = scaling
         self.target_scaling = target_scaling
         self.target_scaler: Affine | None = None
+        self.steps_per_execution = 1  # minibatches that a training step is given at once
         self._samples: Samples | None = None
         self._split: Split | None = None
         self._parts: dict[str, tuple[Tensor, Tensor]] = {}
@@ -129,7 +130,7 @@ class InMemoryData(LightningDataModule):
         size = len(self._parts["train"][1])
         return self._loader(
             "train",
-            batch_size=size if self.batch_size == "full" else self.batch_size,
+            batch_size=(size if self.batch_size == "full" else self.batch_size) * self.steps_per_execution,
             shuffle=not getattr(trainer, "overfit_batches", 0),
         )
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
@@ -15,6 +15,9 @@ from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.regularization import Regularization
+
+if TYPE_CHECKING:
+    from lightune.engine.lean import LeanSteps
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
@@ -58,6 +61,8 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metric_set = metrics
+        self.lean: LeanSteps | None = None  # set where a step is given many minibatches
+        self.planned_steps: int | None = None  # optimizer steps of the run, where batches do not tell
         self.make_optimizer = optimizer
         self.make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
@@ -83,10 +88,18 @@ class SupervisedTask(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
-        loss = self._measure("train", batch)
+        if self.lean is not None:
+            batch = self.lean.all_but_last(self, batch)
+        loss = self.training_loss(batch)
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
-            self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True)
+            # a batch size of one: an average over this one reading is the reading, to the last bit
+            self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True, batch_size=1)
+        return loss
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, the penalty of the weights included, and measure the batch."""
+        loss = self._measure("train", batch)
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -120,7 +133,7 @@ class SupervisedTask(LightningModule):
         optimizer = self.make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
         extra: dict[str, Any] = {}
         if takes_total_steps(self.make_scheduler):
-            extra["total_steps"] = int(self.trainer.estimated_stepping_batches)
+            extra["total_steps"] = self.planned_steps or int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, **extra)
         plan: dict[str, Any] = {
             "scheduler": scheduler,

@@ -1,0 +1,183 @@
+"""The lean loop: one Lightning step takes many minibatches, so that Lightning's care is paid once for all of them.
+
+The trainer is given chunks of N minibatches. Of each chunk the task itself trains on all but the last, with the
+trainer's own optimizer, clipping and schedule, and hands the last one to Lightning as an ordinary step. What
+Lightning does at a step, it does as ever, and what counts steps is told of the others.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Literal, Protocol
+
+import torch
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.plugins.precision import DoublePrecision, MixedPrecision, Precision
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities import GradClipAlgorithmType
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lightune.callbacks import BestAndLast, Progress, Record
+from lightune.data import InMemoryData
+from lightune.data.loader import Batch
+from lightune.ranges import PositiveInt
+from lightune.tasks import SupervisedTask
+
+__all__ = ["LeanSteps", "StepsPerExecution", "engage"]
+
+log = logging.getLogger(__name__)
+
+StepsPerExecution = PositiveInt | Literal["auto"]
+
+_MOST_STEPS = 64  # `auto`: beyond this there is nothing left to save, and an interruption would wait longer
+_MOST_BYTES = 64 * 1024**2  # `auto`: of a chunk's inputs
+_EVERY_BATCH = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+)
+_CONTENT_WITH_CHUNKS = (Record, Progress, BestAndLast, EarlyStopping)
+
+
+class Learner(Protocol):
+    """What the lean loop asks of a task: the loss to be lowered on a batch, a scalar."""
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, the penalty included."""
+
+
+class LeanSteps:
+    """Train on the minibatches of a chunk, all but the last.
+
+    Args:
+        trainer: in whose name.
+        batch_size: samples a minibatch, > 0.
+    """
+
+    def __init__(self, trainer: Trainer, *, batch_size: int) -> None:
+        self._trainer = trainer
+        self._batch_size = batch_size
+
+    def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
+        """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
+        minibatches = list(zip(*(torch.split(part, self._batch_size) for part in chunk), strict=True))
+        minibatches = minibatches[: self._steps_left()]
+        loop = self._trainer.fit_loop.epoch_loop
+        steps = loop.automatic_optimization.optim_progress.optimizer.step
+        optimizer = self._trainer.strategy.optimizers[0]
+        with self._as_precise_as_lightning():
+            for minibatch in minibatches[:-1]:
+                self._step(task, optimizer, minibatch)
+                for count in (steps.total, steps.current):
+                    count.ready += 1
+                    count.completed += 1
+        loop._batches_that_stepped += len(minibatches) - 1  # the step that curves are drawn over
+        return minibatches[-1]
+
+    def _step(self, task: Learner, optimizer: Optimizer, minibatch: Batch) -> None:
+        with self._trainer.precision_plugin.train_step_context():
+            loss = task.training_loss(minibatch)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if clip := self._trainer.gradient_clip_val:
+            algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
+            self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
+        optimizer.step()
+        for config in self._trainer.lr_scheduler_configs:
+            if config.interval == "step":
+                config.scheduler.step()  # type: ignore[call-arg] # plateau goes by epochs
+
+    def _as_precise_as_lightning(self) -> torch.autocast:
+        """Step out of the autocast that Lightning opened around the chunk: it would keep casts of old weights."""
+        return torch.autocast(self._trainer.strategy.root_device.type, enabled=False)
+
+    def _steps_left(self) -> int | None:
+        most = self._trainer.max_steps
+        return None if most < 0 else max(1, most - self._trainer.global_step)
+
+
+def engage(
+    trainer: Trainer, task: LightningModule, data: LightningDataModule, steps_per_execution: StepsPerExecution
+) -> int:
+    """Let a trainer take many minibatches a step, if nothing in the run needs to see every batch.
+
+    Args:
+        trainer: before its fit.
+        task: what it will fit.
+        data: what it will fit on.
+        steps_per_execution: minibatches a step, > 0, or `auto`: as many as are worth it and fit into memory.
+
+    Returns:
+        The minibatches a step; 1 if a reason was logged why.
+    """
+    if steps_per_execution == 1:
+        return 1
+    if reason := next(_reasons(trainer, task, data), None):
+        log.info("steps_per_execution=1: %s", reason)
+        return 1
+    assert isinstance(task, SupervisedTask)
+    assert isinstance(data, InMemoryData)
+    whole = data.train_dataloader()
+    steps = _auto(whole.inputs, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
+    steps = _ending_with(min(steps, len(whole)), len(whole), trainer.max_steps)
+    if steps > 1:
+        task.lean = LeanSteps(trainer, batch_size=whole.batch_size)
+        bounds = [len(whole) * (trainer.max_epochs or -1), trainer.max_steps]
+        task.planned_steps = min((bound for bound in bounds if bound > 0), default=None)
+        data.steps_per_execution = steps
+    log.info("steps_per_execution=%d", steps)
+    return steps
+
+
+def _auto(inputs: Tensor, batch_size: int) -> int:
+    batch_bytes = max(1, inputs[:1].nbytes * batch_size)
+    return max(1, min(_MOST_STEPS, _MOST_BYTES // batch_bytes))
+
+
+def _ending_with(steps: int, steps_per_epoch: int, max_steps: int) -> int:
+    """Return the most minibatches a step, at most `steps`, of which some step ends where the run does.
+
+    A run that ends within an epoch must not seem to end with it: it is not judged there.
+    """
+    rest = max_steps % steps_per_epoch if max_steps > 0 else 0
+    return next(size for size in range(steps, 0, -1) if not rest % size)
+
+
+def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule) -> Iterator[str]:
+    """Yield why a run needs every batch by itself."""
+    if type(task) is not SupervisedTask:
+        yield f"{type(task).__name__} may want to see every batch"
+    if not (isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader):
+        yield f"{type(data).__name__} makes batches of its own"
+    if any(
+        is_overridden(hook, data, LightningDataModule)
+        for hook in ("on_before_batch_transfer", "on_after_batch_transfer")
+    ):
+        yield f"{type(data).__name__} works on every batch"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if hook := _wanted_hook(callback):
+            yield f"{type(callback).__name__}.{hook} wants every batch"
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        yield f"{type(trainer.strategy).__name__} works on every batch"
+    precision = trainer.precision_plugin
+    if type(precision) not in (Precision, DoublePrecision, MixedPrecision) or getattr(precision, "scaler", None):
+        yield f"{type(precision).__name__} works on every batch"
+    if trainer.accumulate_grad_batches != 1:
+        yield "accumulate_grad_batches counts batches"
+    if getattr(trainer, "overfit_batches", 0) or trainer.limit_train_batches not in (None, 1.0):
+        yield "limit_train_batches and overfit_batches count batches"
+    if trainer.val_check_interval != 1.0:
+        yield "val_check_interval counts batches"
+
+
+def _wanted_hook(callback: Callback) -> str | None:
+    if isinstance(callback, _CONTENT_WITH_CHUNKS):
+        return None
+    if isinstance(callback, LearningRateMonitor):
+        return "on_train_batch_start" if callback.logging_interval != "epoch" else None
+    return next((hook for hook in _EVERY_BATCH if is_overridden(hook, callback, Callback)), None)
