@@ -17,11 +17,11 @@ from lightune.regularization import Regularization
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout
 
-SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 20
+SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
 
 
 class Blobs(InMemoryData):
-    """150 small images of three kinds; five training batches of twenty and one of ten."""
+    """150 small images of three kinds; ten training batches of ten and one of five."""
 
     kind = "image"
 
@@ -31,6 +31,24 @@ class Blobs(InMemoryData):
         inputs = torch.randn(SAMPLES, *SHAPE, generator=noise)
         inputs[:, 0, 0, :3] += torch.nn.functional.one_hot(targets, CLASSES) * 2.0
         return Samples(inputs, targets, num_classes=CLASSES)
+
+
+class Values(Blobs):
+    """The same images with a value to predict."""
+
+    problem = "regression"
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, samples.inputs.sum(dim=(1, 2, 3)).unsqueeze(1) * 40 + 150)
+
+
+class Pairs(Blobs):
+    """The same images of two kinds."""
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
 
 
 def blobs(seed, data=Blobs):
