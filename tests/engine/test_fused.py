@@ -101,8 +101,16 @@ MIXED = [
 ]
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("model", MODELS)
+ONE_EACH = [(model, "adamw") for model in MODELS] + [("plain", optimizer) for optimizer in OPTIMIZERS]
+THE_REST = [
+    (model, optimizer) for model in MODELS for optimizer in OPTIMIZERS if (model, optimizer) not in ONE_EACH
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer"),
+    [*dict.fromkeys(ONE_EACH), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in THE_REST)],
+)
 def test_members_of_any_strength_are_those_trained_alone(alone, fused, model, optimizer):
     group = specs(MODELS[model], OPTIMIZERS[optimizer], MIXED)
     compare(alone(group, EPOCHS), fused(group, EPOCHS))
