@@ -10,6 +10,7 @@ install: $(INSTALLED)
 
 # byte-compiled at once: a process that compiles what it imports starts twice as slowly
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "installing into .venv (PyTorch and the rest: some 5 GB, minutes on a slow line) ..."
 	@$(PYTHON) -c 'import sys; sys.exit("lightune needs Python 3.11 or newer: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet 'uv>=0.9'
@@ -19,11 +20,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 train: $(INSTALLED)
 	$(BIN)/python train.py
 
+# one process a core, each with one thread: more of them only wait for each other
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ def fit(tmp_path) -> Callable[..., Any]:
     from lightune.checkpoints import WholeCheckpointIO
     from lightune.quiet import quiet
 
-    def run(module, *loaders, datamodule=None, epochs=1, callbacks=(), logger=False, **settings) -> Trainer:
+    def run(module, *loaders, datamodule=None, epochs=1, callbacks=(), logger=False, ckpt_path=None, **settings):
         with quiet(verbose=False):
             trainer = Trainer(
                 accelerator="cpu",
@@ -29,7 +29,7 @@ def fit(tmp_path) -> Callable[..., Any]:
                 plugins=[WholeCheckpointIO()],
                 **{"enable_checkpointing": False, **settings},
             )
-            trainer.fit(module, *loaders, datamodule=datamodule)
+            trainer.fit(module, *loaders, datamodule=datamodule, ckpt_path=ckpt_path)
         return trainer
 
     return run

@@ -114,7 +114,7 @@ def test_a_save_replaces_the_file_before_it_and_leaves_nothing_beside_it(tmp_pat
     path = save(tmp_path / "a.ckpt", epoch=1)
     save(path, epoch=2)
     assert read_checkpoint(path)["epoch"] == 2
-    assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.ckpt", "a.ckpt.sha256"]
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
@@ -129,7 +129,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path, m
         save(path, epoch=2)
     monkeypatch.undo()
     assert read_checkpoint(path)["epoch"] == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["a.ckpt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.ckpt", "a.ckpt.sha256"]
 
 
 def test_a_missing_file_is_refused(tmp_path):

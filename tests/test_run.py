@@ -41,7 +41,10 @@ def test_a_run_leaves_what_it_promises(run):
         "result.json",
         "train.log",
         "checkpoints/best.ckpt",
+        "checkpoints/best.ckpt.sha256",
         "checkpoints/last.ckpt",
+        "checkpoints/last.ckpt.sha256",
+        "predictions.csv",
     }
     assert result.run_dir.parent.parent.parent.name == "outputs"
 
@@ -119,6 +122,7 @@ def test_a_run_without_callbacks_or_logger_still_has_a_result(run):
     assert result.metrics["test/accuracy"] > 0.1
     assert {path.name for path in result.run_dir.iterdir()} - {"uncommitted.diff"} == {
         ".hydra",
+        "predictions.csv",
         "result.json",
         "train.log",
     }
@@ -238,6 +242,7 @@ def test_evaluate_refuses_a_checkpoint_with_code_in_it(run, tmp_path):
     result = run("logger=none", "trainer.max_epochs=1")
     marker = tmp_path / "marker"
     torch.save({"state_dict": Malicious(str(marker))}, result.run_dir / "checkpoints/best.ckpt")
+    (result.run_dir / "checkpoints/best.ckpt.sha256").unlink()  # who plants code can plant its checksum
     with pytest.raises(CheckpointError, match="holds code"):
         evaluate(result.run_dir)
     assert not marker.exists()

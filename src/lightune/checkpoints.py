@@ -1,22 +1,35 @@
 """Checkpoint files: written whole or not at all, holding plain values, read without running code."""
 
-import os
+import hashlib
+import io
 import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric.utilities.types import _PATH
 from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
 
+from lightune.config.secrets import redact_all
 from lightune.errors import CheckpointError
+from lightune.files import write_whole
 
-__all__ = ["WholeCheckpointIO", "read_checkpoint"]
+__all__ = ["WholeCheckpointIO", "load_weights", "read_checkpoint"]
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside its target, then move it into place."""
+    """Write a checkpoint beside its target, then move it into place.
+
+    Args:
+        secrets: value → name of environment variables whose values are not saved among the hyperparameters.
+    """
+
+    def __init__(self, secrets: dict[str, str] | None = None) -> None:
+        super().__init__()
+        self.secrets = secrets or {}
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
         """Save a checkpoint so that a reader finds the old file or the new one, never a part.
@@ -26,21 +39,44 @@ class WholeCheckpointIO(TorchCheckpointIO):
             path: the target; its folder is made as needed.
             storage_options: not used.
         """
+        checkpoint["callbacks"] = _without_numpy(checkpoint.get("callbacks", {}))
         for owner in ("", "datamodule_"):
             if f"{owner}hyper_parameters" in checkpoint:
-                checkpoint[f"{owner}hyper_parameters"] = plain_values(checkpoint[f"{owner}hyper_parameters"])
+                plain = plain_values(checkpoint[f"{owner}hyper_parameters"])
+                checkpoint[f"{owner}hyper_parameters"] = redact_all(plain, self.secrets)
                 checkpoint.pop(f"{owner}hparams_type", None)
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getbuffer()
+        # the new digest joins the old one first, so that whichever file a crash leaves has its digest beside it
+        write_whole(digest_file(target), "\n".join([_digest(content), *_digests(target)[:1]]).encode())
+        write_whole(target, content)
+
+
+def digest_file(path: Path) -> Path:
+    """Return where the digest of a checkpoint lies: beside it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digests(path: Path) -> list[str]:
+    try:
+        return digest_file(path).read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _without_numpy(value: Any) -> Any:
+    """Return nested values with NumPy's numbers, which a safe reader refuses, as Python's."""
+    if isinstance(value, dict):
+        return {key: _without_numpy(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_numpy(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def plain_values(value: Any) -> Any:
@@ -66,6 +102,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
+    digests = _digests(path)
+    if digests and _digest(path.read_bytes()) not in digests:
+        raise CheckpointError(f"{path}: is damaged (its content is not what was written: the checksum differs)")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -88,3 +127,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path}: is no checkpoint of a training (it has no state_dict)")
     return checkpoint
+
+
+def load_weights(module: nn.Module, weights: dict[str, Any], path: Path) -> None:
+    """Put a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: if they are another network's; the message names the first that does not fit.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).splitlines()[1].split()) if "\n" in str(error) else str(error)
+        raise CheckpointError(f"{path}: does not fit the network of the configuration ({reason})") from error

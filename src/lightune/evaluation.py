@@ -1,18 +1,22 @@
-"""Measure a finished run again, from its own configuration and checkpoint."""
+"""Measure a finished run again, from its own configuration and checkpoints."""
 
 from pathlib import Path
 from typing import Literal
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import open_dict
 from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from lightune.checkpoints import read_checkpoint
-from lightune.config.build import build_trainer
+from lightune.checkpoints import load_weights, read_checkpoint
+from lightune.config.build import build_fit, build_trainer
 from lightune.errors import ConfigError, Problem
 from lightune.quiet import quiet
+from lightune.resumption import load_run_config
 from lightune.run import prepare
 
 __all__ = ["evaluate"]
+
+_STEPS = {"test": "test", "val": "validation"}
 
 
 def evaluate(
@@ -26,36 +30,36 @@ def evaluate(
         checkpoint: `best`, `last`, or the path of a file.
 
     Returns:
-        `stage/metric` → value; with the defaults, the test metrics of the run's `result.json` exactly.
+        `stage/metric` → value, the mean over the run's fits if it has several; with the defaults, the test metrics
+        of the run's `result.json` exactly.
 
     Raises:
         ConfigError: if the folder is no run, or its configuration cannot run here.
-        CheckpointError: if the checkpoint is missing, damaged or not to be trusted.
+        CheckpointError: if a checkpoint is missing, damaged or not to be trusted.
     """
     folder = Path(run_dir)
-    cfg = load_config(folder)
+    cfg = load_run_config(folder)
+    cfg.logger = {}
+    with open_dict(cfg):
+        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
     named = checkpoint in ("best", "last")
-    weights = read_checkpoint(folder / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint))
-    cfg.logger, cfg.callbacks = {}, {}
+    if not named:
+        read_checkpoint(Path(checkpoint))
     parts = prepare(cfg)
+    measured = []
     with quiet(verbose=False):
-        trainer: Trainer = build_trainer(cfg, run_dir=folder)
-        parts.task.load_state_dict(weights["state_dict"])
-        seed_everything(cfg.seed, workers=True, verbose=False)
-        measure = trainer.test if split == "test" else trainer.validate
-        measure(parts.task, datamodule=parts.data, verbose=False)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def load_config(run_dir: Path) -> DictConfig:
-    """Load the configuration that a run kept.
-
-    Raises:
-        ConfigError: if the folder holds none.
-    """
-    file = run_dir / ".hydra" / "config.yaml"
-    if not file.is_file():
-        raise ConfigError([Problem(str(run_dir), "is no run: it has no .hydra/config.yaml")])
-    cfg = OmegaConf.load(file)
-    assert isinstance(cfg, DictConfig)
-    return cfg
+        for plan in parts.plans:
+            home = folder / "fits" / str(plan.index) if len(parts.plans) > 1 else folder
+            file = home / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint)
+            weights = read_checkpoint(file)["state_dict"]
+            task = parts.task if plan.index == 0 else build_fit(cfg, parts.data, plan)
+            load_weights(task, weights, file)
+            trainer: Trainer = build_trainer(cfg, run_dir=folder, bare=True)
+            seed_everything(cfg.seed, workers=True, verbose=False)
+            measure = trainer.test if split == "test" else trainer.validate
+            if not is_overridden(f"{_STEPS[split]}_step", task):
+                step, other = f"{_STEPS[split]}_step", "val" if split == "test" else "test"
+                raise ConfigError([Problem("task", f"{type(task).__name__} has no {step}; try --split {other}")])
+            measure(task, datamodule=parts.data, verbose=False)
+            measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+    return {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}

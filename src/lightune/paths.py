@@ -7,7 +7,10 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["conf_dir", "create_run_dir", "is_inside", "is_plain_name"]
+__all__ = ["conf_dir", "create_run_dir", "is_inside", "is_plain_name", "outer_rank"]
+
+RANK_VARIABLE = "LIGHTUNE_RANK"
+"""Set in the processes that lightune starts beside the first one of a run."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
@@ -16,6 +19,16 @@ def conf_dir() -> Path:
     """Return the folder of the config groups: the installed copy if there is one, else the clone's."""
     packaged = Path(__file__).parent / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def outer_rank() -> int:
+    """Return the number of this process among those that were started for a run; 0 for the first, or the only."""
+    if RANK_VARIABLE in os.environ:
+        return int(os.environ[RANK_VARIABLE])
+    for rank, size in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")):
+        if rank in os.environ and int(os.environ.get(size, "1")) > 1:
+            return int(os.environ[rank])
+    return 0
 
 
 def is_plain_name(name: str) -> bool:

@@ -14,6 +14,7 @@ _NOISE = (
     r".*Checkpoint directory .* exists and is not empty.*",
     r".*`training_step` returned `None`.*",
     r".*overfit.*",
+    r".*Encountered `nan` values in tensor.*",
     r".*lr_scheduler.step\(\).* before .*optimizer.step\(\).*",
     r".*Experiment logs directory .* exists and is not empty.*",
     r".*[Tt]ensor.? [Cc]ores.*",

@@ -3,43 +3,49 @@
 import logging
 import os
 import sys
-import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
+import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer, seed_everything
-from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.utilities.exceptions import SIGTERMException
-from pytorch_lightning.utilities.model_helpers import is_overridden
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from lightune.callbacks import BestAndLast, Progress, Record
-from lightune.callbacks.record import measures
-from lightune.checkpoints import read_checkpoint
+from lightune.callbacks import Interruption
+from lightune.callbacks.interruption import StopRequested
 from lightune.config import secrets
-from lightune.config.build import Parts, build, build_trainer
+from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
+from lightune.config.compose import compose
 from lightune.config.validate import validate
-from lightune.engine.lean import engage
-from lightune.errors import LightuneError
-from lightune.paths import create_run_dir
+from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.failures import explain
+from lightune.fit import Fit
+from lightune.metrics.confidence import confidence_interval
+from lightune.paths import create_run_dir, outer_rank
+from lightune.processes import Group, joined
 from lightune.quiet import quiet
+from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
-from lightune.reporting.result import Failure, Objective, Result, write_result
+from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
+from lightune.reporting.predictions import Predictions, write_predictions
+from lightune.reporting.result import Entry, Failure, Interval, Objective, Result, Status, write_result
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.resumption import keep_config, newest_checkpoint, only_owner, reopen, resumed_config
+from lightune.tasks import SupervisedTask
 
-__all__ = ["InterruptedRun", "TrainingError", "prepare", "train"]
+__all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
 
 log = logging.getLogger(__name__)
 
 TRACEBACK_FILE = "traceback.txt"
 _TUNED = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "seed")
+_LEVEL = 0.95  # of confidence intervals
 
 
 class TrainingError(LightuneError):
@@ -72,15 +78,23 @@ def prepare(cfg: DictConfig) -> Parts:
 
 
 def train(
-    cfg: DictConfig, *, parts: Parts | None = None, run_dir: Path | None = None, verbose: bool = False
+    cfg: DictConfig,
+    *,
+    parts: Parts | None = None,
+    run_dir: Path | None = None,
+    resume: bool = False,
+    verbose: bool = False,
+    watchers: Sequence[Callback] = (),
 ) -> Result:
-    """Train one network as a configuration says.
+    """Train as a configuration says: one network, or one for each fold and repeat.
 
     Args:
         cfg: as `compose` returns it.
         parts: what `prepare(cfg)` returned, if it was called before.
         run_dir: an existing folder to write to; a new one below `output_root` by default.
+        resume: whether to go on with what `run_dir` holds, from its newest sound checkpoint.
         verbose: whether Lightning may say all that it has to say.
+        watchers: callbacks beside those of the configuration.
 
     Returns:
         The result, which `result.json` in `result.run_dir` holds too.
@@ -90,19 +104,60 @@ def train(
         TrainingError: if the training failed; its result was written.
         InterruptedRun: if it was stopped from outside; its result was written.
     """
+    if cfg.resume is not None and run_dir is None:
+        raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
     parts = parts or prepare(cfg)
-    run_dir = run_dir or _new_run_dir(cfg)
-    with _logging_to(run_dir / "train.log", cfg, verbose), quiet(verbose):
-        run = _Run(cfg, parts, run_dir, Console())
-        try:
-            run.fit()
-            run.test()
-        except Exception as error:
-            raise TrainingError(run.report("failed", error)) from error
-        except (KeyboardInterrupt, SystemExit) as stop:
-            code = 143 if isinstance(stop, SIGTERMException) else 130
-            raise InterruptedRun(run.report("interrupted"), code) from stop
-        return run.report(run.ending)
+    leads = outer_rank() == 0
+    if leads:
+        run_dir = run_dir or _new_run_dir(cfg)
+    interruption = Interruption()
+    with quiet(verbose):
+        trainer: Trainer = build_trainer(cfg, run_dir=run_dir or Path(), bare=True)
+    with (
+        only_owner(run_dir) if leads and run_dir else nullcontext(),
+        joined(trainer, cfg, run_dir, resume=resume, verbose=verbose) as group,
+        quiet(verbose),
+        interruption.watching(),
+    ):
+        run_dir = group.agree(run_dir)
+        assert run_dir is not None
+        with _logging_to(run_dir / "train.log", cfg, verbose) if group.is_first else nullcontext():
+            if resume and group.is_first:
+                keep_config(run_dir, cfg)
+                reopen(run_dir)
+            group.agree(None)  # nobody looks at the folder before
+            console = Console(quiet=not group.is_first)
+            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
+            try:
+                run.fit()
+                run.test()
+            except ConfigError:
+                raise
+            except Exception as error:
+                raise TrainingError(run.report("failed", error)) from error
+            except (KeyboardInterrupt, SystemExit, StopRequested) as stop:
+                raise InterruptedRun(run.report("interrupted"), interruption.exit_code) from stop
+            return run.report(run.ending)
+
+
+def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool = False) -> Result:
+    """Go on with a run that was cut off, or make a finished one longer.
+
+    Args:
+        run_dir: the run's folder.
+        overrides: what lengthens or moves it, e.g. `["trainer.max_epochs=100"]`.
+        verbose: whether Lightning may say all that it has to say.
+
+    Returns:
+        The result of the whole run.
+
+    Raises:
+        ConfigError: if the folder is no run, or the run is finished, or an override would make it another run.
+        TrainingError: as `train`.
+        InterruptedRun: as `train`.
+    """
+    cfg = resumed_config(Path(run_dir), overrides, compose(overrides))
+    return train(cfg, run_dir=Path(run_dir), resume=True, verbose=verbose)
 
 
 @dataclass
@@ -111,104 +166,230 @@ class _Run:
     parts: Parts
     run_dir: Path
     console: Console
+    interruption: Interruption
+    watchers: tuple[Callback, ...]
+    resume: bool
+    group: Group
+    finished: list[FitResult] = field(default_factory=list)
+    tested: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        began = time.perf_counter()
-        metric, mode = self.cfg.monitor.metric, self.cfg.monitor.mode
-        self.record = Record(metric, mode)
-        watchers = [self.record, Progress(metric, mode, self.console)]
-        self.trainer: Trainer = build_trainer(self.cfg, run_dir=self.run_dir, watchers=watchers)
-        self.tested: dict[str, float] = {}
-        self.setup_seconds = self.parts.seconds + time.perf_counter() - began
+        self.current: Fit | None = None
+        self._seconds = {"setup": self.parts.seconds, "test": 0.0}
+        self._several = len(self.parts.plans) > 1
+        self._boards: list[TensorBoard] = []
+        self._fresh_task = True
 
     def fit(self) -> None:
-        """Train from the seed on, until the epochs are over or a callback says stop."""
-        row = os.path.relpath(self.run_dir, self.cfg.output_root)
-        for board in self._boards():
-            hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
-            board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
-        seed_everything(self.cfg.seed, workers=True, verbose=False)
-        engage(self.trainer, self.parts.task, self.parts.data, self.cfg.trainer.get("steps_per_execution", "auto"))
-        self.trainer.fit(self.parts.task, datamodule=self.parts.data)
-        if self.record.best.value is None:
-            log.warning("%s was never measured; there is no best epoch", self.cfg.monitor.metric)
+        """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
+        if self._several:
+            self._start_session(build_loggers(self.cfg, self.run_dir))
+        for plan in self.parts.plans:
+            folder = self._folder(plan)
+            if self._several and self.resume and (done := fit_files.read_fit(folder)):
+                self.finished.append(done)
+                continue
+            self._fit_one(plan, newest_checkpoint(folder) if self.resume else None)
+            self.interruption.stop_if_asked()
 
     def test(self) -> None:
-        """Measure the test part once, with the best weights, if the configuration says so and there is one."""
-        task, data = self.parts.task, self.parts.data
-        if not self.cfg.test or not (is_overridden("test_step", task) and is_overridden("test_dataloader", data)):
+        """Measure the test part with the best weights of each fit, if the configuration wants it."""
+        if not self.cfg.test:
             return
-        if best := self.best_checkpoint:
-            task.load_state_dict(read_checkpoint(self.run_dir / best)["state_dict"])
-        self.trainer.test(task, datamodule=data, verbose=False)
-        self.tested = measures(self.trainer)
+        measured, predictions = [], []
+        for plan in self.parts.plans:
+            fit = self.current if not self._several and self.current else self._open(plan)
+            if not fit.can_be_tested:
+                return
+            if self._several:
+                fit.stand_at(self.finished[plan.index].steps)
+            figures, predicted = fit.test()
+            for board in fit.boards if self._several else []:
+                board.close()
+            self._seconds["test"] += fit.record.test_seconds
+            measured.append(figures)
+            predictions += [predicted] if predicted else []
+        self.tested = {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
+        if len(predictions) == len(self.parts.plans) and self.group.is_first:
+            write_predictions(self.run_dir, predictions)
+            self._bound(predictions)
 
     @property
-    def best_checkpoint(self) -> str | None:
-        """The best checkpoint's path relative to the run's folder, if it was written."""
-        written = any(isinstance(callback, BestAndLast) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
-        path = BestAndLast.folder(self.trainer) / "best.ckpt"
-        return str(path.relative_to(self.run_dir)) if written and path.is_file() else None
+    def ending(self) -> Status:
+        """How a run that ended by itself ended."""
+        endings = {fit.status for fit in self.finished}
+        return next(status for status in ("pruned", "early_stopped", "completed") if status in endings)
 
-    @property
-    def ending(self) -> Literal["completed", "early_stopped"]:
-        """How a fit that ended by itself ended."""
-        stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
-        return "early_stopped" if any(stopper.stopped_epoch for stopper in stoppers) else "completed"
-
-    def report(
-        self,
-        status: Literal["completed", "early_stopped", "failed", "interrupted"],
-        error: Exception | None = None,
-    ) -> Result:
+    def report(self, status: Status, error: Exception | None = None) -> Result:
         """Write what came of the run, `result.json` last, and show it."""
-        best, record = self.record.best, self.record
+        fits = list(self.finished)
+        if not self._several and not fits and self.current:
+            fits = [self.current.result()]
+        nothing = Objective(self.cfg.monitor.metric, self.cfg.monitor.mode, None, None)
+        objective = mean_objective(fits) if fits else nothing
         result = Result(
             run_dir=self.run_dir,
             name=self.cfg.name,
             status=status,
-            objective=Objective(best.metric, best.mode, best.value, best.epoch),
-            metrics={**record.metrics, **self.tested},
+            objective=objective,
+            metrics={**(mean_metrics(fits) if fits else {}), **self.tested},
             seed=self.cfg.seed,
-            epochs=record.epochs,
-            steps=self.trainer.global_step,
+            epochs=sum(fit.epochs for fit in fits),
+            steps=sum(fit.steps for fit in fits),
             seconds={
-                "setup": self.setup_seconds,
-                "train": record.train_seconds,
-                "validate": record.validate_seconds,
-                "test": record.test_seconds,
+                "setup": self._seconds["setup"] + sum(fit.seconds["setup"] for fit in fits),
+                "train": sum(fit.seconds["train"] for fit in fits),
+                "validate": sum(fit.seconds["validate"] for fit in fits),
+                "test": self._seconds["test"],
             },
-            samples_per_second=record.samples_per_second,
-            checkpoint=self.best_checkpoint,
+            samples_per_second=_speed(fits),
+            checkpoint=fits[0].checkpoint if fits and not self._several else None,
             error=self._failure(error) if error else None,
-            provenance=self._provenance(),
+            provenance=self._provenance() if self.group.is_first else {},
+            folds=self._folds(),
+            repeats=self._repeats(),
+            intervals=self.intervals,
         )
-        final = {"objective": best.value} if best.value is not None else {}
-        for board in self._boards():
-            board.end_session(status, final, self.trainer.global_step)
-            board.close()
-        write_result(result)
-        log.info("%s: %s", status, result.objective)
-        show_summary(result, self.console, output_root=Path(self.cfg.output_root))
+        try:
+            self._write(result)
+        except OSError as full:
+            failure = result.error or Failure(type(full).__name__, explain(full), "")
+            result = replace(result, status="failed", error=failure)
+            raise TrainingError(result) from full
+        finally:
+            if self.group.is_first:
+                show_summary(result, self.console, output_root=Path(self.cfg.output_root))
         return result
 
-    def _boards(self) -> list[TensorBoard]:
-        return [logger for logger in self.trainer.loggers if isinstance(logger, TensorBoard)]
+    def _write(self, result: Result) -> None:
+        if result.status != "interrupted":  # which goes on, and must not show two ends
+            self._end_session(result)
+        for board in self._boards:
+            board.close()
+        if self.group.is_first:
+            write_result(result)
+            log.info("%s: %s", result.status, result.objective)
+
+    def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
+        self.current = fit = self._open(plan, checkpoint)
+        if not self._several:
+            self._start_session(fit.trainer.loggers)
+        else:
+            log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
+        fit.train()
+        if self._is_resampled:
+            fit.judge_resubstitution()
+        result = fit.result()
+        if self._several and self.group.is_first:
+            fit_files.write_fit(result, fit.folder)
+        self.finished.append(result)
+        for board in fit.boards if self._several else []:
+            board.close()
+
+    def _open(self, plan: FitPlan, checkpoint: Path | None = None) -> Fit:
+        """Make a fit ready; the task that was built with the parts serves once."""
+        task = self.parts.task
+        if not (self._fresh_task and plan.index == 0):
+            task = build_fit(self.cfg, self.parts.data, plan)
+        self._fresh_task = False
+        return Fit(
+            self.cfg,
+            self.parts.data,
+            task,
+            plan,
+            folder=self._folder(plan),
+            run_dir=self.run_dir,
+            console=self.console,
+            watchers=(self.interruption, *self.watchers),
+            checkpoint=checkpoint,
+            resumed=self.resume,
+            fits=len(self.parts.plans),
+        )
+
+    def _folder(self, plan: FitPlan) -> Path:
+        return self.run_dir / "fits" / str(plan.index) if self._several else self.run_dir
+
+    @property
+    def _is_resampled(self) -> bool:
+        return bool(self.parts.resampled)
+
+    def _folds(self) -> list[Entry]:
+        if not any(plan.fold for plan in self.parts.plans):
+            return []
+        return [fit.entry(fit.index) for fit in self.finished]
+
+    def _repeats(self) -> list[Entry]:
+        if self.cfg.repeats == 1:
+            return []
+        per_repeat = len(self.parts.plans) // self.cfg.repeats
+        entries = []
+        for repeat in range(self.cfg.repeats):
+            fits = [fit for fit in self.finished if fit.repeat == repeat]
+            if len(fits) < per_repeat:
+                continue  # cut off in the middle
+            checkpoint = fits[0].checkpoint if per_repeat == 1 else None
+            epochs = sum(fit.epochs for fit in fits)
+            means = mean_objective(fits), mean_metrics(fits)
+            entries.append(Entry(repeat, fits[0].seed, *means, epochs, checkpoint))
+        return entries
+
+    def _bound(self, predictions: Sequence[Predictions]) -> None:
+        """Put a confidence interval on the test figure that stands beside the objective."""
+        task = self.parts.task
+        if not isinstance(task, SupervisedTask) or not (resamples := getattr(task.metrics, "bootstrap", 0)):
+            return
+        monitored = self.cfg.monitor.metric.partition("/")[2]
+        name = monitored if monitored in task.metrics.names else task.metrics.names[0]
+        predicted, targets = [each.predicted for each in predictions], predictions[0].targets
+        low, high = confidence_interval(
+            task.metrics, name, predicted, targets, resamples=resamples, level=_LEVEL, seed=self.cfg.seed
+        )
+        self.intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
+
+    def _start_session(self, loggers: Sequence[Logger]) -> None:
+        """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
+        self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
+        row = os.path.relpath(self.run_dir, self.cfg.output_root)
+        for board in self._boards:
+            if self._several and self.resume:
+                board.purge_step = 0  # the means are written anew
+            hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
+            board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
+
+    def _end_session(self, result: Result) -> None:
+        if self._several and len(self.finished) == len(self.parts.plans) and self.finished:
+            curves = mean_curves(self.finished)
+            for place, step in enumerate(curves.pop("step", [])):
+                for board in self._boards:
+                    board.log_metrics({tag: values[place] for tag, values in curves.items()}, int(step))
+        value = result.objective.value
+        final = {**({"objective": value} if value is not None else {}), **(self.tested if self._several else {})}
+        for board in self._boards:
+            board.end_session(result.status, final, result.steps // max(1, len(self.finished)))
 
     def _failure(self, error: Exception) -> Failure:
         hidden = secrets.secret_values(self.cfg)
         text = "".join(traceback.format_exception(error))
-        (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
-        message = " ".join(str(error).split())
-        return Failure(type(error).__name__, secrets.redact(message, hidden), TRACEBACK_FILE)
+        if self.group.is_first:
+            with suppress(OSError):  # the disk may be what failed
+                (self.run_dir / TRACEBACK_FILE).write_text(secrets.redact(text, hidden), encoding="utf-8")
+        return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:
         fingerprint = getattr(self.parts.data, "fingerprint", None)
         return provenance.collect(
             self.run_dir,
-            device=self.trainer.strategy.root_device,
+            device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
             data_fingerprint=fingerprint() if callable(fingerprint) else None,
         )
+
+
+def _speed(fits: Sequence[FitResult]) -> float | None:
+    """Return the samples a second over all fits, each weighing as long as it trained."""
+    known = [(fit.samples_per_second, fit.seconds["train"]) for fit in fits if fit.samples_per_second]
+    seconds = sum(weight for _, weight in known)
+    return sum(speed * weight for speed, weight in known) / seconds if seconds else None
 
 
 def _new_run_dir(cfg: DictConfig) -> Path:
@@ -241,6 +422,7 @@ def _logging_to(file: Path, cfg: DictConfig, verbose: bool) -> Iterator[None]:
     level = root.level
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in handlers:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
         handler.setFormatter(_Redacting(cfg))
         root.addHandler(handler)
     try:

@@ -11,9 +11,9 @@ class Counting(BestAndLast):
 
     writings = 0
 
-    def _save_last(self, trainer):
-        self.writings += 1
-        super()._save_last(trainer)
+    def _save(self, trainer, name):
+        self.writings += name == "last"
+        super()._save(trainer, name)
 
 
 def epoch_of(path):
@@ -32,7 +32,7 @@ def test_the_best_epoch_and_the_last_are_written(fit_scripted, checkpoints, mode
     fit_scripted([0.5, 0.3, 0.9, 0.6], callbacks=[callback], enable_checkpointing=True)
     assert epoch_of(checkpoints / "best.ckpt") == callback.best.epoch == best
     assert epoch_of(checkpoints / "last.ckpt") == 3
-    assert sorted(file.name for file in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert sorted(file.name for file in checkpoints.glob("*.ckpt")) == ["best.ckpt", "last.ckpt"]
 
 
 def test_a_tie_does_not_replace_the_best(fit_scripted, checkpoints):
@@ -47,7 +47,7 @@ def test_nan_is_never_the_best(fit_scripted, checkpoints):
 
 def test_without_a_finite_figure_there_is_no_best_but_there_is_a_last(fit_scripted, checkpoints):
     fit_scripted([math.nan, math.nan], callbacks=[BestAndLast()], enable_checkpointing=True)
-    assert [file.name for file in checkpoints.iterdir()] == ["last.ckpt"]
+    assert [file.name for file in checkpoints.glob("*.ckpt")] == ["last.ckpt"]
 
 
 def test_the_last_epoch_is_written_after_the_first_and_at_the_end_while_time_is_short(fit_scripted, checkpoints):

@@ -33,8 +33,9 @@ def test_a_metric_of_the_training_has_the_same_best_epoch_as_its_checkpoint(fit_
 
 
 def test_the_speed_is_samples_over_training_time_without_validation_and_the_first_epoch(fit_scripted, monkeypatch):
-    # an epoch reads the clock four times: it begins, the validation begins and ends, it ends
-    seconds = iter([0.0, 1, 4, 50, 50, 51, 54, 55, 55, 56, 59, 60])
+    # the clock is read when the training begins; in an epoch when it begins, when the validation begins and ends,
+    # and twice when it ends
+    seconds = iter([0.0, 0, 1, 4, 50, 50, 50, 51, 54, 55, 55, 55, 56, 59, 60, 60])
     monkeypatch.setattr("lightune.callbacks.record.time.perf_counter", lambda: next(seconds))
     record = Record("val/accuracy", "max")
     fit_scripted([0.1, 0.2, 0.3], callbacks=[record])

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -297,3 +299,198 @@ def test_a_machines_own_settings_are_taken(cli, tmp_path):
     code, _, _ = cli("--config-dir", "mine", *SHORT)
     assert code == 0
     assert list((tmp_path / "scratch" / "runs").iterdir())
+
+
+TINY = ["trainer=cpu", "trainer.max_epochs=1", "+trainer.limit_train_batches=2"]
+SECRET = "hunter2-b4tt3ry-staple"
+
+
+def assert_hidden(folder, least, secret=SECRET):
+    """Find a secret in no file and in no file's name."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) >= least
+    for path in files:
+        assert secret.encode() not in path.read_bytes(), path
+        assert secret not in str(path)
+
+
+def test_two_sweeps_in_the_same_second_have_their_own_folders(cli, tmp_path):
+    stamp = 'hydra.sweep.dir="${output_root}/studies/${name}_it\'s"'
+    for _ in range(2):
+        code, _, err = cli("-m", *TINY, "logger=none", stamp, "seed=0,1")
+        assert code == 0, err
+    folders = [str(path.parent.relative_to(tmp_path / "outputs" / "studies")) for path in runs(tmp_path)]
+    assert folders == ["run_it's/trials/0", "run_it's/trials/1", "run_it's_2/trials/0", "run_it's_2/trials/1"]
+    assert (tmp_path / "outputs" / "studies" / "run_it's_2" / "multirun.yaml").is_file()
+
+
+@pytest.mark.parametrize("given", [[], ["hydra.sweeper.direction=maximize"]])
+def test_optuna_seeks_what_the_monitor_says(cli, tmp_path, given):
+    search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1", *given]
+    code, _, err = cli("-m", *TINY, "logger=none", *search, "optimizer.lr=interval(1e-4,1e-1)")
+    assert code == 0, err
+    values = [json.loads(path.read_text())["objective"]["value"] for path in runs(tmp_path)]
+    assert len(set(values)) > 1
+    (best,) = (tmp_path / "outputs").rglob("optimization_results.yaml")
+    assert yaml.safe_load(best.read_text())["best_value"] == pytest.approx(max(values))
+
+
+def test_optuna_is_not_sent_the_other_way(cli, tmp_path):
+    search = ["hydra/sweeper=optuna", "hydra.sweeper.direction=minimize"]
+    code, _, err = cli("-m", *TINY, *search, "optimizer.lr=interval(1e-4,1e-1)")
+    assert code == 2
+    assert "hydra.sweeper.direction  must be maximize, as monitor.mode is max, got minimize" in err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_misspelt_key_of_a_sweep_is_refused_in_hydras_words(cli, tmp_path):
+    code, _, err = cli("-m", "optimzer.lr=1,2")
+    assert code == 2
+    assert "Did you mean: 'optimizer'?" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (["-m", "seed=0,1", "hydra.sweep.subdir=../../../escaped"], "hydra.sweep.subdir"),
+        (["-m", "seed=0,1", "hydra.sweep.dir=../escaped"], "hydra.sweep.dir"),
+        (["hydra.output_subdir=../../../../escaped"], "hydra.output_subdir"),
+        (
+            ["hydra/job_logging=default", "hydra.job_logging.handlers.file.filename=../escaped"],
+            "hydra.job_logging.handlers.file.filename",
+        ),
+        (["logger=csv", "logger.csv.name=../../../../escaped"], "logger.csv.name"),
+        (["logger=csv", "+logger.csv.save_dir=elsewhere"], "logger.csv.save_dir"),
+    ],
+)
+def test_nothing_is_written_outside_the_output_root(cli, tmp_path, arguments, key):
+    (tmp_path / "here").mkdir()
+    code, _, err = cli(*arguments, *TINY, f"output_root={tmp_path}/here/outputs")
+    assert code == 2
+    assert f"\n  {key} " in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-m", "note=a,../../../../escaped", "hydra.sweep.subdir=${note}"]])
+def test_a_folder_elsewhere_is_refused_without_the_preflight_too(cli, tmp_path, arguments):
+    elsewhere = [] if arguments else [f"hydra.run.dir={tmp_path}/elsewhere"]
+    code, _, err = cli(*arguments, "~hydra.callbacks.lightune", *TINY, *elsewhere, "hydra.output_subdir=null")
+    assert code == 2
+    assert "must lie below" in err
+    assert len(runs(tmp_path)) == (1 if arguments else 0)
+    assert not list(tmp_path.glob("e*/*"))
+
+
+def test_what_is_wrong_with_a_folder_comes_with_all_the_rest(cli):
+    code, _, err = cli("hydra.run.dir=/tmp/elsewhere", "optimizer.lr=-1")
+    assert code == 2
+    assert "optimizer.lr " in err
+    assert "hydra.run.dir " in err
+
+
+def test_hydras_own_parts_run_nothing_outside_the_whitelist(cli, tmp_path):
+    marker = tmp_path / "marker"
+    cli(*TINY, f"+hydra.callbacks.evil={{_target_: pathlib.Path.touch, _args_: [{marker}]}}")
+    assert not marker.exists()
+
+
+def test_hydras_files_keep_what_was_written_and_not_what_looks_like_a_secret(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA", "data")
+    code, _, err = cli(*TINY, "+data.root=${oc.env:DATA}")
+    assert code == 0, err
+    config = OmegaConf.load(runs(tmp_path)[0].parent / ".hydra" / "config.yaml")
+    assert config.data._target_ == "lightune.data.Digits"
+    assert OmegaConf.to_container(config)["data"]["root"] == "${oc.env:DATA}"
+
+
+@pytest.mark.parametrize("key", ["name", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"])
+def test_folders_are_not_named_after_secrets(cli, tmp_path, monkeypatch, key):
+    monkeypatch.setenv("PLANTED", SECRET)
+    place = {"name": "a-", "hydra.sweep.subdir": ""}.get(key, "${output_root}/")
+    code, _, err = cli(*(["-m"] if "sweep" in key else []), *TINY, f"{key}={place}${{oc.env:PLANTED}}")
+    assert code == 2
+    assert "must not hold a value from the environment (PLANTED)" in err
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_secrets_stay_hidden_in_any_folder_of_hydras_files(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTED", SECRET)
+    arguments = ["hydra.output_subdir=conf", "+hydra.job.env_set.COPY=${oc.env:PLANTED}"]
+    code, _, err = cli(*TINY, *arguments, "logger=none")
+    assert code == 0, err
+    assert_hidden(tmp_path, least=6)
+    (hydra_yaml,) = tmp_path.rglob("conf/hydra.yaml")
+    assert "COPY: ${oc.env:PLANTED}" in hydra_yaml.read_text()
+
+
+def test_secrets_stay_hidden_where_the_preflight_was_removed(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTED", SECRET)
+    code, _, err = cli(*TINY, "~hydra.callbacks.lightune", "+hydra.job.env_set.COPY=${oc.env:PLANTED}")
+    assert code == 0, err
+    assert_hidden(tmp_path, least=6)
+
+
+def test_secrets_are_hidden_before_anything_heavy_is_imported(tmp_path):
+    probe = (
+        "import builtins, os, sys\n"
+        "real = builtins.__import__\n"
+        "def stop(name, *rest):\n"
+        "    if name.partition('.')[0] == 'torch': os._exit(9)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = stop\n"
+        "from lightune.cli.train import main\n"
+        "main()\n"
+    )
+    arguments = ["-m", "seed=0,1", "+hydra.job.env_set.COPY=${oc.env:PLANTED}"]
+    done = subprocess.run(
+        [sys.executable, "-c", probe, *arguments], cwd=tmp_path, env={**os.environ, "PLANTED": SECRET}, check=False
+    )
+    assert done.returncode == 9
+    assert_hidden(tmp_path, least=4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("logger", ["tensorboard", "csv"])
+def test_secrets_in_what_a_task_saves_of_its_arguments_stay_hidden(
+    cli, tmp_path, own_package, monkeypatch, logger
+):
+    monkeypatch.setenv("PLANTED", SECRET)
+    (tmp_path / f"{own_package}.py").write_text(OWN.replace("lr: float = 0.1", "lr: float = 0.1, token: str = ''"))
+    for group, name in (("task", "Line"), ("data", "Points")):
+        (tmp_path / "mine" / group).mkdir(parents=True)
+        (tmp_path / "mine" / group / "own.yaml").write_text(f"_target_: {own_package}.{name}\n")
+    arguments = ["task=own", "data=own", "+task.token=${oc.env:PLANTED}", f"logger={logger}"]
+    code, _, err = cli("--config-dir", "mine", *TINY, *arguments)
+    assert code == 0, err
+    assert_hidden(tmp_path / "outputs", least=7)
+
+
+def test_secrets_in_tuned_values_of_a_sweep_stay_hidden(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLANTED", f"/{SECRET}")
+    arguments = ["note=PLANTED", "+data.root='${oc.env:PLANTED}','${oc.env:${note}}'"]
+    code, _, err = cli("-m", *TINY, *arguments)
+    assert code == 0, err
+    assert len(runs(tmp_path)) == 2
+    assert_hidden(tmp_path, least=16)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "two  blanks\tand a\nline of it"])
+def test_secrets_in_what_a_failed_run_says_stay_hidden(cli, tmp_path, own_package, monkeypatch, secret):
+    monkeypatch.setenv("PLANTED", secret)
+    (tmp_path / f"{own_package}.py").write_text(
+        "from pytorch_lightning import Callback\n"
+        "class Bomb(Callback):\n"
+        "    def __init__(self, token: str): self.token = token\n"
+        "    def on_train_start(self, *_): raise RuntimeError(f'refused {self.token} {self.token!r}')\n"
+    )
+    bomb = "{_target_: %s.Bomb, token: '${oc.env:PLANTED}'}" % own_package  # noqa: UP031 - braces
+    code, out, err = cli(*TINY, f"+callbacks.bomb={bomb}")
+    assert code == 1
+    (result,) = runs(tmp_path)
+    assert "${oc.env:PLANTED}" in json.loads(result.read_text())["error"]["message"]
+    assert "${oc.env:PLANTED}" in (result.parent / "traceback.txt").read_text()
+    for form in (secret, repr(secret)[1:-1], " ".join(secret.split()), json.dumps(secret)[1:-1]):
+        assert_hidden(tmp_path / "outputs", least=7, secret=form)
+        assert form not in out + err

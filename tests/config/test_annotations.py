@@ -3,7 +3,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from lightune.config.annotations import Opaque, evaluate, mismatch, show
+from lightune.config.annotations import Opaque, evaluate, mismatch, or_null, show
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability, Range
 
 FITS = [
@@ -80,6 +80,11 @@ def test_offers_the_nearest_choice():
         ("PositiveInt", PositiveInt),
         ("Whatever", Any),
         ("int | Whatever", Any),
+        ("Literal[Color.RED]", Any),
+        ("Annotated[int, Range(gt=LOWEST)]", int),
+        ('Float[Tensor, "b c"]', Any),
+        ("'not a type'", Any),
+        ("tuple[*Shape]", Any),
     ],
 )
 def test_understands_annotations_as_they_are_written(text, expected):
@@ -89,6 +94,22 @@ def test_understands_annotations_as_they_are_written(text, expected):
 def test_looks_up_an_alias():
     alias = ast.parse("Literal['x', 'y']", mode="eval").body
     assert evaluate(ast.parse("Mode").body[0].value, lambda name: (alias, None)) == Literal["x", "y"]
+
+
+def test_an_alias_of_itself_is_read_as_far_as_it_goes():
+    alias = ast.parse("Union[str, list['Json'], tuple['Json', 'Json']]", mode="eval").body
+
+    def lookup(name):
+        return (alias, lookup) if name == "Json" else (None, None)
+
+    json = evaluate(ast.parse("Json", mode="eval").body, lookup)
+    assert mismatch(["a", ["b"]], json) is None
+    assert mismatch(1, json) == "must be text or a list or a list of 2"
+
+
+def test_null_fits_where_it_is_the_default():
+    assert mismatch(None, or_null(int)) is None
+    assert mismatch("a", or_null(int)) == "must be a whole number or null"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from importlib import import_module
 
 import pytest
 
-from lightune.config.signatures import REQUIRED, describe
+from lightune.config.signatures import REQUIRED, UnreadableTargetError, describe
 
 READ_AND_IMPORTED = [
     "lightune.models.MLP",
@@ -61,3 +61,60 @@ def test_reads_the_fields_of_a_dataclass(tmp_path, monkeypatch):
     assert parameters["x"].required
     assert parameters["y"].default == 0.5
     assert parameters["y"].annotation is float
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch, request):
+    """Write a module of the user's own; return how to describe a class in it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"own_{abs(hash(request.node.nodeid))}"
+
+    def read(source, target):
+        (tmp_path / f"{name}.py").write_text(source)
+        return describe(f"{name}.{target}")
+
+    return read
+
+
+def test_an_argument_whose_default_is_null_may_be_null(own):
+    parameters = own(
+        "from dataclasses import dataclass\n"
+        "def f(width: int = None, depth: int = 1): ...\n"
+        "@dataclass\nclass A:\n    width: int = None\n",
+        "f",
+    ).parameters
+    assert parameters["width"].annotation == int | None
+    assert parameters["depth"].annotation is int
+
+
+def test_reads_the_fields_of_a_named_tuple(own):
+    source = (
+        "import typing\nclass Point(typing.NamedTuple):\n    x: int\n    y: float = 0.5\n"
+        "class Named(Point):\n    name: str = 'not a field'\n"
+    )
+    for name in ("Point", "Named"):
+        parameters = own(source, name).parameters
+        assert list(parameters) == ["x", "y"]
+        assert parameters["x"].required
+        assert parameters["y"].annotation is float
+
+
+def test_reads_the_arguments_of_new(own):
+    source = "class A:\n    def __new__(cls, size: int): ...\nclass B(A): ...\n"
+    assert list(own(source, "B").parameters) == ["size"]
+
+
+def test_a_new_that_takes_anything_leaves_the_arguments_to_init(own):
+    source = (
+        "class A:\n    def __init__(self, size: int): ...\n"
+        "class B(A):\n    def __new__(cls, *args, **kwargs): ...\n"
+    )
+    target = own(source, "B")
+    assert list(target.parameters) == ["size"]
+    assert not target.open_ended
+
+
+def test_a_base_class_made_at_run_time_is_left_to_an_import(own):
+    source = "from collections import namedtuple\nclass A(namedtuple('A', 'x y')): ...\n"
+    with pytest.raises(UnreadableTargetError, match="made at run time"):
+        own(source, "A")

@@ -2,6 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
+from lightune.config.signatures import describe
 from lightune.config.validate import find_problems, validate
 from lightune.errors import ConfigError
 
@@ -237,3 +238,88 @@ def test_compares_a_model_of_ones_own_with_the_data(own_package):
     cfg = compose(["data=digits"])
     cfg.model = OmegaConf.create({"_target_": "own_package.Net"})
     assert [problem.key for problem in find_problems(cfg)] == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "message"),
+    [
+        ("seed={_target_: x}", "seed", "must be a whole number in [0, 4294967295], got {'_target_': 'x'}"),
+        ("note={_target_: x}", "note", "must be text, got {'_target_': 'x'}"),
+        ("tags=[{_target_: x}]", "tags", "must be a list, each item text, got [{'_target_': 'x'}]"),
+        ("name=2024", "name", "must be text, got 2024; write 'name=\"2024\"'"),
+        ("note=5", "note", "must be text, got 5; write 'note=\"5\"'"),
+        (
+            "callbacks.early_stopping=null",
+            "callbacks.early_stopping",
+            "must be a mapping with _target_, got null; remove it with ~callbacks.early_stopping",
+        ),
+        ("+callbacks.foo={a: 1}", "callbacks.foo._target_", "is missing; name the class or function to build"),
+    ],
+)
+def test_refuses_what_has_no_place_there(override, key, message):
+    assert refused(override) == {key: message}
+
+
+def test_refuses_a_plateau_that_lowers_nothing():
+    problems = refused("scheduler=plateau", "scheduler.factor=1.0")
+    assert problems == {"scheduler.factor": "must be a finite number in [0, 1), got 1.0"}
+
+
+@pytest.mark.parametrize("override", ['name="2024"', 'note="5"'])
+def test_takes_a_number_that_is_quoted_as_text(override):
+    assert refused(override) == {}
+
+
+def test_refuses_a_name_that_would_show_a_value_from_the_environment(monkeypatch):
+    monkeypatch.setenv("PLANTED", "hunter2")
+    for note in ("plain", "${oc.env:PLANTED}"):
+        name = "a-${oc.env:PLANTED}" if note == "plain" else "a-${note}"
+        message = refused(f"note='{note}'", f"name='{name}'")["name"]
+        assert message.startswith("must not hold a value from the environment (PLANTED)")
+
+
+@pytest.mark.parametrize("callback", ["checkpoint", "early_stopping"])
+def test_refuses_a_callback_that_follows_what_is_not_measured(callback):
+    problems = refused(f"callbacks.{callback}.monitor=val/acuracy")
+    assert list(problems) == [f"callbacks.{callback}.monitor"]
+    assert "'val/accuracy'" in problems[f"callbacks.{callback}.monitor"]
+
+
+def test_says_once_what_every_follower_of_the_monitor_gets_wrong():
+    assert list(refused("monitor.metric=val/acuracy")) == ["monitor.metric"]
+    assert list(refused("monitor.mode=min")) == ["monitor.mode"]
+    assert list(refused("callbacks.early_stopping.mode=min")) == ["callbacks.early_stopping.mode"]
+
+
+@pytest.mark.parametrize("limit", ["0.0", "0"])
+def test_refuses_to_follow_a_validation_that_does_not_take_place(limit):
+    problems = refused(f"+trainer.limit_val_batches={limit}")
+    assert "monitor.metric follows val/accuracy" in problems["trainer.limit_val_batches"]
+
+
+def test_takes_no_validation_where_the_training_is_followed():
+    overrides = ["+trainer.limit_val_batches=0.0", "monitor.metric=train/loss", "monitor.mode=min"]
+    assert refused(*overrides) == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("logger.csv.name=../../../../escaped", "logger.csv.name"),
+        ("logger.csv.version=/tmp/escaped", "logger.csv.version"),
+        ("+logger.csv.save_dir=elsewhere", "logger.csv.save_dir"),
+    ],
+)
+def test_refuses_a_logger_that_writes_elsewhere(override, key):
+    assert list(refused("logger=csv", override)) == [key]
+
+
+def test_remembers_what_it_read_of_a_target_if_it_is_told_to():
+    seen = []
+
+    def reader(name):
+        seen.append(name)
+        return describe(name)
+
+    assert find_problems(compose(), describe=reader) == []
+    assert "lightune.models.MLP" in seen

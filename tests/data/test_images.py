@@ -142,3 +142,13 @@ def test_a_failed_download_leaves_the_files_of_other_sets_alone(tmp_path, offlin
         TorchvisionImages("MNIST", root=str(tmp_path), download=True).samples  # noqa: B018
     assert sorted(path.name for path in tmp_path.iterdir()) == ["FashionMNIST"]
     assert len(list((tmp_path / "FashionMNIST" / "raw").iterdir())) == 4
+
+
+@pytest.mark.parametrize("download", [False, True])
+@pytest.mark.parametrize("length", [100, 20, 4, 0])
+def test_files_that_were_cut_short_are_called_damaged_and_not_missing(tmp_path, offline, length, download):
+    write_mnist(tmp_path, "MNIST")
+    file = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(ValueError, match=f"MNIST in {tmp_path} is damaged: ."):
+        TorchvisionImages("MNIST", root=str(tmp_path), download=download).samples  # noqa: B018

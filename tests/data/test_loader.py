@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 import torch
 
@@ -86,3 +88,102 @@ def test_a_batch_size_beyond_the_samples_makes_one_batch():
     batches = TensorLoader(torch.zeros(3, 1), torch.arange(3), batch_size=1000)
     assert (len(batches), batches.batch_size) == (1, 3)
     assert [len(targets) for _, targets in batches] == [3]
+
+
+SHARED = [(10, 4, 2), (11, 4, 2), (9, 4, 2), (17, 4, 4), (16, 2, 3), (7, 3, 2), (3, 1, 3), (5, 64, 3), (101, 8, 4)]
+
+
+def shares(samples, batch_size, processes, *, shuffle=True, epoch=1):
+    """Return the batches of targets that each process is given."""
+    loaders = [
+        TensorLoader(
+            torch.arange(samples * 2.0).reshape(samples, 2),
+            torch.arange(samples),
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=3,
+            epoch=lambda: epoch,
+            process=process,
+            processes=processes,
+        )
+        for process in range(processes)
+    ]
+    given = [[targets.tolist() for _, targets in loader] for loader in loaders]
+    assert [len(batches) for batches in given] == [len(loader) for loader in loaders]
+    return given
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("samples", "batch_size", "processes"), SHARED)
+def test_processes_share_every_sample_once_in_as_many_batches_each(samples, batch_size, processes, shuffle):
+    given = shares(samples, batch_size, processes, shuffle=shuffle)
+    assert len({len(batches) for batches in given}) == 1
+    assert sorted(row for batches in given for batch in batches for row in batch) == list(range(samples))
+    assert all(batch for batches in given for batch in batches)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("samples", "batch_size", "processes"), [(10, 4, 2), (16, 2, 3), (101, 8, 4), (12, 2, 3)])
+def test_batches_of_all_processes_together_are_those_of_one(samples, batch_size, processes, shuffle):
+    given = shares(samples, batch_size, processes, shuffle=shuffle)
+    together = [sorted(chain(*batches)) for batches in zip(*given, strict=True)]
+    (alone,) = shares(samples, batch_size * processes, 1, shuffle=shuffle)
+    assert together == [sorted(batch) for batch in alone]
+
+
+def test_a_rest_that_is_too_small_to_be_shared_joins_the_batch_before_it():
+    given = shares(17, 2, 4)  # two batches of eight, and one sample
+    assert [[len(batch) for batch in batches] for batches in given] == [[2, 3], [2, 2], [2, 2], [2, 2]]
+
+
+def test_more_processes_than_samples_are_refused():
+    with pytest.raises(ValueError, match="2 samples cannot be shared by 3 processes"):
+        TensorLoader(torch.zeros(2, 1), torch.zeros(2), batch_size=1, processes=3)
+
+
+@pytest.mark.parametrize(("samples", "batch_size", "processes"), SHARED)
+def test_a_process_knows_the_places_of_what_it_is_served(samples, batch_size, processes):
+    given = shares(samples, batch_size, processes, shuffle=False)
+    for process, batches in enumerate(given):
+        served = TensorLoader(
+            torch.zeros(samples, 1),
+            torch.arange(samples),
+            batch_size=batch_size,
+            process=process,
+            processes=processes,
+        ).served()
+        assert served.tolist() == list(chain(*batches))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_loader_goes_on_in_the_middle_of_the_epoch_it_was_cut_off_in(shuffle, processes):
+    epoch = 2
+
+    def fresh():
+        inputs = torch.zeros(30, 1)
+        return TensorLoader(
+            inputs,
+            torch.arange(30),
+            batch_size=4,
+            shuffle=shuffle,
+            seed=1,
+            epoch=lambda: epoch,
+            processes=processes,
+        )
+
+    def rest(loader):
+        return [targets.tolist() for _, targets in loader]
+
+    whole, cut = rest(fresh()), fresh()
+    batches = iter(cut)
+    for _ in range(3):
+        next(batches)
+    assert cut.state_dict() == {"epoch": 2, "batches": 3}
+    other = fresh()
+    other.load_state_dict(cut.state_dict())
+    assert rest(other) == whole[3:]
+    assert other.state_dict() == {"epoch": 2, "batches": len(whole)}
+    epoch = 3
+    assert rest(other) == rest(fresh())
+    assert len(rest(other)) == len(whole)

@@ -58,3 +58,16 @@ def test_the_inverse_undoes_the_scaling(table, scaling):
 
 def test_the_statistics_are_kept_in_the_state_of_the_module(table):
     assert set(fit_scaling(table, "standard").state_dict()) == {"shift", "scale"}
+
+
+def test_little_is_held_in_double_precision_at_a_time(monkeypatch):
+    held = []
+    double = torch.Tensor.double
+    monkeypatch.setattr(torch.Tensor, "double", lambda chunk: held.append(chunk.numel()) or double(chunk))
+    monkeypatch.setattr("lightune.data.scaling._CHUNK", 1000)
+    images = torch.rand(70, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    scaled = fit_scaling(images, "standard")
+    assert max(held) <= 1000
+    assert sum(held) == 2 * images.numel()
+    torch.testing.assert_close(scaled.shift.flatten(), images.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(scaled.scale.flatten(), images.std(dim=(0, 2, 3), correction=0))

@@ -1,7 +1,9 @@
 """Every command, Python block, file and link of the documentation is tried. An unknown kind of command fails."""
 
+import json
 import re
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -148,6 +150,8 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         monkeypatch.setenv(name, value)
     match words:
         case ["python", "train.py", *arguments] | ["lightune-train", *arguments]:
+            if "resume=RUN" in arguments:
+                arguments = going_on(arguments, run_dir, own_folder)
             code = start_training(arguments, monkeypatch, shorten=command.said is None)
         case ["lightune", *arguments]:
             code = exit_code(lambda: tools.main([str(run_dir) if word == "RUN" else word for word in arguments]))
@@ -163,12 +167,21 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         assert not (own_folder / "outputs").exists()
 
 
+def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
+    """Let a command go on with a copy of the run: finished if it is to be lengthened, else cut off."""
+    copy = shutil.copytree(run_dir, folder / "cut_off")
+    if len(arguments) == 1:
+        result = json.loads((copy / "result.json").read_text(encoding="utf-8"))
+        (copy / "result.json").write_text(json.dumps({**result, "status": "interrupted"}), encoding="utf-8")
+    return ["resume=cut_off" if word == "resume=RUN" else word for word in arguments]
+
+
 def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
     """Train for a moment; where the data would have to be downloaded, judge the configuration only."""
     if DOWNLOADED & {word.partition("=")[2] for word in arguments}:
         assert find_problems(compose(arguments)) == []
         return 0
-    if shorten and not QUESTIONS & set(arguments):
+    if shorten and not QUESTIONS & set(arguments) and "resume=cut_off" not in arguments:
         arguments = [*arguments, *SHORT]
         if "hydra/sweeper=optuna" in arguments:
             arguments.append("hydra.sweeper.n_trials=2")
@@ -185,6 +198,8 @@ def check_tool(words: list[str]) -> None:
             assert (ROOT / "pyproject.toml").is_file()
         case ["tensorboard", "--logdir", "outputs"]:
             assert "tensorboard" in metadata.entry_points(group="console_scripts").names
+        case ["torchrun", "--standalone", "--nproc-per-node=2", "train.py", *arguments]:  # tests/test_processes.py
+            assert find_problems(compose(arguments)) == []
         case [".venv/bin/pre-commit", "install"]:
             (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
             assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy"}
@@ -264,7 +279,7 @@ def test_the_table_of_groups_names_every_option():
 
 
 def test_the_folder_that_the_guide_draws_is_what_a_run_leaves(run_dir):
-    drawn = set(re.findall(r"─ (\S+)", section("docs/training.md", "What a run leaves")))
+    drawn = set(re.findall(r"─ (\S+)", section("docs/runs.md", "What a run leaves")))
     left = {path.name + "/" * path.is_dir() for path in run_dir.rglob("*")}
     left = {"events.out.tfevents.*" if name.startswith("events.out.") else name for name in left}
     assert drawn == left - {"uncommitted.diff"}

@@ -32,6 +32,9 @@ def wheel(tmp_path_factory):
     for name in filter(lambda name: (ROOT / name).is_file(), files):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
+    (source / "conf" / "local").mkdir(exist_ok=True)
+    (source / "conf" / "local" / "default.yaml").write_text("output_root: /the/builder/s/own\n")
+    (source / ".gitignore").unlink()  # what git ignores is not what keeps a machine's settings out
     call(sys.executable, "-m", "build", "--wheel", "--outdir", folder, source, cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
@@ -59,6 +62,10 @@ def test_the_wheel_holds_every_option_and_no_test(wheel):
     assert "hydra_plugins/hydra_lightune/__init__.py" in names
     assert "hydra_plugins/__init__.py" not in names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_the_wheel_holds_no_settings_of_the_machine_that_built_it(wheel):
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if "local" in name.split("/")]
 
 
 def test_the_installed_program_trains_and_evaluates_in_an_empty_folder(installed, tmp_path):

@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from lightune.validation import Holdout
+from lightune.validation import Holdout, Rows
 
 LABELS = np.array([0] * 100 + [1] * 60 + [2] * 40)
 
 
 def divide(holdout=None, labels=LABELS, samples=200, official_test=0, seed=0):
-    return (holdout or Holdout()).split(labels, samples, official_test=official_test, seed=seed)
+    (split,) = (holdout or Holdout()).splits(Rows(samples, labels, official_test), seed=seed)
+    return split
 
 
 def rows(split):

@@ -1,7 +1,23 @@
 """What watches a training: the best and the last checkpoint, the record of a run, its progress."""
 
+from lightune.callbacks.agreement import SharedStop
 from lightune.callbacks.checkpoint import BestAndLast
+from lightune.callbacks.continuation import Continuation
+from lightune.callbacks.finite import FiniteLoss
+from lightune.callbacks.interruption import Interruption
+from lightune.callbacks.predictions import TestPredictions
 from lightune.callbacks.progress import Progress
+from lightune.callbacks.randomness import Randomness
 from lightune.callbacks.record import Record
 
-__all__ = ["BestAndLast", "Progress", "Record"]
+__all__ = [
+    "BestAndLast",
+    "Continuation",
+    "FiniteLoss",
+    "Interruption",
+    "Progress",
+    "Randomness",
+    "Record",
+    "SharedStop",
+    "TestPredictions",
+]

@@ -1,12 +1,14 @@
-"""The checkpoints that a run keeps: its best epoch and its last."""
+"""The checkpoints that a run keeps: its best epoch and its last state."""
 
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from lightune.callbacks.agreement import any_process, every_process, may_pause
 from lightune.callbacks.best import Best, Mode
 from lightune.ranges import NonNegativeFloat
 
@@ -15,7 +17,11 @@ class BestAndLast(Checkpoint):
     """Write `checkpoints/best.ckpt` and `checkpoints/last.ckpt` in the run's folder.
 
     `best.ckpt` is written whenever the monitored metric is better than ever. `last.ckpt` is written after the
-    first epoch, then as often as `every_seconds` says, and at the end: saving must not rule small trainings.
+    first epoch, then as often as `every_seconds` says, in the middle of an epoch too, and at the end: saving must
+    not rule small trainings. Weights that are not finite are never written.
+
+    Both are written between two steps, when schedulers have moved and nothing is pending: a run that goes on from
+    either does what it would have done.
 
     Args:
         monitor: name of the metric, e.g. `val/accuracy`.
@@ -29,7 +35,9 @@ class BestAndLast(Checkpoint):
         super().__init__()
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
-        self._last_saved = -float("inf")
+        self._improved = False
+        self._saved_at = -float("inf")
+        self._saved_step = -1
 
     @staticmethod
     def folder(trainer: Trainer) -> Path:
@@ -37,15 +45,36 @@ class BestAndLast(Checkpoint):
         return Path(trainer.default_root_dir) / "checkpoints"
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save what this epoch calls for."""
-        if self.best.judge(trainer):
-            trainer.save_checkpoint(self.folder(trainer) / "best.ckpt")
-        if time.monotonic() - self._last_saved >= self.every_seconds:
-            self._save_last(trainer)
+        """Judge the epoch; it is saved when its schedulers have moved."""
+        self._improved = any_process(trainer, self.best.judge(trainer))
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save what the epoch before called for."""
+        if self._epoch_is_over(trainer):
+            self._save_epoch(trainer, due=self._is_due(trainer))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save in the middle of a long epoch, where no gradient is pending."""
+        first = self._saved_step < 0
+        if not first and may_pause(trainer, batch_idx) and self._is_due(trainer):
+            self.save_now(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end, after the last move of the schedulers."""
-        self._save_last(trainer)
+        """Save the end unless it is saved already."""
+        self._save_epoch(trainer, due=self._saved_step != trainer.global_step)
+
+    def save_now(self, trainer: Trainer) -> None:
+        """Write what is pending, and `last.ckpt` as things stand."""
+        self._save_epoch(trainer, due=True)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let an epoch that has taken no step count as not begun: Lightning would take it for one that is over."""
+        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]
+        if epochs["current"]["started"] < epochs["current"]["ready"]:
+            for progress in epochs.values():
+                progress["ready"] = progress["started"]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best so far, as plain values."""
@@ -54,7 +83,27 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the best so far."""
         self.best.value, self.best.epoch = state_dict["value"], state_dict["epoch"]
+        self._saved_at, self._saved_step = time.monotonic(), 0
 
-    def _save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.folder(trainer) / "last.ckpt")
-        self._last_saved = time.monotonic()
+    def _epoch_is_over(self, trainer: Trainer) -> bool:
+        return trainer.current_epoch > 0 and trainer.global_step != self._saved_step
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        return any_process(trainer, time.monotonic() - self._saved_at >= self.every_seconds)
+
+    def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
+        if self._improved:
+            self._save(trainer, "best")
+            self._improved = False
+        if due:
+            self._save(trainer, "last")
+            self._saved_at = time.monotonic()
+            self._saved_step = trainer.global_step
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        parameters = trainer.lightning_module.parameters()
+        if every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters)):
+            trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
+            for logger in trainer.loggers:
+                # the curves on disk must reach as far as the checkpoint does
+                getattr(logger, "flush", lambda: None)()

@@ -22,19 +22,22 @@ class Progress(Callback):
         metric: the monitored metric, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         console: where to show it; a bar if that is a terminal, else a line now and then.
+        label: what is trained, where a run trains several, e.g. `fit 2/5`.
     """
 
-    def __init__(self, metric: str, mode: Mode, console: Console) -> None:
+    def __init__(self, metric: str, mode: Mode, console: Console, label: str = "") -> None:
         super().__init__()
+        self._prefix = f"{label}  " if label else ""
         self.best = Best(metric, mode)
         self._console = console
         self._bar: Bar | None = None
         self._said = -float("inf")
+        self._unsaid = ""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the bar."""
         if self._console.is_terminal and trainer.is_global_zero:
-            columns = ("epoch", MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
+            columns = (f"{self._prefix}epoch", MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
             self._bar = Bar(*columns, TextColumn("{task.fields[figures]}"), console=self._console)
             self._bar.start()
             self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, figures="")
@@ -43,18 +46,21 @@ class Progress(Callback):
         """Move the bar, or say a line if the last one is a while ago."""
         self.best.judge(trainer)
         figures = self._figures(trainer)
-        line = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
+        line = f"{self._prefix}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
         log.info(line)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], advance=1, figures=figures)
-        elif trainer.is_global_zero and time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
-            self._say(line)
+        elif trainer.is_global_zero:
+            self._unsaid = line
+            if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+                self._say()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the bar full, stopped early or not, and give the terminal back."""
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=trainer.current_epoch)
         self._stop()
+        self._say()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Give the terminal back before anything else is said."""
@@ -65,9 +71,10 @@ class Progress(Callback):
             self._bar.stop()
             self._bar = None
 
-    def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
-        self._said = time.monotonic()
+    def _say(self) -> None:
+        if self._unsaid:
+            self._console.print(self._unsaid, highlight=False, soft_wrap=True)
+            self._said, self._unsaid = time.monotonic(), ""
 
     def _figures(self, trainer: Trainer) -> str:
         shown = {name: trainer.callback_metrics.get(name) for name in ("train/loss", self.best.metric)}

@@ -7,6 +7,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightune.callbacks.best import Best, Mode
 
+_KEPT = ("metrics", "curves", "epochs", "setup_seconds", "train_seconds", "validate_seconds", "_counted", "_first")
+
 
 def measures(trainer: Trainer) -> dict[str, float]:
     """Return what is measured at this moment: `stage/metric` → value, without the learning rate."""
@@ -20,13 +22,17 @@ class Record(Callback):
     Args:
         metric: the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
+        keep_curves: whether `curves` keeps the figures of every epoch.
     """
 
-    def __init__(self, metric: str, mode: Mode) -> None:
+    def __init__(self, metric: str, mode: Mode, *, keep_curves: bool = False) -> None:
         super().__init__()
+        self.keep_curves = keep_curves
+        self.curves: dict[str, list[float]] = {}
         self.best = Best(metric, mode)
         self.metrics: dict[str, float] = {}
         self.epochs = 0
+        self.setup_seconds = 0.0
         self.train_seconds = 0.0
         self.validate_seconds = 0.0
         self.test_seconds = 0.0
@@ -43,6 +49,25 @@ class Record(Callback):
         if self._first is not None and self.epochs > 1:
             samples, seconds = samples - self._first[0], seconds - self._first[1]
         return samples / seconds if seconds > 0 and samples else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the figures so far, as plain values."""
+        kept = {name: getattr(self, name) for name in _KEPT}
+        kept["train_seconds"] += self._unfinished_seconds()
+        kept["curves"] = {tag: list(values) for tag, values in self.curves.items()}
+        return {**kept, "best": [self.best.value, self.best.epoch]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the figures of the part of the run that came before."""
+        setup_seconds = self.setup_seconds
+        for name in _KEPT:
+            setattr(self, name, state_dict[name])
+        self.setup_seconds += setup_seconds
+        self.best.value, self.best.epoch = state_dict["best"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock of a training, which may go on in the middle of an epoch."""
+        self._epoch_began, self._validated = time.perf_counter(), 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of an epoch."""
@@ -67,10 +92,14 @@ class Record(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch, and note its figures if it is the best."""
         self.epochs = trainer.current_epoch + 1
-        self.train_seconds += time.perf_counter() - self._epoch_began - self._validated
+        self.train_seconds += self._unfinished_seconds()
         self.validate_seconds += self._validated
+        self._epoch_began, self._validated = time.perf_counter(), 0.0
         if self._first is None:
             self._first = (self._counted, self.train_seconds)
+        if self.keep_curves:
+            for tag, value in {"step": trainer.global_step - 1, **measures(trainer)}.items():
+                self.curves.setdefault(tag, []).append(value)
         if self.best.judge(trainer):
             self.metrics = measures(trainer)
 
@@ -81,3 +110,6 @@ class Record(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of the test."""
         self.test_seconds += time.perf_counter() - self._phase_began
+
+    def _unfinished_seconds(self) -> float:
+        return time.perf_counter() - self._epoch_began - self._validated

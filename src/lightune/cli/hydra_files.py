@@ -13,27 +13,21 @@ from lightune.config.secrets import redact, secret_values
 __all__ = ["conceal"]
 
 
-def conceal(run_dir: Path, cfg: DictConfig, env_set: Any) -> None:
-    """Rewrite `.hydra/*.yaml`, where Hydra resolved what should have stayed an expression.
+def conceal(folder: Path, cfg: DictConfig, env_set: dict[str, Any] | None) -> None:
+    """Rewrite the two places of `hydra.yaml` where Hydra resolved what should have stayed an expression.
+
+    Whatever else Hydra saves, it saves as it was written.
 
     Args:
-        run_dir: the run's folder.
+        folder: where Hydra wrote its files.
         cfg: the run's configuration, which names the variables.
-        env_set: `hydra.job.env_set` as it was written; None if it is not known.
+        env_set: `hydra.job.env_set` as it was written; None if it is not known, and then no value is kept.
     """
-    secrets = secret_values(OmegaConf.create({"cfg": OmegaConf.to_container(cfg), "env_set": env_set}))
-    for file in sorted((run_dir / ".hydra").glob("*.yaml")):
-        content = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-        changed = _map_texts(content, lambda text: redact(text, secrets))
-        if isinstance(changed, dict) and env_set and "hydra" in changed:
-            changed["hydra"]["job"]["env_set"] = env_set
-        if changed != content:
-            OmegaConf.save(OmegaConf.create(changed), file)
-
-
-def _map_texts(value: Any, change: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _map_texts(item, change) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_map_texts(item, change) for item in value]
-    return change(value) if isinstance(value, str) else value
+    file = folder / "hydra.yaml"
+    if not file.is_file():
+        return
+    content = OmegaConf.load(file)
+    job, runtime = content.hydra.job, content.hydra.runtime
+    job.env_set = dict.fromkeys(job.env_set, "???") if env_set is None else env_set
+    runtime.output_dir = redact(runtime.output_dir, secret_values(cfg))
+    OmegaConf.save(content, file)

@@ -5,9 +5,11 @@ callback. This module must not import torch or Lightning at its top: refusals th
 """
 
 import copy
+import functools
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +17,17 @@ from typing import TYPE_CHECKING, Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, QuotedString
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 
+from lightune.cli.folders import folder_problems, override, reserve_folder
+from lightune.cli.refusal import words_of
+from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
-from lightune.paths import create_run_dir, is_inside
+from lightune.paths import outer_rank
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Preflight", "handover"]
 
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
+_MOST_REFUSED = 20  # points; more would say the same
+_OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
 @dataclass
@@ -38,11 +46,13 @@ class Handover:
     Args:
         passed: whether a configuration was found sound.
         parts: what was built of it; None in a multirun, where every job builds its own.
+        resumed: the configuration of the run to go on with, if that is what was asked for.
         env_set: Hydra's environment settings as written, before they were resolved.
     """
 
     passed: bool = False
     parts: "Parts | None" = None
+    resumed: DictConfig | None = None
     env_set: Any = None
 
     def take_parts(self) -> "Parts | None":
@@ -71,7 +81,11 @@ def _guarded(check: Callable[[], None]) -> None:
     try:
         check()
     except ConfigError as refusal:
-        print(refusal, file=sys.stderr)
+        if outer_rank() == 0:  # the other processes of a run would say the same
+            print(refusal, file=sys.stderr)
+        sys.exit(2)
+    except HydraException as error:
+        print(words_of(error), file=sys.stderr)
         sys.exit(2)
     except Exception:  # noqa: BLE001 - said in full, and the run does not start
         traceback.print_exc()
@@ -81,34 +95,106 @@ def _guarded(check: Callable[[], None]) -> None:
 
 def _check_run(config: DictConfig) -> None:
     cfg = job_config(config)
-    _raise_any(find_problems(cfg))
-    _raise_any(list(_folder_problems(config, "hydra.run.dir", cfg)))
-    from lightune.run import prepare
+    handover.resumed = None
+    if isinstance(cfg.resume, str):
+        _check_resumed(config, cfg, Path(cfg.resume))
+        return
+    _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
+    from lightune.config.build import build
+    from lightune.quiet import quiet
 
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
-    handover.parts = prepare(cfg)
-    wanted = str(OmegaConf.select(config, "hydra.run.dir"))
-    try:
-        reserved = create_run_dir(wanted)
-    except OSError as error:
-        raise ConfigError([Problem("output_root", f"cannot be written to: {error}")]) from error
-    if reserved != wanted:
-        raw = OmegaConf.to_container(config.hydra.run, resolve=False)
-        assert isinstance(raw, dict)
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.run.dir = f"{raw['dir']}{reserved.removeprefix(wanted)}"
+    with quiet(verbose=False):
+        handover.parts = build(cfg)
+    if outer_rank() > 0:
+        _write_nothing(config, Path())  # the first process makes the folder
+    else:
+        reserve_folder(config, multirun=False)
+
+
+def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
+    """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
+    from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
+
+    cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
+    _raise_any(find_problems(cfg))
+    from lightune.config.build import build
+    from lightune.quiet import quiet
+
+    require_sound_checkpoints(run_dir)
+    with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(verbose=False):
+        handover.parts = build(cfg)
+    handover.resumed = cfg
+    _write_nothing(config, run_dir)
+
+
+def _write_nothing(config: DictConfig, run_dir: Path) -> None:
+    """Let Hydra work in a folder without writing to it."""
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.run.dir = str(run_dir)
+        config.hydra.output_subdir = None
 
 
 def _check_multirun(config: DictConfig) -> None:
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     problems: list[Problem] = []
-    cfg = None
-    for overrides in _points(config):
-        cfg = job_config(GlobalHydra.instance().config_loader().load_sweep_config(config, overrides))
-        problems += find_problems(cfg)
-    assert cfg is not None
-    _raise_any(list(dict.fromkeys(problems)))
-    _raise_any(list(_folder_problems(config, "hydra.sweep.dir", cfg)))
+    refused = 0
+    known = functools.cache(describe)
+    for cfg in _jobs(config):
+        found = find_problems(cfg, describe=known)
+        problems += found
+        refused += bool(found)
+        if refused == _MOST_REFUSED:
+            break
+    if config.resume is not None:
+        problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
+    if not problems:
+        problems += _direction_problems(config)
+    _raise_any(_with_folders(problems, config, multirun=True))
+    reserve_folder(config, multirun=True)
+
+
+def _with_folders(problems: list[Problem], config: DictConfig, *, multirun: bool) -> list[Problem]:
+    """Add what is wrong with the folders, unless that follows from what is known to be wrong."""
+    if any(problem.key in ("name", "output_root") for problem in problems):
+        return problems
+    return [*problems, *folder_problems(config, multirun=multirun)]
+
+
+def _jobs(config: DictConfig) -> Iterator[DictConfig]:
+    """Yield the configuration of each job of a grid; in another search, what every job shares.
+
+    Composing takes Hydra a fifth of a second. So it is done once for each choice of options, and jobs that
+    differ only in plain values change those in place: a configuration holds until the next one is asked for.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    parse = functools.cache(lambda line: OverridesParser.create().parse_override(line))
+    plain: dict[str, bool] = {}
+    master = job_config(config)
+    for lines in _points(config):
+        changes = {line: parse(line) for line in lines}
+        for line, change in changes.items():
+            plain.setdefault(line, _is_plain(change, master))
+        chosen = tuple(line for line in lines if not plain[line])
+        if chosen not in composed:
+            composed[chosen] = job_config(loader.load_sweep_config(config, lines))
+        cfg = composed[chosen]
+        with open_dict(cfg):
+            for line, change in changes.items():
+                if plain[line]:
+                    OmegaConf.update(cfg, change.key_or_group, change.value())
+        yield cfg
+
+
+def _is_plain(change: Override, cfg: DictConfig) -> bool:
+    """Tell whether an override exchanges one plain value for another, which cannot change what is composed."""
+    parent, _, key = change.key_or_group.rpartition(".")
+    owner = OmegaConf.select(cfg, parent) if parent else cfg
+    if change.is_delete() or change.package or not isinstance(owner, DictConfig) or key not in owner:
+        return False
+    value = owner._get_node(key)
+    return not isinstance(value, Container) and isinstance(change.value(), str | int | float | QuotedString)
 
 
 def _points(config: DictConfig) -> Iterator[list[str]]:
@@ -125,17 +211,18 @@ def _points(config: DictConfig) -> Iterator[list[str]]:
     yield from batches[0]
 
 
-def _folder_problems(config: DictConfig, key: str, cfg: DictConfig) -> Iterator[Problem]:
-    try:
-        folder = str(OmegaConf.select(config, key))
-        if not is_inside(folder, str(cfg.output_root)):
-            rule = f"must lie below output_root ({cfg.output_root}), got {folder}; set output_root or name instead"
-            yield Problem(key, rule)
-        for part in [Path(folder), *Path(folder).parents]:
-            if part.exists() and not part.is_dir():
-                yield Problem(key, f"cannot be made: {part} is a file")
-    except OmegaConfBaseException as error:
-        yield Problem(key, f"cannot be resolved: {str(error).splitlines()[0]}")
+def _direction_problems(config: DictConfig) -> Iterator[Problem]:
+    """Let Optuna's sweeper seek what `monitor.mode` says; refuse a direction that says otherwise."""
+    sweeper = config.hydra.sweeper
+    if sweeper.get("_target_") != _OPTUNA:
+        return
+    key, mode = "hydra.sweeper.direction", config.monitor.mode
+    wanted = {"min": "minimize", "max": "maximize"}[mode]
+    given = sweeper.direction
+    if not isinstance(given, str | Container):  # the default is a member of an enumeration
+        override(config, key, wanted)
+    elif given not in (wanted, [wanted]):
+        yield Problem(key, f"must be {wanted}, as monitor.mode is {mode}, got {given}; leave it away")
 
 
 def job_config(config: DictConfig) -> DictConfig:

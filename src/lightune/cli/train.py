@@ -3,24 +3,23 @@
 This module must not import torch or Lightning at its top: help, completion, `--cfg` and refusals are light.
 """
 
+import copy
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, open_dict
 
+from lightune.cli.folders import folder_problems
 from lightune.cli.hydra_files import conceal
 from lightune.cli.preflight import handover
-from lightune.config.annotations import did_you_mean
+from lightune.cli.refusal import words_of
 from lightune.config.trust import whitelist
 from lightune.errors import ConfigError
-from lightune.paths import conf_dir
+from lightune.paths import conf_dir, outer_rank
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -39,10 +38,13 @@ def main() -> None:
     os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
     try:
         application()
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
-        _refuse(error)
+        print(words_of(error), file=sys.stderr)
+        sys.exit(2)
     finally:
         if not wants_traceback:
             del os.environ[_FULL_ERROR]
@@ -50,17 +52,29 @@ def main() -> None:
 
 def task(cfg: DictConfig) -> float | None:
     """Train one configuration; return its objective, as a sweeper expects."""
-    from lightune.run import InterruptedRun, TrainingError, train
-
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
-    if hydra_config.mode == RunMode.MULTIRUN:
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    resumed, handover.resumed = handover.resumed, None
+    if hydra_config.output_subdir is not None:
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
+    follows = resumed is not None or outer_rank() > 0  # in a folder that was made before
+    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
+        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    conceal(run_dir, cfg, handover.env_set)
+    from lightune.run import InterruptedRun, TrainingError, train  # takes seconds: Hydra's files are safe by now
+
     try:
-        result = train(cfg, parts=handover.take_parts(), run_dir=run_dir, verbose=bool(hydra_config.verbose))
+        result = train(
+            cfg if resumed is None else resumed,
+            parts=handover.take_parts(),
+            run_dir=run_dir if outer_rank() == 0 else None,
+            resume=resumed is not None,
+            verbose=bool(hydra_config.verbose),
+        )
     except TrainingError:
-        if hydra_config.mode == RunMode.MULTIRUN:
+        if multirun:
             raise
         sys.exit(1)
     except InterruptedRun as interrupted:
@@ -68,28 +82,18 @@ def task(cfg: DictConfig) -> float | None:
     return result.objective.value
 
 
+def _whole_config(cfg: DictConfig) -> DictConfig:
+    """Return a job's configuration with Hydra's own node in its place."""
+    whole = copy.deepcopy(cfg)
+    with open_dict(whole):
+        whole.hydra = HydraConfig.get()
+    return whole
+
+
 def put_current_folder_on_path() -> None:
     """Let configurations name a package in the current folder; what is installed comes first."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
-
-
-def _refuse(error: Exception) -> NoReturn:
-    """Say what Hydra, or the validator, has against a command, and what may have been meant."""
-    lines = [str(error)]
-    if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
-        lines.append(str(error.__cause__))
-    if hint := _hint(error):
-        lines.append(hint)
-    print("\n".join(lines), file=sys.stderr)
-    sys.exit(2)
-
-
-def _hint(error: Exception) -> str:
-    """Name the nearest option of a group; for a misspelt key Hydra does so itself."""
-    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        return did_you_mean(error.missing_cfg_file.rpartition("/")[2], error.options).strip()
-    return ""
 
 
 if __name__ == "__main__":

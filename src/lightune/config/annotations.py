@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from lightune import ranges
 from lightune.ranges import Range
 
-__all__ = ["did_you_mean", "evaluate", "mismatch", "show"]
+__all__ = ["did_you_mean", "evaluate", "mismatch", "or_null", "show"]
 
 type_names: dict[str, Any] = {
     "int": int,
@@ -42,48 +42,67 @@ class Opaque:
 _OPAQUE = {"Tensor", "Module", "Callable", "Optimizer", "timedelta"}
 _NUMBER_WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 
+_NO_LITERAL = object()
+
 Lookup = Callable[[str], tuple[Any, Any]]
 
 
-def evaluate(node: ast.AST | None, lookup: Lookup) -> Any:
+def evaluate(node: ast.AST | None, lookup: Lookup, within: frozenset[str] = frozenset()) -> Any:
     """Turn the text of an annotation into a type; Any where it is not understood.
 
     Args:
         node: the annotation as parsed, or None where there is none.
         lookup: finds the expression behind a name of the module, and the lookup for the names in it.
+        within: the aliases that are being read; one that comes again stands for itself.
     """
-    if node is None:
-        return Any
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, str):
-            return evaluate(ast.parse(node.value, mode="eval").body, lookup)
-        return node.value
+        return _constant(node.value, lookup, within)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _union(evaluate(node.left, lookup), evaluate(node.right, lookup))
+        return _union(evaluate(node.left, lookup, within), evaluate(node.right, lookup, within))
     if isinstance(node, ast.Subscript):
-        return _generic(node, lookup)
+        return _generic(node, lookup, within)
     name = _last_name(node)
-    if name is None:
+    if node is None or name is None:
         return Any
     if name in type_names:
         return type_names[name]
     if name in _OPAQUE:
         return Opaque
-    expression, inner = lookup(ast.unparse(node))
-    return Any if expression is None else evaluate(expression, inner)
+    written = ast.unparse(node)
+    if written in within:
+        return Any
+    expression, inner = lookup(written)
+    return Any if expression is None else evaluate(expression, inner, within | {written})
 
 
-def _generic(node: ast.Subscript, lookup: Lookup) -> Any:
+def or_null(annotation: Any) -> Any:
+    """Return the annotation of an argument whose default is None: null may be given, whatever is written."""
+    return _union(annotation, None)
+
+
+def _constant(value: object, lookup: Lookup, within: frozenset[str]) -> Any:
+    if not isinstance(value, str):
+        return None if value is None else Any
+    try:
+        return evaluate(ast.parse(value, mode="eval").body, lookup, within)
+    except (SyntaxError, ValueError):
+        return Any  # text that is no type, such as the axes of a jaxtyping array
+
+
+def _generic(node: ast.Subscript, lookup: Lookup, within: frozenset[str]) -> Any:
     name = _last_name(node.value)
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if any(isinstance(item, ast.Starred) for item in items):
+        return Any
     if name == "Literal":
-        return Literal[tuple(ast.literal_eval(item) for item in items)]
+        choices = [_literal(item) for item in items]
+        return Any if _NO_LITERAL in choices else Literal[tuple(choices)]
     if name == "Annotated":
         bounds = [_range(item) for item in items[1:]]
-        base = evaluate(items[0], lookup)
+        base = evaluate(items[0], lookup, within)
         known = [bound for bound in bounds if bound is not None]
         return Annotated[base, known[0]] if known else base
-    inner: list[Any] = [... if _is_ellipsis(item) else evaluate(item, lookup) for item in items]
+    inner: list[Any] = [... if _is_ellipsis(item) else evaluate(item, lookup, within) for item in items]
     if name == "Union":
         return _union(*inner)
     if name == "Optional":
@@ -101,17 +120,26 @@ def _union(*members: Any) -> Any:
     return Any if Any in members else Union[tuple(members)]  # noqa: UP007 - members are known at run time only
 
 
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return _NO_LITERAL  # a member of an enumeration, say
+
+
 def _range(node: ast.expr) -> Range | None:
-    if isinstance(node, ast.Call) and _last_name(node.func) == "Range":
-        return Range(**{word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg})
-    return None
+    if not isinstance(node, ast.Call) or _last_name(node.func) != "Range" or node.args:
+        return None
+    bounds = {word.arg: _literal(word.value) for word in node.keywords}
+    known = bounds.keys() <= {"gt", "ge", "lt", "le"} and _NO_LITERAL not in bounds.values()
+    return Range(**bounds) if known else None  # type: ignore[arg-type]
 
 
 def _is_ellipsis(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is ...
 
 
-def _last_name(node: ast.AST) -> str | None:
+def _last_name(node: ast.AST | None) -> str | None:
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else None
@@ -187,11 +215,14 @@ def _words(annotation: Any) -> str:
         members = [member for member in get_args(annotation) if member is not Opaque]
         return " or ".join(dict.fromkeys(_words(member) for member in members))
     if origin is list:
-        return f"a list, each item {_words(get_args(annotation)[0])}"
+        (item,) = get_args(annotation)
+        return "a list" if item is Any else f"a list, each item {_words(item)}"
     if origin is tuple:
         members = list(get_args(annotation))
         if ... in members:
-            return f"a list, each item {_words(members[0])}"
+            return _words(types.GenericAlias(list, (members[0],)))
+        if Any in members:
+            return f"a list of {len(members)}"
         each = dict.fromkeys(_words(member) for member in members)
         return f"a list of {len(members)}, each item {' or '.join(each)}"
     return _NUMBER_WORDS.get(annotation, "a list" if annotation in (list, tuple) else "a mapping")

@@ -2,7 +2,11 @@
 
 import functools
 import inspect
+import os
+import shutil
+import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,14 +22,40 @@ from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
 
-from lightune.checkpoints import WholeCheckpointIO
+from lightune.checkpoints import WholeCheckpointIO, plain_values
 from lightune.config import schema
+from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
 from lightune.tasks import SupervisedTask
+from lightune.validation import Holdout, Split
 
-__all__ = ["Parts", "build", "build_trainer"]
+__all__ = ["FitPlan", "Parts", "build", "build_data", "build_fit", "build_loggers", "build_trainer"]
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """One of the trainings that a run consists of.
+
+    Args:
+        index: its number among them, from 0.
+        seed: of its weights, its order of batches and its dropout.
+        repeat: number of its repeat, from 0.
+        fold: number of its division within the repeat, from 0.
+        split: its rows; None where the data divide themselves.
+    """
+
+    index: int
+    seed: int
+    repeat: int = 0
+    fold: int = 0
+    split: Split | None = None
+
+
+_SIZES_A_CHECKPOINT = 3  # the weights, and two moments of an optimizer
+_LEAST_ROOM = 1_000_000  # bytes, for logs and figures
+_MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
 
 
 @dataclass(frozen=True)
@@ -33,18 +63,22 @@ class Parts:
     """What a run is made of, ready to train.
 
     Args:
-        data: divided and scaled.
-        task: with fresh weights.
+        data: divided and scaled for the first fit.
+        task: of the first fit, with fresh weights.
+        plans: the fits, at least one.
+        resampled: whether the training part of a fit is a bootstrap resample.
         seconds: how long building took.
     """
 
     data: LightningDataModule
     task: LightningModule
+    plans: tuple[FitPlan, ...]
+    resampled: bool
     seconds: float
 
 
 def build(cfg: DictConfig, *, data: LightningDataModule | None = None) -> Parts:
-    """Build the data and the task of a validated configuration.
+    """Build the data and the first task of a validated configuration, and plan its fits.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
 
@@ -58,14 +92,37 @@ def build(cfg: DictConfig, *, data: LightningDataModule | None = None) -> Parts:
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = data or build_data(cfg)
-    seed_everything(cfg.seed, workers=True, verbose=False)  # weights do not depend on what reading data drew
-    task = _build_task(cfg, data)
+    validation = _make("validation", cfg.validation, {})
+    plans = _plan_fits(cfg, data, validation)
+    if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
+        rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
+        raise ConfigError([Problem("callbacks.checkpoint", rule)])
+    task = build_fit(cfg, data, plans[0])
     _try_parts(cfg, task, data)
-    return Parts(data, task, time.perf_counter() - began)
+    for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
+        if part.hparams:
+            hidden = redact_all(plain_values(part.hparams), secret_values(cfg))
+            part._hparams_initial = hidden  # type: ignore[union-attr]
+    _require_room(cfg, task, len(plans))
+    resampled = getattr(validation, "estimate_632", False)
+    return Parts(data, task, plans, resampled, time.perf_counter() - began)
+
+
+def build_fit(cfg: DictConfig, data: LightningDataModule, plan: FitPlan) -> LightningModule:
+    """Divide the data as a fit wants them, and build its task: all that learns from data is new.
+
+    Raises:
+        ConfigError: as `build`.
+    """
+    if plan.split is not None and isinstance(data, InMemoryData):
+        with _refusing("data"):
+            data.divide(plan.split, seed=plan.seed)
+    seed_everything(plan.seed, workers=True, verbose=False)
+    return _build_task(cfg, data)
 
 
 def build_data(cfg: DictConfig, *, like: InMemoryData | None = None) -> LightningDataModule:
-    """Build the data of a configuration, divided if lightune divides them.
+    """Build the data of a configuration, not divided yet.
 
     Args:
         cfg: the configuration.
@@ -77,23 +134,29 @@ def build_data(cfg: DictConfig, *, like: InMemoryData | None = None) -> Lightnin
             isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}"
         )
         data.prepare_data()
-        if not isinstance(data, InMemoryData):
-            if not hasattr(data, "input_shape"):
-                data.setup("fit")
-            return data
-        if like is not None:
-            data.share_samples(like)
-        samples = data.samples
-    validation = _make("validation", cfg.validation, {})
-    with _refusing("validation"):
-        split = validation.split(
-            samples.targets.numpy() if samples.num_classes else None,
-            len(samples.targets),
-            official_test=samples.official_test,
-            seed=cfg.seed,
-        )
-        data.divide(split, seed=cfg.seed)
+        if isinstance(data, InMemoryData):
+            if like is not None:
+                data.share_samples(like)
+            data.samples  # noqa: B018 - read now, while a refusal is still due
+        elif not hasattr(data, "input_shape"):
+            data.setup("fit")
     return data
+
+
+def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:
+    """List the fits: every division of every repeat. A repeat has a seed of its own, but not a test part."""
+    plans: list[FitPlan] = []
+    for repeat in range(cfg.repeats):
+        seed = (cfg.seed + repeat) % 2**32
+        splits: list[Split | None] = [None]
+        with _refusing("validation"):
+            if isinstance(data, InMemoryData):
+                splits = validation.splits(data.rows, seed=seed, test_seed=cfg.seed)
+            elif not isinstance(validation, Holdout):
+                kind = type(data).__name__
+                raise ValueError(f"{kind} divides itself, which {type(validation).__name__} cannot do again")
+        plans += [FitPlan(len(plans) + fold, seed, repeat, fold, split) for fold, split in enumerate(splits)]
+    return tuple(plans)
 
 
 def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
@@ -161,7 +224,36 @@ def _say(error: Exception) -> str:
     while isinstance(cause, InstantiationException | ImportError) and cause.__cause__ is not None:
         cause = cause.__cause__  # Hydra wraps what an import said
     text = " ".join(str(cause).split()) or "gave no reason"
-    return text if isinstance(cause, ValueError | FileNotFoundError) else f"{type(cause).__name__}: {text}"
+    if isinstance(cause, ValueError | FileNotFoundError):
+        return text
+    return f"{type(cause).__name__}: {text}{_place(cause)}"
+
+
+def _place(error: BaseException) -> str:
+    """Return where in a user's own code an error arose, if it did."""
+    ours = str(Path(__file__).parents[1])
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        file = frame.f_code.co_filename
+        if (
+            not file.startswith(("<", ours))
+            and "site-packages" not in file
+            and not file.startswith(sys.base_prefix)
+        ):
+            return f" ({os.path.relpath(file)}, line {frame.f_lineno})"
+    return ""
+
+
+def _require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:
+    """Refuse a run whose checkpoints cannot fit on the disk."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in task.state_dict().values())
+    wanted = weights * _SIZES_A_CHECKPOINT * (2 * fits + 1) if "checkpoint" in cfg.callbacks else 0
+    folder = Path(cfg.output_root).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < wanted + _LEAST_ROOM:
+        rule = f"has {free / 1e6:,.0f} MB free; this run's checkpoints and logs need about"
+        raise ConfigError([Problem("output_root", f"{rule} {(wanted + _LEAST_ROOM) / 1e6:,.0f} MB, got {folder}")])
 
 
 def _require(condition: bool, rule: str) -> None:
@@ -170,7 +262,7 @@ def _require(condition: bool, rule: str) -> None:
 
 
 def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule) -> None:
-    """Run two samples through the model and the trainer's constructor through its arguments, for what they say."""
+    """Run two samples through the model, and make what training will make, for what they say."""
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData):
         with _refusing("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
@@ -183,22 +275,37 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("loss"), torch.no_grad():
             value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")
+    if isinstance(task, SupervisedTask):
+        with _refusing("optimizer"):
+            optimizer = task.make_optimizer()
+        with _refusing("scheduler"):
+            task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
     build_trainer(cfg, run_dir=Path(cfg.output_root))
 
 
-def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback] = ()) -> Trainer:
+def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
+    """Build the loggers of a configuration, to write into a folder."""
+    save_dir = {"save_dir": lambda: str(folder)}
+    return [_make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
+
+
+def build_trainer(
+    cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback] = (), bare: bool = False
+) -> Trainer:
     """Build the trainer of a configuration, with its callbacks and loggers; nothing is written yet.
 
     Args:
         cfg: a validated configuration.
         run_dir: where it will write.
         watchers: callbacks of lightune's own, which come first.
+        bare: whether the callbacks and loggers of the configuration are left out: to measure, not to train.
     """
-    save_dir = {"save_dir": lambda: str(run_dir)}
-    loggers: list[Logger] = [_make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
-    callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in cfg.callbacks.items()]
+    loggers = [] if bare else build_loggers(cfg, run_dir)
+    nodes = {} if bare else cfg.callbacks
+    callbacks = [_make("callbacks", node, {}, f"callbacks.{key}") for key, node in nodes.items()]
     if not loggers:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    _require_device(cfg.trainer)
     with _refusing("trainer"):
         with execution_whitelist(list(whitelist())):
             given = {key: value for key, value in cfg.trainer.items() if key not in schema.TRAINER_OURS}
@@ -207,7 +314,7 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
             precision=_precision(cfg.trainer),
             logger=loggers or False,
             callbacks=[*watchers, *callbacks],
-            plugins=[WholeCheckpointIO()],
+            plugins=[WholeCheckpointIO(secret_values(cfg))],
             default_root_dir=str(run_dir),
             gradient_clip_val=cfg.regularization.get("gradient_clip"),
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
@@ -216,6 +323,17 @@ def build_trainer(cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback
             enable_autolog_hparams=False,
         )
     return trainer
+
+
+def _require_device(trainer: DictConfig) -> None:
+    accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision", "auto"))
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if accelerator in ("gpu", "cuda") and not has_gpu:
+        rule = f"there is no GPU that torch can use here; choose trainer=cpu or trainer=auto, got {accelerator}"
+        raise ConfigError([Problem("trainer.accelerator", rule)])
+    if precision.startswith("16") and (accelerator == "cpu" or not has_gpu):
+        rule = f"needs a GPU; choose 32-true or bf16-mixed, got {precision}"
+        raise ConfigError([Problem("trainer.precision", rule)])
 
 
 def _precision(trainer: DictConfig) -> Any:

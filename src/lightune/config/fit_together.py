@@ -18,6 +18,7 @@ from lightune.paths import conf_dir
 
 __all__ = ["find_problems"]
 
+_FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
 
@@ -30,6 +31,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     """
     task = targets.get("task")
     yield from _fractions(tree)
+    yield from _validation_off(tree)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
     if task is not None and task.path == OUR_TASK:
@@ -74,23 +76,48 @@ def _is_number(value: Any) -> TypeGuard[float]:
 
 
 def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
-    monitor, metrics = tree.get("monitor"), targets.get("metrics")
-    if not isinstance(monitor, dict) or metrics is None or "names" not in metrics.constants:
+    metrics = targets.get("metrics")
+    if metrics is None or "names" not in metrics.constants:
         return
     names, higher = metrics.constants["names"], metrics.constants.get("higher_is_better", ())
     in_training = _measured_in_training(tree, metrics)
     exist = [f"val/{name}" for name in ("loss", *names)] + [f"train/{name}" for name in ("loss", *in_training)]
-    metric, mode = monitor.get("metric"), monitor.get("mode")
-    if not isinstance(metric, str):
+    known_bad: set[Any] = set()
+    for path, metric, mode in _monitors(tree):
+        if not isinstance(metric, str) or metric in known_bad:
+            continue
+        if metric not in exist:
+            known_bad.add(metric)  # what follows monitor.metric needs no line of its own
+            hint = did_you_mean(metric, exist)
+            yield Problem(path, f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
+            continue
+        better = "max" if metric.partition("/")[2] in higher else "min"
+        if mode in ("min", "max") and mode != better and (metric, mode) not in known_bad:
+            known_bad.add((metric, mode))
+            rule = f"{metric} is better when it is {'higher' if better == 'max' else 'lower'}"
+            yield Problem(f"{path.rpartition('.')[0]}.mode", f"must be {better}: {rule}, got {mode}")
+
+
+def _monitors(tree: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, metric and mode wherever a metric is followed."""
+    if isinstance(monitor := tree.get("monitor"), dict):
+        yield "monitor.metric", monitor.get("metric"), monitor.get("mode")
+    callbacks = tree.get("callbacks")
+    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+        if isinstance(node, dict) and str(node.get("_target_")).startswith(_FOLLOWERS):
+            yield f"callbacks.{name}.monitor", node.get("monitor"), node.get("mode")
+
+
+def _validation_off(tree: dict[str, Any]) -> Iterator[Problem]:
+    trainer = tree.get("trainer")
+    limit = trainer.get("limit_val_batches") if isinstance(trainer, dict) else None
+    if not _is_number(limit) or limit != 0:
         return
-    if metric not in exist:
-        hint = did_you_mean(metric, exist)
-        yield Problem("monitor.metric", f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
-        return
-    better = "max" if metric.partition("/")[2] in higher else "min"
-    if mode in ("min", "max") and mode != better:
-        rule = f"{metric} is better when it is {'higher' if better == 'max' else 'lower'}"
-        yield Problem("monitor.mode", f"must be {better}: {rule}, got {mode}")
+    for path, metric, _ in _monitors(tree):
+        if isinstance(metric, str) and metric.startswith("val/"):
+            key, rule = "trainer.limit_val_batches", f"must be > 0: {path} follows {metric}"
+            yield Problem(key, f"{rule}, got {show(limit)}; follow a metric of the training instead")
+            return
 
 
 def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:

@@ -37,6 +37,8 @@ ROOT: dict[str, Any] = {
     "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
     "output_root": str,
     "test": bool,
+    "resume": str | None,
+    "repeats": PositiveInt,
 }
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 
@@ -90,6 +92,7 @@ LIMIT = Annotated[int, Range(gt=0)] | Annotated[float, Range(ge=0, le=1)] | None
 
 # Ranges of arguments whose constructors are not ours: by the package of the target, then by argument.
 FOREIGN: dict[str, dict[str, Any]] = {
+    "torch.optim.lr_scheduler.ReduceLROnPlateau": {"factor": Probability},
     "torch.optim.lr_scheduler.": {
         "gamma": PositiveFloat,
         "step_size": PositiveInt,

@@ -8,7 +8,7 @@ This module must not import torch or Lightning.
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,7 +95,7 @@ def _from_function(
 ) -> Target:
     parameters: dict[str, Parameter] = {}
     for argument, default, keyword in _arguments(node.args):
-        annotation = annotations.evaluate(argument.annotation, lambda name: find_alias(found.module, name))
+        annotation = _annotation(found, argument.annotation, default)
         parameters[argument.arg] = Parameter(argument.arg, _literal(default), annotation, keyword)
     if drop_first and parameters:
         del parameters[next(iter(parameters))]
@@ -111,6 +111,12 @@ def _arguments(args: ast.arguments) -> Iterator[tuple[ast.arg, ast.expr | None, 
         yield argument, default, keyword
     for argument, kw_default in zip(args.kwonlyargs, args.kw_defaults, strict=True):
         yield argument, kw_default, True
+
+
+def _annotation(found: Definition, node: ast.expr | None, default: ast.expr | None) -> Any:
+    annotation = annotations.evaluate(node, functools.partial(find_alias, found.module))
+    is_null = isinstance(default, ast.Constant) and default.value is None
+    return annotations.or_null(annotation) if is_null else annotation
 
 
 def _literal(node: ast.expr | None) -> Any:
@@ -130,14 +136,22 @@ def _from_class(found: Definition, node: ast.ClassDef) -> Target:
             constants.setdefault(name, value)
         if constructor is not None:
             continue
-        own = next((n for n in body.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
-        if own is not None:
+        if (own := _constructor(body)) is not None:
             constructor = (ancestor, own)
         elif _is_dataclass(body):
-            return Target(found.path, _dataclass_fields(found, node), False, constants)
+            return Target(found.path, _fields(lineage(found, node)), False, constants)
+        elif _is_named_tuple(body):
+            return Target(found.path, _fields([(ancestor, body)]), False, constants)
     if constructor is None:
         return Target(found.path, {}, False, constants)
     return _from_function(*constructor, drop_first=True, path=found.path, constants=constants)
+
+
+def _constructor(node: ast.ClassDef) -> ast.FunctionDef | None:
+    """Return the method that takes a class's arguments; a `__new__` that takes anything leaves it to others."""
+    methods = {child.name: child for child in node.body if isinstance(child, ast.FunctionDef)}
+    new = methods.get("__new__")
+    return methods.get("__init__", None if new is None or (new.args.vararg and new.args.kwarg) else new)
 
 
 def _class_constants(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
@@ -158,13 +172,17 @@ def _is_dataclass(node: ast.ClassDef) -> bool:
     return any((dotted(call) or "").endswith("dataclass") for call in calls)
 
 
-def _dataclass_fields(found: Definition, node: ast.ClassDef) -> dict[str, Parameter]:
+def _is_named_tuple(node: ast.ClassDef) -> bool:
+    return any((dotted(base) or "").rpartition(".")[2] == "NamedTuple" for base in node.bases)
+
+
+def _fields(classes: Iterable[tuple[Definition, ast.ClassDef]]) -> dict[str, Parameter]:
+    """Return the annotated fields of classes, nearest first, as the constructor made of them takes them."""
     parameters: dict[str, Parameter] = {}
-    for ancestor, body in reversed(list(lineage(found, node))):
-        module = ancestor.module
+    for ancestor, body in reversed(list(classes)):
         for statement in body.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 name = statement.target.id
-                annotation = annotations.evaluate(statement.annotation, functools.partial(find_alias, module))
+                annotation = _annotation(ancestor, statement.annotation, statement.value)
                 parameters[name] = Parameter(name, _literal(statement.value), annotation)
     return parameters

@@ -222,7 +222,9 @@ def lineage(found: Definition, node: ast.ClassDef, hops: int = 0) -> Iterator[tu
         return
     for base in node.bases:
         name = dotted(base.value if isinstance(base, ast.Subscript) else base)
-        if name is None or name in {"object", "Generic", "Protocol", "ABC"}:
+        if name is None:
+            raise UnreadableTargetError(f"the base class '{ast.unparse(base)}' is made at run time")
+        if name in {"object", "Generic", "Protocol", "ABC"}:
             continue
         try:
             parent = _resolve(found.module, tuple(name.split(".")), hops)

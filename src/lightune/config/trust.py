@@ -17,6 +17,7 @@ BUILT_IN = (
     "lightune.regularization.*",
     "lightune.tasks.*",
     "lightune.validation.*",
+    "lightune.reporting.csv_logger.ResumableCSVLogger",
     "lightune.reporting.tensorboard.TensorBoard",
     "lightune.cli.preflight.Preflight",
     "pytorch_lightning.Trainer",
@@ -46,6 +47,11 @@ def trust(*packages: str) -> None:
         if not all(part.isidentifier() for part in package.split(".")):
             raise ValueError(f"trust takes dotted names of packages, got {package!r}")
         _added.append(package)
+
+
+def trusted() -> tuple[str, ...]:
+    """Return the packages that `trust` was given in this process."""
+    return tuple(_added)
 
 
 def whitelist() -> tuple[str, ...]:

@@ -4,16 +4,18 @@ This module must not import torch or Lightning: it reads signatures from source 
 """
 
 import logging
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config import fit_together, schema
 from lightune.config.annotations import did_you_mean, mismatch, show
+from lightune.config.secrets import names_behind
 from lightune.config.signatures import (
     Parameter,
     Target,
@@ -23,7 +25,7 @@ from lightune.config.signatures import (
 )
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.errors import ConfigError, Problem
-from lightune.paths import is_plain_name
+from lightune.paths import is_inside, is_plain_name
 
 __all__ = ["find_problems", "validate"]
 
@@ -33,8 +35,12 @@ BROKEN = object()
 """Stands where a value could not be had; its problem is reported once and later checks pass over it."""
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+_PLAIN_INTERPOLATION = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
+_COLLECTIONS = {"callbacks", "logger"}  # groups of several parts by name
+_NO_TARGET = "is missing; name the class or function to build"
 _PARTLY_TRUSTED = {"hydra", "lightune", "omegaconf", "optuna", "pytorch_lightning", "torch", "torchvision"}
-_PATH_ARGUMENTS = {"dirpath", "filename", "save_dir", "default_root_dir", "log_dir"}
+_FOLDER_ARGUMENTS = {"dirpath", "save_dir", "default_root_dir", "log_dir", "root_dir", "dir"}
+_NAME_ARGUMENTS = {"filename", "name", "version", "sub_dir"}
 
 
 def validate(cfg: DictConfig) -> None:
@@ -51,16 +57,24 @@ def validate(cfg: DictConfig) -> None:
         raise ConfigError(problems)
 
 
-def find_problems(cfg: DictConfig) -> list[Problem]:
-    """Return every problem of a configuration, in the order of its keys; none if it can run."""
+def find_problems(cfg: DictConfig, *, describe: Callable[[str], Target] = describe) -> list[Problem]:
+    """Return every problem of a configuration, in the order of its keys; none if it can run.
+
+    Args:
+        cfg: as composed, without Hydra's own node.
+        describe: reads a target; one that remembers saves time where many configurations are judged.
+    """
     problems: list[Problem] = []
     tree = _plain(cfg, "", problems)
     problems += _root_problems(tree)
+    for name in sorted(names_behind(cfg, "name")):
+        rule = f"must not hold a value from the environment ({name}): it names a folder"
+        problems.append(Problem("name", f"{rule}; say it in output_root instead"))
     targets: dict[str, Target] = {}
     for group in schema.GROUPS:
         node = tree.get(group)
         if isinstance(node, dict):
-            problems += _Walk(group, targets).node(group, node)
+            problems += _Walk(group, describe, str(tree.get("output_root")), targets).node(group, node)
     problems += fit_together.find_problems(tree, targets)
     return list(dict.fromkeys(problems))
 
@@ -77,16 +91,27 @@ def _plain_leaf(parent: Container, key: Any, path: str, problems: list[Problem])
         problems.append(Problem(path, "is mandatory and has no value; set it"))
         return BROKEN
     try:
-        value = parent[key]
+        value = _value(parent, key)
     except (OmegaConfBaseException, ValueError) as error:
         problems.append(Problem(path, f"cannot be resolved: {str(error).splitlines()[0]}"))
         return BROKEN
     return _plain(value, path, problems) if isinstance(value, Container) else value
 
 
+def _value(parent: Container, key: Any) -> Any:
+    """Return a value; `${a.b}` is looked up without OmegaConf's grammar, which takes most of the time."""
+    written = parent._get_node(key)
+    assert isinstance(written, Node)
+    plain = (
+        _PLAIN_INTERPOLATION.fullmatch(str(written._value())) if OmegaConf.is_interpolation(parent, key) else None
+    )
+    found = OmegaConf.select(cast(DictConfig, parent._get_root()), plain[1]) if plain else None
+    return parent[key] if found is None else found
+
+
 def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     for key, annotation in schema.ROOT.items():
-        yield from _value_problems(key, tree.get(key), annotation)
+        yield from _root_value_problems(key, tree.get(key), annotation)
     name, root = tree.get("name"), tree.get("output_root")
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"
@@ -98,7 +123,7 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("monitor", f"must be a mapping with metric and mode, got {show(monitor)}")
     else:
         for key, annotation in schema.MONITOR.items():
-            yield from _value_problems(f"monitor.{key}", monitor.get(key), annotation)
+            yield from _root_value_problems(f"monitor.{key}", monitor.get(key), annotation)
         for key in monitor.keys() - schema.MONITOR.keys():
             yield Problem(f"monitor.{key}", "is no key of monitor; it has metric and mode")
     known = [*schema.ROOT, "monitor", *schema.GROUPS]
@@ -111,8 +136,15 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
 
 
-def _value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:
-    if not _is_whole(value):
+def _root_value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:
+    if annotation is str and isinstance(value, int | float):
+        yield Problem(path, f"must be text, got {show(value)}; write '{path}=\"{show(value)}\"'")
+    else:
+        yield from _value_problems(path, value, annotation, building=False)
+
+
+def _value_problems(path: str, value: Any, annotation: Any, *, building: bool = True) -> Iterator[Problem]:
+    if not _is_whole(value, building):
         return
     rule = mismatch(value, annotation)
     if rule:
@@ -120,11 +152,15 @@ def _value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]
         yield Problem(path, f"{rule}, got {show(value)}{';' + hint if hint else ''}")
 
 
-def _is_whole(value: Any) -> bool:
-    """Tell whether a value is plain throughout: nothing broken in it, and no node that builds an object."""
+def _is_whole(value: Any, building: bool) -> bool:
+    """Tell whether a value can be judged: nothing broken in it and, where objects are built, no node of one."""
     if isinstance(value, dict):
-        return "_target_" not in value and all(map(_is_whole, value.values()))
-    return all(map(_is_whole, value)) if isinstance(value, list) else value is not BROKEN
+        if building and "_target_" in value:
+            return False
+        value = list(value.values())
+    if isinstance(value, list):
+        return all(_is_whole(item, building) for item in value)
+    return value is not BROKEN
 
 
 @dataclass
@@ -133,10 +169,14 @@ class _Walk:
 
     Args:
         group: the group's name, which says what `build` supplies.
+        describe: reads a target.
+        output_root: below which everything is written.
         targets: filled with path → target.
     """
 
     group: str
+    describe: Callable[[str], Target]
+    output_root: str
     targets: dict[str, Target] = field(default_factory=dict)
 
     def node(self, path: str, node: dict[str, Any]) -> Iterator[Problem]:
@@ -149,10 +189,21 @@ class _Walk:
             return
         if "_target_" in node:
             yield from self._target(path, node)
-        elif path == self.group and path not in {"callbacks", "logger"}:
-            yield Problem(f"{path}._target_", "is missing; name the class or function to build")
+        elif path == self.group and path in _COLLECTIONS:
+            yield from self._members(node)
+        elif path == self.group:
+            yield Problem(f"{path}._target_", _NO_TARGET)
         for key, value in node.items():
             yield from self._child(f"{path}.{key}", value)
+
+    def _members(self, node: dict[str, Any]) -> Iterator[Problem]:
+        for key, member in node.items():
+            path = f"{self.group}.{key}"
+            if isinstance(member, dict):
+                if not {"_target_", "_execution_whitelist_"} & member.keys():
+                    yield Problem(f"{path}._target_", _NO_TARGET)
+            elif member is not BROKEN:
+                yield Problem(path, f"must be a mapping with _target_, got {show(member)}; remove it with ~{path}")
 
     def _child(self, path: str, value: Any) -> Iterator[Problem]:
         if isinstance(value, dict):
@@ -173,7 +224,7 @@ class _Walk:
             yield Problem(key, _untrusted(name))
             return
         try:
-            target = describe(name)
+            target = self.describe(name)
         except TargetNotFoundError as error:
             yield Problem(key, f"cannot be imported: {error}, got {name}")
             return
@@ -201,11 +252,20 @@ class _Walk:
             elif (parameter := target.parameters.get(key)) is not None and parameter.keyword:
                 annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
                 yield from _value_problems(f"{path}.{key}", value, annotation)
-                yield from _path_problems(f"{path}.{key}", key, value)
+                yield from self._path_problems(f"{path}.{key}", key, value)
             elif not target.open_ended:
                 yield Problem(f"{path}.{key}", _unknown(key, target, self._supplied(path)))
         if not node.get("_args_"):
             yield from self._missing(path, node, target)
+
+    def _path_problems(self, path: str, key: str, value: Any) -> Iterator[Problem]:
+        if self.group not in _COLLECTIONS or not isinstance(value, str):
+            return
+        if key in _FOLDER_ARGUMENTS and value and not is_inside(value, self.output_root):
+            rule = f"must lie below output_root ({self.output_root})"
+            yield Problem(path, f"{rule}, got {show(value)}; without it, the run's folder is taken")
+        if key in _NAME_ARGUMENTS and (value.startswith(("/", "~")) or ".." in value):
+            yield Problem(path, f"must stay inside the run's folder, got {show(value)}")
 
     def _missing(self, path: str, node: dict[str, Any], target: Target) -> Iterator[Problem]:
         supplied = self._supplied(path)
@@ -231,13 +291,6 @@ def _unknown(key: str, target: Target, supplied: tuple[str, ...]) -> str:
     listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
     hint = did_you_mean(key, names)
     return f"{target.name} takes no such argument{';' + hint if hint else ''} (it takes {listed or 'none'})"
-
-
-def _path_problems(path: str, key: str, value: Any) -> Iterator[Problem]:
-    if key in _PATH_ARGUMENTS and isinstance(value, str) and (value.startswith(("/", "~")) or ".." in value):
-        yield Problem(
-            path, f"must stay inside the run's folder, got {show(value)}; output_root says where runs go"
-        )
 
 
 def _untrusted(path: str) -> str:

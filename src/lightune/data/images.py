@@ -61,11 +61,12 @@ class TorchvisionImages(InMemoryData):
         factory = getattr(torchvision.datasets, self.dataset)
         try:
             return factory(self.root, train=train, download=False)
-        except RuntimeError as missing:
+        except (RuntimeError, ValueError, AssertionError) as error:
+            if "not found" not in str(error):  # what torchvision says of files that are not there
+                reason = str(error) or "its files are shorter than they say"
+                raise ValueError(f"{self.dataset} in {Path(self.root).absolute()} is damaged: {reason}") from error
             if not self.download:
-                raise FileNotFoundError(self._advice("")) from missing
-        except ValueError as error:
-            raise ValueError(f"{self.dataset} in {Path(self.root).absolute()} is damaged: {error}") from error
+                raise FileNotFoundError(self._advice("")) from error
         before = _folders(self.root)
         try:
             return factory(self.root, train=train, download=True)

@@ -20,6 +20,13 @@ class TensorLoader:
         shuffle: whether each epoch has an order of its own; without it samples come as they lie.
         seed: of the order.
         epoch: tells the number of the epoch that begins.
+        process: number of this process among those that share the samples, from 0.
+        processes: how many they are. Each takes a share of every batch, all as many batches, no sample twice; a
+            batch of all together then has batch_size * processes samples.
+        steps: how many batches are given out at once, one behind the other in one tensor, > 0; by one process.
+
+    Raises:
+        ValueError: if there are fewer samples than processes.
     """
 
     def __init__(
@@ -31,24 +38,66 @@ class TensorLoader:
         shuffle: bool = False,
         seed: int = 0,
         epoch: Callable[[], int] = lambda: 0,
+        process: int = 0,
+        processes: int = 1,
+        steps: int = 1,
     ) -> None:
+        if len(targets) < processes:
+            raise ValueError(f"{len(targets)} samples cannot be shared by {processes} processes")
         self.inputs = inputs
         self.targets = targets
-        self.batch_size = min(batch_size, len(targets))
+        self.batch_size = min(batch_size * processes, len(targets))  # of all processes together
         self.shuffle = shuffle
         self.seed = seed
         self._epoch = epoch
+        self._process = process
+        self._processes = processes
+        self.steps = steps
+        self._given = (0, 0)  # epoch, batches of it
+        self._skip = (0, 0)
+
+    @property
+    def batches(self) -> int:
+        """Number of batches in an epoch."""
+        full, rest = divmod(len(self.targets), self.batch_size)
+        return full + (rest >= self._processes)
 
     def __len__(self) -> int:
-        return -(-len(self.targets) // self.batch_size)
+        return -(-self.batches // self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self.shuffle:
-            parts = torch.split(self.inputs, self.batch_size), torch.split(self.targets, self.batch_size)
-            yield from zip(*parts, strict=True)
-            return
-        for rows in torch.split(self.order().to(self.targets.device), self.batch_size):
-            yield self.inputs[rows], self.targets[rows]
+        epoch = self._epoch()
+        skipped = self._skip[1] if self._skip[0] == epoch else 0
+        order = self.order().to(self.targets.device) if self.shuffle else None
+        for first, last in self._spans(skipped):
+            # the last batch takes what is left, which may be too little for a batch of its own
+            until = None if last == self.batches else last * self.batch_size
+            together = slice(first * self.batch_size + self._process, until, self._processes)
+            mine = together if order is None else order[together]
+            self._given = (epoch, last)
+            yield self.inputs[mine], self.targets[mine]
+
+    def _spans(self, skipped: int) -> Iterator[tuple[int, int]]:
+        """Yield the first batch, and the one behind the last, of what is given out at once."""
+        first = skipped
+        while first < self.batches:
+            last = min((first // self.steps + 1) * self.steps, self.batches)
+            yield first, last
+            first = last
+
+    def state_dict(self) -> dict[str, int]:
+        """Return which epoch is under way and how many of its batches were given out."""
+        return {"epoch": self._given[0], "batches": self._given[1]}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Pass over the batches of an epoch that were given out before."""
+        self._skip = (state_dict["epoch"], state_dict["batches"])
+
+    def served(self) -> Tensor:
+        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
+        places = torch.arange(len(self.targets))
+        cuts = [number * self.batch_size for number in range(1, self.batches)]
+        return torch.cat([part[self._process :: self._processes] for part in places.tensor_split(cuts)])
 
     def order(self) -> Tensor:
         """Return the row numbers (N,) int64 of the epoch that begins, in the order they are taken."""

@@ -2,8 +2,9 @@
 
 import hashlib
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -12,7 +13,7 @@ from torch import Tensor
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.ranges import Range
-from lightune.validation import Split
+from lightune.validation import Indices, Rows, Split
 
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
@@ -28,12 +29,14 @@ class Samples:
         targets: classes (N,) int64, or values (N, T) float32.
         num_classes: number of classes; 0 for regression.
         official_test: how many samples, standing last, form the official test split; 0 if there is none.
+        groups: column name → (N,) number of the group of each sample, such as the patient that it comes from.
     """
 
     inputs: Tensor
     targets: Tensor
     num_classes: int = 0
     official_test: int = 0
+    groups: Mapping[str, Indices] = field(default_factory=dict)
 
 
 class InMemoryData(LightningDataModule):
@@ -67,6 +70,8 @@ class InMemoryData(LightningDataModule):
         self._split: Split | None = None
         self._parts: dict[str, tuple[Tensor, Tensor]] = {}
         self._seed = 0
+        self._training: TensorLoader | None = None
+        self._position: dict[str, int] | None = None
 
     @abstractmethod
     def load(self) -> Samples:
@@ -107,6 +112,19 @@ class InMemoryData(LightningDataModule):
         """Number of samples in each part: `train`, `val`, `test`."""
         return {part: len(targets) for part, (_, targets) in self._parts.items()}
 
+    @property
+    def rows(self) -> Rows:
+        """What a division needs to know of the samples."""
+        samples = self.samples
+        labels = samples.targets.numpy() if samples.num_classes else None
+        return Rows(len(samples.targets), labels, samples.official_test, samples.groups)
+
+    @property
+    def test_rows(self) -> Indices:
+        """Numbers of the samples of the test part, in the order in which it is served."""
+        assert self._split is not None, "divide comes first"
+        return self._split.test
+
     def divide(self, split: Split, *, seed: int) -> None:
         """Take up a division: fit the scaling on its training part and scale every part with it.
 
@@ -114,7 +132,8 @@ class InMemoryData(LightningDataModule):
             split: which rows serve for what.
             seed: of the order of training batches.
         """
-        self._seed = seed
+        self._seed, self._split = seed, split
+        self._training = self._position = None
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         scaler = fit_scaling(inputs[train].float(), self.scaling)
@@ -128,19 +147,38 @@ class InMemoryData(LightningDataModule):
         """Return batches of the training part, in a new order each epoch."""
         trainer = self.trainer
         size = len(self._parts["train"][1])
-        return self._loader(
+        self._training = self._loader(
             "train",
-            batch_size=(size if self.batch_size == "full" else self.batch_size) * self.steps_per_execution,
+            batch_size=size if self.batch_size == "full" else self.batch_size,
             shuffle=not getattr(trainer, "overfit_batches", 0),
+            steps=self.steps_per_execution,
         )
+        if self._position is not None:
+            self._training.load_state_dict(self._position)
+        return self._training
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far the training part has been given out.
+
+        Lightning keeps a loader's own state too, but forgets to restore it where a schedule asked for its length.
+        """
+        return {} if self._training is None else {"position": self._training.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on in the epoch, and from the batch, that a checkpoint was written in."""
+        self._position = state_dict.get("position")
 
     def val_dataloader(self) -> TensorLoader:
         """Return batches of the validation part, as they lie."""
-        return self._loader("val", batch_size=_JUDGING_BATCH)
+        return self.judging_dataloader("val")
 
     def test_dataloader(self) -> TensorLoader:
         """Return batches of the test part, as they lie."""
-        return self._loader("test", batch_size=_JUDGING_BATCH)
+        return self.judging_dataloader("test")
+
+    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> TensorLoader:
+        """Return large batches of a part, as they lie: to measure, not to learn."""
+        return self._loader(part, batch_size=_JUDGING_BATCH)
 
     def fingerprint(self) -> str:
         """Return a digest of every input and target as read: the same data give the same digest anywhere."""
@@ -150,7 +188,7 @@ class InMemoryData(LightningDataModule):
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False) -> TensorLoader:
+    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1) -> TensorLoader:
         trainer = self.trainer
         inputs, targets = self._parts[part]
         if trainer is not None:
@@ -163,4 +201,7 @@ class InMemoryData(LightningDataModule):
             shuffle=shuffle,
             seed=self._seed,
             epoch=lambda: trainer.current_epoch if trainer else 0,
+            process=trainer.global_rank if trainer else 0,
+            processes=trainer.world_size if trainer else 1,
+            steps=steps,
         )

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 Scaling = Literal["none", "minmax", "standard"]
 
+_CHUNK = 2**22  # numbers held in double precision at a time
+
 
 class Affine(nn.Module):
     """Map x to (x - shift) / scale, and back.
@@ -40,17 +42,26 @@ def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
         scaling: `minmax` maps each channel or column to [0, 1], `standard` to mean 0 and variance 1, `none`
             leaves it. What never varies is only shifted.
     """
-    image = train.ndim == 4
     shape = (train.shape[1], *([1] * (train.ndim - 2)))
     if scaling == "none":
         return Affine(torch.zeros(shape), torch.ones(shape))
-    columns = train.transpose(0, 1).flatten(1) if image else train.T
+    within = [dimension for dimension in range(train.ndim) if dimension != 1]
     if scaling == "minmax":
-        shift = columns.amin(dim=1)
-        scale = columns.amax(dim=1) - shift
+        shift = train.amin(within).reshape(shape)
+        scale = train.amax(within).reshape(shape) - shift
     else:
-        # in double precision: a float32 sum over millions of pixels loses the mean
-        shift = columns.double().mean(dim=1).float()
-        scale = columns.double().std(dim=1, correction=0).float()
-    scale = torch.where(scale > 1e-12, scale, torch.ones_like(scale))
-    return Affine(shift.reshape(shape), scale.reshape(shape))
+        shift, scale = _mean_and_deviation(train, within, shape)
+    return Affine(shift, torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
+
+
+def _mean_and_deviation(train: Tensor, within: list[int], shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Add up in double precision, chunk by chunk: a float32 sum over millions of pixels loses the mean."""
+    chunks = torch.split(train, max(1, _CHUNK * len(train) // max(1, train.numel())))
+    count = train.numel() // train.shape[1]
+    total, spread = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
+    for chunk in chunks:
+        total += chunk.double().sum(within).reshape(shape)
+    mean = total / count
+    for chunk in chunks:
+        spread += (chunk.double() - mean).square_().sum(within).reshape(shape)
+    return mean.float(), (spread / count).sqrt().float()

@@ -6,7 +6,7 @@ import torchmetrics.classification as tm
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
-from lightune.ranges import PositiveInt
+from lightune.ranges import NonNegativeInt, PositiveInt
 
 Average = Literal["macro", "micro", "weighted"]
 Name = Literal["accuracy", "precision", "recall", "f1", "auroc"]
@@ -22,6 +22,7 @@ class ClassificationMetrics:
         num_classes: number of classes, >= 2.
         average: how classes are averaged where there are more than two.
         train: names of those measured on the training samples too, while they are trained on.
+        bootstrap: number of resamples behind the confidence interval of the test figure; 0 for no interval.
     """
 
     problem = "classification"
@@ -29,10 +30,15 @@ class ClassificationMetrics:
     higher_is_better = ("accuracy", "precision", "recall", "f1", "auroc")
 
     def __init__(
-        self, num_classes: PositiveInt, average: Average = "macro", train: list[Name] | None = None
+        self,
+        num_classes: PositiveInt,
+        average: Average = "macro",
+        train: list[Name] | None = None,
+        bootstrap: NonNegativeInt = 1000,
     ) -> None:
         self.num_classes = num_classes
         self.average = average
+        self.bootstrap = bootstrap
         self.train = ["accuracy"] if train is None else list(train)
 
     def collection(self, stage: str) -> MetricCollection:

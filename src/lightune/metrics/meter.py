@@ -1,16 +1,19 @@
 """The gauge of one stage: the mean loss, and metrics over every sample seen since the last reading."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import MeanMetric, Metric, MetricCollection
 
 _BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
 
 
 class MetricSet(Protocol):
     """What a task asks of a set of metrics."""
+
+    names: tuple[str, ...]
+    bootstrap: int
 
     def collection(self, stage: str) -> MetricCollection:
         """Return new metrics for a stage, named `stage/metric`."""
@@ -54,6 +57,25 @@ class StageMeter(nn.Module):
     def has_samples(self) -> bool:
         """Whether anything was taken in since the last reading."""
         return self._samples > 0 or self.loss.update_called
+
+    def pending(self) -> dict[str, Any]:
+        """Return what was taken in since the last reading, as plain values."""
+        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        return {
+            "sums": [self._loss_sum, self._samples, self._values],
+            "batches": [self._predictions, self._targets],
+            "metrics": {name: [metric._update_count, metric.metric_state] for name, metric in parts.items()},
+        }
+
+    def take_up(self, pending: dict[str, Any]) -> None:
+        """Go on from what `pending` returned."""
+        self._loss_sum, self._samples, self._values = pending["sums"]
+        self._predictions, self._targets = pending["batches"]
+        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        for name, (count, state) in pending["metrics"].items():
+            parts[name]._update_count = count
+            for key, value in state.items():
+                setattr(parts[name], key, value)
 
     def read(self) -> dict[str, Tensor]:
         """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""

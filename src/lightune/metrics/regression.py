@@ -6,6 +6,8 @@ import torchmetrics.regression as tm
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
+from lightune.ranges import NonNegativeInt
+
 Name = Literal["mae", "rmse", "r2"]
 
 
@@ -14,13 +16,15 @@ class RegressionMetrics:
 
     Args:
         train: names of those measured on the training samples too, while they are trained on.
+        bootstrap: number of resamples behind the confidence interval of the test figure; 0 for no interval.
     """
 
     problem = "regression"
     names = ("mae", "rmse", "r2")
     higher_is_better = ("r2",)
 
-    def __init__(self, train: list[Name] | None = None) -> None:
+    def __init__(self, train: list[Name] | None = None, bootstrap: NonNegativeInt = 1000) -> None:
+        self.bootstrap = bootstrap
         self.train = ["rmse"] if train is None else list(train)
 
     def collection(self, stage: str) -> MetricCollection:

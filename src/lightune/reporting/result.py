@@ -5,12 +5,25 @@ This module must not import torch or Lightning.
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["FILE_NAME", "SCHEMA_VERSION", "Failure", "Objective", "Result", "read_result", "write_result"]
+from lightune.files import write_whole
+
+__all__ = [
+    "FILE_NAME",
+    "SCHEMA_VERSION",
+    "Entry",
+    "Failure",
+    "Interval",
+    "Objective",
+    "Result",
+    "Status",
+    "read_result",
+    "to_json",
+    "write_result",
+]
 
 FILE_NAME = "result.json"
 SCHEMA_VERSION = 1
@@ -26,13 +39,53 @@ class Objective:
         metric: its name, e.g. `val/accuracy`.
         mode: `min` or `max`.
         value: the best value; None if no epoch had a finite one.
-        epoch: the epoch that had it, counted from 0; None as for value.
+        epoch: the epoch that had it, counted from 0; None as for value, and for a mean over several fits.
+        std: standard deviation over several fits (n - 1 in the denominator); None for a single one.
     """
 
     metric: str
     mode: str
     value: float | None
     epoch: int | None
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One fit, or the mean over the fits of one repeat, in the lists of a result.
+
+    Args:
+        index: its number in the list, from 0.
+        seed: its seed.
+        objective: as of a run.
+        metrics: as of a run.
+        epochs: epochs trained.
+        checkpoint: the best checkpoint, relative to the run's folder; None if there is none, or several.
+    """
+
+    index: int
+    seed: int
+    objective: Objective
+    metrics: dict[str, float]
+    epochs: int
+    checkpoint: str | None
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval.
+
+    Args:
+        low: lower end.
+        high: upper end.
+        level: of confidence, in (0, 1).
+        resamples: how many bootstrap resamples of the samples it was taken from.
+    """
+
+    low: float
+    high: float
+    level: float
+    resamples: int
 
 
 @dataclass(frozen=True)
@@ -68,6 +121,9 @@ class Result:
         checkpoint: the best checkpoint, relative to the run's folder; None if none was written.
         error: why it failed, if it did.
         provenance: where it came from.
+        folds: the fits of `validation=kfold` and `validation=bootstrap`; empty for others.
+        repeats: the repeats of `repeats=N`; empty for one.
+        intervals: test metric → its confidence interval.
     """
 
     run_dir: Path
@@ -83,6 +139,9 @@ class Result:
     checkpoint: str | None
     error: Failure | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    folds: list[Entry] = field(default_factory=list)
+    repeats: list[Entry] = field(default_factory=list)
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 def write_result(result: Result) -> Path:
@@ -90,17 +149,13 @@ def write_result(result: Result) -> Path:
     content = asdict(result)
     del content["run_dir"]
     target = result.run_dir / FILE_NAME
-    temporary = target.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump({"schema": SCHEMA_VERSION, **_finite(content)}, file, indent=2, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(target, to_json({"schema": SCHEMA_VERSION, **content}))
     return target
+
+
+def to_json(content: dict[str, Any]) -> bytes:
+    """Return a mapping as indented JSON; NaN and infinity, which JSON does not have, become null."""
+    return (json.dumps(_finite(content), indent=2, allow_nan=False) + "\n").encode()
 
 
 def read_result(run_dir: Path) -> Result:
@@ -116,13 +171,17 @@ def read_result(run_dir: Path) -> Result:
     try:
         content["objective"] = Objective(**content["objective"])
         content["error"] = Failure(**content["error"]) if content["error"] else None
+        for name in ("folds", "repeats"):
+            content[name] = [
+                Entry(**{**entry, "objective": Objective(**entry["objective"])}) for entry in content[name]
+            ]
+        content["intervals"] = {name: Interval(**ends) for name, ends in content["intervals"].items()}
         return Result(run_dir=run_dir, **content)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{run_dir / FILE_NAME} is not a result of schema {SCHEMA_VERSION} ({error})") from error
 
 
 def _finite(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON does not have, by null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

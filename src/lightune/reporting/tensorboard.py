@@ -3,9 +3,10 @@
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
@@ -30,11 +31,16 @@ class TensorBoard(Logger):
 
     Args:
         save_dir: the run's folder.
+
+    Attributes:
+        purge_step: set before the first value, where a run goes on: values of this step and later ones, written
+            by the part before, are taken back.
     """
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()
         self._save_dir = save_dir
+        self.purge_step: int | None = None
         self._writer: SummaryWriter | None = None
 
     @property
@@ -58,10 +64,13 @@ class TensorBoard(Logger):
         return self._save_dir
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> SummaryWriter:
         """The writer, for images, histograms and the like."""
         if self._writer is None:
-            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS)
+            if self.purge_step is not None:
+                self._outlast_earlier_files()
+            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS, purge_step=self.purge_step)
         return self._writer
 
     @rank_zero_only
@@ -103,6 +112,11 @@ class TensorBoard(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Bring everything to disk; a test that follows the training still finds the writer open."""
+        self.flush()
+
+    @rank_zero_only
+    def flush(self) -> None:
+        """Bring everything to disk."""
         if self._writer is not None:
             self._writer.flush()
 
@@ -112,6 +126,12 @@ class TensorBoard(Logger):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+
+    def _outlast_earlier_files(self) -> None:
+        """Wait for the next second, if need be: TensorBoard reads files by the second in their names."""
+        seconds = [int(file.name.split(".")[3]) for file in Path(self._save_dir).glob("events.out.tfevents.*")]
+        while seconds and time.time() < max(seconds) + 1:
+            time.sleep(0.05)
 
     def _write(self, message: Any) -> None:
         writer = self.experiment.file_writer

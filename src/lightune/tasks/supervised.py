@@ -60,11 +60,10 @@ class SupervisedTask(LightningModule):
         self.target_scaler = target_scaler
         self.num_classes = num_classes
         self.monitor = monitor
-        self.metric_set = metrics
+        self.metrics = metrics
         self.lean: LeanSteps | None = None  # set where a step is given many minibatches
-        self.planned_steps: int | None = None  # optimizer steps of the run, where batches do not tell
-        self.make_optimizer = optimizer
-        self.make_scheduler = scheduler
+        self._make_optimizer = optimizer
+        self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
         self.meters = nn.ModuleDict({f"{stage}_meter": StageMeter(metrics, stage) for stage in STAGES})
 
@@ -99,7 +98,7 @@ class SupervisedTask(LightningModule):
 
     def training_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included, and measure the batch."""
-        loss = self._measure("train", batch)
+        loss, _ = self._measure("train", batch)
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -107,9 +106,10 @@ class SupervisedTask(LightningModule):
         """Measure a batch of the validation part."""
         self._measure("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Measure a batch of the test part."""
-        self._measure("test", batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Measure a batch of the test part; return its predictions."""
+        _, predictions = self._measure("test", batch)
+        return predictions
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Return the predictions of a batch."""
@@ -128,29 +128,57 @@ class SupervisedTask(LightningModule):
         """Log what the test part measured."""
         self.log_dict(self._meter("test").read())
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
+        meter = self._meter("train")
+        if meter.has_samples:
+            checkpoint["pending_measures"] = meter.pending()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from what an unfinished epoch had measured."""
+        if "pending_measures" in checkpoint:
+            self._meter("train").take_up(checkpoint["pending_measures"])
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self.make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
-        extra: dict[str, Any] = {}
-        if takes_total_steps(self.make_scheduler):
-            extra["total_steps"] = self.planned_steps or int(self.trainer.estimated_stepping_batches)
-        scheduler = self.make_scheduler(optimizer, **extra)
+        optimizer = self.make_optimizer()
+        total_steps = 0
+        if self.schedules_steps:
+            lean = self.lean.total_steps if self.lean is not None else None
+            total_steps = lean or int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         plan: dict[str, Any] = {
             "scheduler": scheduler,
-            "interval": "step" if extra else "epoch",
+            "interval": "step" if self.schedules_steps else "epoch",
             "name": "train/lr",
         }
         if isinstance(scheduler, ReduceLROnPlateau):
             plan["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
 
-    def _measure(self, stage: str, batch: Batch) -> Tensor:
+    @property
+    def schedules_steps(self) -> bool:
+        """Whether the learning rate moves with every optimizer step, else with every epoch."""
+        return takes_total_steps(self._make_scheduler)
+
+    def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
+        """Make an optimizer of the parameters that are trained, or of those given in their stead."""
+        own = (parameter for parameter in self.parameters() if parameter.requires_grad)
+        return self._make_optimizer(own if parameters is None else parameters)
+
+    def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
+        """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
+        extra = {"total_steps": total_steps} if self.schedules_steps else {}
+        return self._make_scheduler(optimizer, **extra)
+
+    def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
         with torch.no_grad():
-            self._meter(stage).add(loss, self.predictions(outputs), target)
-        return loss
+            predictions = self.predictions(outputs)
+            self._meter(stage).add(loss, predictions, target)
+        return loss, predictions
 
     def _meter(self, stage: str) -> StageMeter:
         meter = self.meters[f"{stage}_meter"]

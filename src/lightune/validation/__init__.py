@@ -1,5 +1,9 @@
-"""How samples are divided between learning and judging."""
+"""Ways to judge a configuration: which samples it learns from, which judge it, which are left for the test."""
 
-from lightune.validation.holdout import Holdout, Split
+from lightune.validation.bootstrap import Bootstrap
+from lightune.validation.division import Division
+from lightune.validation.holdout import Holdout
+from lightune.validation.kfold import CrossValidation
+from lightune.validation.splits import Indices, Rows, Split
 
-__all__ = ["Holdout", "Split"]
+__all__ = ["Bootstrap", "CrossValidation", "Division", "Holdout", "Indices", "Rows", "Split"]

@@ -1,0 +1,42 @@
+"""Decisions that all processes of a training must take alike, or wait for each other for ever."""
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+STEPS_BETWEEN_QUESTIONS = 10
+"""In a training of several processes: asking makes them wait for each other."""
+
+
+def any_process(trainer: Trainer, decision: bool) -> bool:
+    """Tell whether any process decides so."""
+    return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=False)
+
+
+def every_process(trainer: Trainer, decision: bool) -> bool:
+    """Tell whether every process decides so."""
+    return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=True)
+
+
+def may_pause(trainer: Trainer, batch_idx: int) -> bool:
+    """Tell whether a training can be left after this batch: nothing is pending, and it is not the epoch's last."""
+    if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
+        return False
+    return trainer.world_size == 1 or (batch_idx + 1) % STEPS_BETWEEN_QUESTIONS == 0
+
+
+def gathered(trainer: Trainer, values: Tensor) -> Tensor:
+    """Return the values (n,) of every process: (processes, n)."""
+    if trainer.world_size == 1:
+        return values.unsqueeze(0)
+    parts = [torch.empty_like(values) for _ in range(trainer.world_size)]
+    torch.distributed.all_gather(parts, values.contiguous())
+    return torch.stack(parts)
+
+
+class SharedStop(Callback):
+    """Let every process stop when one was told to, such as the one that reports to a study."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask the others."""
+        trainer.should_stop = any_process(trainer, trainer.should_stop)

@@ -1,0 +1,63 @@
+"""A loss that is no number ends a training before it is saved as one."""
+
+import math
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lightune.callbacks.agreement import gathered
+
+_LOOKED_AT_TOGETHER = 50  # losses
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The training loss became NaN or infinite; the message tells the step and the value."""
+
+
+class FiniteLoss(Callback):
+    """Stop when the training loss is NaN or infinite: at once on a CPU, every few steps elsewhere.
+
+    Looking at a loss makes a GPU wait, and several processes wait for each other.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: list[int] = []
+        self._losses: list[Tensor] = []
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take in the loss of a step."""
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if not isinstance(loss, Tensor):
+            return
+        if loss.device.type == "cpu" and trainer.world_size == 1:
+            _require_finite(trainer.global_step, float(loss))
+            return
+        self._steps.append(trainer.global_step)
+        self._losses.append(loss.detach())
+        if len(self._losses) >= _LOOKED_AT_TOGETHER or trainer.is_last_batch:
+            self.look(trainer)
+
+    def look(self, trainer: Trainer) -> None:
+        """Look at the losses that were taken in, in every process.
+
+        Raises:
+            NonFiniteLossError: if one is not finite.
+        """
+        steps, losses = self._steps, torch.stack(self._losses).float()
+        self._steps, self._losses = [], []
+        for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
+            for value in values:
+                _require_finite(step, value)
+
+
+def _require_finite(step: int, value: float) -> None:
+    if not math.isfinite(value):
+        raise NonFiniteLossError(
+            f"the training loss became {value} at step {step}; "
+            "try a smaller optimizer.lr, regularization=gradient_clip, or trainer.precision=32-true"
+        )

@@ -1,0 +1,106 @@
+"""Ctrl-C and SIGTERM: save at the next step, then stop."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from lightune.callbacks.agreement import any_process, may_pause
+from lightune.callbacks.checkpoint import BestAndLast
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopRequested(BaseException):
+    """A signal asked the run to stop, and what it had is saved."""
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(signal.Signals(signum).name)
+
+
+class Interruption(Callback):
+    """Turn a signal into a checkpoint and an orderly end.
+
+    A training stops after the step that it is taking, a validation when it is over. A second signal does not wait:
+    the run then goes on from the checkpoint before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: int | None = None
+        self._fitting = False
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a process that was stopped so."""
+        return 128 + (self.received or signal.SIGINT)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Listen to the signals meanwhile; a thread that is not the main one cannot."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        self._listen()
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Listen in Lightning's stead, which has taken SIGTERM for itself."""
+        if threading.current_thread() is threading.main_thread():
+            self._listen()
+        self._fitting = True
+        self._stop_if_asked(trainer, save=False)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop after a step, unless gradients are pending or the epoch is about to end."""
+        if may_pause(trainer, batch_idx):
+            self._stop_if_asked(trainer, save=True)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop between two epochs."""
+        self._stop_if_asked(trainer, save=trainer.global_step > 0)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the end of a training as it is: there is nothing more to save."""
+        self._fitting = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Wait for no step that will not come."""
+        self._fitting = False
+
+    def stop_if_asked(self) -> None:
+        """Raise if a signal came while nothing was trained."""
+        if self.received is not None:
+            raise StopRequested(self.received)
+
+    def _stop_if_asked(self, trainer: Trainer, *, save: bool) -> None:
+        if not any_process(trainer, self.received is not None):
+            return
+        self.received = self.received or signal.SIGTERM
+        if save:
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, BestAndLast):
+                    callback.save_now(trainer)
+        raise StopRequested(self.received)
+
+    def _listen(self) -> None:
+        for signum in _SIGNALS:
+            signal.signal(signum, self._take)
+
+    def _take(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is not None or not self._fitting:
+            self.received = signum
+            raise StopRequested(signum)
+        self.received = signum

@@ -1,0 +1,41 @@
+"""A process that trains along with the first process of a run, which started it."""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.config.trust import trust
+from lightune.run import InterruptedRun, train
+
+
+def end_with_parent() -> None:
+    """End this process at once when its input closes, which it does when the first process is gone."""
+
+    def wait() -> None:
+        while sys.stdin.readline():
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    """Train in a process that the first one started."""
+    order = json.loads(sys.stdin.readline())
+    end_with_parent()
+    sys.path[:] = order.pop("path")
+    trust(*order.pop("trusted"))
+    cfg = OmegaConf.create(order.pop("config"))
+    assert isinstance(cfg, DictConfig)
+    try:
+        train(cfg, run_dir=Path(order.pop("run_dir")), **order)
+    except InterruptedRun as stopped:
+        sys.exit(stopped.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What came of each fit of a run, kept in its folder, and what they say together."""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from lightune.files import write_whole
+from lightune.reporting.result import Entry, Objective, to_json
+
+__all__ = ["FIT_FILE", "FitResult", "mean_curves", "mean_metrics", "mean_objective", "read_fit", "write_fit"]
+
+FIT_FILE = "fit.json"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """All that the result of a run needs to know of one of its fits.
+
+    Args:
+        index: its number in the run, from 0.
+        seed: its seed.
+        repeat: number of its repeat, from 0.
+        fold: number of its division within the repeat, from 0.
+        status: how it ended.
+        objective: what it is judged by.
+        metrics: `stage/metric` → value at the best epoch.
+        epochs: epochs trained.
+        steps: optimizer steps taken.
+        seconds: wall time of `setup`, `train`, `validate` and `test`.
+        samples_per_second: as of a run.
+        checkpoint: the best checkpoint, relative to the run's folder.
+        curves: tag → value at the end of each epoch, and `step`.
+    """
+
+    index: int
+    seed: int
+    repeat: int
+    fold: int
+    status: Literal["completed", "early_stopped", "pruned"]
+    objective: Objective
+    metrics: dict[str, float]
+    epochs: int
+    steps: int
+    seconds: dict[str, float]
+    samples_per_second: float | None
+    checkpoint: str | None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+    def entry(self, index: int) -> Entry:
+        """Return what the result of the run shows of it."""
+        return Entry(index, self.seed, self.objective, self.metrics, self.epochs, self.checkpoint)
+
+
+def write_fit(fit: FitResult, folder: Path) -> None:
+    """Write `fit.json` into a fit's folder: from now on it is finished."""
+    write_whole(folder / FIT_FILE, to_json(asdict(fit)))
+
+
+def read_fit(folder: Path) -> FitResult | None:
+    """Return what came of a finished fit; None if it is not finished."""
+    try:
+        content = json.loads((folder / FIT_FILE).read_text(encoding="utf-8"))
+        return FitResult(**{**content, "objective": Objective(**content["objective"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def mean_objective(fits: Sequence[FitResult]) -> Objective:
+    """Return the objective of several fits: the mean and the standard deviation; of one, its own."""
+    first = fits[0].objective
+    values = [fit.objective.value for fit in fits]
+    if len(fits) == 1:
+        return first
+    if any(value is None for value in values):
+        return Objective(first.metric, first.mode, None, None)
+    known = [value for value in values if value is not None]
+    return Objective(first.metric, first.mode, statistics.fmean(known), None, statistics.stdev(known))
+
+
+def mean_metrics(fits: Sequence[FitResult]) -> dict[str, float]:
+    """Return the mean of each metric that every fit has."""
+    return _means([fit.metrics for fit in fits], statistics.fmean)
+
+
+def mean_curves(fits: Sequence[FitResult]) -> dict[str, list[float]]:
+    """Return the mean of each curve, as far as every fit went: tag → value an epoch; `step` is the first fit's."""
+
+    def across(curves: Sequence[list[float]]) -> list[float]:
+        return [statistics.fmean(values) for values in zip(*curves, strict=False)]
+
+    curves = _means([{**fit.curves, "step": fits[0].curves["step"]} for fit in fits], across)
+    shortest = min(len(fit.curves["step"]) for fit in fits)
+    return {tag: values[:shortest] for tag, values in curves.items()}
+
+
+def _means(maps: Sequence[dict[str, Value]], mean: Callable[[list[Value]], Value]) -> dict[str, Value]:
+    shared = [key for key in maps[0] if all(key in other for other in maps)]
+    return {key: mean([each[key] for each in maps]) for key in shared}

@@ -1,0 +1,47 @@
+"""The bootstrap: learn from a resample, judge by what it left out."""
+
+from typing import Annotated
+
+import numpy as np
+from sklearn.utils import resample
+
+from lightune.ranges import Fraction, Range
+from lightune.validation.division import Division
+from lightune.validation.splits import Indices, Rows
+
+
+class Bootstrap(Division):
+    """Draw n resamples, as large as what is not test; each network is judged by the samples it never saw.
+
+    Beside the out-of-bag score stands the .632 estimate, 0.368 of the score on the samples learnt from and 0.632
+    of the out-of-bag score, which is less pessimistic (Efron 1983, section 6).
+
+    Args:
+        n: number of resamples, >= 2.
+        stratify: whether every resample has each class in the proportion of the whole; no effect on regression.
+        test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
+    """
+
+    estimate_632 = True
+
+    def __init__(
+        self, n: Annotated[int, Range(ge=2)] = 20, stratify: bool = True, test_fraction: Fraction = 0.15
+    ) -> None:
+        super().__init__(stratify=stratify, test_fraction=test_fraction)
+        self.n = n
+
+    def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
+        """Return the rows of each resample, with repetitions, and those that it left out.
+
+        Raises:
+            ValueError: if a resample leaves nothing out.
+        """
+        drawn = np.random.RandomState(seed)
+        pairs = []
+        for _ in range(self.n):
+            train = np.sort(resample(rest, random_state=drawn, stratify=self.strata_of(rows, rest)))
+            left_out = np.setdiff1d(rest, train)
+            if not len(left_out):
+                raise ValueError(f"n: a resample of {len(rest)} samples leaves none to judge by; take more data")
+            pairs.append((train, left_out))
+        return pairs

@@ -1,0 +1,63 @@
+"""What every way of judging has in common: the test part is set aside first, then the rest is divided."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from lightune.ranges import Fraction
+from lightune.validation.splits import Indices, Rows, Split, cut
+
+
+class Division(ABC):
+    """Divide samples into those to learn from, those to judge by, and those for the test.
+
+    Args:
+        stratify: whether every part has each class in the proportion of the whole; no effect on regression.
+        test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
+    """
+
+    def __init__(self, *, stratify: bool, test_fraction: Fraction) -> None:
+        self.stratify = stratify
+        self.test_fraction = test_fraction
+
+    def splits(self, rows: Rows, *, seed: int, test_seed: int | None = None) -> list[Split]:
+        """Return one split a fit, all with the same test part.
+
+        Args:
+            rows: the samples.
+            seed: of the shuffles.
+            test_seed: of the test part, where it differs: repeats over seeds share one test part.
+
+        Raises:
+            ValueError: naming the argument at fault, if a part would be empty or too small.
+        """
+        rest, test = self._set_test_aside(rows, seed if test_seed is None else test_seed)
+        return [Split(train, val, test) for train, val in self.divide(rest, rows, seed=seed)]
+
+    @abstractmethod
+    def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
+        """Divide what is not test: return the rows to learn from and those to judge by, one pair a fit.
+
+        Args:
+            rest: sorted row numbers.
+            rows: the samples.
+            seed: of the shuffles.
+
+        Raises:
+            ValueError: naming the argument at fault, if a part would be empty or too small.
+        """
+
+    def groups_of(self, rows: Rows) -> Indices | None:
+        """Return the group of each sample, if groups must not be divided."""
+        return None
+
+    def strata_of(self, rows: Rows, part: Indices) -> Indices | None:
+        """Return the class of each row of a part, if its proportions are to be kept."""
+        return rows.labels[part] if self.stratify and rows.labels is not None else None
+
+    def _set_test_aside(self, rows: Rows, seed: int) -> tuple[Indices, Indices]:
+        every = np.arange(rows.count)
+        if rows.official_test:
+            return every[: -rows.official_test], every[-rows.official_test :]
+        strata, groups = self.strata_of(rows, every), self.groups_of(rows)
+        return cut(every, strata, self.test_fraction, groups=groups, seed=seed, key="test_fraction")

@@ -1,0 +1,83 @@
+"""Cross-validation: every sample judges once."""
+
+from typing import Annotated
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+from lightune.ranges import Fraction, PositiveInt, Range
+from lightune.validation.division import Division
+from lightune.validation.splits import Indices, Rows
+
+
+class CrossValidation(Division):
+    """Divide what is not test into k folds, each of which judges a network that learnt from the others.
+
+    Args:
+        k: number of folds, >= 2.
+        n_repeats: how often to divide anew, > 0; the figure is the mean over all k * n_repeats fits.
+        stratify: whether every fold has each class in the proportion of the whole; no effect on regression.
+        groups: column of the data whose groups are never divided between learning and judging; None for none.
+        test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
+    """
+
+    def __init__(
+        self,
+        k: Annotated[int, Range(ge=2)] = 5,
+        n_repeats: PositiveInt = 1,
+        stratify: bool = True,
+        groups: str | None = None,
+        test_fraction: Fraction = 0.15,
+    ) -> None:
+        super().__init__(stratify=stratify, test_fraction=test_fraction)
+        self.k = k
+        self.n_repeats = n_repeats
+        self.groups = groups
+
+    def groups_of(self, rows: Rows) -> Indices | None:
+        """Return the group of each sample.
+
+        Raises:
+            ValueError: if the data have no such column.
+        """
+        return rows.column(self.groups)
+
+    def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
+        """Return the folds of the first division, then those of the next.
+
+        Raises:
+            ValueError: if there are more folds than samples, groups, or samples of a class.
+        """
+        strata, groups = self.strata_of(rows, rest), self.groups_of(rows)
+        inside = None if groups is None else groups[rest]
+        self._check(len(rest), strata, inside)
+        return [
+            (rest[train], rest[val])
+            for repeat in range(self.n_repeats)
+            for train, val in self._folds(strata, inside, _mixed(seed, repeat)).split(rest, strata, inside)
+        ]
+
+    def _folds(self, strata: Indices | None, groups: Indices | None, seed: int) -> KFold:
+        with_strata, with_groups = strata is not None, groups is not None
+        kinds = {
+            (False, False): KFold,
+            (True, False): StratifiedKFold,
+            (False, True): GroupKFold,
+            (True, True): StratifiedGroupKFold,
+        }
+        return kinds[with_strata, with_groups](n_splits=self.k, shuffle=True, random_state=seed)
+
+    def _check(self, count: int, strata: Indices | None, groups: Indices | None) -> None:
+        fewest = count
+        what = "samples"
+        if groups is not None:
+            fewest, what = len(np.unique(groups)), "groups"
+        elif strata is not None:
+            fewest, what = int(np.unique(strata, return_counts=True)[1].min()), "samples of the rarest class"
+        if self.k > fewest:
+            raise ValueError(f"k must be at most the number of {what} ({fewest}), got {self.k}")
+
+
+def _mixed(seed: int, repeat: int) -> int:
+    """Return the seed of a division: the run's for the first, one that no neighbouring seed has for others."""
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0]) if repeat else seed

@@ -1,0 +1,89 @@
+"""What every way of dividing samples has in common: the rows they divide, and the test part that is cut first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which samples serve for what: row numbers.
+
+    Args:
+        train: rows to learn from; a bootstrap resample holds some of them several times.
+        val: rows to judge by while training.
+        test: rows to measure once, at the end.
+    """
+
+    train: Indices
+    val: Indices
+    test: Indices
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a division needs to know of the samples.
+
+    Args:
+        count: how many there are; the official test samples, if any, stand last.
+        labels: (count,) class of each, or None for regression.
+        official_test: how many of them form an official test split; 0 if there is none.
+        groups: column name → (count,) number of the group of each sample, such as the patient that it comes from.
+    """
+
+    count: int
+    labels: Indices | None = None
+    official_test: int = 0
+    groups: Mapping[str, Indices] = field(default_factory=dict)
+
+    def column(self, name: str | None) -> Indices | None:
+        """Return the groups of a column; None for no column.
+
+        Raises:
+            ValueError: if the data have no such column.
+        """
+        if name is None:
+            return None
+        if name not in self.groups:
+            there = ", ".join(self.groups) or "none"
+            raise ValueError(f"groups must be a column of the data (there are: {there}), got {name}")
+        return self.groups[name]
+
+
+def cut(
+    rows: Indices,
+    strata: Indices | None,
+    share: float,
+    *,
+    seed: int,
+    key: str,
+    groups: Indices | None = None,
+) -> tuple[Indices, Indices]:
+    """Cut a share off some rows; return what is kept and what is cut, both sorted.
+
+    Args:
+        rows: row numbers (n,).
+        strata: class (n,) of each, whose proportions both parts have; None for any.
+        share: in (0, 1).
+        seed: of the shuffle.
+        key: the argument that a refusal names.
+        groups: group (n,) of each, none of which is divided; None for no groups.
+
+    Raises:
+        ValueError: naming `key`, if a part would be empty or too small to hold every class.
+    """
+    try:
+        if groups is not None:
+            splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+            kept, taken = next(splitter.split(rows, groups=groups))
+            kept, taken = rows[kept], rows[taken]
+        else:
+            kept, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=strata)
+    except ValueError as error:
+        raise ValueError(f"{key} leaves a part too small for {len(rows)} samples ({error})") from error
+    return np.sort(kept), np.sort(taken)

@@ -1,0 +1,192 @@
+"""What cannot be gone on with is refused in one message with exit code 2, and nothing is written."""
+
+import os
+
+import pytest
+
+from lightune import compose, resume, train
+from lightune.errors import ConfigError
+from lightune.reporting.result import read_result
+from lightune.resumption import only_owner, resumed_config
+from lightune.run import InterruptedRun
+
+SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    return train(compose([*SHORT, f"output_root={tmp_path_factory.mktemp('finished')}"]))
+
+
+@pytest.fixture
+def refusal(cli, tmp_path):
+    """Ask for a run to be gone on with; return the refusal, which has left nothing."""
+
+    def ask(folder, *overrides):
+        before = sorted(tmp_path.rglob("*"))
+        code, out, err = cli(f"resume={folder}", *overrides)
+        assert code == 2, out + err
+        assert err.startswith("lightune: 1 problem, nothing was started\n")
+        assert "Traceback" not in err
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return ask
+
+
+def test_a_folder_that_is_not_there(refusal, tmp_path):
+    assert "is no run: there is no such folder" in refusal(tmp_path / "gone")
+
+
+def test_a_file(refusal, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is no run: it is a file" in refusal(tmp_path / "file")
+
+
+def test_a_folder_of_something_else(refusal, tmp_path):
+    (tmp_path / "other").mkdir()
+    assert "it has no .hydra/config.yaml (it has nothing)" in refusal(tmp_path / "other")
+    (tmp_path / "other" / "notes.txt").write_text("")
+    assert "(it has notes.txt)" in refusal(tmp_path / "other")
+
+
+def test_a_sweep(refusal, tmp_path):
+    (tmp_path / "multirun.yaml").write_text("")
+    assert "it is a sweep; its runs are in trials/" in refusal(tmp_path)
+
+
+def test_a_multirun_that_goes_on_with_a_run(cli, finished_run):
+    code, _, err = cli("-m", f"resume={finished_run.run_dir}", "seed=0,1")
+    assert code == 2
+    assert "goes on with one run, not with a multirun" in err
+
+
+@pytest.mark.parametrize(
+    "overrides", [[], ["trainer.max_epochs=2"], ["trainer.max_epochs=1"], ["trainer=auto"]], ids=str
+)
+def test_a_finished_run_that_nothing_lengthens(refusal, finished_run, contents, overrides):
+    before = contents(finished_run.run_dir)
+    said = refusal(finished_run.run_dir, *overrides)
+    assert "is finished (completed); lengthen it with a larger trainer.max_epochs" in said
+    assert contents(finished_run.run_dir) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "difference"),
+    [
+        ("optimizer.lr=0.5", "optimizer.lr", "the run has 0.001, got 0.5"),
+        ("seed=7", "seed", "the run has 0, got 7"),
+        ("model=cnn", "model", "the run has MLP, got CNN"),
+        ("data=wine", "data", "the run has Digits, got Wine"),
+        ("validation=kfold", "validation", "the run has Holdout, got CrossValidation"),
+        ("~callbacks.early_stopping", "callbacks.early_stopping", "the run has EarlyStopping, got null"),
+        ("model.connections=dense", "model.connections", "got dense"),
+    ],
+    ids=lambda value: value if "=" in value else "",
+)
+def test_an_override_that_would_make_it_another_run(refusal, finished_run, contents, override, key, difference):
+    before = contents(finished_run.run_dir)
+    said = refusal(finished_run.run_dir, "trainer.max_epochs=3", override)
+    assert f"  {key}  " in said
+    assert difference in said
+    assert contents(finished_run.run_dir) == before
+
+
+def test_an_experiment_that_is_another_run(finished_run):
+    overrides = ["trainer.max_epochs=3", "experiment=digits_cnn"]
+    with pytest.raises(ConfigError, match="cannot change when a run is resumed"):
+        resumed_config(finished_run.run_dir, overrides, compose(overrides))
+
+
+def test_an_override_that_changes_nothing_is_let_by(finished_run):
+    overrides = ["trainer.max_epochs=3", "optimizer.lr=1e-3", "model=mlp", "model.units=16"]
+    assert resumed_config(finished_run.run_dir, overrides, compose(overrides)).trainer.max_epochs == 3
+
+
+def test_what_moves_a_run_may_be_changed(finished_run):
+    overrides = ["trainer=auto", "trainer.max_epochs=3", "callbacks.early_stopping.patience=99"]
+    cfg = resumed_config(finished_run.run_dir, overrides, compose(overrides))
+    assert (cfg.trainer.accelerator, cfg.trainer.max_epochs) == ("auto", 3)
+    assert cfg.callbacks.early_stopping.patience == 99
+    assert cfg.model.units == 16
+
+
+def test_a_wrong_value_for_what_may_be_changed(refusal, finished_run):
+    assert "trainer.max_epochs" in refusal(finished_run.run_dir, "trainer.max_epochs=many")
+
+
+def test_a_run_that_another_process_is_at_work_in(refusal, finished_run, start_child, contents):
+    run_dir = finished_run.run_dir
+    reading, writing = os.pipe()
+
+    def work():
+        with only_owner(run_dir):
+            os.write(writing, b"!")
+            signal_never = os.pipe()[0]
+            os.read(signal_never, 1)
+
+    start_child(work)
+    os.read(reading, 1)
+    before = contents(run_dir)
+    assert "is at work in another process" in refusal(run_dir, "trainer.max_epochs=3")
+    with pytest.raises(ConfigError, match="is at work in another process"):
+        resume(run_dir, ["trainer.max_epochs=3"])
+    assert contents(run_dir) == before
+
+
+def test_in_python_a_run_is_gone_on_with_by_a_function_of_its_own(finished_run):
+    with pytest.raises(ConfigError, match=r"call lightune\.resume\(RUN\)"):
+        train(compose([f"resume={finished_run.run_dir}"]))
+
+
+FOLDS = ("validation=kfold", "validation.k=3")
+
+
+def lengthened(result):
+    return {entry.epochs for entry in result.folds} or {result.epochs}
+
+
+@pytest.mark.parametrize("overrides", [(), FOLDS], ids=["one fit", "three fits"])
+def test_a_finished_run_is_lengthened_as_if_it_had_been_that_long(
+    overrides, whole, cli, tmp_path, contents, assert_same
+):
+    first = train(compose([*SHORT, *overrides]))
+    frozen = contents(first.run_dir / ".hydra")
+    code, _, err = cli(f"resume={first.run_dir}", "trainer.max_epochs=4")
+    assert code == 0, err
+    assert_same(read_result(first.run_dir), whole(*overrides))
+    assert contents(first.run_dir / ".hydra") == frozen
+    code, _, err = cli(f"resume={first.run_dir}")
+    assert code == 2
+    assert "is finished" in err
+    assert lengthened(resume(first.run_dir, ["trainer.max_epochs=5"])) == {5}
+
+
+def test_a_lengthening_that_was_stopped_goes_on_in_every_fit(signal_after, whole, assert_same):
+    first = train(compose([*SHORT, *FOLDS]))
+    cfg = resumed_config(first.run_dir, ["trainer.max_epochs=4"], compose(["trainer.max_epochs=4"]))
+    with pytest.raises(InterruptedRun):
+        train(cfg, run_dir=first.run_dir, resume=True, watchers=[signal_after(27, fit=1)])
+    assert_same(resume(first.run_dir), whole(*FOLDS))
+
+
+@pytest.mark.parametrize("overrides", [(), FOLDS], ids=["one fit", "three fits"])
+def test_a_lengthening_that_was_killed_goes_on(overrides, in_child, signal_after, whole, assert_same):
+    first = train(compose([*SHORT, *overrides]))
+    cfg = resumed_config(first.run_dir, ["trainer.max_epochs=4"], compose(["trainer.max_epochs=4"]))
+    watchers = [signal_after(30 if not overrides else 27, 9, fit=0)]
+    assert in_child(lambda: train(cfg, run_dir=first.run_dir, resume=True, watchers=watchers)) == -9
+    assert_same(resume(first.run_dir), whole(*overrides))
+
+
+def test_a_run_that_stopped_early_is_lengthened_by_its_patience(whole):
+    overrides = ["callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=30"]
+    first = train(compose([*SHORT, *overrides]))
+    assert first.status == "early_stopped"
+    with pytest.raises(
+        ConfigError, match=r"is finished \(early_stopped\); .* callbacks\.early_stopping\.patience"
+    ):
+        resume(first.run_dir)
+    again = resume(first.run_dir, ["callbacks.early_stopping.patience=3"])
+    assert again.epochs > first.epochs
+    assert again.objective == whole(*overrides, "callbacks.early_stopping.patience=3").objective
