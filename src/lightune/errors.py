@@ -7,10 +7,11 @@
 This module must not import torch or Lightning.
 """
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CheckpointError", "ConfigError", "LightuneError", "Problem"]
+__all__ = ["CheckpointError", "ConfigError", "LightuneError", "Problem", "StopRequested"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class ConfigError(LightuneError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(render(self.problems))
+
+
+class StopRequested(BaseException):
+    """A signal asked a run to stop.
+
+    Args:
+        signum: its number.
+    """
+
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
+        super().__init__(signal.Signals(signum).name)
 
 
 class CheckpointError(LightuneError):

@@ -133,10 +133,11 @@ class Fit:
             `test/metric` → value, and the predictions if the task makes them.
         """
         self._load_best()
+        predicts = isinstance(self.task, SupervisedTask)  # another task's step may return its loss, or anything
         with _synchronised(self.task):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
-        if isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
+        if predicts and isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
             places, predicted, targets = gathered
             rows = torch.from_numpy(self.data.test_rows)[places]
             predictions = Predictions(self.plan.index, rows, predicted, targets)

@@ -61,8 +61,17 @@ def load_run_config(run_dir: Path) -> DictConfig:
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
     """Keep what a run is resumed with, if that is not what it kept: `.hydra/` stays as it is."""
-    if cfg != load_run_config(run_dir):
+    before = load_run_config(run_dir)
+    if cfg != before:
+        if _is_longer(cfg, before):
+            reopen_fits(run_dir)
         write_whole(run_dir / _RESUMED_FILE, OmegaConf.to_yaml(cfg, resolve=False).encode())
+
+
+def reopen_fits(run_dir: Path) -> None:
+    """Let no fit count as finished: all of them are to be made longer, or their mean would mix lengths."""
+    for fit in (run_dir / "fits").glob(f"*/{FIT_FILE}"):
+        fit.unlink()
 
 
 def reopen(run_dir: Path) -> None:
@@ -70,8 +79,7 @@ def reopen(run_dir: Path) -> None:
     for leftover in run_dir.rglob(".*.tmp"):
         leftover.unlink()
     if _status(run_dir) in _FINAL:
-        for fit in (run_dir / "fits").glob(f"*/{FIT_FILE}"):
-            fit.unlink()
+        reopen_fits(run_dir)
         write_result(replace(read_result(run_dir), status="interrupted"))
 
 
@@ -140,7 +148,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
             problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
-    if not problems and (status := _status(run_dir)) in _FINAL and not _is_longer(frozen, before):
+    if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, frozen, before):
         problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status)}"))
     if problems:
         raise ConfigError(problems)
@@ -191,6 +199,14 @@ def _status(run_dir: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return str(content.get("status"))
+
+
+def _goes_on(status: str | None, now: DictConfig, before: DictConfig) -> bool:
+    """Tell whether what ended would not end at once: patience that was used up stays used up."""
+    if status != "early_stopped":
+        return _is_longer(now, before)
+    new, old = OmegaConf.select(now, _PATIENCE), OmegaConf.select(before, _PATIENCE)
+    return new is None or not isinstance(new, int) or new > (old or 0)
 
 
 def _is_longer(now: DictConfig, before: DictConfig) -> bool:

@@ -17,12 +17,11 @@ from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
 from lightune.callbacks import Interruption
-from lightune.callbacks.interruption import StopRequested
 from lightune.config import secrets
 from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
 from lightune.config.compose import compose
 from lightune.config.validate import validate
-from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.errors import ConfigError, LightuneError, Problem, StopRequested
 from lightune.failures import explain
 from lightune.fit import Fit
 from lightune.metrics.confidence import confidence_interval
@@ -113,6 +112,9 @@ def train(
     interruption = Interruption()
     with quiet(verbose):
         trainer: Trainer = build_trainer(cfg, run_dir=run_dir or Path(), bare=True)
+    if not leads and trainer.world_size == 1:
+        rule = "is for one process, but several were started for this run; choose trainer=ddp"
+        raise ConfigError([Problem("trainer", rule)])
     with (
         only_owner(run_dir) if leads and run_dir else nullcontext(),
         joined(trainer, cfg, run_dir, resume=resume, verbose=verbose) as group,
@@ -223,6 +225,7 @@ class _Run:
 
     def report(self, status: Status, error: Exception | None = None) -> Result:
         """Write what came of the run, `result.json` last, and show it."""
+        self.interruption.hold()
         fits = list(self.finished)
         if not self._several and not fits and self.current:
             fits = [self.current.result()]

@@ -7,8 +7,9 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightune.callbacks.agreement import gathered
+from lightune.callbacks.agreement import every_process, gathered
 
+_ADVICE = "try a smaller optimizer.lr, regularization=gradient_clip, or trainer.precision=32-true"
 _LOOKED_AT_TOGETHER = 50  # losses
 
 
@@ -42,12 +43,27 @@ class FiniteLoss(Callback):
         if len(self._losses) >= _LOOKED_AT_TOGETHER or trainer.is_last_batch:
             self.look(trainer)
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at what an epoch that ended before its last batch has left."""
+        self.look(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the weights: no loss tells of the last update.
+
+        Raises:
+            NonFiniteLossError: if one of them is not finite.
+        """
+        if not every_process(trainer, all(bool(torch.isfinite(each).all()) for each in pl_module.parameters())):
+            raise NonFiniteLossError(f"the weights became non-finite at step {trainer.global_step}; {_ADVICE}")
+
     def look(self, trainer: Trainer) -> None:
         """Look at the losses that were taken in, in every process.
 
         Raises:
             NonFiniteLossError: if one is not finite.
         """
+        if not self._losses:
+            return
         steps, losses = self._steps, torch.stack(self._losses).float()
         self._steps, self._losses = [], []
         for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
@@ -57,7 +73,4 @@ class FiniteLoss(Callback):
 
 def _require_finite(step: int, value: float) -> None:
     if not math.isfinite(value):
-        raise NonFiniteLossError(
-            f"the training loss became {value} at step {step}; "
-            "try a smaller optimizer.lr, regularization=gradient_clip, or trainer.precision=32-true"
-        )
+        raise NonFiniteLossError(f"the training loss became {value} at step {step}; {_ADVICE}")

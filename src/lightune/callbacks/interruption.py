@@ -11,16 +11,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightune.callbacks.agreement import any_process, may_pause
 from lightune.callbacks.checkpoint import BestAndLast
+from lightune.errors import StopRequested
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class StopRequested(BaseException):
-    """A signal asked the run to stop, and what it had is saved."""
-
-    def __init__(self, signum: int) -> None:
-        self.signum = signum
-        super().__init__(signal.Signals(signum).name)
 
 
 class Interruption(Callback):
@@ -34,6 +27,11 @@ class Interruption(Callback):
         super().__init__()
         self.received: int | None = None
         self._fitting = False
+        self._held = False
+
+    def hold(self) -> None:
+        """From now on take signals without stopping: what is left is to write what came of the run."""
+        self._held = True
 
     @property
     def exit_code(self) -> int:
@@ -100,7 +98,9 @@ class Interruption(Callback):
             signal.signal(signum, self._take)
 
     def _take(self, signum: int, frame: FrameType | None) -> None:
-        if self.received is not None or not self._fitting:
+        if self._held:
+            self.received = signum
+        elif self.received is not None or not self._fitting:
             self.received = signum
             raise StopRequested(signum)
         self.received = signum

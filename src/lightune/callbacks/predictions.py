@@ -34,7 +34,7 @@ class TestPredictions(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Take in a batch."""
-        if isinstance(outputs, Tensor):
+        if isinstance(outputs, Tensor) and isinstance(batch, tuple | list) and len(batch) == 2:
             self._predicted.append(outputs.detach().float().cpu())
             self._targets.append(batch[1].detach().cpu())
 

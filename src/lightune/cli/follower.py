@@ -9,7 +9,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.trust import trust
-from lightune.run import InterruptedRun, train
+from lightune.paths import outer_rank
+from lightune.run import InterruptedRun, TrainingError, train
 
 
 def end_with_parent() -> None:
@@ -35,6 +36,9 @@ def main() -> None:
         train(cfg, run_dir=Path(order.pop("run_dir")), **order)
     except InterruptedRun as stopped:
         sys.exit(stopped.exit_code)
+    except TrainingError as failed:
+        print(f"process {outer_rank()}: {failed}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

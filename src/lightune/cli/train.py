@@ -18,7 +18,7 @@ from lightune.cli.hydra_files import conceal
 from lightune.cli.preflight import handover
 from lightune.cli.refusal import words_of
 from lightune.config.trust import whitelist
-from lightune.errors import ConfigError
+from lightune.errors import ConfigError, StopRequested
 from lightune.paths import conf_dir, outer_rank
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -40,6 +40,8 @@ def main() -> None:
         application()
     except KeyboardInterrupt:
         sys.exit(130)
+    except StopRequested as stop:
+        sys.exit(128 + stop.signum)
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise

@@ -89,6 +89,11 @@ class StageMeter(nn.Module):
         if self._samples:
             self.loss.update(self._loss_sum / self._samples, weight=self._samples)
         if self._predictions:
-            self.collection.update(*self._adapt(torch.cat(self._predictions), torch.cat(self._targets)))
+            self.collection.update(*self._adapt(_joined(self._predictions), _joined(self._targets)))
         self._loss_sum, self._samples, self._values = 0.0, 0, 0
         self._predictions, self._targets = [], []
+
+
+def _joined(batches: list[Tensor]) -> Tensor:
+    """Join batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
+    return torch.cat([batch.to(batches[-1].device) for batch in batches])

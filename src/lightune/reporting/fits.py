@@ -93,9 +93,13 @@ def mean_curves(fits: Sequence[FitResult]) -> dict[str, list[float]]:
     def across(curves: Sequence[list[float]]) -> list[float]:
         return [statistics.fmean(values) for values in zip(*curves, strict=False)]
 
-    curves = _means([{**fit.curves, "step": fits[0].curves["step"]} for fit in fits], across)
-    shortest = min(len(fit.curves["step"]) for fit in fits)
-    return {tag: values[:shortest] for tag, values in curves.items()}
+    epochs = min(len(fit.curves["step"]) for fit in fits)
+    whole = [
+        {tag: values for tag, values in fit.curves.items() if len(values) == len(fit.curves["step"])}
+        for fit in fits
+    ]  # what is not measured in every epoch has no common place
+    curves = _means([{**each, "step": fits[0].curves["step"]} for each in whole], across)
+    return {tag: values[:epochs] for tag, values in curves.items()}
 
 
 def _means(maps: Sequence[dict[str, Value]], mean: Callable[[list[Value]], Value]) -> dict[str, Value]:

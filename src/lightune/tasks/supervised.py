@@ -131,13 +131,19 @@ class SupervisedTask(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
         meter = self._meter("train")
-        if meter.has_samples:
-            checkpoint["pending_measures"] = meter.pending()
+        if not meter.has_samples:
+            return
+        pending: list[dict[str, Any]] = [meter.pending()]
+        if self.trainer.world_size > 1:
+            pending = pending * self.trainer.world_size
+            torch.distributed.all_gather_object(pending, meter.pending())
+        checkpoint["pending_measures"] = pending
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from what an unfinished epoch had measured."""
-        if "pending_measures" in checkpoint:
-            self._meter("train").take_up(checkpoint["pending_measures"])
+        pending = checkpoint.get("pending_measures", [])
+        if len(pending) == self.trainer.world_size:
+            self._meter("train").take_up(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
