@@ -83,7 +83,7 @@ def fused(group, epochs):
 
 def compare(name, count, repeats, epochs):
     data = Digits(batch_size=64)
-    data.divide(Holdout().split(data.samples.targets.numpy(), 1797, official_test=0, seed=0), seed=0)
+    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
     ratios, ours, theirs = [], [], []
     for _ in range(repeats):
         together = fused(members(NETWORKS[name], data, count), epochs)[0]

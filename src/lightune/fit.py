@@ -30,6 +30,7 @@ from lightune.callbacks.record import measures
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_trainer
 from lightune.data import InMemoryData
+from lightune.engine.lean import engage
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
 from lightune.reporting.result import Objective
@@ -95,6 +96,7 @@ class Fit:
         seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
         if self._checkpoint is not None:
             log.info("going on from %s", self._checkpoint)
+        engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         with _synchronised(self.task):
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:

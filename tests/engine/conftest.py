@@ -53,9 +53,8 @@ class Pairs(Blobs):
 
 def blobs(seed, data=Blobs):
     made = data(batch_size=BATCH)
-    samples = made.samples
-    labels = samples.targets.numpy() if samples.num_classes else None
-    made.divide(Holdout().split(labels, len(samples.targets), official_test=0, seed=seed), seed=seed)
+    [split] = Holdout().splits(made.rows, seed=seed, test_seed=seed)
+    made.divide(split, seed=seed)
     return made
 
 

@@ -101,8 +101,8 @@ def test_a_callback_that_looks_at_epochs_does_not_matter(tmp_path):
 
 
 def test_a_schedule_of_steps_knows_the_length_of_the_run(tmp_path):
-    assert engaged(tmp_path)[1].task.planned_steps == 60
-    assert engaged(tmp_path, "+trainer.max_steps=47")[1].task.planned_steps == 47
+    assert engaged(tmp_path)[1].task.lean.total_steps == 60
+    assert engaged(tmp_path, "+trainer.max_steps=47")[1].task.lean.total_steps == 47
 
 
 @pytest.mark.parametrize("value", ["0", "some", "1.5"])

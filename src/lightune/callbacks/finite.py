@@ -33,8 +33,15 @@ class FiniteLoss(Callback):
     ) -> None:
         """Take in the loss of a step."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if not isinstance(loss, Tensor):
-            return
+        if isinstance(loss, Tensor):
+            self.take(trainer, loss)
+
+    def take(self, trainer: Trainer, loss: Tensor) -> None:
+        """Take in the loss, a scalar, of the step that was taken last.
+
+        Raises:
+            NonFiniteLossError: if it is not finite; elsewhere than on a CPU, if one before was not.
+        """
         if loss.device.type == "cpu" and trainer.world_size == 1:
             _require_finite(trainer.global_step, float(loss))
             return

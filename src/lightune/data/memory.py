@@ -132,8 +132,10 @@ class InMemoryData(LightningDataModule):
             split: which rows serve for what.
             seed: of the order of training batches.
         """
-        self._seed, self._split = seed, split
         self._training = self._position = None
+        if self._split is not None and self._seed == seed and self._split.equals(split):
+            return
+        self._seed, self._split = seed, split
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         scaler = fit_scaling(inputs[train].float(), self.scaling)
@@ -156,6 +158,11 @@ class InMemoryData(LightningDataModule):
         if self._position is not None:
             self._training.load_state_dict(self._position)
         return self._training
+
+    @property
+    def batches_given(self) -> int:
+        """Number of batches of the epoch under way that were given out to be learnt from."""
+        return 0 if self._training is None else self._training.state_dict()["batches"]
 
     def state_dict(self) -> dict[str, Any]:
         """Return how far the training part has been given out.

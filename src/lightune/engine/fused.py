@@ -117,7 +117,7 @@ class FusedLoop:
         kind = type(self.schedules[0].optimizer)
         self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat)
         self._meters = [
-            StackedMeter(members[0].task.metric_set, stage, members=len(members)) for stage in ("train", "val")
+            StackedMeter(members[0].task.metrics, stage, members=len(members)) for stage in ("train", "val")
         ]
         self._columns()
 

@@ -6,8 +6,8 @@ Lightning does at a step, it does as ever, and what counts steps is told of the 
 """
 
 import logging
-from collections.abc import Iterator
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
@@ -18,8 +18,9 @@ from pytorch_lightning.utilities import GradClipAlgorithmType
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from lightune.callbacks import BestAndLast, Progress, Record
+from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
 from lightune.data import InMemoryData
 from lightune.data.loader import Batch
 from lightune.ranges import PositiveInt
@@ -41,7 +42,8 @@ _EVERY_BATCH = (
     "on_after_backward",
     "on_before_optimizer_step",
 )
-_CONTENT_WITH_CHUNKS = (Record, Progress, BestAndLast, EarlyStopping)
+_CONTENT_WITH_CHUNKS = (Record, Progress, BestAndLast, EarlyStopping, FiniteLoss, Interruption)
+_BATCHES = "epoch_loop.batch_progress"  # of Lightning's checkpoints
 
 
 class Learner(Protocol):
@@ -57,29 +59,62 @@ class LeanSteps:
     Args:
         trainer: in whose name.
         batch_size: samples a minibatch, > 0.
+        steps: minibatches a chunk, > 1.
+        per_epoch: minibatches an epoch.
+        position: tells how many minibatches of the epoch were given out.
     """
 
-    def __init__(self, trainer: Trainer, *, batch_size: int) -> None:
+    def __init__(
+        self, trainer: Trainer, *, batch_size: int, steps: int, per_epoch: int, position: Callable[[], int]
+    ) -> None:
         self._trainer = trainer
         self._batch_size = batch_size
+        self._steps = steps
+        self._per_epoch = per_epoch
+        self._position = position
+        self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
+        bounds = [per_epoch * (trainer.max_epochs or -1), trainer.max_steps]
+        self.total_steps = min((bound for bound in bounds if bound > 0), default=None)
 
     def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
         minibatches = list(zip(*(torch.split(part, self._batch_size) for part in chunk), strict=True))
         minibatches = minibatches[: self._steps_left()]
         loop = self._trainer.fit_loop.epoch_loop
-        steps = loop.automatic_optimization.optim_progress.optimizer.step
+        progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer = self._trainer.strategy.optimizers[0]
         with self._as_precise_as_lightning():
             for minibatch in minibatches[:-1]:
-                self._step(task, optimizer, minibatch)
-                for count in (steps.total, steps.current):
-                    count.ready += 1
-                    count.completed += 1
-        loop._batches_that_stepped += len(minibatches) - 1  # the step that curves are drawn over
+                loss = self._step(task, optimizer, minibatch)
+                _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
+                for callback in self._finite:
+                    callback.take(self._trainer, loss)
+        passed = len(minibatches) - 1
+        moved = passed * len(self._moving)
+        loop._batches_that_stepped += passed  # the step that curves are drawn over
+        _count_on(loop.batch_progress.total, by=passed)
+        _count_on(progress.zero_grad.total, progress.zero_grad.current, by=passed)
+        _count_on(loop.scheduler_progress.total, loop.scheduler_progress.current, by=moved)
         return minibatches[-1]
 
-    def _step(self, task: Learner, optimizer: Optimizer, minibatch: Batch) -> None:
+    def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint count minibatches, not chunks, so that any size of chunk can go on from it."""
+        self._set_position(checkpoint, self._position())
+
+    def in_chunks(self, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint count chunks, as the loop does that goes on from it; the loader knows the rest."""
+        position = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]["ready"]
+        over = position >= self._per_epoch
+        self._set_position(checkpoint, -(-position // self._steps) if over else position // self._steps)
+
+    @staticmethod
+    def _set_position(checkpoint: dict[str, Any], position: int) -> None:
+        current = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]
+        shift = position - current["ready"]  # what lags behind the number that are ready goes on lagging as far
+        for name in current:
+            current[name] += shift
+
+    def _step(self, task: Learner, optimizer: Optimizer, minibatch: Batch) -> Tensor:
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)
         optimizer.zero_grad()
@@ -88,9 +123,15 @@ class LeanSteps:
             algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
             self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
         optimizer.step()
-        for config in self._trainer.lr_scheduler_configs:
-            if config.interval == "step":
-                config.scheduler.step()  # type: ignore[call-arg] # plateau goes by epochs
+        for scheduler in self._moving:
+            scheduler.step()
+        return loss.detach()
+
+    @property
+    def _moving(self) -> list[LRScheduler]:
+        """The schedules that move with every step."""
+        configs = self._trainer.lr_scheduler_configs
+        return [config.scheduler for config in configs if config.interval == "step"]
 
     def _as_precise_as_lightning(self) -> torch.autocast:
         """Step out of the autocast that Lightning opened around the chunk: it would keep casts of old weights."""
@@ -115,6 +156,10 @@ def engage(
     Returns:
         The minibatches a step; 1 if a reason was logged why.
     """
+    if isinstance(task, SupervisedTask):
+        task.lean = None
+    if isinstance(data, InMemoryData):
+        data.steps_per_execution = 1
     if steps_per_execution == 1:
         return 1
     if reason := next(_reasons(trainer, task, data), None):
@@ -124,14 +169,24 @@ def engage(
     assert isinstance(data, InMemoryData)
     whole = data.train_dataloader()
     steps = _auto(whole.inputs, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
-    steps = _ending_with(min(steps, len(whole)), len(whole), trainer.max_steps)
+    steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
     if steps > 1:
-        task.lean = LeanSteps(trainer, batch_size=whole.batch_size)
-        bounds = [len(whole) * (trainer.max_epochs or -1), trainer.max_steps]
-        task.planned_steps = min((bound for bound in bounds if bound > 0), default=None)
+        task.lean = LeanSteps(
+            trainer,
+            batch_size=whole.batch_size,
+            steps=steps,
+            per_epoch=whole.batches,
+            position=lambda: data.batches_given,
+        )
         data.steps_per_execution = steps
     log.info("steps_per_execution=%d", steps)
     return steps
+
+
+def _count_on(*progress: Any, by: int = 1) -> None:
+    for counts in progress:
+        for name in vars(counts):
+            setattr(counts, name, getattr(counts, name) + by)
 
 
 def _auto(inputs: Tensor, batch_size: int) -> int:
@@ -171,12 +226,12 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
         yield "accumulate_grad_batches counts batches"
     if getattr(trainer, "overfit_batches", 0) or trainer.limit_train_batches not in (None, 1.0):
         yield "limit_train_batches and overfit_batches count batches"
-    if trainer.val_check_interval != 1.0:
+    if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
         yield "val_check_interval counts batches"
 
 
 def _wanted_hook(callback: Callback) -> str | None:
-    if isinstance(callback, _CONTENT_WITH_CHUNKS):
+    if isinstance(callback, _CONTENT_WITH_CHUNKS) or getattr(callback, "takes_chunks", False):
         return None
     if isinstance(callback, LearningRateMonitor):
         return "on_train_batch_start" if callback.logging_interval != "epoch" else None

@@ -78,10 +78,10 @@ class StackedMeter:
 
 
 def _gauge(metrics: MetricSet, stage: str, members: int) -> Gauge | None:
-    if type(metrics) is ClassificationMetrics:
+    if isinstance(metrics, ClassificationMetrics) and type(metrics) is ClassificationMetrics:
         names: Sequence[str] = metrics.train if stage == "train" else metrics.names
         return _Classification(metrics, stage, names) if names else None
-    if type(metrics) is RegressionMetrics:
+    if isinstance(metrics, RegressionMetrics) and type(metrics) is RegressionMetrics:
         names = metrics.train if stage == "train" else metrics.names
         return _Regression(stage, names) if names else None
     return _OneByOne(metrics, stage, members)

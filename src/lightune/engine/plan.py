@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.config.build import build, build_data
+from lightune.config.build import Parts, build, build_data
 from lightune.data import InMemoryData
 from lightune.engine.fused import Member
 from lightune.engine.trial import why_not
@@ -74,10 +74,12 @@ class Group:
     Args:
         indices: which of those given.
         members: their trainings, built and seeded as alone.
+        parts: what each would be built of alone; members of one division of the data share it.
     """
 
     indices: list[int]
     members: list[Member]
+    parts: list[Parts]
 
 
 @dataclass(frozen=True)
@@ -173,31 +175,31 @@ def _plan_alike(
     if len(indices) < 2:
         made.alone.update(dict.fromkeys(indices, "no other differs from it in numbers only"))
         return
-    members = _build(made, indices, configs)
+    built = _build(made, indices, configs)
     by_size: dict[tuple[int, ...], list[int]] = {}
-    for index, member in members.items():
+    for index, (member, _) in built.items():
         by_size.setdefault(tuple(member.data.sizes[part] for part in ("train", "val")), []).append(index)
     for same in by_size.values():
         if len(same) < 2:
             made.alone.update(dict.fromkeys(same, "no other has parts of the same sizes"))
             continue
-        own = [members[index] for index in same]
+        own = [built[index][0] for index in same]
         if not force and (loses := why_not_worth(own[0], device)):
             made.alone.update(dict.fromkeys(same, loses))
             continue
         for chunk in _chunks(same, min(fused_width or len(same), most_members(own, device))):
-            together = [members[index] for index in chunk]
+            together = [built[index][0] for index in chunk]
             if len(chunk) < 2:
                 made.alone.update(dict.fromkeys(chunk, "no room for another beside it"))
             elif reason := why_not(together):
                 made.alone.update(dict.fromkeys(chunk, reason))
             else:
-                made.groups.append(Group(chunk, together))
+                made.groups.append(Group(chunk, together, [built[index][1] for index in chunk]))
 
 
-def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dict[int, Member]:
+def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dict[int, tuple[Member, Parts]]:
     """Build each configuration as a run of its own would; equal divisions of the data are held once."""
-    members: dict[int, Member] = {}
+    built: dict[int, tuple[Member, Parts]] = {}
     divided: dict[str, InMemoryData] = {}
     for index in indices:
         cfg = configs[index]
@@ -207,17 +209,20 @@ def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dic
             if not (isinstance(data, InMemoryData) and _serves_as_ours(data)):
                 made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
                 continue
-            divided[division] = data
-            task = build(cfg, data=data).task
+            parts = build(cfg, data=data)
         except ConfigError as error:
             made.alone[index] = f"is refused: {error.problems[0].message}"
             continue
+        divided[division] = data
+        task = parts.task
         assert isinstance(task, SupervisedTask)
-        if task.loss.state_dict():
+        if len(parts.plans) > 1:
+            made.alone[index] = f"consists of {len(parts.plans)} fits"
+        elif task.loss.state_dict():
             made.alone[index] = "loss: has a state of its own"
-            continue
-        members[index] = Member(task, data, cfg.seed, cfg.regularization.get("gradient_clip"))
-    return members
+        else:
+            built[index] = Member(task, data, cfg.seed, cfg.regularization.get("gradient_clip")), parts
+    return built
 
 
 def _serves_as_ours(data: InMemoryData) -> bool:

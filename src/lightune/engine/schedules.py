@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightune.tasks.supervised import SupervisedTask, takes_total_steps
+from lightune.tasks import SupervisedTask
 
 
 class Schedule:
@@ -21,9 +21,8 @@ class Schedule:
 
     def __init__(self, task: SupervisedTask, *, total_steps: int) -> None:
         self.optimizer: Optimizer = task.make_optimizer([torch.nn.Parameter(torch.zeros(()))])
-        extra: dict[str, Any] = {"total_steps": total_steps} if takes_total_steps(task.make_scheduler) else {}
-        self.scheduler: LRScheduler = task.make_scheduler(self.optimizer, **extra)
-        self.by_step = bool(extra)
+        self.scheduler: LRScheduler = task.make_scheduler(self.optimizer, total_steps=total_steps)
+        self.by_step = task.schedules_steps
         self.monitor = task.monitor
         self.optimizer.step()  # without a gradient it moves nothing; schedulers want to see one step before theirs
 

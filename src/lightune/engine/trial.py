@@ -53,7 +53,7 @@ def _double(member: Member) -> Member:
 def _steps_alone(member: Member) -> Tensor:
     """Train a few steps as the task does by itself; return losses, the last one in evaluation form."""
     task, loader = member.task, member.data.train_dataloader()
-    optimizer = task.make_optimizer([p for p in task.parameters() if p.requires_grad])
+    optimizer = task.make_optimizer()
     torch.manual_seed(member.seed)
     losses: list[Tensor] = []
     task.train()

@@ -130,6 +130,8 @@ class SupervisedTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
+        if self.lean is not None:
+            self.lean.in_minibatches(checkpoint)
         meter = self._meter("train")
         if not meter.has_samples:
             return
@@ -141,6 +143,8 @@ class SupervisedTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from what an unfinished epoch had measured."""
+        if self.lean is not None:
+            self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
             self._meter("train").take_up(pending[self.trainer.global_rank])
