@@ -1,4 +1,4 @@
-"""Runs that take many minibatches a step: cut off between two steps, they go on to the same bit at any size of step."""
+"""Runs that take many minibatches a step: cut off between two, they go on to the same bit at any size of step."""
 
 import signal
 

@@ -31,7 +31,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
 
-__all__ = ["FitPlan", "Parts", "build", "build_data", "build_fit", "build_loggers", "build_trainer"]
+__all__ = ["FitPlan", "Parts", "build", "build_fit", "build_loggers", "build_trainer"]
 
 
 @dataclass(frozen=True)
@@ -77,27 +77,28 @@ class Parts:
     seconds: float
 
 
-def build(cfg: DictConfig, *, data: LightningDataModule | None = None) -> Parts:
+def build(cfg: DictConfig, *, data: LightningDataModule | None = None, like: InMemoryData | None = None) -> Parts:
     """Build the data and the first task of a validated configuration, and plan its fits.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
 
     Args:
         cfg: the configuration.
-        data: what `build_data(cfg)` returned, if it was called before.
+        data: of the same data, validation and seed, divided by an earlier building; they are taken as they are.
+        like: data of the same `data` node, whose samples are taken over instead of being read again.
 
     Raises:
         ConfigError: if a part refuses its arguments, cannot be imported, or does not fit another.
     """
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = data or build_data(cfg)
+    divided, data = data is not None, data or _build_data(cfg, like)
     validation = _make("validation", cfg.validation, {})
     plans = _plan_fits(cfg, data, validation)
     if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
         raise ConfigError([Problem("callbacks.checkpoint", rule)])
-    task = build_fit(cfg, data, plans[0])
+    task = build_fit(cfg, data, plans[0], divided=divided)
     _try_parts(cfg, task, data)
     for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
         if part.hparams:
@@ -108,26 +109,22 @@ def build(cfg: DictConfig, *, data: LightningDataModule | None = None) -> Parts:
     return Parts(data, task, plans, resampled, time.perf_counter() - began)
 
 
-def build_fit(cfg: DictConfig, data: LightningDataModule, plan: FitPlan) -> LightningModule:
-    """Divide the data as a fit wants them, and build its task: all that learns from data is new.
+def build_fit(
+    cfg: DictConfig, data: LightningDataModule, plan: FitPlan, *, divided: bool = False
+) -> LightningModule:
+    """Divide the data as a fit wants them, unless they are, and build its task: all that learns from data is new.
 
     Raises:
         ConfigError: as `build`.
     """
-    if plan.split is not None and isinstance(data, InMemoryData):
+    if plan.split is not None and isinstance(data, InMemoryData) and not divided:
         with _refusing("data"):
             data.divide(plan.split, seed=plan.seed)
     seed_everything(plan.seed, workers=True, verbose=False)
     return _build_task(cfg, data)
 
 
-def build_data(cfg: DictConfig, *, like: InMemoryData | None = None) -> LightningDataModule:
-    """Build the data of a configuration, not divided yet.
-
-    Args:
-        cfg: the configuration.
-        like: data of the same `data` node, whose samples are taken over instead of being read again.
-    """
+def _build_data(cfg: DictConfig, like: InMemoryData | None) -> LightningDataModule:
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
         _require(
@@ -135,7 +132,7 @@ def build_data(cfg: DictConfig, *, like: InMemoryData | None = None) -> Lightnin
         )
         data.prepare_data()
         if isinstance(data, InMemoryData):
-            if like is not None:
+            if type(like) is type(data):
                 data.share_samples(like)
             data.samples  # noqa: B018 - read now, while a refusal is still due
         elif not hasattr(data, "input_shape"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.config.build import Parts, build, build_data
+from lightune.config.build import Parts, build
 from lightune.data import InMemoryData
 from lightune.engine.fused import Member
 from lightune.engine.trial import why_not
@@ -205,17 +205,16 @@ def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dic
         cfg = configs[index]
         division = json.dumps([cfg.seed, OmegaConf.to_container(cfg.validation, resolve=True)], default=str)
         try:
-            data = divided.get(division) or build_data(cfg, like=next(iter(divided.values()), None))
-            if not (isinstance(data, InMemoryData) and _serves_as_ours(data)):
-                made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
-                continue
-            parts = build(cfg, data=data)
+            parts = build(cfg, data=divided.get(division), like=next(iter(divided.values()), None))
         except ConfigError as error:
             made.alone[index] = f"is refused: {error.problems[0].message}"
             continue
-        divided[division] = data
-        task = parts.task
+        task, data = parts.task, parts.data
         assert isinstance(task, SupervisedTask)
+        if not (isinstance(data, InMemoryData) and _serves_as_ours(data)):
+            made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
+            continue
+        divided[division] = data
         if len(parts.plans) > 1:
             made.alone[index] = f"consists of {len(parts.plans)} fits"
         elif task.loss.state_dict():

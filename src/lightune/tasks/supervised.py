@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
+from lightune.optim.fused import fused
 from lightune.regularization import Regularization
 
 if TYPE_CHECKING:
@@ -65,7 +67,8 @@ class SupervisedTask(LightningModule):
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
-        self.meters = nn.ModuleDict({f"{stage}_meter": StageMeter(metrics, stage) for stage in STAGES})
+        self._meters = {stage: StageMeter(metrics, stage, self.predictions) for stage in STAGES}
+        self.meters = nn.ModuleDict({f"{stage}_meter": meter for stage, meter in self._meters.items()})
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs x: (B, …) to outputs (B, K)."""
@@ -93,7 +96,7 @@ class SupervisedTask(LightningModule):
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
             # a batch size of one: an average over this one reading is the reading, to the last bit
-            self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True, batch_size=1)
+            self.log_dict(self._meters["train"].read(), on_step=False, on_epoch=True, batch_size=1)
         return loss
 
     def training_loss(self, batch: Batch) -> Tensor:
@@ -108,8 +111,8 @@ class SupervisedTask(LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Measure a batch of the test part; return its predictions."""
-        _, predictions = self._measure("test", batch)
-        return predictions
+        _, outputs = self._measure("test", batch)
+        return self.predictions(outputs)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Return the predictions of a batch."""
@@ -117,22 +120,22 @@ class SupervisedTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log what the training part measured in an epoch that ended before its last batch."""
-        if self._meter("train").has_samples:
-            self.log_dict(self._meter("train").read())
+        if self._meters["train"].has_samples:
+            self.log_dict(self._meters["train"].read())
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
-        self.log_dict(self._meter("val").read())
+        self.log_dict(self._meters["val"].read())
 
     def on_test_epoch_end(self) -> None:
         """Log what the test part measured."""
-        self.log_dict(self._meter("test").read())
+        self.log_dict(self._meters["test"].read())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
         if self.lean is not None:
             self.lean.in_minibatches(checkpoint)
-        meter = self._meter("train")
+        meter = self._meters["train"]
         if not meter.has_samples:
             return
         pending: list[dict[str, Any]] = [meter.pending()]
@@ -147,7 +150,7 @@ class SupervisedTask(LightningModule):
             self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
-            self._meter("train").take_up(pending[self.trainer.global_rank])
+            self._meters["train"].take_up(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
@@ -173,8 +176,17 @@ class SupervisedTask(LightningModule):
 
     def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
         """Make an optimizer of the parameters that are trained, or of those given in their stead."""
-        own = (parameter for parameter in self.parameters() if parameter.requires_grad)
-        return self._make_optimizer(own if parameters is None else parameters)
+        own = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
+        return make(own if parameters is None else parameters)
+
+    def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
+        """Tell whether a fused optimizer can do what is asked of it."""
+        trainer = self._trainer
+        scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
+        if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
+            return False
+        return all(each.device.type in ("cpu", "cuda") and each.is_floating_point() for each in parameters)
 
     def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
         """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
@@ -182,18 +194,12 @@ class SupervisedTask(LightningModule):
         return self._make_scheduler(optimizer, **extra)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Take a batch in; return its loss and its outputs."""
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
-        with torch.no_grad():
-            predictions = self.predictions(outputs)
-            self._meter(stage).add(loss, predictions, target)
-        return loss, predictions
-
-    def _meter(self, stage: str) -> StageMeter:
-        meter = self.meters[f"{stage}_meter"]
-        assert isinstance(meter, StageMeter)
-        return meter
+        self._meters[stage].add(loss, outputs, target)
+        return loss, outputs
 
     def _plain_prediction(self, outputs: Tensor) -> Tensor:
         return outputs.float().softmax(dim=1) if self.num_classes else outputs.float()

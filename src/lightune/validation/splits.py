@@ -24,10 +24,6 @@ class Split:
     val: Indices
     test: Indices
 
-    def equals(self, other: "Split") -> bool:
-        """Tell whether another division has the same rows in every part, in the same order."""
-        return all(np.array_equal(getattr(self, part), getattr(other, part)) for part in ("train", "val", "test"))
-
 
 @dataclass(frozen=True)
 class Rows:
