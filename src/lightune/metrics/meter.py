@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MetricCollection
 
 _BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
 
@@ -37,10 +37,11 @@ class StageMeter(nn.Module):
     ) -> None:
         super().__init__()
         self.stage = stage
-        self.loss = MeanMetric()
         self.collection = metrics.collection(stage)
         self._adapt, self._predict = metrics.adapt, predict
         self._has_metrics = len(self.collection) > 0
+        self._loss: list[Tensor] = []  # sums over samples
+        self._samples = 0
         self._losses: list[Tensor] = []
         self._sizes: list[int] = []
         self._values = 0
@@ -62,22 +63,22 @@ class StageMeter(nn.Module):
     @property
     def has_samples(self) -> bool:
         """Whether anything was taken in since the last reading."""
-        return len(self._sizes) > 0 or self.loss.update_called
+        return len(self._sizes) > 0 or self._samples > 0
 
     def pending(self) -> dict[str, Any]:
         """Return what was taken in since the last reading, as plain values."""
-        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        parts = dict(self.collection.items(copy_state=False))
         return {
-            "losses": [self._losses, self._sizes],
+            "loss": [self._loss, self._samples, self._losses, self._sizes],
             "batches": [self._outputs, self._targets, self._values],
             "metrics": {name: [metric._update_count, metric.metric_state] for name, metric in parts.items()},
         }
 
     def take_up(self, pending: dict[str, Any]) -> None:
         """Go on from what `pending` returned."""
-        self._losses, self._sizes = pending["losses"]
+        self._loss, self._samples, self._losses, self._sizes = pending["loss"]
         self._outputs, self._targets, self._values = pending["batches"]
-        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        parts = dict(self.collection.items(copy_state=False))
         for name, (count, state) in pending["metrics"].items():
             parts[name]._update_count = count
             for key, value in state.items():
@@ -86,16 +87,26 @@ class StageMeter(nn.Module):
     def read(self) -> dict[str, Tensor]:
         """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
         self._count_in()
-        measures = {f"{self.stage}/loss": self.loss.compute(), **self.collection.compute()}
-        self.loss.reset()
-        self.collection.reset()
+        measures = {f"{self.stage}/loss": self._mean_loss()}
+        self._loss, self._samples = [], 0
+        if self._has_metrics:
+            measures |= self.collection.compute()
+            self.collection.reset()
         return measures
+
+    def _mean_loss(self) -> Tensor:
+        total, samples = torch.stack(_together(self._loss)).sum(), self._samples
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            both = torch.stack([total.double(), total.new_tensor(samples).double()])
+            torch.distributed.all_reduce(both)
+            return (both[0] / both[1]).to(total.dtype)
+        return total / samples
 
     def _count_in(self) -> None:
         if self._sizes:
-            losses, samples = _joined([loss.unsqueeze(0) for loss in self._losses]), sum(self._sizes)
-            weights = losses.new_tensor(self._sizes)
-            self.loss.update((losses * weights).sum() / samples, weight=samples)
+            losses = torch.stack(_together(self._losses))
+            self._loss.append((losses * losses.new_tensor(self._sizes)).sum())
+            self._samples += sum(self._sizes)
         if self._outputs:
             with torch.no_grad():
                 predictions = self._predict(_joined(self._outputs))
@@ -105,5 +116,9 @@ class StageMeter(nn.Module):
 
 
 def _joined(batches: list[Tensor]) -> Tensor:
-    """Join batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
-    return torch.cat([batch.to(batches[-1].device) for batch in batches])
+    return torch.cat(_together(batches))
+
+
+def _together(batches: list[Tensor]) -> list[Tensor]:
+    """Put batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
+    return [batch.to(batches[-1].device) for batch in batches]
