@@ -31,6 +31,7 @@ from lightune.quiet import quiet
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
+from lightune.reporting.log import Redacting
 from lightune.reporting.predictions import Predictions, write_predictions
 from lightune.reporting.result import Entry, Failure, Interval, Objective, Result, Status, write_result
 from lightune.reporting.summary import show_summary
@@ -129,7 +130,7 @@ def train(
                 reopen(run_dir)
             group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
-            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
+            run = Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
             try:
                 run.fit()
                 run.test()
@@ -163,7 +164,20 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool 
 
 
 @dataclass
-class _Run:
+class Run:
+    """A run under way: its fits, its test, its report.
+
+    Args:
+        cfg: its configuration.
+        parts: built of it.
+        run_dir: its folder.
+        console: where it speaks.
+        interruption: what tells it of signals.
+        watchers: callbacks beside those of the configuration.
+        resume: whether it goes on with what lies in its folder.
+        group: the processes that train it.
+    """
+
     cfg: DictConfig
     parts: Parts
     run_dir: Path
@@ -186,7 +200,7 @@ class _Run:
     def fit(self) -> None:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
         if self._several:
-            self._start_session(build_loggers(self.cfg, self.run_dir))
+            self.start_session(build_loggers(self.cfg, self.run_dir))
         for plan in self.parts.plans:
             folder = self._folder(plan)
             if self._several and self.resume and (done := fit_files.read_fit(folder)):
@@ -277,7 +291,7 @@ class _Run:
     def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
         self.current = fit = self._open(plan, checkpoint)
         if not self._several:
-            self._start_session(fit.trainer.loggers)
+            self.start_session(fit.trainer.loggers)
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
         fit.train()
@@ -350,7 +364,7 @@ class _Run:
         )
         self.intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
 
-    def _start_session(self, loggers: Sequence[Logger]) -> None:
+    def start_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
         row = os.path.relpath(self.run_dir, self.cfg.output_root)
@@ -404,17 +418,6 @@ def _new_run_dir(cfg: DictConfig) -> Path:
     return run_dir
 
 
-class _Redacting(logging.Formatter):
-    """Write log lines without the values of environment variables that the configuration asks for."""
-
-    def __init__(self, cfg: DictConfig) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-        self._secrets = secrets.secret_values(cfg)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return secrets.redact(super().format(record), self._secrets)
-
-
 @contextmanager
 def _logging_to(file: Path, cfg: DictConfig, verbose: bool) -> Iterator[None]:
     """Keep a log of a run: what is worth knowing in the file, warnings on the terminal; all of it if verbose."""
@@ -426,7 +429,7 @@ def _logging_to(file: Path, cfg: DictConfig, verbose: bool) -> Iterator[None]:
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in handlers:
         handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
-        handler.setFormatter(_Redacting(cfg))
+        handler.setFormatter(Redacting(cfg))
         root.addHandler(handler)
     try:
         yield

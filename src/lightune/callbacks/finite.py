@@ -43,7 +43,7 @@ class FiniteLoss(Callback):
             NonFiniteLossError: if it is not finite; elsewhere than on a CPU, if one before was not.
         """
         if loss.device.type == "cpu" and trainer.world_size == 1:
-            _require_finite(trainer.global_step, float(loss))
+            require_finite(trainer.global_step, float(loss))
             return
         self._steps.append(trainer.global_step)
         self._losses.append(loss.detach())
@@ -75,9 +75,14 @@ class FiniteLoss(Callback):
         self._steps, self._losses = [], []
         for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
             for value in values:
-                _require_finite(step, value)
+                require_finite(step, value)
 
 
-def _require_finite(step: int, value: float) -> None:
+def require_finite(step: int, value: float) -> None:
+    """Refuse a training loss that is not finite.
+
+    Raises:
+        NonFiniteLossError: if it is not.
+    """
     if not math.isfinite(value):
         raise NonFiniteLossError(f"the training loss became {value} at step {step}; {_ADVICE}")

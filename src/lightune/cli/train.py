@@ -55,14 +55,9 @@ def main() -> None:
 def task(cfg: DictConfig) -> float | None:
     """Train one configuration; return its objective, as a sweeper expects."""
     hydra_config = HydraConfig.get()
-    run_dir = Path(hydra_config.runtime.output_dir)
-    multirun = hydra_config.mode == RunMode.MULTIRUN
     resumed, handover.resumed = handover.resumed, None
-    if hydra_config.output_subdir is not None:
-        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
-    follows = resumed is not None or outer_rank() > 0  # in a folder that was made before
-    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
-        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     from lightune.run import InterruptedRun, TrainingError, train  # takes seconds: Hydra's files are safe by now
@@ -82,6 +77,26 @@ def task(cfg: DictConfig) -> float | None:
     except InterruptedRun as interrupted:
         sys.exit(interrupted.exit_code)
     return result.objective.value
+
+
+def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
+    """Take over the folder that Hydra has made for the job under way; return it.
+
+    Args:
+        cfg: the job's configuration.
+        follows: whether the folder was made before, and judged then.
+
+    Raises:
+        ConfigError: if something would be written elsewhere.
+    """
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    if hydra_config.output_subdir is not None:
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
+        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    return run_dir
 
 
 def _whole_config(cfg: DictConfig) -> DictConfig:

@@ -57,7 +57,7 @@ class DropoutMasks:
                 self._probabilities[layer] = [_probability(member, name) for member in members]
                 parent, _, child = name.rpartition(".")
                 setattr(self.model.get_submodule(parent), child, layer)
-        self._generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
+        self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
 
     def find(self, forward: Callable[[nn.Module], object]) -> list[tuple[MaskedDropout, torch.Size]]:
         """Run one member's batch through the network; return its dropout layers in the order of their use."""
@@ -74,7 +74,7 @@ class DropoutMasks:
         for layer, shape in sites:
             kept = [1 - p for p in self._probabilities[layer]]
             mask = torch.ones(len(kept), *shape, dtype=self.dtype, device=self.device)
-            for row, share, generator in zip(mask, kept, self._generators, strict=True):
+            for row, share, generator in zip(mask, kept, self.generators, strict=True):
                 if share < 1:
                     row.bernoulli_(share, generator=generator).div_(share)
             masks.append(mask)
@@ -90,7 +90,7 @@ class DropoutMasks:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only."""
-        self._generators = [self._generators[row] for row in rows]
+        self.generators = [self.generators[row] for row in rows]
         self._probabilities = {
             layer: [values[row] for row in rows] for layer, values in self._probabilities.items()
         }

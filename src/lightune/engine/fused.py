@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -27,7 +28,7 @@ __all__ = ["Ending", "EpochEnd", "FusedLoop", "Member"]
 Ending = Literal["completed", "stopped", "diverged"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Member:
     """One training of a group, and what came of it.
 
@@ -36,6 +37,12 @@ class Member:
         data: divided; members of the same data may share the object.
         seed: of the dropout masks; the order of batches is the data's own.
         gradient_clip: largest norm of its gradient, > 0; None leaves it free.
+
+    Attributes:
+        ending: how it ended; None while it is trained.
+        train_seconds: its share, the group's time over the number of members that were trained.
+        validate_seconds: likewise.
+        bad_loss: the step, from 1, at which its loss was first not finite, and that loss.
     """
 
     task: SupervisedTask
@@ -49,6 +56,9 @@ class Member:
     best_epoch: int | None = field(default=None, init=False)
     best_measures: dict[str, float] = field(default_factory=dict, init=False)
     best_state: dict[str, Tensor] = field(default_factory=dict, init=False)
+    train_seconds: float = field(default=0.0, init=False)
+    validate_seconds: float = field(default=0.0, init=False)
+    bad_loss: tuple[int, float] | None = field(default=None, init=False)
 
 
 class _Kept(Protocol):
@@ -83,6 +93,8 @@ class FusedLoop:
         monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         on_epoch_end: is told of each member's epoch; it returns whether that member shall end.
+        on_epoch_start: is told of each member and the epoch that begins, from 0.
+        on_member_end: is told of each member that has ended, when its schedule has moved.
         dtype: of the computation.
         device: where it happens.
 
@@ -98,12 +110,15 @@ class FusedLoop:
         monitor: str,
         mode: Mode,
         on_epoch_end: Callable[[EpochEnd], bool] = lambda end: False,
+        on_epoch_start: Callable[[Member, int], object] = lambda member, epoch: None,
+        on_member_end: Callable[[Member], object] = lambda member: None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
         self.members = list(members)
         self.max_epochs, self.monitor, self.mode = max_epochs, monitor, mode
-        self._on_epoch_end = on_epoch_end
+        self._on_epoch_end, self._on_epoch_start = on_epoch_end, on_epoch_start
+        self._on_member_end = on_member_end
         self._on_step: Callable[[Sequence[Member], Tensor], None] | None = None
         self._rows = list(members)
         self.data = StackedData([member.data for member in members], dtype=dtype, device=device)
@@ -134,15 +149,41 @@ class FusedLoop:
     def fit(self) -> None:
         """Train until every member has ended."""
         for epoch in range(self.max_epochs):
+            for member in self.active:
+                self._on_epoch_start(member, epoch)
             rates = [self.schedules[row].lr for row in range(self.width)]
+            clock = [time.perf_counter()]
             train = self.train_epoch(epoch)
+            clock.append(time.perf_counter())
             val = self.judge()
+            clock.append(time.perf_counter())
+            for member in (active := self.active):
+                member.train_seconds += (clock[1] - clock[0]) / len(active)
+                member.validate_seconds += (clock[2] - clock[1]) / len(active)
             self._end_epoch(epoch, {**train, **val}, rates)
+            if epoch + 1 == self.max_epochs:
+                for member in self.active:
+                    member.ending = "completed"
+            for member in active:
+                if member.ending is not None:
+                    self._on_member_end(member)
             if not self.active:
                 return
             self._compact()
-        for member in self.active:
-            member.ending = "completed"
+
+    def fill_in(self, member: Member) -> tuple[Schedule, torch.Generator]:
+        """Put what the group knows of a member into its own optimizer, as if that had trained it.
+
+        Returns:
+            Its schedule, with that optimizer, and the generator of its dropout masks.
+        """
+        row = next(row for row, other in enumerate(self._rows) if other is member)
+        schedule = self.schedules[row]
+        own = self.optimizer.member(row, self.stack.columns)
+        parameters = dict(member.task.model.named_parameters())
+        for name, state in own.items():
+            schedule.optimizer.state[parameters[name]] = state
+        return schedule, self.program.generator(row)
 
     def record(self) -> None:
         """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
@@ -156,12 +197,13 @@ class FusedLoop:
     def train_epoch(self, epoch: int, *, most_batches: int | None = None) -> dict[str, list[float]]:
         """Train every row for one epoch, or its first batches; return `train/metric` → one value a row."""
         self.data.epoch = epoch
-        meter = self._meters[0]
+        meter, seen, before = self._meters[0], [], [member.steps for member in self._rows]
         for batch in itertools.islice(self.data.train(), most_batches):
             gradients, losses, outputs, buffers = self.program.train(
                 self._parameters, self.stack.buffers, batch.x, batch.wanted
             )
             meter.add(losses, self._predictions(outputs), batch.target)
+            seen.append(losses)
             if self._on_step:
                 self._on_step(self._rows, losses)
             self.stack.write_gradients(gradients)
@@ -173,7 +215,17 @@ class FusedLoop:
                 self.optimizer.set_numbers(self.schedules.groups)
             for member in self._rows:
                 member.steps += member.ending is None
+        self._look_at(torch.stack(seen), before)
         return _floats(meter.read())
+
+    def _look_at(self, losses: Tensor, before: Sequence[int]) -> None:
+        """Note of each member the first loss that is not finite; losses: (steps, width)."""
+        bad = ~losses.isfinite()
+        for row in bad.any(dim=0).nonzero().flatten().tolist():
+            member = self._rows[row]
+            if member.ending is None:
+                step = int(bad[:, row].nonzero()[0])
+                member.bad_loss = (before[row] + step + 1, float(losses[step, row]))
 
     def judge(self) -> dict[str, list[float]]:
         """Measure every row on its validation part; return `val/metric` → one value a row."""
@@ -192,6 +244,9 @@ class FusedLoop:
         self.optimizer.set_numbers(self.schedules.groups)
 
     def _tell(self, row: int, member: Member, epoch: int, measures: dict[str, float], lr: float) -> None:
+        if member.bad_loss is not None:
+            member.ending, member.steps = "diverged", member.bad_loss[0]
+            return
         member.epochs = epoch + 1
         value = measures[self.monitor]
         is_best = math.isfinite(value) and (
@@ -202,9 +257,7 @@ class FusedLoop:
             member.best_value, member.best_epoch, member.best_measures = value, epoch, measures
             member.best_state = self.stack.member(row)
         stops = self._on_epoch_end(EpochEnd(member, epoch, measures, lr, is_best))
-        if not math.isfinite(measures["train/loss"]):
-            member.ending = "diverged"
-        elif stops:
+        if stops:
             member.ending = "stopped"
 
     def _compact(self) -> None:

@@ -81,6 +81,10 @@ class Program:
             result: tuple[Tensor, Tensor] = self._recorded[key][0](parameters, buffers, x, target, smoothing)
         return result
 
+    def generator(self, row: int) -> torch.Generator:
+        """Return the generator of a member's dropout masks."""
+        return self._masks.generators[row]
+
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only; steps of the new width are recorded when they come."""
         self._masks.keep(rows)

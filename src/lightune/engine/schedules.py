@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -12,7 +11,7 @@ from lightune.tasks import SupervisedTask
 
 
 class Schedule:
-    """Follow one member's schedule with the real scheduler on an optimizer of a single idle number.
+    """Follow one member's schedule with its real scheduler, on its real optimizer, which moves nothing.
 
     Args:
         task: the member's task, which says how its optimizer and its scheduler are made.
@@ -20,7 +19,7 @@ class Schedule:
     """
 
     def __init__(self, task: SupervisedTask, *, total_steps: int) -> None:
-        self.optimizer: Optimizer = task.make_optimizer([torch.nn.Parameter(torch.zeros(()))])
+        self.optimizer: Optimizer = task.make_optimizer()
         self.scheduler: LRScheduler = task.make_scheduler(self.optimizer, total_steps=total_steps)
         self.by_step = task.schedules_steps
         self.monitor = task.monitor

@@ -84,6 +84,10 @@ class Stack:
         self._models = [self._models[row] for row in rows]
         self._bind()
 
+    def columns(self, flat: Tensor) -> dict[str, Tensor]:
+        """Divide rows (M, P) that lie as the parameters do: name → (M, …) views."""
+        return self._views(flat)
+
     def _bind(self) -> None:
         self._gradient_views = self._views(self.gradients)
         parameters = self.parameters

@@ -105,7 +105,9 @@ def _comparable(value: Any) -> Any:
 
 
 def _close(one: Tensor, two: Tensor) -> bool:
-    return one.shape == two.shape and torch.allclose(one.double(), two.double(), rtol=_RTOL, atol=1e-9)
+    return one.shape == two.shape and torch.allclose(
+        one.double(), two.double(), rtol=_RTOL, atol=1e-9, equal_nan=True
+    )
 
 
 def _doubled(value: Tensor) -> Tensor:

@@ -146,6 +146,24 @@ class StackedOptimizer:
         for (p, g, state), part in zip(self._blocks, torch.split(table, self._block_rows, dim=1), strict=True):
             self._rule(p, g, state, dict(zip(derived, part.unbind(), strict=True)))
 
+    def member(self, row: int, columns: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Return the state of one member as torch's optimizer keeps it: parameter's name → name → tensor.
+
+        Args:
+            row: which member.
+            columns: divides rows (M, P) by parameters.
+        """
+        idle = {"momentum_buffer"} if not float(self._raw.get("momentum", torch.ones(row + 1))[row]) else set()
+        state: dict[str, dict[str, Tensor]] = {}
+        for key, value in self.state.items():
+            if key not in idle:
+                for name, view in columns(value[row : row + 1]).items():
+                    state.setdefault(name, {})[key] = view[0].clone()
+        if self.kind is not SGD:
+            for own in state.values():
+                own["step"] = self.steps[row].float()
+        return state
+
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only."""
         self._flat = self._gradients = None
