@@ -97,6 +97,8 @@ class Fit:
         seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
         if self._checkpoint is not None:
             log.info("going on from %s", self._checkpoint)
+        if isinstance(self.data, InMemoryData):
+            log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         with _synchronised(self.task), _no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)

@@ -1,7 +1,6 @@
 """What a run was: its best epoch, its measures there, and where its time went."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -25,11 +24,7 @@ class Record(Callback):
         mode: whether lower (`min`) or higher (`max`) is better.
         keep_curves: whether `curves` keeps the figures of every epoch.
 
-    Attributes:
-        clock: tells seconds; of the wall, unless somebody wants to measure something else.
     """
-
-    clock: Callable[[], float] = staticmethod(time.perf_counter)
 
     def __init__(self, metric: str, mode: Mode, *, keep_curves: bool = False) -> None:
         super().__init__()
@@ -47,6 +42,10 @@ class Record(Callback):
         self._epoch_began = 0.0
         self._validated = 0.0
         self._phase_began = 0.0
+
+    def clock(self) -> float:
+        """Return seconds on the wall."""
+        return time.perf_counter()
 
     @property
     def samples_per_second(self) -> float | None:

@@ -57,6 +57,11 @@ class TensorLoader:
         self._skip = (0, 0)
 
     @property
+    def sample_bytes(self) -> int:
+        """Bytes of one input."""
+        return self.inputs[:1].nbytes
+
+    @property
     def batches(self) -> int:
         """Number of batches in an epoch."""
         full, rest = divmod(len(self.targets), self.batch_size)

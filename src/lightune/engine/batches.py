@@ -52,8 +52,8 @@ class StackedData:
         self._source = [numbers[id(member)] for member in data]
         self._dtype, self._device = dtype, torch.device(device)
         self.epoch = 0
-        loaders = [member.train_dataloader() for member in self._unique]
-        judging = [member.val_dataloader() for member in self._unique]
+        loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
+        judging = [_in_memory(member.val_dataloader()) for member in self._unique]
         if (
             len(
                 {
@@ -142,6 +142,12 @@ class _Pool:
     @staticmethod
     def _take(pool: Tensor, flat: Tensor, part: Tensor) -> Tensor:
         return pool.index_select(0, flat).reshape(*part.shape, *pool.shape[1:])
+
+
+def _in_memory(loader: object) -> TensorLoader:
+    if not isinstance(loader, TensorLoader):
+        raise ValueError("members must have their samples in memory, not in a stream")
+    return loader
 
 
 def _below(parts: list[Tensor]) -> Tensor:

@@ -168,7 +168,7 @@ def engage(
     assert isinstance(task, SupervisedTask)
     assert isinstance(data, InMemoryData)
     whole = data.train_dataloader()
-    steps = _auto(whole.inputs, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
+    steps = _auto(whole.sample_bytes, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
     steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
     if steps > 1:
         task.lean = LeanSteps(
@@ -189,8 +189,8 @@ def _count_on(*progress: Any, by: int = 1) -> None:
             setattr(counts, name, getattr(counts, name) + by)
 
 
-def _auto(inputs: Tensor, batch_size: int) -> int:
-    batch_bytes = max(1, inputs[:1].nbytes * batch_size)
+def _auto(sample_bytes: int, batch_size: int) -> int:
+    batch_bytes = max(1, sample_bytes * batch_size)
     return max(1, min(_MOST_STEPS, _MOST_BYTES // batch_bytes))
 
 

@@ -214,6 +214,9 @@ def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dic
         if not (isinstance(data, InMemoryData) and _serves_as_ours(data)):
             made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
             continue
+        if data.is_streamed:
+            made.alone[index] = "data: are streamed, each run its own"
+            continue
         divided[division] = data
         if len(parts.plans) > 1:
             made.alone[index] = f"consists of {len(parts.plans)} fits"

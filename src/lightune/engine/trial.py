@@ -54,6 +54,8 @@ def _steps_alone(member: Member) -> Tensor:
     """Train a few steps as the task does by itself; return losses, the last one in evaluation form."""
     task, loader = member.task, member.data.train_dataloader()
     optimizer = task.make_optimizer()
+    steps = loader.batches
+    scheduler = task.make_scheduler(optimizer, total_steps=steps)  # one that rises begins near zero
     torch.manual_seed(member.seed)
     losses: list[Tensor] = []
     task.train()
@@ -66,6 +68,8 @@ def _steps_alone(member: Member) -> Tensor:
         if member.gradient_clip is not None:
             nn.utils.clip_grad_norm_(task.parameters(), member.gradient_clip)
         optimizer.step()
+        if task.schedules_steps:
+            scheduler.step()
         losses.append(loss.detach())
     task.eval()
     with torch.no_grad():

@@ -1,11 +1,11 @@
 """When fusing pays, and how many members memory holds."""
 
-import os
 from collections.abc import Sequence
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from lightune.data.placement import free_bytes
 from lightune.engine.fused import Member
 
 # Eight members, AdamW, batch 64, one CPU thread, sequential over fused time, 2026-11-22: MLP 64-h-h-10 with h=256
@@ -33,7 +33,7 @@ def why_not_worth(member: Member, device: str) -> str | None:
 
 def most_members(members: Sequence[Member], device: str) -> int:
     """Return how many of these members fit into the memory that is free, at least 1."""
-    return max(1, int(_free_bytes(device) * _MEMORY_SHARE / bytes_of(members)))
+    return max(1, int(free_bytes(torch.device(device)) * _MEMORY_SHARE / bytes_of(members)))
 
 
 def bytes_of(members: Sequence[Member]) -> float:
@@ -74,9 +74,3 @@ def forward_flops(member: Member) -> int:
 def _kind(member: Member) -> str:
     convolutions = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
     return "convolution" if any(isinstance(m, convolutions) for m in member.task.model.modules()) else "dense"
-
-
-def _free_bytes(device: str) -> int:
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.mem_get_info()[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
