@@ -116,7 +116,9 @@ class MemberRun:
         with self._speaking():
             trainer.callback_metrics.update(measures)
             trainer.fit_loop.epoch_loop._batches_that_stepped -= 1
-            trainer._logger_connector.log_metrics(measures)
+            for stage in ("train/", "val/"):  # one after the other, as alone
+                own = {name: value for name, value in measures.items() if name.startswith(stage)}
+                trainer._logger_connector.log_metrics(own)
             call._call_callback_hooks(trainer, "on_validation_end")
             for watching in (False, True):
                 call._call_callback_hooks(trainer, "on_train_epoch_end", monitoring_callbacks=watching)
