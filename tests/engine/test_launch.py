@@ -142,6 +142,35 @@ def test_structures_form_programs_of_their_own(sweep):
     assert (code, said.count("as one program")) == (0, 2)
 
 
+@pytest.mark.parametrize("width", ["1", "many", "2.5"])
+def test_a_width_that_is_none_is_refused(sweep, width):
+    folder, code, said = sweep("fused", "seed=0,1", f"hydra.launcher.fused_width={width}")
+    assert (code, folder.exists()) == (2, False)
+    assert "hydra.launcher.fused_width" in said
+    assert f"got {width}" in said
+
+
+def test_a_width_bounds_the_programs(sweep):
+    _, code, said = sweep("fused", "seed=0,1,2,3", "hydra.launcher.fused_width=2", "trainer.max_epochs=1")
+    assert (code, said.count("fused  2 jobs as one program")) == (0, 2)
+
+
+def test_a_member_that_is_told_to_stop_is_pruned(sweep, monkeypatch):
+    told_of = []
+
+    def report(number, epoch, value):
+        told_of.append((number, epoch))
+        return number == 1 and epoch == 1
+
+    original = launching.launch
+    monkeypatch.setattr(launching, "launch", lambda *given, **how: original(*given, **{**how, "report": report}))
+    together, code, _ = sweep("fused", "optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
+    assert code == 0
+    assert [told(together / str(number))["status"] for number in range(2)] == ["completed", "pruned"]
+    assert told(together / "1")["epochs"] == 2
+    assert told_of == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
+
+
 def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2,3e-2", "trainer.max_epochs=2")
     together, _, _ = sweep("fused", *again)
