@@ -12,6 +12,7 @@ from lightune.config.build import build_trainer
 from lightune.engine.lean import engage
 from lightune.errors import ConfigError
 from lightune.run import prepare
+from lightune.tasks import SupervisedTask
 
 
 @pytest.fixture
@@ -85,6 +86,8 @@ def engaged(tmp_path, *overrides, watchers=()):
         (["+trainer.accumulate_grad_batches=2"], [], "accumulate_grad_batches"),
         (["+trainer.limit_train_batches=3"], [], "limit_train_batches"),
         (["trainer=overfit"], [], "overfit_batches"),
+        (["trainer=ddp_cpu"], [], "DDPStrategy works on every batch"),
+        (["+trainer.check_val_every_n_epoch=null"], [], "val_check_interval"),
         (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
         (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
     ],
@@ -94,6 +97,25 @@ def test_what_needs_every_batch_gets_it_and_the_reason_is_logged(tmp_path, caplo
         steps, parts = engaged(tmp_path, *overrides, watchers=watchers)
     assert (steps, parts.task.lean, parts.data.steps_per_execution) == (1, None, 1)
     assert reason in caplog.text
+
+
+def test_a_task_of_ones_own_gets_every_batch(tmp_path, caplog):
+    class Own(SupervisedTask):
+        pass
+
+    cfg = compose(["trainer=cpu", "logger=none"])
+    parts = prepare(cfg)
+    trainer = build_trainer(cfg, run_dir=tmp_path)
+    parts.task.__class__ = Own
+    with caplog.at_level(logging.INFO, logger="lightune.engine.lean"):
+        assert engage(trainer, parts.task, parts.data, 8) == 1
+    assert "Own may want to see every batch" in caplog.text
+
+
+def test_a_callback_that_says_so_is_given_chunks(tmp_path):
+    nosy = Nosy()
+    nosy.takes_chunks = True
+    assert engaged(tmp_path, watchers=[nosy])[0] == 20
 
 
 def test_a_callback_that_looks_at_epochs_does_not_matter(tmp_path):

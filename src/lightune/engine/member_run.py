@@ -90,7 +90,15 @@ class MemberRun:
             task.trainer = trainer
             trainer.strategy.connect(task)
             trainer.strategy.model = task
-            schedule, _ = loop.fill_in(self.member)
+            schedule, self._randomness.generator = loop.fill_in(self.member)
+            self._by_step = schedule.by_step
+            dump = trainer._checkpoint_connector.dump_checkpoint
+
+            def dump_member(*given: Any, **how: Any) -> dict[str, Any]:
+                loop.fill_in(self.member)
+                return dump(*given, **how)
+
+            trainer._checkpoint_connector.dump_checkpoint = dump_member  # type: ignore[method-assign]
             trainer.strategy.optimizers = [schedule.optimizer]
             interval = "step" if schedule.by_step else "epoch"
             trainer.strategy.lr_scheduler_configs = [
@@ -169,7 +177,6 @@ class MemberRun:
     def _stand_at(self, epoch: int, *, began: bool, stepped: bool = False) -> None:
         """Let the trainer count as at the beginning of an epoch, behind its last step, or at the very end."""
         trainer, member = self.trainer, self.member
-        schedule, generator = self._loop.fill_in(member)
         counts = trainer.fit_loop.epoch_progress
         stage = {"ready": epoch + began, "started": epoch + (began and stepped), "processed": epoch + stepped}
         for progress in (counts.total, counts.current):
@@ -178,9 +185,8 @@ class MemberRun:
         self._count_steps(member.steps)
         done = epoch + stepped
         moved = trainer.fit_loop.epoch_loop.scheduler_progress
-        moved.total.ready = moved.total.completed = member.steps if schedule.by_step else done
-        moved.current.ready = moved.current.completed = self._per_epoch if schedule.by_step else min(1, done)
-        self._randomness.generator = generator
+        moved.total.ready = moved.total.completed = member.steps if self._by_step else done
+        moved.current.ready = moved.current.completed = self._per_epoch if self._by_step else min(1, done)
 
     @property
     def _per_epoch(self) -> int:
