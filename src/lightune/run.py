@@ -138,7 +138,7 @@ def train(
                 reopen(run_dir)
             group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
-            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, report, hparams)
+            run = Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, report, hparams)
             group.when_lost = lambda lost: run.report("failed", lost)
             try:
                 run.fit()
@@ -176,7 +176,22 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool 
 
 
 @dataclass
-class _Run:
+class Run:
+    """A run under way: its fits, its test, its report.
+
+    Args:
+        cfg: its configuration.
+        parts: built of it.
+        run_dir: its folder.
+        console: where it speaks.
+        interruption: what tells it of signals.
+        watchers: callbacks beside those of the configuration.
+        resume: whether it goes on with what lies in its folder.
+        group: the processes that train it.
+        tell: told how it does, as `report` of `train`.
+        hparams: of its row on the HParams page; by default all that can be tuned.
+    """
+
     cfg: DictConfig
     parts: Parts
     run_dir: Path
@@ -204,7 +219,7 @@ class _Run:
     def fit(self) -> None:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
         if self._several:
-            self._start_session(build_loggers(self.cfg, self.run_dir))
+            self.start_session(build_loggers(self.cfg, self.run_dir))
         for plan in self.parts.plans:
             folder = self._folder(plan)
             if self._several and self.resume and (done := fit_files.read_fit(folder)):
@@ -300,7 +315,7 @@ class _Run:
     def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
         self.current = fit = self._open(plan, checkpoint)
         if not self._several:
-            self._start_session(fit.trainer.loggers)
+            self.start_session(fit.trainer.loggers)
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
         fit.train()
@@ -382,7 +397,7 @@ class _Run:
         )
         self.intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
 
-    def _start_session(self, loggers: Sequence[Logger]) -> None:
+    def start_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
         row = os.path.relpath(self.run_dir, self.cfg.output_root)

@@ -147,6 +147,7 @@ def _check_multirun(config: DictConfig) -> None:
     problems = _space_problems(config) if ours else _point_problems(config)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
+    problems += _launcher_problems(config)
     if not problems:
         problems += _direction_problems(config)
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
@@ -242,6 +243,17 @@ def _direction_problems(config: DictConfig) -> Iterator[Problem]:
         override(config, key, wanted)
     elif given not in (wanted, [wanted]):
         yield Problem(key, f"must be {wanted}, as monitor.mode is {mode}, got {given}; leave it away")
+
+
+def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
+    """Refuse a width of the fused launcher that is none."""
+    launcher = config.hydra.launcher
+    if not str(launcher.get("_target_", "")).endswith("FusedLauncher"):
+        return
+    width = launcher.fused_width
+    if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 2):
+        rule = "must be a whole number >= 2, or null for as many as memory holds"
+        yield Problem("hydra.launcher.fused_width", f"{rule}, got {width}")
 
 
 def _raise_any(problems: list[Problem]) -> None:

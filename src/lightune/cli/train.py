@@ -61,14 +61,9 @@ def main() -> None:
 def task(cfg: DictConfig) -> float | list[float | None] | None:
     """Train one configuration; return its objective, or several, as a sweeper expects."""
     hydra_config = HydraConfig.get()
-    run_dir = Path(hydra_config.runtime.output_dir)
-    multirun = hydra_config.mode == RunMode.MULTIRUN
     resumed, handover.resumed = handover.resumed, None
-    if hydra_config.output_subdir is not None:
-        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
-    follows = resumed is not None or outer_rank() > 0  # in a folder that was made before
-    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
-        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     from lightune.run import (
@@ -111,6 +106,26 @@ def _as_trial(trial: Trial) -> dict[str, Any]:
     """Return what a training is told of the trial that it is."""
     report = trial.report if trial.prunes else None
     return {"report": report, "resume": trial.resume, "hparams": trial.hparams()}
+
+
+def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
+    """Take over the folder that Hydra has made for the job under way; return it.
+
+    Args:
+        cfg: the job's configuration.
+        follows: whether the folder was made before, and judged then.
+
+    Raises:
+        ConfigError: if something would be written elsewhere.
+    """
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    if hydra_config.output_subdir is not None:
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
+        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    return run_dir
 
 
 def _whole_config(cfg: DictConfig) -> DictConfig:

@@ -94,6 +94,9 @@ TRAINER_TAKEN = {
     "enable_autolog_hparams": "lightune sets it",
 }
 
+# Keys of the trainer group that are lightune's and no argument of Lightning's Trainer.
+TRAINER_OURS: dict[str, Any] = {"steps_per_execution": PositiveInt | Literal["auto"]}
+
 Betas = tuple[Probability, Probability]
 PRECISIONS = (
     "auto", "64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed",

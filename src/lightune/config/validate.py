@@ -272,6 +272,8 @@ class _Walk:
                 yield Problem(f"{path}.{key}", f"is no directive; there are {', '.join(sorted(_DIRECTIVES))}")
             elif self.group == "trainer" and key in schema.TRAINER_TAKEN:
                 yield Problem(f"{path}.{key}", f"cannot be set: {schema.TRAINER_TAKEN[key]}")
+            elif self.group == "trainer" and key in schema.TRAINER_OURS:
+                yield from _value_problems(f"{path}.{key}", value, schema.TRAINER_OURS[key])
             elif (parameter := target.parameters.get(key)) is not None and parameter.keyword:
                 annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
                 yield from _value_problems(f"{path}.{key}", value, annotation)
