@@ -87,7 +87,7 @@ def engaged(tmp_path, *overrides, watchers=()):
         (["+trainer.limit_train_batches=3"], [], "limit_train_batches"),
         (["trainer=overfit"], [], "overfit_batches"),
         (["trainer=ddp_cpu"], [], "DDPStrategy works on every batch"),
-        (["+trainer.check_val_every_n_epoch=null"], [], "val_check_interval"),
+        (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
         (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
         (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
     ],
