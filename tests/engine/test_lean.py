@@ -88,7 +88,6 @@ def engaged(tmp_path, *overrides, watchers=()):
         (["trainer=overfit"], [], "overfit_batches"),
         (["trainer=ddp_cpu"], [], "DDPStrategy works on every batch"),
         (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
-        (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
         (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
     ],
 )
