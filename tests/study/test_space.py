@@ -149,6 +149,8 @@ def test_conditions_can_stand_on_conditions():
             "break the circle",
         ),
         ([], {"x": {"space": [1, 2], "when": {"x": 1}}}, "x", "break the circle"),
+        (["y=a,b"], {"x": {"space": [1, 2], "when": {"yy": "a"}}}, "search.space.x", "which is no key here"),
+        (["y=a,b"], {"x": {"space": [1, 2], "when": {"y": "c"}}}, "search.space.x", "y=c, which is none of a, b"),
     ],
 )
 def test_an_unsound_space_is_refused_by_its_key(arguments, params, key, rule):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
 from lightune.errors import ConfigError, LightuneError, Problem
-from lightune.study.listing import find_runs, find_studies, open_study
+from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
 from lightune.study.spec import FILE_NAME as STUDY_FILE
 
 
@@ -92,7 +92,7 @@ def _best(options: argparse.Namespace) -> None:
         return
     for row in rows:
         values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
-        skipped = {"number", "state", "seconds", "folder", "error", *study.columns}
+        skipped = {*COLUMNS, *study.columns}
         point = " ".join(f"{key}={text}" for key, text in row.items() if key not in skipped and text)
         print(f"trial {row['number']}  {values}  {point}  {study.trial_folder(row)}")
     print(f"run it again: python train.py --config-dir {options.study} --config-name best")

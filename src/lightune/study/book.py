@@ -17,16 +17,18 @@ from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from lightune.errors import ConfigError, Problem
 from lightune.study.lease import Lease, locked
 from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.sampling import is_grid, make_pruner, make_sampler, suggest
 from lightune.study.settings import Settings
 from lightune.study.space import Point, Space
+from lightune.study.spec import agree
 from lightune.study.storage import FOLDER
 
 __all__ = ["Book", "Row", "Ticket", "report_to"]
 
-_OWNER, _OUTCOME, _ATTEMPT = "owner", "outcome", "attempt"
+_OWNER, _OUTCOME, _ATTEMPT, _IDENTITY = "owner", "outcome", "attempt", "identity"
 _LOCK = ".study.lock"
 
 
@@ -79,10 +81,23 @@ class Book:
         space: what they may be.
         settings: how they are chosen.
         lease: this sweeper's sign of life.
+        name: of the study in the storage; by default that of the folder, which may have been moved since.
+        identity: of the study, as `identity_of` returns it.
+
+    Raises:
+        ConfigError: if the storage has a study of this name that is another, or a sampler cannot be made.
     """
 
     def __init__(
-        self, storage: BaseStorage, *, folder: Path, space: Space, settings: Settings, lease: Lease
+        self,
+        storage: BaseStorage,
+        *,
+        folder: Path,
+        space: Space,
+        settings: Settings,
+        lease: Lease,
+        name: str | None = None,
+        identity: dict[str, str] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(logging.WARNING)
         self.folder, self.space, self.settings, self.lease = folder, space, settings, lease
@@ -90,13 +105,14 @@ class Book:
         make_sampler(settings, 0)
         with self._lock():
             self._study = optuna.create_study(
-                study_name=folder.name,
+                study_name=name or folder.name,
                 storage=storage,
                 directions=[objective.direction for objective in settings.objectives],
                 sampler=RandomSampler(0),
                 pruner=self._pruner,
                 load_if_exists=True,
             )
+            self._require_same(identity or {})
         listed = [space.point_of(point) for point in settings.enqueue]
         grid = is_grid(settings, space)
         if grid:
@@ -107,6 +123,19 @@ class Book:
         self._listed: Sequence[Point] = listed
         wanted = settings.n_trials or (len(listed) if grid else 20)
         self.n_trials: int = min(wanted, len(listed)) if grid else wanted
+
+    def _require_same(self, identity: dict[str, str]) -> None:
+        """Refuse a study that a storage knows under this name and that began as another one."""
+        name, began = self._study.study_name, self._study.user_attrs.get(_IDENTITY)
+        wanted = [objective.direction.upper() for objective in self.settings.objectives]
+        directions = [direction.name for direction in self._study.directions]
+        if began is None:
+            self._study.set_user_attr(_IDENTITY, identity)
+        else:
+            agree(name, began, identity)
+        if directions != wanted:
+            rule = f"the storage has a study '{name}' that seeks {directions}, and this one seeks {wanted}"
+            raise ConfigError([Problem("search.study", f"{rule}; take another search.study=")])
 
     @property
     def study(self) -> optuna.Study:

@@ -1,5 +1,6 @@
 """How a job ended, from what Hydra returned and what its folder holds."""
 
+import contextlib
 import signal
 import traceback
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from lightune.errors import ConfigError
 from lightune.study.outcome import Outcome, commit, outcome_of_value, read_outcome, read_status
 from lightune.study.settings import Objective
 from lightune.study.trial import PrunedError
@@ -73,14 +75,16 @@ def leave_traceback(folder: Path, error: object) -> None:
     """Write where a job failed into its folder, unless the task has done so itself."""
     file = folder / TRACEBACK_FILE
     if isinstance(error, BaseException) and error.__traceback__ is not None and not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
 
 
 def _failure(error: object, seconds: float) -> Outcome:
     if type(error).__name__ in _PRUNED:
         return Outcome("pruned", None, seconds)
-    message = " ".join(str(error).split())
+    text = "; ".join(map(str, error.problems)) if isinstance(error, ConfigError) else str(error)
+    message = " ".join(text.split())
     return Outcome(
         "failed", None, seconds, f"{type(error).__name__}: {message}" if message else type(error).__name__
     )

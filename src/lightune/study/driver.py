@@ -121,6 +121,9 @@ class Driver:
             ticket = self._book.next(set(self._running), new=self._asks)
             if ticket is None:
                 return
+            if self._signal is not None:  # which came meanwhile
+                self._book.release(ticket.number)
+                return
             self._submit(ticket)
 
     def _others_run(self) -> bool:

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.secrets import redact, secret_values
 from lightune.study.book import Row
+from lightune.study.listing import COLUMNS, column_of
 from lightune.study.settings import Objective
 
 __all__ = ["write_best", "write_table", "write_text"]
@@ -23,8 +24,9 @@ def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectiv
     """Write `trials.csv`: number, state, each objective, each swept key, seconds, folder, error."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = [objective.metric or "value" for objective in objectives]
-    writer.writerow(["number", "state", *names, *keys, "seconds", "folder", "error"])
+    names = [column_of(objective.metric) for objective in objectives]
+    swept = [f"swept/{key}" if key in COLUMNS else key for key in keys]
+    writer.writerow([*COLUMNS[:2], *names, *swept, *COLUMNS[2:]])
     for row in rows:
         values = list(row.values) if row.values is not None else [""] * len(names)
         seconds = f"{row.seconds:.3f}" if row.seconds is not None else ""

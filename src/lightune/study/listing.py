@@ -9,9 +9,18 @@ from typing import Any
 from lightune.errors import ConfigError, Problem
 from lightune.study.spec import FILE_NAME, read_spec
 
-__all__ = ["StudyOnDisk", "find_runs", "find_studies", "open_study"]
+__all__ = ["COLUMNS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "open_study"]
 
 _OVER = ("completed", "early_stopped", "pruned", "failed")
+
+
+COLUMNS = ("number", "state", "seconds", "folder", "error")
+"""What `trials.csv` has beside the objectives and the swept keys."""
+
+
+def column_of(metric: str | None) -> str:
+    """Return the column of an objective in `trials.csv`, which no other column shares."""
+    return f"objective/{metric}" if metric in COLUMNS else metric or "value"
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class StudyOnDisk:
     @property
     def columns(self) -> list[str]:
         """The columns of the objectives."""
-        return [objective["metric"] or "value" for objective in self.objectives]
+        return [column_of(objective["metric"]) for objective in self.objectives]
 
     def best(self) -> list[dict[str, str]]:
         """Return the rows that no other row is better than in every objective: the best, or the Pareto front."""

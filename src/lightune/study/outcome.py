@@ -13,11 +13,13 @@ from typing import Any, Literal
 
 from lightune.study.settings import Objective
 
-__all__ = ["Outcome", "commit", "outcome_of_value", "read_outcome", "read_status", "write_json"]
+__all__ = ["RESULTS", "Outcome", "commit", "outcome_of_value", "read_outcome", "read_status", "write_json"]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
 _STATUSES = ("completed", "early_stopped", "pruned", "failed", "interrupted")
 _FILES = ("result.json", "trial.json")
+RESULTS = tuple(f"{depth}{name}" for depth in ("*/", "*/*/") for name in _FILES)
+"""Where the results of a study's trials lie, as patterns below its folder."""
 _SCHEMA = 1
 
 

@@ -14,14 +14,14 @@ from hydra.utils import instantiate
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from lightune.errors import ConfigError, Problem
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid
 
-__all__ = ["is_grid", "make_pruner", "make_sampler", "suggest"]
+__all__ = ["is_grid", "make_pruner", "make_sampler", "require_able", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
@@ -41,6 +41,20 @@ def is_grid(settings: Settings, space: Space) -> bool:
     if not space.is_discrete:
         raise ConfigError([Problem("search", interval_in_grid(space))])
     return True
+
+
+def require_able(settings: Settings, space: Space) -> None:
+    """Refuse, before anything is written, a sampler or pruner that cannot be made or cannot seek this.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    is_grid(settings, space)
+    make_pruner(settings)
+    sampler = make_sampler(settings, 0)
+    if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
+        rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
+        raise ConfigError([Problem("hydra.sweeper.sampler", f"{rule}; choose search=genetic or search=tpe")])
 
 
 def make_sampler(settings: Settings, number: int) -> BaseSampler:
@@ -92,7 +106,8 @@ def _make(key: str, node: dict[str, Any], trusted: tuple[str, ...]) -> Any:
                 return instantiate(node, _execution_whitelist_=trusted)
             return _factory(str(node["_target_"]), trusted)(**{k: v for k, v in plain.items() if k != "_target_"})
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
+        lines = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        reason = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
         raise ConfigError([Problem(key, f"{node.get('_target_')} cannot be made: {reason}")]) from error
 
 

@@ -227,8 +227,26 @@ def read_space(
     if problems:
         raise ConfigError(problems)
     space = Space((*from_yaml.values(), *entries.values()), fixed)
-    _ = space.dimensions
+    if problems := list(_idle_conditions(space)):
+        raise ConfigError(problems)
     return space
+
+
+def _idle_conditions(space: Space) -> Iterator[Problem]:
+    """Refuse conditions that nothing can meet: their dimension would never be searched."""
+    known = {_bare(dimension.key): dimension for dimension in space.dimensions}
+    for dimension in space.dimensions:
+        for key, accepted in dimension.when.items():
+            owner, where = known.get(_bare(key)), f"search.space.{dimension.key}"
+            if owner is None and space.fixed(_bare(key)) is None and None not in accepted:
+                hint = did_you_mean(key, list(known))
+                rule = f"its condition asks for {key}, which is no key here{';' + hint if hint else ''}"
+                yield Problem(where, rule)
+            elif isinstance(owner, Choice):
+                for value in accepted:
+                    if not any(space.accepts(text, [value]) for text in owner.texts):
+                        rule = f"its condition asks for {key}={value}, which is none of {', '.join(owner.texts)}"
+                        yield Problem(where, rule)
 
 
 def _bare(key: str) -> str:

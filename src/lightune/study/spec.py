@@ -97,16 +97,21 @@ def read_spec(folder: Path) -> Spec | None:
         raise ConfigError([Problem(str(folder / FILE_NAME), rule)]) from error
 
 
-def agree(spec: Spec, identity: dict[str, str]) -> None:
+def agree(name: str, began: dict[str, str], identity: dict[str, str]) -> None:
     """Refuse to go on with a study under other overrides than it began with.
+
+    Args:
+        name: the study's.
+        began: the identity that it began with.
+        identity: the one that is asked for.
 
     Raises:
         ConfigError: with the difference.
     """
-    difference = differences(spec.identity, identity)
+    difference = differences(began, identity)
     if difference:
         shown = "".join(f"\n      {line}" for line in difference)
-        rule = f"the study '{spec.name}' began with other overrides (- began with, + asked for):{shown}"
+        rule = f"the study '{name}' began with other overrides (- began with, + asked for):{shown}"
         raise ConfigError(
             [Problem("search.study", f"{rule}\n    take another search.study=, or the same overrides")]
         )

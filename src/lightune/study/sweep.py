@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
+from hydra.errors import MissingConfigException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -30,14 +32,15 @@ from lightune.study.driver import Driver, Ending
 from lightune.study.files import write_best, write_table, write_text
 from lightune.study.identity import identity_of, overrides_of
 from lightune.study.lease import Lease, locked
+from lightune.study.outcome import RESULTS
 from lightune.study.pools import Blocking, Job, Pool
-from lightune.study.sampling import is_grid
+from lightune.study.sampling import is_grid, require_able
 from lightune.study.settings import Settings
 from lightune.study.slots import make_slots
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.space import Space, read_space
-from lightune.study.spec import Spec, agree, read_spec, write_spec
-from lightune.study.storage import StorageError, open_storage, redacted
+from lightune.study.spec import FILE_NAME, Spec, agree, read_spec, write_spec
+from lightune.study.storage import JOURNAL, StorageError, open_storage, redacted
 
 __all__ = ["sweep"]
 
@@ -53,6 +56,8 @@ class _Scene:
     space: Space
     url: str | None
     console: Console
+    spec: Spec
+    goes_on: bool
 
 
 def sweep(
@@ -86,12 +91,16 @@ def sweep(
                 space=scene.space,
                 settings=scene.settings,
                 lease=lease,
+                name=scene.spec.name,
+                identity=scene.spec.identity,
             )
             before = book.rows()
+            if scene.goes_on and not before:
+                _require_no_results(scene)
             over = sum(row.state not in ("running", "interrupted") for row in before)
             if over >= book.n_trials:
                 _say_finished(scene, book)
-                return []
+                return _conclude(Ending(rows=before, best=book.best()), scene.settings)
             pool = _open_pool(scene, task_function, lease, book)
             stack.callback(pool.close)
             display = Display(
@@ -105,6 +114,12 @@ def sweep(
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
             ending = Driver(book, pool, display, write_files=_Writer(scene)).run()
+    except ConfigError:
+        if not scene.goes_on:
+            _take_back(scene.folder)
+        raise
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None  # nothing runs yet, or no longer
     except OSError as error:
         rule = f"cannot be written: {error.strerror or error}"
         raise StorageError(f"{scene.folder} {rule}; make room there, the same command goes on") from error
@@ -119,16 +134,19 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     identity = identity_of(config)
     settings = Settings.from_config(config)
-    _space_of(config, context.config_loader, arguments, settings)
+    space = _space_of(config, context.config_loader, arguments, settings)
+    require_able(settings, space)
     if (spec := read_spec(folder)) is not None:
-        agree(spec, identity)
+        agree(spec.name, spec.identity, identity)
     else:
         reach(config)
+        if settings.storage is not None:
+            open_storage(settings.storage, folder)  # while nothing is written
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".study.lock"):
         spec = read_spec(folder)
         if spec is not None:
-            agree(spec, identity)
+            agree(spec.name, spec.identity, identity)
             if changed := changed_files(context.config_loader, folder):
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 console.print(
@@ -137,6 +155,8 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
                     soft_wrap=True,
                     highlight=False,
                 )
+        else:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         take_snapshot(context.config_loader, folder)
         loader = snapshot_loader(context.config_loader, folder)
         config = compose_again(loader, config, folder, context.config_loader)
@@ -159,7 +179,26 @@ def _prepare(config: DictConfig, context: HydraContext, arguments: list[str], co
     context = HydraContext(
         config_loader=loader, callbacks=context.callbacks, execution_whitelist=context.execution_whitelist
     )
-    return _Scene(folder, context, config, settings, space, url, console)
+    goes_on, spec = spec is not None, spec or new
+    return _Scene(folder, context, config, settings, space, url, console, spec, goes_on)
+
+
+def _take_back(folder: Path) -> None:
+    """Remove what a study that is refused after all has written."""
+    for name in (FOLDER, "_sweep"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (FILE_NAME, "multirun.yaml"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _require_no_results(scene: _Scene) -> None:
+    """Refuse a study whose record of trials is gone, or another than before: it would run them all again."""
+    results = sum(1 for pattern in RESULTS for _ in scene.folder.glob(pattern))
+    if results:
+        where = redacted(scene.url) if scene.url else JOURNAL
+        rule = f"{where} knows of no trial, and the study's folder holds the results of {results}"
+        advice = "go on with the storage that it began with, or take another search.study="
+        raise ConfigError([Problem("search.storage", f"{rule}; {advice}")])
 
 
 def _first_point(space: Space) -> dict[str, str]:
@@ -268,6 +307,8 @@ def _hydra_config(config: DictConfig) -> Iterator[None]:
 def _refusing_what_cannot_be_written() -> Iterator[None]:
     try:
         yield
+    except MissingConfigException:
+        raise  # it counts as an OSError
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         rule = f"the study's folder cannot be written: {error.strerror or error}{where}"
@@ -299,10 +340,13 @@ def _say_finished(scene: _Scene, book: Book) -> None:
     rows, best = book.rows(), book.best()
     _Writer(scene)(rows, best)
     say = scene.console.print
-    how = "raise search.n_trials to extend it, or" if not _is_whole_grid(scene, book) else "its grid is complete;"
+    more = "give a larger search.n_trials on the command line to extend it, or"
+    how = more if not _is_whole_grid(scene, book) else "its grid is complete;"
+    failed = sum(row.state == "failed" for row in rows)
+    failures = f", {failed} of them failed" if failed else ""
+    count = f"{len(rows)} of {book.n_trials} trials" if len(rows) <= book.n_trials else f"{len(rows)} trials"
     say(
-        f"study {scene.folder.name} is finished ({len(rows)} of {book.n_trials} trials): "
-        f"{how} start another with search.study=NAME",
+        f"study {scene.folder.name} is finished ({count}{failures}): {how} start another with search.study=NAME",
         soft_wrap=True,
         highlight=False,
     )
@@ -349,8 +393,10 @@ def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
         raise SystemExit(ending.exit_code)
     returns = [ending.returns[number] for number in sorted(ending.returns)]
     if ending.exit_code:
-        for returned in returns:
-            _ = returned.return_value  # raises what the task raised, as Hydra's own sweeper does
+        for returned in returns if settings.objectives[0].metric is None else []:
+            _ = (
+                returned.return_value
+            )  # raises what the task of any application raised, as Hydra's own sweeper does
         raise StudyFailedError(f"{len(ending.failures)} of {len(ending.rows)} trials failed")
     size = settings.max_batch_size or max(len(returns), 1)
     return [returns[start : start + size] for start in range(0, len(returns), size)]

@@ -76,8 +76,8 @@ class Workers:
             if worker is not None:
                 self._bury(worker)
             worker = self._workers[index] = self._start(index)
-        worker.boot.join()
         worker.job, worker.began = job, time.perf_counter()
+        worker.boot.join()  # a signal meanwhile ends the process
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
             worker.connection.send_bytes(cloudpickle.dumps(job))
 

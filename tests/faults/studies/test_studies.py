@@ -99,7 +99,7 @@ def test_a_study_in_one_process_goes_on_too(app, number, code):
 def test_a_finished_study_stays_as_it_is_and_can_be_extended(app):
     first = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
     again = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
-    assert "is finished (3 of 3 trials): raise search.n_trials to extend it" in again
+    assert "is finished (3 of 3 trials): give a larger search.n_trials on the command line to extend it" in again
     best = [line for line in first.splitlines() if line.startswith("best:")]
     assert best == [line for line in again.splitlines() if line.startswith("best:")]
     more = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=5")
@@ -270,3 +270,74 @@ def test_a_deleted_folder_costs_that_trial_at_most(app):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert app.column("state")[0] == app.column("state")[2] == "completed"
+
+
+def test_a_study_that_was_moved_is_the_study_that_it_was(app):
+    app.run("x=1,2", "hydra.sweep.dir=first")
+    (app.folder / "first").rename(app.study)
+    before = digest(app.study / "0")
+    assert "study study is finished (2 of 2 trials)" in app.run("x=1,2")
+    assert digest(app.study / "0") == before
+
+
+@pytest.mark.parametrize("change", ["the journal is gone", "another storage"])
+def test_a_study_whose_record_is_gone_is_not_run_again(app, change):
+    app.run("x=1,2")
+    storage = []
+    if change == "another storage":
+        storage = ["hydra.sweeper.storage=sqlite:///other.db"]
+    else:
+        (app.study / "journal.log").unlink()
+    said = app.run("x=1,2", *storage, code=2)
+    assert "knows of no trial, and the study's folder holds the results of 2" in said
+    assert "Traceback" not in said
+    assert [len(app.starts(number)) for number in range(2)] == [1, 1]
+
+
+def test_two_studies_of_one_name_in_one_database_are_not_mixed(app):
+    shared = ["hydra.sweeper.storage=sqlite:///shared.db", "hydra.sweeper.n_trials=2"]
+    app.run("y=interval(0,1)", "hydra.sweep.dir=one/wide", *shared)
+    said = app.run("y=interval(5,9)", "hydra.sweep.dir=two/wide", *shared, code=2)
+    assert "the study 'wide' began with other overrides" in said
+    assert "y=interval(5,9)" in said
+    assert "is finished (2 of 2 trials)" in app.run("y=interval(0,1)", "hydra.sweep.dir=two/wide", *shared)
+
+
+def test_a_study_that_failed_stays_failed(app):
+    app.run("do=exit", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
+    said = app.run("do=exit", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
+    assert "is finished (2 of 2 trials, 2 of them failed)" in said
+
+
+def test_ctrl_c_while_a_worker_starts_is_not_lost(app):
+    process = app.start("x=1,2,3", "sleep=30")
+    app.wait_for(lambda: list(app.study.glob(".leases/*")))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=25)
+    assert process.returncode == 130, said
+    assert not (app.study / "0" / "result.json").exists()
+
+
+def test_a_configuration_that_is_mended_after_a_refusal_is_read_anew(app):
+    (app.folder / "conf" / "db").mkdir()
+    for name in "ab":
+        (app.folder / "conf" / "db" / f"{name}.yaml").write_text("defaults: [nowhere]\n")
+    said = app.run("+db=a,b", code=1)
+    assert "Could not load 'db/nowhere'" in said
+    assert "cannot be written" not in said
+    for name in "ab":
+        (app.folder / "conf" / "db" / f"{name}.yaml").write_text("z: 1\n")
+    app.run("+db=a,b")
+    assert app.column("state") == ["completed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("hydra.sweeper.pruner={_target_:optuna.pruners.Foo}", "optuna.pruners.Foo cannot be made"),
+        ("hydra.sweeper.storage=foo://bar", "cannot be opened"),
+    ],
+)
+def test_what_cannot_search_is_refused_and_leaves_nothing(app, asked, said):
+    assert said in app.run("x=interval(0,1)", f"+{asked}" if "pruner" in asked else asked, code=2)
+    assert not app.study.exists()
