@@ -27,7 +27,14 @@ def sweep(tmp_path, monkeypatch, capsys):
 
     def run(launcher, *overrides):
         folder = tmp_path / "outputs" / "studies" / launcher
-        arguments = ["-m", f"hydra/launcher={launcher}", f"hydra.sweep.dir={folder}", *SMALL, *overrides]
+        arguments = [
+            "-m",
+            "hydra/sweeper=basic",
+            f"hydra/launcher={launcher}",
+            f"hydra.sweep.dir={folder}",
+            *SMALL,
+            *overrides,
+        ]
         monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         code = 0
         try:

@@ -21,7 +21,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid
 
-__all__ = ["is_grid", "make_pruner", "make_sampler", "suggest"]
+__all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
@@ -41,6 +41,12 @@ def is_grid(settings: Settings, space: Space) -> bool:
     if not space.is_discrete:
         raise ConfigError([Problem("search", interval_in_grid(space))])
     return True
+
+
+def learns(settings: Settings, space: Space) -> bool:
+    """Tell whether a study's points depend on the results before them."""
+    target = str((settings.sampler or {}).get("_target_"))
+    return not is_grid(settings, space) and not target.endswith(("RandomSampler", "QMCSampler"))
 
 
 def make_sampler(settings: Settings, number: int) -> BaseSampler:
