@@ -251,8 +251,6 @@ def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
     if not str(launcher.get("_target_", "")).endswith("FusedLauncher"):
         return
     width = launcher.fused_width
-    if width == OmegaConf.select(config, "search.fused_width"):
-        return  # which is judged where it stands
     if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 2):
         rule = "must be a whole number >= 2, or null for as many as memory holds"
         yield Problem("hydra.launcher.fused_width", f"{rule}, got {width}")
