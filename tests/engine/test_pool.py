@@ -118,6 +118,7 @@ def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(
     swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3")
     if (child := os.fork()) == 0:
         torch.set_num_threads(1)
+        torch.cuda.is_available = lambda: False  # a fork has no GPU
         with contextlib.suppress(BaseException), at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
             study(*swept)
         os._exit(1)
