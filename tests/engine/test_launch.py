@@ -204,7 +204,7 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep, monkey
         torch.set_num_threads(1)
         FusedLoop.train_epoch = die
         with contextlib.suppress(BaseException):
-            launching.torch.cuda.is_available = lambda: False
+            torch.cuda.is_available = lambda: False
             sweep("fused", *again)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

@@ -38,6 +38,12 @@ class FusedLauncher(Launcher):
         """Keep what Hydra hands over."""
         self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
+    def open_together(self, **how: Any) -> Any:
+        """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
+        from lightune.engine.pool import FusedPool
+
+        return FusedPool(fused_width=self.fused_width, **how)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.
 

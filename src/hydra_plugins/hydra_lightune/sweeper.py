@@ -81,6 +81,7 @@ class LightuneSweeperConf:
     enqueue: Any = "${oc.select:search.enqueue,null}"
     gpus_per_job: Any = "${oc.select:search.gpus_per_job,1}"
     jobs_per_gpu: Any = "${oc.select:search.jobs_per_gpu,1}"
+    fused_width: Any = "${oc.select:search.fused_width,null}"
     max_batch_size: Any = None
 
 

@@ -7,7 +7,7 @@ import copy
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,6 +22,11 @@ from lightune.config.trust import whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.paths import conf_dir, outer_rank
 from lightune.study import Trial, current_trial
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from lightune.reporting.result import Result
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -94,11 +99,22 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
         raise failure  # not from the training's own error, which the sweeper's process would import torch to read
     if failure is not None:
         sys.exit(1)
+    return objectives_of(result, parts.task, trial)
+
+
+def objectives_of(result: "Result", task: "Module", trial: Trial | None) -> float | list[float | None] | None:
+    """Return what a sweeper judges a run by: its objective, or those that the study names.
+
+    Args:
+        result: of the run.
+        task: that was trained.
+        trial: that the run is; None outside of a study.
+    """
     if trial is None or not trial.objectives:
         return result.objective.value
     figures = {**result.metrics, result.objective.metric: result.objective.value}
     figures["seconds"] = sum(result.seconds.values())
-    figures["parameters"] = float(sum(parameter.numel() for parameter in parts.task.parameters()))
+    figures["parameters"] = float(sum(parameter.numel() for parameter in task.parameters()))
     return [figures.get(metric) for metric in trial.objectives]
 
 

@@ -51,6 +51,7 @@ SEARCH: dict[str, Any] = {
     "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
     "gpus_per_job": PositiveInt,
     "jobs_per_gpu": PositiveInt,
+    "fused_width": Annotated[int, Range(ge=2)] | None,
 }
 """The plain keys of `search`; those of SEARCH_NODES hold more than one value and are looked into by the study."""
 SEARCH_NODES = ("space", "enqueue", "pruner", "objectives")

@@ -1,24 +1,19 @@
 """Launch a batch of jobs: what differs in numbers only trains as one program, the rest as ordinary runs."""
 
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from lightune.callbacks import Interruption
 from lightune.cli.folders import job_config
 from lightune.config.validate import find_problems
-from lightune.engine.fused import EpochEnd, FusedLoop, Member
-from lightune.engine.member_run import MemberRun
 from lightune.engine.plan import Group, plan
-from lightune.errors import StopRequested
+from lightune.engine.together import Entrant, Report, Together, device_of, spans, why_no_job
 from lightune.quiet import quiet
 from lightune.reporting.result import FILE_NAME, read_result
 from lightune.run import TrainingError
@@ -27,7 +22,6 @@ __all__ = ["Report", "launch"]
 
 log = logging.getLogger(__name__)
 
-Report = Callable[[int, int, float], bool]
 _FINAL = ("completed", "early_stopped", "pruned", "failed")
 
 
@@ -85,14 +79,14 @@ def launch(
     waiting = [job for job in jobs if job.returned is None]
     fusable = batch.divide(waiting)
     if fusable:
-        device = _device(fusable[0])
+        device = device_of(fusable[0].cfg)
         with quiet(verbose=False):
             made = plan([job.cfg for job in fusable], device=device, fused_width=fused_width)
         for index, reason in sorted(made.alone.items()):
             say(f"alone  job {fusable[index].number}: {reason}")
         for group in made.groups:
             members = [fusable[index] for index in group.indices]
-            say(f"fused  {len(members)} jobs as one program on {device}: {_numbers(members)}")
+            say(f"fused  {len(members)} jobs as one program on {device}: {spans([job.number for job in members])}")
             batch.train_together(members, group, device=device, report=report)
     for job in jobs:
         if job.returned is None:
@@ -138,7 +132,7 @@ class _Batch:
 
     def divide(self, jobs: list[_Job]) -> list[_Job]:
         """Return the jobs that may be planned together; say why the others may not."""
-        if reason := self._why_none():
+        if reason := why_no_job(self._config, self._task):
             for job in jobs:
                 self._say(f"alone  job {job.number}: {reason}")
             return []
@@ -150,18 +144,6 @@ class _Batch:
             else:
                 sound.append(job)
         return sound
-
-    def _why_none(self) -> str | None:
-        from lightune.cli import train
-
-        if self._task is not train.task:
-            return "the application is not lightune's, whose trainings are known"
-        if self._config.hydra.job.chdir:
-            return "hydra.job.chdir=true is for one job at a time"
-        for key, node in (self._config.hydra.callbacks or {}).items():
-            if node.get("_target_") != "lightune.cli.preflight.Preflight":
-                return f"hydra.callbacks.{key} watches every job"
-        return None
 
     def run_alone(self, job: _Job) -> JobReturn:
         """Run a job as Hydra's own launcher does."""
@@ -185,80 +167,17 @@ class _Batch:
         """Train a group; leave in each job what came of it."""
         from lightune.cli.train import open_run_dir
 
-        for job in jobs:
+        entrants: dict[int, Entrant] = {}
+        for place, job in enumerate(jobs):
             job.returned = self._run(job, lambda cfg: open_run_dir(cfg) and None)
-        done = JobStatus.COMPLETED
-        opened = [index for index, job in enumerate(jobs) if job.returned and job.returned.status == done]
-        together = _Together([jobs[index] for index in opened], group, opened, device=device, report=report)
+            if job.returned.status == JobStatus.COMPLETED:
+                entrants[place] = Entrant(job.number, job.cfg, job.folder, report=report)
         with quiet(verbose=False):
-            together.train()
-
-
-class _Together:
-    """The runs of one group while it is trained."""
-
-    def __init__(
-        self, jobs: list[_Job], group: Group, places: list[int], *, device: str, report: Report | None
-    ) -> None:
-        members = [group.members[place] for place in places]
-        self._runs: dict[Member, MemberRun] = {}
-        self._jobs: dict[Member, _Job] = dict(zip(members, jobs, strict=True))
-        for member, place in zip(members, places, strict=True):
-            job = self._jobs[member]
-            self._runs[member] = MemberRun(
-                job.number, job.cfg, group.parts[place], member, run_dir=job.folder, report=report
-            )
-        cfg = jobs[0].cfg
-        double = str(cfg.trainer.get("precision", "auto")).startswith("64")
-        self._loop = FusedLoop(
-            members,
-            max_epochs=cfg.trainer.max_epochs,
-            monitor=cfg.monitor.metric,
-            mode=cfg.monitor.mode,
-            on_epoch_start=lambda member, epoch: self._runs[member].epoch_starts(epoch),
-            on_epoch_end=self._epoch_ends,
-            on_member_end=self._end,
-            dtype=torch.float64 if double else torch.float32,
-            device=device,
-        )
-
-    def train(self) -> None:
-        """Train all of them; a signal leaves those under way as interrupted."""
-        interruption = Interruption()
-        try:
-            with interruption.watching():
-                for run in self._runs.values():
-                    run.start(self._loop)
-                self._loop.fit()
-        except (KeyboardInterrupt, StopRequested):
-            for member, run in self._runs.items():
-                if member.ending is None:
-                    run.interrupt()
-            sys.exit(interruption.exit_code)
-
-    def _epoch_ends(self, end: EpochEnd) -> bool:
-        return self._runs[end.member].epoch_ends(end)
-
-    def _end(self, member: Member) -> None:
-        returned = self._jobs[member].returned
-        assert returned is not None
-        try:
-            returned.return_value = self._runs[member].end().objective.value
-        except TrainingError as error:
-            returned.return_value, returned.status = error, JobStatus.FAILED
-
-
-def _device(job: _Job) -> str:
-    wanted = job.cfg.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda")
-    return "cuda" if wanted and torch.cuda.is_available() else "cpu"
-
-
-def _numbers(jobs: Sequence[_Job]) -> str:
-    """Return job numbers in a readable form: 0-3, 7."""
-    spans: list[list[int]] = []
-    for number in sorted(job.number for job in jobs):
-        if spans and spans[-1][-1] + 1 == number:
-            spans[-1][-1] = number
-        else:
-            spans.append([number, number])
-    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+            Together(list(entrants.values()), group, list(entrants), device=device).train()
+        for place, entrant in entrants.items():
+            returned, ending = jobs[place].returned, entrant.ending
+            assert returned is not None
+            if isinstance(ending, TrainingError):
+                returned.return_value, returned.status = ending, JobStatus.FAILED
+            elif ending is not None:
+                returned.return_value = ending.objective.value

@@ -5,7 +5,7 @@ would do alone: what they write is what an ordinary run writes, and goes on as o
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from lightune.engine.fused import EpochEnd, FusedLoop, Member
 from lightune.fit import Fit
 from lightune.processes import Group
 from lightune.reporting.result import Result, Status
+from lightune.reporting.tensorboard import HParam, TensorBoard
 from lightune.reporting.train_log import Redacting
 from lightune.run import Run, TrainingError
 
@@ -42,6 +43,7 @@ class MemberRun:
         run_dir: the member's folder, which exists.
         report: takes the job's number, the epoch from 0 and the monitored value; tells whether the member shall
             stop as pruned.
+        hparams: of its row on the HParams page; by default all that can be tuned.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class MemberRun:
         *,
         run_dir: Path,
         report: Callable[[int, int, float], bool] | None = None,
+        hparams: Mapping[str, HParam] | None = None,
     ) -> None:
         self.number, self.member, self.cfg = number, member, cfg
         self._report = report
@@ -60,7 +63,7 @@ class MemberRun:
         self._randomness = _OwnRandomness()
         self._log = self._open_log(run_dir / "train.log")
         console = Console(quiet=True)
-        self._run = Run(cfg, parts, run_dir, console, Interruption(), (), True, Group())
+        self._run = Run(cfg, parts, run_dir, console, Interruption(), (), True, Group(), None, hparams)
         self.fit = Fit(
             cfg,
             parts.data,
@@ -167,6 +170,13 @@ class MemberRun:
         """Write that it was stopped from outside; it goes on from the checkpoint before."""
         with self._speaking():
             self._close("interrupted")
+
+    def abandon(self) -> None:
+        """Let go of its files without an ending: it goes on alone, from the checkpoint before."""
+        for logger in self.trainer.loggers:
+            if isinstance(logger, TensorBoard):
+                logger.close()
+        self._log.close()
 
     def _close(self, status: Status, error: Exception | None = None) -> Result:
         try:

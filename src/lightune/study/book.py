@@ -218,6 +218,10 @@ class Book:
         """Take in an intermediate value; return whether the trial should stop."""
         return report_to(self._study, number, step, value)
 
+    def reported(self, number: int) -> int:
+        """Return how far a trial has said to be, 0 if it has said nothing."""
+        return self._trials()[number].last_step or 0
+
     def tell(self, number: int, outcome: Outcome) -> None:
         """Write down the end of a trial."""
         assert outcome.is_final

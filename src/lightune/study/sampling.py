@@ -21,7 +21,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid
 
-__all__ = ["is_grid", "make_pruner", "make_sampler", "require_able", "suggest"]
+__all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "require_able", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
@@ -55,6 +55,12 @@ def require_able(settings: Settings, space: Space) -> None:
     if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
         rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
         raise ConfigError([Problem("hydra.sweeper.sampler", f"{rule}; choose search=genetic or search=tpe")])
+
+
+def learns(settings: Settings, space: Space) -> bool:
+    """Tell whether a study's points depend on the results before them."""
+    target = str((settings.sampler or {}).get("_target_"))
+    return not is_grid(settings, space) and not target.endswith(("RandomSampler", "QMCSampler"))
 
 
 def make_sampler(settings: Settings, number: int) -> BaseSampler:

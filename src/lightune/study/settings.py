@@ -58,6 +58,7 @@ class Settings:
         enqueue: points to try first.
         gpus_per_job: GPUs of one trial, > 0.
         jobs_per_gpu: trials that share a GPU, > 0.
+        fused_width: most trials that train as one program, >= 2; None for as many as memory holds.
         max_batch_size: how the returned jobs are grouped, and the most that a blocking launcher is given.
     """
 
@@ -76,6 +77,7 @@ class Settings:
     enqueue: tuple[Mapping[str, Any], ...] = ()
     gpus_per_job: int = 1
     jobs_per_gpu: int = 1
+    fused_width: int | None = None
     max_batch_size: int | None = None
 
     @classmethod

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,7 +34,7 @@ from lightune.study.identity import identity_of, overrides_of
 from lightune.study.lease import Lease, locked
 from lightune.study.outcome import RESULTS
 from lightune.study.pools import Blocking, Job, Pool
-from lightune.study.sampling import is_grid, require_able
+from lightune.study.sampling import is_grid, learns, require_able
 from lightune.study.settings import Settings
 from lightune.study.slots import make_slots
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
@@ -43,6 +43,9 @@ from lightune.study.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.storage import JOURNAL, StorageError, open_storage, redacted
 
 __all__ = ["sweep"]
+
+_BATCH = 32  # trials of a fused launcher's batch
+_BATCH_THAT_TEACHES = 8  # the same where a sampler learns from one batch for the next
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
     launcher: Launcher = Plugins.instance().instantiate_launcher(
         config=scene.config, hydra_context=scene.context, task_function=task_function
     )
+    pool: Pool
     opener: Any = getattr(launcher, "open", None)
     remote: Any = getattr(launcher, "open_remote", None)
     if opener is not None or remote is not None:
@@ -253,7 +257,6 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
             config=scene.config,
             objectives=scene.settings.objectives,
         )
-        pool: Pool
         if remote is not None:
             pool = remote(
                 settings=scene.settings,
@@ -267,14 +270,45 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
             slots = make_slots(scene.settings, scene.config)
             pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
         return pool
-    if isinstance(launcher, BasicLauncher):
-        return InProcess(
+    together: Any = getattr(launcher, "open_together", None)
+    if together is not None or isinstance(launcher, BasicLauncher):
+        in_process = InProcess(
             scene.config,
             context=scene.context,
             task_function=task_function,
             note=book.note_folder,
             report=book.report,
         )
+        if together is None:
+            return in_process
+        pool = together(
+            config=scene.config,
+            context=scene.context,
+            task_function=task_function,
+            alone=in_process,
+            size=_batch_size(scene, launcher),
+            folder_of=_folders_of(scene),
+            report=book.report,
+            reported=book.reported,
+        )
+        return pool
+    if scene.url is not None:
+        os.environ[URL_VARIABLE] = scene.url
+    task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=lease.name)
+    launcher.setup(hydra_context=scene.context, task_function=task, config=scene.config)
+    size = scene.settings.max_batch_size or scene.settings.n_jobs or 1
+    return Blocking(launcher, size=size, folder_of=_folders_of(scene), trials=task.trials)
+
+
+def _batch_size(scene: _Scene, launcher: Any) -> int:
+    """Return how many trials a batch has at most: fewer where the next points learn from their results."""
+    settings = scene.settings
+    asked = settings.max_batch_size or settings.n_jobs or launcher.fused_width
+    return asked or (_BATCH_THAT_TEACHES if learns(settings, scene.space) else _BATCH)
+
+
+def _folders_of(scene: _Scene) -> Callable[[Job], Path]:
+    """Return what tells where a trial will write, without running it."""
     composer = Composer(scene.context.config_loader, scene.config)
 
     def folder_of(job: Job) -> Path:
@@ -285,12 +319,7 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
         with _hydra_config(composed):
             return scene.folder / str(OmegaConf.select(composed, "hydra.sweep.subdir"))
 
-    if scene.url is not None:
-        os.environ[URL_VARIABLE] = scene.url
-    task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=lease.name)
-    launcher.setup(hydra_context=scene.context, task_function=task, config=scene.config)
-    size = scene.settings.max_batch_size or scene.settings.n_jobs or 1
-    return Blocking(launcher, size=size, folder_of=folder_of, trials=task.trials)
+    return folder_of
 
 
 @contextlib.contextmanager
