@@ -36,8 +36,9 @@ def evaluate(
         defaults, the test metrics of the run's `result.json` exactly.
 
     Raises:
-        ConfigError: if the folder is no run, or its configuration cannot run here.
-        CheckpointError: if a checkpoint is missing, damaged or not to be trusted.
+        ConfigError: if the folder is no run, its configuration cannot run here, or the file is none of its fits'.
+        CheckpointError: if a checkpoint is missing, as `best` is where the monitored metric was never measured, is
+            damaged, or is not to be trusted.
     """
     folder = Path(run_dir)
     cfg = load_run_config(folder)

@@ -211,6 +211,16 @@ class Fit:
             if hasattr(logger, "purge_step"):
                 logger.purge_step = step
 
+    def require_best(self) -> None:
+        """Read the best weights, if an epoch was the best: a figure that nothing can show again does not count.
+
+        Raises:
+            CheckpointError: if they are missing or damaged.
+        """
+        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if keepers and keepers[0].best.value is not None:
+            read_checkpoint(BestAndLast.folder(self.trainer) / "best.ckpt")
+
     def _load_best(self) -> None:
         """Take the best weights; where no epoch was the best, the last."""
         keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]

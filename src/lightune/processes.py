@@ -48,12 +48,14 @@ class Group:
     Args:
         rank: number of this process, from 0.
         size: how many they are.
+        needs_others: whether this process has still to hear of others, which may end from now on.
         when_lost: what the first process does, in another thread, before it ends because another has failed and it
             hangs.
     """
 
     rank: int = 0
     size: int = 1
+    needs_others: bool = True
     when_lost: Callable[[ProcessLostError], object] = lambda lost: print(f"lightune: {lost}", file=sys.stderr)
 
     @property
@@ -130,7 +132,7 @@ def _watching(others: "list[subprocess.Popen[str]]", group: Group) -> Iterator[N
     def watch() -> None:
         while not over.wait(_WATCH_SECONDS):
             failed = [(rank, code) for rank, other in enumerate(others, 1) if (code := other.poll())]
-            if failed and not over.wait(_FAREWELL_SECONDS):
+            if failed and group.needs_others and not over.wait(_FAREWELL_SECONDS) and group.needs_others:
                 try:
                     group.when_lost(ProcessLostError(*failed[0]))
                 finally:

@@ -25,6 +25,7 @@ __all__ = [
     "newest_checkpoint",
     "only_owner",
     "reopen",
+    "require_same_processes",
     "require_sound_checkpoints",
     "resumed_config",
 ]
@@ -130,7 +131,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     """
     frozen = load_run_config(run_dir)
     before = frozen.copy()
-    problems = []
+    problems, shortened = [], []
     said_before = _overrides_before(run_dir)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     for override in sorted(parsed, key=lambda each: each.key_or_group != "trainer"):  # the group before its keys
@@ -140,20 +141,29 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             continue
         if key == "trainer":
             _move(frozen, asked)
+        elif override.input_line in said_before and key not in _places():
+            continue  # the command that began it, typed again
         elif key.startswith("trainer.") or key == _PATIENCE:
+            kept = OmegaConf.select(before, key)
+            if key in (*_LENGTHS, _PATIENCE) and isinstance(kept, int) and isinstance(asked, int) and asked < kept:
+                shortened.append(Problem(key, f"cannot be less than the run has, which is {kept}, got {asked}"))
             with open_dict(frozen):
                 OmegaConf.update(frozen, key, asked)
-        elif override.input_line in said_before:
-            continue
         elif asked is None and OmegaConf.select(before, key, default=None) is None:
             problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
             problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
-    if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, frozen, before):
+    if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, run_dir, frozen, before):
         problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status)}"))
+    elif shortened:
+        problems += shortened
     if problems:
         raise ConfigError(problems)
     return frozen
+
+
+def _places() -> tuple[str, ...]:
+    return tuple(f"trainer.{name}" for name in _PLACE)
 
 
 def _move(frozen: DictConfig, trainer: DictConfig) -> None:
@@ -186,6 +196,28 @@ def newest_checkpoint(run_dir: Path) -> Path | None:
         )
         log.warning("%s%s", message, lost if name == "best" else "")
     return sound[0] if sound else None
+
+
+def require_same_processes(run_dir: Path, processes: int) -> None:
+    """Refuse to go on in the middle of an epoch with another number of processes, which divide its samples anew.
+
+    Raises:
+        ConfigError: with the number that it was.
+    """
+    from lightune.callbacks.randomness import RANDOM_STATE
+    from lightune.checkpoints import read_checkpoint
+
+    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
+        sound, _ = _checkpoints(folder)
+        if read_fit(folder) or not sound:
+            continue
+        content = read_checkpoint(sound[0])
+        before = len(content.get(RANDOM_STATE, [])) or 1
+        batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        inside = batches["current"]["completed"] > 0 and not batches["is_last_batch"]
+        if inside and before != processes:
+            rule = f"{folder} was cut off in the middle of an epoch that {before} processes share, got {processes}"
+            raise ConfigError([Problem("trainer", f"{rule}; go on with as many")])
 
 
 def require_sound_checkpoints(run_dir: Path) -> None:
@@ -235,9 +267,12 @@ def _status(run_dir: Path) -> str | None:
     return str(content.get("status"))
 
 
-def _goes_on(status: str | None, now: DictConfig, before: DictConfig) -> bool:
+def _goes_on(status: str | None, run_dir: Path, now: DictConfig, before: DictConfig) -> bool:
     """Tell whether what ended would not end at once: patience that was used up stays used up."""
-    return _is_longer(now, before, (_PATIENCE,) if status == "early_stopped" else _LENGTHS)
+    fits = [read_fit(folder) for folder in (run_dir / "fits").glob("*")]
+    endings: set[str | None] = {fit.status for fit in fits if fit is not None} or {status}
+    by_patience = "early_stopped" in endings and _is_longer(now, before, (_PATIENCE,))
+    return by_patience or (endings != {"early_stopped"} and _is_longer(now, before, _LENGTHS))
 
 
 def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool:

@@ -40,6 +40,7 @@ from lightune.resumption import (
     newest_checkpoint,
     only_owner,
     reopen,
+    require_same_processes,
     require_sound_checkpoints,
     resumed_config,
 )
@@ -124,6 +125,8 @@ def train(
     interruption = Interruption()
     with quiet(verbose):
         trainer: Trainer = build_trainer(cfg, run_dir=run_dir or Path(), bare=True)
+    if resume and leads and run_dir:
+        require_same_processes(run_dir, trainer.world_size)
     with (
         only_owner(run_dir) if leads and run_dir else nullcontext(),
         joined(trainer, cfg, run_dir, resume=resume, verbose=verbose) as group,
@@ -143,6 +146,7 @@ def train(
             try:
                 run.fit()
                 run.test()
+                group.needs_others = False
                 interruption.hold()
             except ConfigError:
                 raise
@@ -322,6 +326,8 @@ class Run:
         if self._is_resampled:
             fit.judge_resubstitution()
         result = fit.result()
+        if self._several:
+            fit.require_best()
         if self._several and self.group.is_first:
             fit_files.write_fit(result, fit.folder)
         self.finished.append(result)

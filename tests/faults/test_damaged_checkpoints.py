@@ -95,6 +95,21 @@ def test_best_weights_that_are_lost_and_not_surpassed_are_not_replaced_by_others
     assert not [name for name in failure.value.result.metrics if name.startswith("test/")]
 
 
+@pytest.mark.parametrize("harm", [flip_a_bit, Path.unlink], ids=["damaged", "gone"])
+def test_a_fold_whose_best_weights_are_lost_and_not_surpassed_is_not_tested_with_others(harm, cut):
+    still = (
+        "validation=kfold",
+        "validation.k=3",
+        "trainer.max_epochs=3",
+        "optimizer.lr=1e-9",
+    )  # the first is the best
+    run_dir = cut(*still, after=13)
+    harm(run_dir / "fits/0/checkpoints/best.ckpt")
+    with pytest.raises(TrainingError, match=r"best\.ckpt: (is damaged|there is no such checkpoint)") as failure:
+        resume(run_dir)
+    assert failure.value.result.folds == []
+
+
 def test_the_checkpoint_that_came_further_is_the_newest(run_dir):
     """A copy may have lost the times of its files."""
     os.utime(run_dir / "checkpoints/last.ckpt", (0, 0))

@@ -6,8 +6,9 @@ import pytest
 
 from lightune import compose, resume, train
 from lightune.errors import ConfigError
+from lightune.reporting.fits import read_fit
 from lightune.reporting.result import read_result
-from lightune.resumption import keep_config, only_owner, resumed_config
+from lightune.resumption import keep_config, only_owner, require_same_processes, resumed_config
 from lightune.run import InterruptedRun
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
@@ -226,3 +227,37 @@ def test_a_run_of_several_fits_that_was_cut_off_is_lengthened_in_all_of_them(sig
     left = stopped.value.result
     assert [fold.epochs for fold in left.folds] == [2, 2]
     assert_same(resume(left.run_dir, ["trainer.max_epochs=4"]), whole(*FOLDS))
+
+
+def test_a_run_is_not_made_shorter(cut, refusal):
+    run_dir = cut(after=30)
+    assert "cannot be less than the run has, which is 4, got 2" in refusal(run_dir, "trainer.max_epochs=2")
+    assert not (run_dir / "resumed.yaml").exists()
+
+
+def test_the_first_command_typed_again_leaves_a_run_as_long_as_it_was_made(cut, signal_after):
+    run_dir = cut("trainer.max_epochs=2", after=8)
+    (run_dir / ".hydra/overrides.yaml").write_text("- trainer.max_epochs=2\n")
+    keep_config(run_dir, resumed_config(run_dir, ["trainer.max_epochs=3"], compose(["trainer.max_epochs=3"])))
+    again = ["trainer.max_epochs=2"]
+    assert resumed_config(run_dir, again, compose(again)).trainer.max_epochs == 3
+
+
+def test_folds_of_which_one_stopped_early_are_lengthened_by_epochs(tmp_path):
+    settings = ["callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=5"]
+    first = train(compose([*SHORT, *FOLDS, *settings]))
+    endings = {read_fit(first.run_dir / "fits" / str(index)).status for index in range(3)}
+    assert endings == {"early_stopped", "completed"}
+    again = resume(first.run_dir, ["trainer.max_epochs=8"])
+    assert max(fold.epochs for fold in again.folds) > 5
+
+
+@pytest.mark.parametrize(("after", "refused"), [(20, True), (26, False)], ids=["in an epoch", "between two"])
+def test_another_number_of_processes_does_not_go_on_in_the_middle_of_an_epoch(cut, refused, after):
+    run_dir = cut(after=after)
+    if refused:
+        with pytest.raises(ConfigError, match="in the middle of an epoch that 1 processes share, got 2"):
+            require_same_processes(run_dir, 2)
+    else:
+        require_same_processes(run_dir, 2)
+    require_same_processes(run_dir, 1)

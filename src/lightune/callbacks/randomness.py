@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-_KEY = "random_state"
+RANDOM_STATE = "random_state"
+"""Where a checkpoint keeps the states: one for each process."""
 
 
 class Randomness(Callback):
@@ -23,11 +24,11 @@ class Randomness(Callback):
         if trainer.world_size > 1:
             states = states * trainer.world_size
             torch.distributed.all_gather_object(states, _states())
-        checkpoint[_KEY] = states
+        checkpoint[RANDOM_STATE] = states
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the states of a checkpoint until training begins: setting up draws numbers too."""
-        self._kept = checkpoint.get(_KEY)
+        self._kept = checkpoint.get(RANDOM_STATE)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take up the states that were kept; where there were other processes, the seed must do."""

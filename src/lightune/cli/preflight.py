@@ -127,8 +127,8 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
     from lightune.config.build import build
     from lightune.quiet import quiet
 
-    require_sound_checkpoints(run_dir)
     with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(verbose=False):
+        require_sound_checkpoints(run_dir)
         handover.parts = build(cfg)
     handover.resumed = cfg
     _write_nothing(config, run_dir)
