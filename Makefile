@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+INSTALLED_SLOW := .venv/.installed-slow
 
 .PHONY: install train test test-slow check bench
 .DEFAULT_GOAL := train
@@ -17,6 +18,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# what studies on clusters and databases need beside: the tests of them are among the slow ones
+$(INSTALLED_SLOW): $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev,ray,slurm,postgresql]'
+	@touch $@
+
 train: $(INSTALLED)
 	$(BIN)/python train.py
 
@@ -24,7 +30,7 @@ train: $(INSTALLED)
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
-test-slow: $(INSTALLED)
+test-slow: $(INSTALLED_SLOW)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
 check: $(INSTALLED)

@@ -2,6 +2,8 @@
 
     LightuneError
     ├── ConfigError        the configuration, the data or the arguments cannot run; nothing was started
+    ├── TrialError         a trial of a study failed; its folder says why
+    ├── StudyFailedError   a study came to nothing
     └── CheckpointError    a checkpoint is missing, damaged or not to be trusted
 
 This module must not import torch or Lightning.
@@ -11,7 +13,15 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["CheckpointError", "ConfigError", "LightuneError", "Problem", "StopRequested"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "LightuneError",
+    "Problem",
+    "StopRequested",
+    "StudyFailedError",
+    "TrialError",
+]
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,14 @@ class StopRequested(BaseException):
 
 class CheckpointError(LightuneError):
     """Refuse a checkpoint file; the message names the file and what is wrong with it."""
+
+
+class TrialError(LightuneError):
+    """A trial of a study failed; its folder holds the traceback."""
+
+
+class StudyFailedError(LightuneError):
+    """A study came to nothing: no trial finished, or more failed than it puts up with; it was said which."""
 
 
 def render(problems: Sequence[Problem]) -> str:

@@ -1,6 +1,7 @@
 """One fit: a network trained from a seed on one division of the data, in a folder of its own."""
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from lightune.callbacks import (
     Continuation,
     FiniteLoss,
     Progress,
+    Pruning,
     Randomness,
     Record,
     SharedStop,
@@ -30,6 +32,7 @@ from lightune.callbacks.record import measures
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_trainer
 from lightune.data import InMemoryData
+from lightune.engine.lean import engage
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
 from lightune.reporting.result import Objective
@@ -102,7 +105,10 @@ class Fit:
         seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
         if self._checkpoint is not None:
             log.info("going on from %s", self._checkpoint)
-        with _synchronised(self.task):
+        if isinstance(self.data, InMemoryData):
+            log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
+        engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
+        with _synchronised(self.task), _no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
             log.warning(
@@ -166,11 +172,14 @@ class Fit:
         return path.relative_to(self._run_dir).as_posix() if written and path.is_file() else None
 
     @property
-    def ending(self) -> Literal["completed", "early_stopped"]:
+    def ending(self) -> Literal["completed", "early_stopped", "pruned"]:
         """How a training that ended by itself ended."""
         stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
         stopped = [stopper for stopper in stoppers if stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
-        return "early_stopped" if stopped else "completed"
+        if stopped:
+            return "early_stopped"
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return "pruned" if any(isinstance(each, Pruning) and each.pruned for each in callbacks) else "completed"
 
     def result(self) -> FitResult:
         """Return what came of it so far."""
@@ -230,3 +239,21 @@ def _synchronised(task: LightningModule) -> Iterator[None]:
         if isinstance(task, SupervisedTask):
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
         yield
+
+
+@contextmanager
+def _no_driver_loaded() -> Iterator[None]:
+    """Let torch tell quickly that there is no GPU: an optimizer asks at every step.
+
+    Lightning makes it load NVIDIA's library each time, which takes a tenth of a small network's step.
+    """
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    if torch.cuda.is_available() or before is None:
+        yield
+        return
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before

@@ -3,7 +3,7 @@
 import logging
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from lightune.callbacks import Interruption
+from lightune.callbacks import Interruption, Pruning
 from lightune.config import secrets
 from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
 from lightune.config.compose import compose
@@ -33,7 +33,7 @@ from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_o
 from lightune.reporting.predictions import Predictions, write_predictions
 from lightune.reporting.result import Entry, Failure, Interval, Objective, Result, Status, write_result
 from lightune.reporting.summary import show_summary
-from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
 from lightune.reporting.train_log import train_log
 from lightune.resumption import (
     keep_config,
@@ -92,6 +92,8 @@ def train(
     resume: bool = False,
     verbose: bool = False,
     watchers: Sequence[Callback] = (),
+    report: Callable[[int, float], bool] | None = None,
+    hparams: Mapping[str, HParam] | None = None,
 ) -> Result:
     """Train as a configuration says: one network, or one for each fold and repeat.
 
@@ -102,6 +104,9 @@ def train(
         resume: whether to go on with what `run_dir` holds, from its newest sound checkpoint.
         verbose: whether Lightning may say all that it has to say.
         watchers: callbacks beside those of the configuration.
+        report: told how the run does: (epochs trained, monitored metric), or, where the run has several fits,
+            (fits finished, mean of their objectives); the run is pruned when it returns True.
+        hparams: what the run is called by on TensorBoard's HParams page; by default all that one tunes.
 
     Returns:
         The result, which `result.json` in `result.run_dir` holds too.
@@ -136,7 +141,7 @@ def train(
                 reopen(run_dir)
             group.agree(None)  # nobody looks at the folder before
             console = Console(quiet=not group.is_first)
-            run = _Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group)
+            run = Run(cfg, parts, run_dir, console, interruption, tuple(watchers), resume, group, report, hparams)
             group.when_lost = lambda lost: run.report("failed", lost)
             try:
                 run.fit()
@@ -175,7 +180,22 @@ def resume(run_dir: str | Path, overrides: Sequence[str] = (), *, verbose: bool 
 
 
 @dataclass
-class _Run:
+class Run:
+    """A run under way: its fits, its test, its report.
+
+    Args:
+        cfg: its configuration.
+        parts: built of it.
+        run_dir: its folder.
+        console: where it speaks.
+        interruption: what tells it of signals.
+        watchers: callbacks beside those of the configuration.
+        resume: whether it goes on with what lies in its folder.
+        group: the processes that train it.
+        tell: told how it does, as `report` of `train`.
+        hparams: of its row on the HParams page; by default all that can be tuned.
+    """
+
     cfg: DictConfig
     parts: Parts
     run_dir: Path
@@ -184,6 +204,8 @@ class _Run:
     watchers: tuple[Callback, ...]
     resume: bool
     group: Group
+    tell: Callable[[int, float], bool] | None = None
+    hparams: Mapping[str, HParam] | None = None
     finished: list[FitResult] = field(default_factory=list)
     tested: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, Interval] = field(default_factory=dict)
@@ -192,13 +214,16 @@ class _Run:
         self.current: Fit | None = None
         self._seconds = {"setup": self.parts.seconds, "test": 0.0}
         self._several = len(self.parts.plans) > 1
+        self._pruned = False
         self._boards: list[TensorBoard] = []
         self._fresh_task = True
+        if self.tell is not None and not self._several:
+            self.watchers += (Pruning(self.cfg.monitor.metric, self.tell),)
 
     def fit(self) -> None:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
         if self._several:
-            self._start_session(build_loggers(self.cfg, self.run_dir))
+            self.start_session(build_loggers(self.cfg, self.run_dir))
         for plan in self.parts.plans:
             folder = self._folder(plan)
             if self._several and self.resume and (done := fit_files.read_fit(folder)):
@@ -206,10 +231,13 @@ class _Run:
                 continue
             self._fit_one(plan, newest_checkpoint(folder) if self.resume else None)
             self.interruption.stop_if_asked()
+            if self._several and self._is_hopeless():
+                self._pruned = True
+                return
 
     def test(self) -> None:
         """Measure the test part with the best weights of each fit, if the configuration wants it."""
-        if not self.cfg.test:
+        if not self.cfg.test or self._pruned:
             return
         measured, predictions = [], []
         for plan in self.parts.plans:
@@ -232,7 +260,7 @@ class _Run:
     @property
     def ending(self) -> Status:
         """How a run that ended by itself ended."""
-        endings = {fit.status for fit in self.finished}
+        endings = {"pruned"} if self._pruned else {fit.status for fit in self.finished}
         return next(status for status in ("pruned", "early_stopped", "completed") if status in endings)
 
     def report(self, status: Status, error: Exception | None = None) -> Result:
@@ -291,7 +319,7 @@ class _Run:
     def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
         self.current = fit = self._open(plan, checkpoint)
         if not self._several:
-            self._start_session(fit.trainer.loggers)
+            self.start_session(fit.trainer.loggers)
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
         fit.train()
@@ -305,6 +333,14 @@ class _Run:
         self.finished.append(result)
         for board in fit.boards if self._several else []:
             board.close()
+
+    def _is_hopeless(self) -> bool:
+        """Report the mean of the finished fits, unless these are all; the first process asks, all of them stop."""
+        stop, done = False, len(self.finished)
+        if self.tell is not None and done < len(self.parts.plans):
+            mean = mean_objective(self.finished).value
+            stop = mean is not None and self.tell(done, mean)
+        return self.group.agree(stop)
 
     def _open(self, plan: FitPlan, checkpoint: Path | None = None) -> Fit:
         """Make a fit ready; the task that was built with the parts serves once."""
@@ -367,14 +403,14 @@ class _Run:
         )
         self.intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
 
-    def _start_session(self, loggers: Sequence[Logger]) -> None:
+    def start_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
         row = os.path.relpath(self.run_dir, self.cfg.output_root)
         for board in self._boards:
             if self._several and self.resume:
                 board.purge_step = 0  # the means are written anew
-            hparams = hparams_of(secrets.saveable(self.cfg), _TUNED)
+            hparams = self.hparams or hparams_of(secrets.saveable(self.cfg), _TUNED)
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(self.cfg)))
 
     def _end_session(self, result: Result) -> None:

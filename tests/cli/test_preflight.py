@@ -24,7 +24,9 @@ def judged(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(preflight, "find_problems", counted("judged", preflight.find_problems))
 
     def call(*overrides):
-        monkeypatch.setattr(sys, "argv", ["train.py", "-m", *overrides, "hydra.sweep.dir=../elsewhere"])
+        monkeypatch.setattr(
+            sys, "argv", ["train.py", "-m", "hydra/sweeper=basic", *overrides, "hydra.sweep.dir=../elsewhere"]
+        )
         with pytest.raises(SystemExit) as stop:
             train.main()
         assert stop.value.code == 2

@@ -347,7 +347,7 @@ def assert_hidden(folder, least, secret=SECRET):
 def test_two_sweeps_in_the_same_second_have_their_own_folders(cli, tmp_path):
     stamp = 'hydra.sweep.dir="${output_root}/studies/${name}_it\'s"'
     for _ in range(2):
-        code, _, err = cli("-m", *TINY, "logger=none", stamp, "seed=0,1")
+        code, _, err = cli("-m", "hydra/sweeper=basic", *TINY, "logger=none", stamp, "seed=0,1")
         assert code == 0, err
     folders = [str(path.parent.relative_to(tmp_path / "outputs" / "studies")) for path in runs(tmp_path)]
     assert folders == ["run_it's/trials/0", "run_it's/trials/1", "run_it's_2/trials/0", "run_it's_2/trials/1"]
@@ -403,7 +403,9 @@ def test_nothing_is_written_outside_the_output_root(cli, tmp_path, arguments, ke
     assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["-m", "note=a,../../../../escaped", "hydra.sweep.subdir=${note}"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["-m", "hydra/sweeper=basic", "note=a,../../../../escaped", "hydra.sweep.subdir=${note}"]]
+)
 def test_a_folder_elsewhere_is_refused_without_the_preflight_too(cli, tmp_path, arguments):
     elsewhere = [] if arguments else [f"hydra.run.dir={tmp_path}/elsewhere"]
     code, _, err = cli(*arguments, "~hydra.callbacks.lightune", *TINY, *elsewhere, "hydra.output_subdir=null")
@@ -473,7 +475,13 @@ def test_secrets_are_hidden_before_anything_heavy_is_imported(tmp_path):
         "from lightune.cli.train import main\n"
         "main()\n"
     )
-    arguments = ["-m", "seed=0,1", "+hydra.job.env_set.COPY=${oc.env:PLANTED}"]
+    arguments = [
+        "-m",
+        "hydra/sweeper=basic",
+        "hydra/launcher=basic",
+        "seed=0,1",
+        "+hydra.job.env_set.COPY=${oc.env:PLANTED}",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", probe, *arguments], cwd=tmp_path, env={**os.environ, "PLANTED": SECRET}, check=False
     )

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +40,7 @@ SHORT = [
 QUESTIONS = {"--help", "--cfg", "--info"}
 DOWNLOADED = {"mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_mlp"}
 OWN_PACKAGE = "my_package"
+ON_CLUSTERS = re.compile(r"hydra/launcher=(cluster|submitit_\w+)$|hydra\.launcher\.|search\.storage=postgresql")
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,19 @@ def run_dir(tmp_path_factory):
     return result.parent
 
 
+@pytest.fixture(scope="module")
+def study_dir(tmp_path_factory):
+    """A study that any command about studies may be tried on."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "argv", ["train.py", "-m", "seed=0,1", *SHORT])
+        train.main()
+    (result,) = folder.rglob("study.json")
+    return result.parent
+
+
 def write_files_of(page: Path, folder: Path) -> None:
     for block in blocks_of(page):
         if block.file:
@@ -142,7 +157,7 @@ def exit_code(main) -> int:
 @pytest.mark.parametrize(
     "command", COMMANDS.values(), ids=lambda command: f"{name_of(command.page)}: {command.text}"
 )
-def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeypatch, capsys):
+def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeypatch, capsys, request):
     write_files_of(command.page, own_folder)
     words = shlex.split(command.text, comments=True)
     while "=" in words[0]:
@@ -154,7 +169,9 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
                 arguments = going_on(arguments, run_dir, own_folder)
             code = start_training(arguments, monkeypatch, shorten=command.said is None)
         case ["lightune", *arguments]:
-            code = exit_code(lambda: tools.main([str(run_dir) if word == "RUN" else word for word in arguments]))
+            named = {"RUN": lambda: run_dir, "STUDY": lambda: request.getfixturevalue("study_dir")}
+            arguments = [str(named[word]()) if word in named else word for word in arguments]
+            code = exit_code(lambda: tools.main(arguments))
         case _:
             check_tool(words)
             return
@@ -177,14 +194,20 @@ def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
 
 
 def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
-    """Train for a moment; where the data would have to be downloaded, judge the configuration only."""
+    """Train for a moment; where that takes a download or a cluster, judge the configuration only."""
     if DOWNLOADED & {word.partition("=")[2] for word in arguments}:
         assert find_problems(compose(arguments)) == []
+        return 0
+    if any(map(ON_CLUSTERS.match, arguments)):  # they run in tests/faults/studies
+        fixed = [word for word in arguments if word != "-m" and not ON_CLUSTERS.match(word) and "(" not in word]
+        assert find_problems(compose(fixed)) == []
         return 0
     if shorten and not QUESTIONS & set(arguments) and "resume=cut_off" not in arguments:
         arguments = [*arguments, *SHORT]
         if "hydra/sweeper=optuna" in arguments:
             arguments.append("hydra.sweeper.n_trials=2")
+        elif "-m" in arguments:
+            arguments.append("search.n_trials=2")
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     return exit_code(train.main)
 
@@ -196,6 +219,13 @@ def check_tool(words: list[str]) -> None:
             assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
         case ["pip", "install", "."]:
             assert (ROOT / "pyproject.toml").is_file()
+        case ["pip", "install", extra] if match := re.fullmatch(r"\.\[(\w+)\]", extra):
+            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            assert match[1] in project["optional-dependencies"]
+        case ["ray", name, *options]:
+            ray = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
+            known = {option for parameter in ray.cli.commands[name].params for option in parameter.opts}
+            assert {option.partition("=")[0] for option in options} <= known
         case ["tensorboard", "--logdir", "outputs"]:
             assert "tensorboard" in metadata.entry_points(group="console_scripts").names
         case ["torchrun", "--standalone", "--nproc-per-node=2", "train.py", *arguments]:  # tests/test_processes.py

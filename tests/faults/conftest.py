@@ -47,8 +47,9 @@ def signal_after() -> Callable[..., Any]:
     from pytorch_lightning import Callback
 
     class Signal(Callback):
-        def __init__(self, after, signum=signal.SIGTERM, *, fit=0):
+        def __init__(self, after, signum=signal.SIGTERM, *, fit=0, takes_chunks=False):
             super().__init__()
+            self.takes_chunks = takes_chunks
             self.after, self.signum, self.fit = after, signum, fit
             self.fits = -1
 
@@ -70,8 +71,8 @@ def cut(signal_after) -> Callable[..., Path]:
     from lightune.resumption import resumed_config
     from lightune.run import InterruptedRun
 
-    def run(*overrides, after, signum=signal.SIGTERM, fit=0, goes_on=None):
-        watchers = [signal_after(after, signum, fit=fit)]
+    def run(*overrides, after, signum=signal.SIGTERM, fit=0, goes_on=None, takes_chunks=False):
+        watchers = [signal_after(after, signum, fit=fit, takes_chunks=takes_chunks)]
         cfg = compose([*BASE, *overrides])
         if goes_on is not None:
             cfg = resumed_config(goes_on, [], cfg)
@@ -137,8 +138,8 @@ def killed(signal_after, in_child, tmp_path) -> Callable[..., Path]:
     """Train in a process of its own, which kills itself as `kill -9` does; return the folder that is left."""
     from lightune import compose, train
 
-    def run(*overrides, after, fit=0):
-        watchers = [signal_after(after, signal.SIGKILL, fit=fit)]
+    def run(*overrides, after, fit=0, takes_chunks=False):
+        watchers = [signal_after(after, signal.SIGKILL, fit=fit, takes_chunks=takes_chunks)]
         code = in_child(lambda: train(compose([*BASE, *overrides]), watchers=watchers))
         assert code == -signal.SIGKILL
         (run_dir,) = (tmp_path / "outputs" / "runs" / "run").iterdir()

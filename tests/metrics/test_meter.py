@@ -53,7 +53,7 @@ def test_a_full_buffer_is_counted_in_and_changes_no_figure(monkeypatch):
         meter = StageMeter(ClassificationMetrics(3), "train")
         for count, right in [(4, 1), (3, 3), (2, 0), (8, 4)]:
             meter.add(torch.tensor(float(right)), *halves(count, right))
-            kept.append(sum(len(part) for part in meter._predictions))
+            kept.append(sum(len(part) for part in meter._outputs))
         return {name: value.item() for name, value in meter.read().items()}
 
     kept: list[int] = []
@@ -70,7 +70,7 @@ def test_what_is_kept_holds_no_graph():
     predictions, target = halves(4, 2)
     meter = StageMeter(ClassificationMetrics(3), "train")
     meter.add(weight * 2, predictions * weight, target)
-    assert not any(part.requires_grad for part in meter._predictions)
+    assert not any(part.requires_grad for part in meter._outputs)
     assert not any(value.requires_grad for value in meter.read().values())
 
 

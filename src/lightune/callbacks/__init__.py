@@ -7,6 +7,7 @@ from lightune.callbacks.finite import FiniteLoss
 from lightune.callbacks.interruption import Interruption
 from lightune.callbacks.predictions import TestPredictions
 from lightune.callbacks.progress import Progress
+from lightune.callbacks.pruning import Pruning
 from lightune.callbacks.randomness import Randomness
 from lightune.callbacks.record import Record
 
@@ -16,6 +17,7 @@ __all__ = [
     "FiniteLoss",
     "Interruption",
     "Progress",
+    "Pruning",
     "Randomness",
     "Record",
     "SharedStop",

@@ -1,5 +1,6 @@
 """The checkpoints that a run keeps: its best epoch and its last state."""
 
+import copy
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ class BestAndLast(Checkpoint):
         monitor: name of the metric, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         every_seconds: least time between two writings of `last.ckpt`, >= 0.
+
+    Attributes:
+        keeps_best: set where many networks are trained at once: `best.ckpt` is then kept in memory, and written
+            with `last.ckpt`.
     """
 
     def __init__(
@@ -35,6 +40,8 @@ class BestAndLast(Checkpoint):
         super().__init__()
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
+        self.keeps_best = False
+        self._kept: dict[str, Any] | None = None
         self._improved = False
         self._saved_at = -float("inf")
         self._saved_step = -1
@@ -93,16 +100,35 @@ class BestAndLast(Checkpoint):
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         if self._improved:
-            self._save(trainer, "best")
+            if self.keeps_best and not due:
+                self._keep(trainer)
+            else:
+                self._save(trainer, "best")
+                self._kept = None
             self._improved = False
         if due:
+            self.write_kept(trainer)
             self._save(trainer, "last")
             self._saved_at = time.monotonic()
             self._saved_step = trainer.global_step
 
-    def _save(self, trainer: Trainer, name: str) -> None:
+    def write_kept(self, trainer: Trainer) -> None:
+        """Write `best.ckpt` if it is only kept so far."""
+        if self._kept is not None:
+            trainer.strategy.save_checkpoint(self._kept, self.folder(trainer) / "best.ckpt")
+            self._kept = None
+
+    def _keep(self, trainer: Trainer) -> None:
+        if self._is_finite(trainer):
+            self._kept = copy.deepcopy(trainer._checkpoint_connector.dump_checkpoint())
+
+    @staticmethod
+    def _is_finite(trainer: Trainer) -> bool:
         parameters = trainer.lightning_module.parameters()
-        if every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters)):
+        return every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters))
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        if self._is_finite(trainer):
             trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
             for logger in trainer.loggers:
                 # the curves on disk must reach as far as the checkpoint does

@@ -33,10 +33,17 @@ class FiniteLoss(Callback):
     ) -> None:
         """Take in the loss of a step."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if not isinstance(loss, Tensor):
-            return
+        if isinstance(loss, Tensor):
+            self.take(trainer, loss)
+
+    def take(self, trainer: Trainer, loss: Tensor) -> None:
+        """Take in the loss, a scalar, of the step that was taken last.
+
+        Raises:
+            NonFiniteLossError: if it is not finite; elsewhere than on a CPU, if one before was not.
+        """
         if loss.device.type == "cpu" and trainer.world_size == 1:
-            _require_finite(trainer.global_step, float(loss))
+            require_finite(trainer.global_step, float(loss))
             return
         self._steps.append(trainer.global_step)
         self._losses.append(loss.detach())
@@ -65,9 +72,14 @@ class FiniteLoss(Callback):
         self._steps, self._losses = [], []
         for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
             for value in values:
-                _require_finite(step, value)
+                require_finite(step, value)
 
 
-def _require_finite(step: int, value: float) -> None:
+def require_finite(step: int, value: float) -> None:
+    """Refuse a training loss that is not finite.
+
+    Raises:
+        NonFiniteLossError: if it is not.
+    """
     if not math.isfinite(value):
         raise NonFiniteLossError(f"the training loss became {value} at step {step}; {_ADVICE}")

@@ -23,6 +23,7 @@ class Record(Callback):
         metric: the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         keep_curves: whether `curves` keeps the figures of every epoch.
+
     """
 
     def __init__(self, metric: str, mode: Mode, *, keep_curves: bool = False) -> None:
@@ -41,6 +42,10 @@ class Record(Callback):
         self._epoch_began = 0.0
         self._validated = 0.0
         self._phase_began = 0.0
+
+    def clock(self) -> float:
+        """Return seconds on the wall."""
+        return time.perf_counter()
 
     @property
     def samples_per_second(self) -> float | None:
@@ -67,11 +72,11 @@ class Record(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of a training, which may go on in the middle of an epoch."""
-        self._epoch_began, self._validated = time.perf_counter(), 0.0
+        self._epoch_began, self._validated = self.clock(), 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of an epoch."""
-        self._epoch_began, self._validated = time.perf_counter(), 0.0
+        self._epoch_began, self._validated = self.clock(), 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -83,18 +88,18 @@ class Record(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of a validation."""
-        self._phase_began = time.perf_counter()
+        self._phase_began = self.clock()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of a validation."""
-        self._validated += time.perf_counter() - self._phase_began
+        self._validated += self.clock() - self._phase_began
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch, and note its figures if it is the best."""
         self.epochs = trainer.current_epoch + 1
         self.train_seconds += self._unfinished_seconds()
         self.validate_seconds += self._validated
-        self._epoch_began, self._validated = time.perf_counter(), 0.0
+        self._epoch_began, self._validated = self.clock(), 0.0
         if self._first is None:
             self._first = (self._counted, self.train_seconds)
         if self.keep_curves:
@@ -105,11 +110,11 @@ class Record(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the test."""
-        self._phase_began = time.perf_counter()
+        self._phase_began = self.clock()
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of the test."""
-        self.test_seconds += time.perf_counter() - self._phase_began
+        self.test_seconds += self.clock() - self._phase_began
 
     def _unfinished_seconds(self) -> float:
-        return time.perf_counter() - self._epoch_began - self._validated
+        return self.clock() - self._epoch_began - self._validated

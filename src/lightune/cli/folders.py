@@ -15,7 +15,15 @@ from lightune.config.secrets import names_behind
 from lightune.errors import ConfigError, Problem
 from lightune.paths import create_run_dir, is_inside
 
-__all__ = ["folder_key", "folder_problems", "reserve_folder"]
+__all__ = ["folder_key", "folder_problems", "job_config", "reserve_folder"]
+
+
+def job_config(config: DictConfig) -> DictConfig:
+    """Return a copy of a composed configuration without Hydra's own node."""
+    cfg = copy.deepcopy(config)
+    with read_write(cfg), open_dict(cfg):
+        cfg.pop("hydra", None)
+    return cfg
 
 
 def folder_key(*, multirun: bool) -> str:

@@ -4,7 +4,6 @@ Hydra makes a run's folder before it calls the task, so a refusal that leaves no
 callback. This module must not import torch or Lightning at its top: refusals that need neither come without them.
 """
 
-import copy
 import functools
 import sys
 import traceback
@@ -22,7 +21,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 
-from lightune.cli.folders import folder_problems, override, reserve_folder
+from lightune.cli.folders import folder_problems, job_config, override, reserve_folder
 from lightune.cli.refusal import words_of
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Preflight", "handover"]
 
+_OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 _MOST_REFUSED = 20  # points; more would say the same
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
@@ -72,8 +72,14 @@ class Preflight(Callback):
         _guarded(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Judge every point of a grid, or what is fixed in another search."""
+        """Judge the points of a grid, and each end of what is searched."""
         _guarded(lambda: _check_multirun(config))
+        self.env_set = handover.env_set
+
+    def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Hand over in a worker's process what was seen in the sweeper's."""
+        if hasattr(self, "env_set"):
+            handover.env_set = self.env_set
 
 
 def _guarded(check: Callable[[], None]) -> None:
@@ -137,6 +143,25 @@ def _write_nothing(config: DictConfig, run_dir: Path) -> None:
 
 def _check_multirun(config: DictConfig) -> None:
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
+    ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
+    problems = _space_problems(config) if ours else _point_problems(config)
+    if config.resume is not None:
+        problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
+    problems += _launcher_problems(config)
+    if not problems:
+        problems += _direction_problems(config)
+    _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
+    if not ours:  # a study goes on in the folder that it has
+        reserve_folder(config, multirun=True)
+
+
+def _space_problems(config: DictConfig) -> list[Problem]:
+    from lightune.cli.foresight import space_problems  # which every other command starts faster without
+
+    return space_problems(config)[0]
+
+
+def _point_problems(config: DictConfig) -> list[Problem]:
     problems: list[Problem] = []
     refused = 0
     known = functools.cache(describe)
@@ -146,12 +171,7 @@ def _check_multirun(config: DictConfig) -> None:
         refused += bool(found)
         if refused == _MOST_REFUSED:
             break
-    if config.resume is not None:
-        problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
-    if not problems:
-        problems += _direction_problems(config)
-    _raise_any(_with_folders(problems, config, multirun=True))
-    reserve_folder(config, multirun=True)
+    return problems
 
 
 def _with_folders(problems: list[Problem], config: DictConfig, *, multirun: bool) -> list[Problem]:
@@ -225,12 +245,15 @@ def _direction_problems(config: DictConfig) -> Iterator[Problem]:
         yield Problem(key, f"must be {wanted}, as monitor.mode is {mode}, got {given}; leave it away")
 
 
-def job_config(config: DictConfig) -> DictConfig:
-    """Return a copy of a composed configuration without Hydra's own node."""
-    cfg = copy.deepcopy(config)
-    with read_write(cfg), open_dict(cfg):
-        cfg.pop("hydra", None)
-    return cfg
+def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
+    """Refuse a width of the fused launcher that is none."""
+    launcher = config.hydra.launcher
+    if not str(launcher.get("_target_", "")).endswith("FusedLauncher"):
+        return
+    width = launcher.fused_width
+    if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 2):
+        rule = "must be a whole number >= 2, or null for as many as memory holds"
+        yield Problem("hydra.launcher.fused_width", f"{rule}, got {width}")
 
 
 def _raise_any(problems: list[Problem]) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
-from lightune.errors import LightuneError
+from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
+from lightune.study.spec import FILE_NAME as STUDY_FILE
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -31,8 +33,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lightune", description="Work with finished runs.")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    evaluate = commands.add_parser("evaluate", help="measure a run's checkpoint on its test or validation part")
-    evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    listing = commands.add_parser("list", help="list the studies and runs below a folder")
+    listing.add_argument(
+        "root",
+        type=Path,
+        nargs="?",
+        default=Path("outputs"),
+        metavar="ROOT",
+        help="their output_root (default: outputs)",
+    )
+    listing.set_defaults(command=_list)
+    best = commands.add_parser(
+        "best", help="show the best trial of a study, or the Pareto front of several objectives"
+    )
+    best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
+    best.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    best.set_defaults(command=_best)
+    evaluate = commands.add_parser("evaluate", help="measure a checkpoint of a run, or of a study's best trial")
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a study's")
     evaluate.add_argument("--split", choices=("test", "val"), default="test", help="which part (default: test)")
     evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -43,13 +61,67 @@ def _parser() -> argparse.ArgumentParser:
 def _evaluate(options: argparse.Namespace) -> None:
     from lightune.evaluation import evaluate
 
-    metrics = evaluate(options.run, split=options.split, checkpoint=options.checkpoint)
+    folder = options.run
+    if (folder / STUDY_FILE).is_file():
+        folder = _best_trial(folder)
+        print(f"best trial: {folder}", file=sys.stderr)
+    metrics = evaluate(folder, split=options.split, checkpoint=options.checkpoint)
     if options.json:
         print(json.dumps(metrics, indent=2))
         return
     width = max(map(len, metrics))
     for name, value in metrics.items():
         print(f"{name:<{width}}  {value:.4f}")
+
+
+def _best_trial(folder: Path) -> Path:
+    study = open_study(folder)
+    best = study.best()
+    if not best:
+        raise ConfigError([Problem(str(folder), "has no trial with a result yet")])
+    return study.trial_folder(best[0])
+
+
+def _best(options: argparse.Namespace) -> None:
+    study = open_study(options.study)
+    rows = study.best()
+    if not rows:
+        raise ConfigError([Problem(str(options.study), "has no trial with a result yet")])
+    if options.json:
+        print(json.dumps(rows if len(study.objectives) > 1 else rows[0], indent=2))
+        return
+    for row in rows:
+        values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
+        skipped = {*COLUMNS, *study.columns}
+        point = " ".join(f"{key}={text}" for key, text in row.items() if key not in skipped and text)
+        print(f"trial {row['number']}  {values}  {point}  {study.trial_folder(row)}")
+    print(f"run it again: python train.py --config-dir {options.study} --config-name best")
+
+
+def _list(options: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("folder", "state", "best"):
+        table.add_column(column, overflow="fold")
+    for folder in find_studies(options.root):
+        study = open_study(folder)
+        over = study.count("completed", "early_stopped", "pruned", "failed")
+        best = study.best()
+        value = "  ".join(f"{column} {float(best[0][column]):.4f}" for column in study.columns) if best else ""
+        failed = f", {study.count('failed')} failed" if study.count("failed") else ""
+        table.add_row(str(folder), f"{over} trials{failed}", value)
+    for folder, result in find_runs(options.root):
+        objective = result.get("objective") or {}
+        figure = objective.get("value")
+        shown = f"{objective.get('metric')} {figure:.4f}" if isinstance(figure, float) else ""
+        table.add_row(str(folder), str(result.get("status", "")).replace("_", " "), shown)
+    if not table.rows:
+        print(f"there are no studies and no runs below {options.root}")
+        return
+    console = Console()
+    console.print(table, soft_wrap=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import copy
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -18,8 +19,14 @@ from lightune.cli.hydra_files import conceal
 from lightune.cli.preflight import handover
 from lightune.cli.refusal import words_of
 from lightune.config.trust import whitelist
-from lightune.errors import ConfigError, StopRequested
+from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.paths import conf_dir, outer_rank
+from lightune.study import Trial, current_trial
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from lightune.reporting.result import Result
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -38,6 +45,10 @@ def main() -> None:
     os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
     try:
         application()
+    except (StudyFailedError, TrialError):
+        if wants_traceback:
+            raise
+        sys.exit(1)  # the sweeper has said which trials and why
     except KeyboardInterrupt:
         sys.exit(130)
     except StopRequested as stop:
@@ -52,36 +63,85 @@ def main() -> None:
             del os.environ[_FULL_ERROR]
 
 
-def task(cfg: DictConfig) -> float | None:
-    """Train one configuration; return its objective, as a sweeper expects."""
+def task(cfg: DictConfig) -> float | list[float | None] | None:
+    """Train one configuration; return its objective, or several, as a sweeper expects."""
     hydra_config = HydraConfig.get()
-    run_dir = Path(hydra_config.runtime.output_dir)
-    multirun = hydra_config.mode == RunMode.MULTIRUN
     resumed, handover.resumed = handover.resumed, None
-    if hydra_config.output_subdir is not None:
-        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
-    follows = resumed is not None or outer_rank() > 0  # in a folder that was made before
-    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
-        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    from lightune.run import InterruptedRun, TrainingError, train  # takes seconds: Hydra's files are safe by now
+    from lightune.run import (
+        InterruptedRun,
+        TrainingError,
+        prepare,
+        train,
+    )  # seconds: Hydra's files are safe by now
 
+    if resumed is not None:
+        cfg = resumed
+    parts = handover.take_parts() or prepare(cfg)
+    trial = current_trial()
+    failure = None
     try:
         result = train(
-            cfg if resumed is None else resumed,
-            parts=handover.take_parts(),
+            cfg,
+            parts=parts,
             run_dir=run_dir if outer_rank() == 0 else None,
-            resume=resumed is not None,
             verbose=bool(hydra_config.verbose),
+            **({"resume": resumed is not None} if trial is None else _as_trial(trial)),
         )
-    except TrainingError:
-        if multirun:
-            raise
-        sys.exit(1)
+    except TrainingError as error:
+        failure = TrialError(str(error))
     except InterruptedRun as interrupted:
         sys.exit(interrupted.exit_code)
-    return result.objective.value
+    if failure is not None and multirun:
+        raise failure  # not from the training's own error, which the sweeper's process would import torch to read
+    if failure is not None:
+        sys.exit(1)
+    return objectives_of(result, parts.task, trial)
+
+
+def objectives_of(result: "Result", task: "Module", trial: Trial | None) -> float | list[float | None] | None:
+    """Return what a sweeper judges a run by: its objective, or those that the study names.
+
+    Args:
+        result: of the run.
+        task: that was trained.
+        trial: that the run is; None outside of a study.
+    """
+    if trial is None or not trial.objectives:
+        return result.objective.value
+    figures = {**result.metrics, result.objective.metric: result.objective.value}
+    figures["seconds"] = sum(result.seconds.values())
+    figures["parameters"] = float(sum(parameter.numel() for parameter in task.parameters()))
+    return [figures.get(metric) for metric in trial.objectives]
+
+
+def _as_trial(trial: Trial) -> dict[str, Any]:
+    """Return what a training is told of the trial that it is."""
+    report = trial.report if trial.prunes else None
+    return {"report": report, "resume": trial.resume, "hparams": trial.hparams()}
+
+
+def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
+    """Take over the folder that Hydra has made for the job under way; return it.
+
+    Args:
+        cfg: the job's configuration.
+        follows: whether the folder was made before, and judged then.
+
+    Raises:
+        ConfigError: if something would be written elsewhere.
+    """
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    if hydra_config.output_subdir is not None:
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
+        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    return run_dir
 
 
 def _whole_config(cfg: DictConfig) -> DictConfig:

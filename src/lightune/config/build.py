@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
 from pytorch_lightning.loggers import Logger
@@ -31,6 +31,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.paths import torchrun_size
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
+from lightune.warm import kept
 
 __all__ = ["FitPlan", "Parts", "build", "build_fit", "build_loggers", "build_trainer"]
 
@@ -56,6 +57,7 @@ class FitPlan:
 
 _SIZES_A_CHECKPOINT = 3  # the weights, and two moments of an optimizer
 _LEAST_ROOM = 1_000_000  # bytes, for logs and figures
+_SERVING = ("batch_size", "scaling", "target_scaling")
 _MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
 
 
@@ -78,23 +80,28 @@ class Parts:
     seconds: float
 
 
-def build(cfg: DictConfig) -> Parts:
+def build(cfg: DictConfig, *, data: LightningDataModule | None = None, like: InMemoryData | None = None) -> Parts:
     """Build the data and the first task of a validated configuration, and plan its fits.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
+
+    Args:
+        cfg: the configuration.
+        data: of the same data, validation and seed, divided by an earlier building; they are taken as they are.
+        like: data of the same `data` node, whose samples are taken over instead of being read again.
 
     Raises:
         ConfigError: if a part refuses its arguments, cannot be imported, or does not fit another.
     """
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    data = _build_data(cfg)
+    divided, data = data is not None, data or _build_data(cfg, like)
     validation = _make("validation", cfg.validation, {})
     plans = _plan_fits(cfg, data, validation)
     if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
         raise ConfigError([Problem("callbacks.checkpoint", rule)])
-    task = build_fit(cfg, data, plans[0])
+    task = build_fit(cfg, data, plans[0], divided=divided)
     _try_parts(cfg, task, data)
     for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
         if part.hparams:
@@ -105,20 +112,22 @@ def build(cfg: DictConfig) -> Parts:
     return Parts(data, task, plans, resampled, time.perf_counter() - began)
 
 
-def build_fit(cfg: DictConfig, data: LightningDataModule, plan: FitPlan) -> LightningModule:
-    """Divide the data as a fit wants them, and build its task: all that learns from data is new.
+def build_fit(
+    cfg: DictConfig, data: LightningDataModule, plan: FitPlan, *, divided: bool = False
+) -> LightningModule:
+    """Divide the data as a fit wants them, unless they are, and build its task: all that learns from data is new.
 
     Raises:
         ConfigError: as `build`.
     """
-    if plan.split is not None and isinstance(data, InMemoryData):
+    if plan.split is not None and isinstance(data, InMemoryData) and not divided:
         with _refusing("data"):
             data.divide(plan.split, seed=plan.seed)
     seed_everything(plan.seed, workers=True, verbose=False)
     return _build_task(cfg, data)
 
 
-def _build_data(cfg: DictConfig) -> LightningDataModule:
+def _build_data(cfg: DictConfig, like: InMemoryData | None) -> LightningDataModule:
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
         _require(
@@ -126,10 +135,20 @@ def _build_data(cfg: DictConfig) -> LightningDataModule:
         )
         data.prepare_data()
         if isinstance(data, InMemoryData):
-            data.samples  # noqa: B018 - read now, while a refusal is still due
+            if type(like) is type(data):
+                data.read(like.samples)
+            data.read(kept(_source(cfg.data), lambda: data.samples))  # now, while a refusal is still due
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
     return data
+
+
+def _source(node: DictConfig) -> str:
+    """Return all that what a data set reads may depend on; the rest of its node says how it is served."""
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    read = {key: value for key, value in plain.items() if key not in _SERVING}
+    return f"{os.getcwd()} {read!r}"
 
 
 def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:
@@ -300,7 +319,8 @@ def build_trainer(
     _require_device(cfg.trainer)
     with _refusing("trainer"):
         with execution_whitelist(list(whitelist())):
-            factory = instantiate(cfg.trainer, _partial_=True, _convert_="all")
+            given = {key: value for key, value in cfg.trainer.items() if key not in schema.TRAINER_OURS}
+            factory = instantiate(given, _partial_=True, _convert_="all")
         trainer: Trainer = factory(
             precision=_precision(cfg.trainer),
             logger=loggers or False,

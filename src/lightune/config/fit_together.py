@@ -18,6 +18,7 @@ from lightune.paths import conf_dir
 
 __all__ = ["find_problems"]
 
+_COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
@@ -106,6 +107,11 @@ def _monitors(tree: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
         if isinstance(node, dict) and str(node.get("_target_")).startswith(_FOLLOWERS):
             yield f"callbacks.{name}.monitor", node.get("monitor"), node.get("mode")
+    search = tree.get("search")
+    objectives = search.get("objectives") if isinstance(search, dict) else None
+    for index, pair in enumerate(objectives if isinstance(objectives, list) else ()):
+        if isinstance(pair, dict) and pair.get("metric") not in _COUNTED:
+            yield f"search.objectives[{index}].metric", pair.get("metric"), pair.get("mode")
 
 
 def _validation_off(tree: dict[str, Any]) -> Iterator[Problem]:

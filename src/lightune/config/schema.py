@@ -40,6 +40,21 @@ ROOT: dict[str, Any] = {
     "resume": str | None,
     "repeats": PositiveInt,
 }
+SEARCH: dict[str, Any] = {
+    "study": str | None,
+    "n_trials": PositiveInt | None,
+    "n_jobs": PositiveInt | None,
+    "timeout": PositiveFloat | None,
+    "storage": str | None,
+    "max_failures": NonNegativeInt | UnitInterval,
+    "retries": NonNegativeInt,
+    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
+    "gpus_per_job": PositiveInt,
+    "jobs_per_gpu": PositiveInt,
+    "fused_width": Annotated[int, Range(ge=2)] | None,
+}
+"""The plain keys of `search`; those of SEARCH_NODES hold more than one value and are looked into by the study."""
+SEARCH_NODES = ("space", "enqueue", "pruner", "objectives")
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 
 # What `build` hands to a part by the name of its argument, so that nobody writes it by hand.
@@ -79,6 +94,9 @@ TRAINER_TAKEN = {
     "barebones": "lightune needs the metrics that it switches off",
     "enable_autolog_hparams": "lightune sets it",
 }
+
+# Keys of the trainer group that are lightune's and no argument of Lightning's Trainer.
+TRAINER_OURS: dict[str, Any] = {"steps_per_execution": PositiveInt | Literal["auto"]}
 
 Betas = tuple[Probability, Probability]
 PRECISIONS = (

@@ -28,6 +28,7 @@ BUILT_IN = (
     "torch.optim.*",
     "hydra_plugins.*",
     "optuna.samplers.*",
+    "optuna.pruners.*",
 )
 ENVIRONMENT_VARIABLE = "LIGHTUNE_TRUST"
 

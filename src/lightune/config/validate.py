@@ -6,7 +6,7 @@ This module must not import torch or Lightning: it reads signatures from source 
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -27,7 +27,7 @@ from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_inside, is_plain_name
 
-__all__ = ["find_problems", "validate"]
+__all__ = ["find_problems", "search_problems", "validate"]
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,12 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
             yield from _root_value_problems(f"monitor.{key}", monitor.get(key), annotation)
         for key in monitor.keys() - schema.MONITOR.keys():
             yield Problem(f"monitor.{key}", "is no key of monitor; it has metric and mode")
-    known = [*schema.ROOT, "monitor", *schema.GROUPS]
+    search = tree.get("search", {})
+    if isinstance(search, dict):
+        yield from search_problems(search)
+    elif search is not BROKEN:
+        yield Problem("search", f"must be a mapping, got {show(search)}; choose an option of the group")
+    known = [*schema.ROOT, "monitor", *schema.GROUPS, "search"]
     for key in tree:
         if key not in known:
             hint = did_you_mean(key, known)
@@ -134,6 +139,26 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     for group in schema.GROUPS:
         if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
+
+
+def search_problems(search: Mapping[str, Any], path: str = "search") -> Iterator[Problem]:
+    """Check the keys of `search`, as far as one value can be wrong by itself.
+
+    Args:
+        search: key → value; keys may be missing.
+        path: where it stands, for messages.
+    """
+    known = [*schema.SEARCH, *schema.SEARCH_NODES]
+    for key, value in search.items():
+        if key in schema.SEARCH:
+            yield from _value_problems(f"{path}.{key}", value, schema.SEARCH[key])
+        elif key not in known:
+            hint = did_you_mean(key, known)
+            yield Problem(f"{path}.{key}", f"is no key of search;{hint} (it has {', '.join(known)})")
+    name = search.get("study")
+    if isinstance(name, str) and not is_plain_name(name):
+        rule = "must be one plain folder name (letters, digits, ._+=-)"
+        yield Problem(f"{path}.study", f"{rule}, got {show(name)}")
 
 
 def _root_value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:
@@ -247,6 +272,8 @@ class _Walk:
                 yield Problem(f"{path}.{key}", f"is no directive; there are {', '.join(sorted(_DIRECTIVES))}")
             elif self.group == "trainer" and key in schema.TRAINER_TAKEN:
                 yield Problem(f"{path}.{key}", f"cannot be set: {schema.TRAINER_TAKEN[key]}")
+            elif self.group == "trainer" and key in schema.TRAINER_OURS:
+                yield from _value_problems(f"{path}.{key}", value, schema.TRAINER_OURS[key])
             elif (parameter := target.parameters.get(key)) is not None and parameter.keyword:
                 annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
                 yield from _value_problems(f"{path}.{key}", value, annotation)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from lightune.data.memory import BatchSize, InMemoryData, Samples
+from lightune.data.placement import Placement
 from lightune.data.scaling import Scaling
+from lightune.ranges import NonNegativeInt
 
 Dataset = Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
 
@@ -29,6 +31,8 @@ class TorchvisionImages(InMemoryData):
         download: whether to fetch what is missing.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how pixels are scaled, with statistics of the training part only.
+        placement: where samples lie, as of `InMemoryData`.
+        num_workers: processes that prepare batches of a stream, >= 0.
     """
 
     kind = "image"
@@ -40,8 +44,12 @@ class TorchvisionImages(InMemoryData):
         download: bool = True,
         batch_size: BatchSize = 128,
         scaling: Scaling = "standard",
+        placement: Placement = "auto",
+        num_workers: NonNegativeInt = 2,
     ) -> None:
-        super().__init__(batch_size=batch_size, scaling=scaling, root=root)
+        super().__init__(
+            batch_size=batch_size, scaling=scaling, root=root, placement=placement, num_workers=num_workers
+        )
         self.dataset = dataset
         self.download = download
 

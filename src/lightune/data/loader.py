@@ -23,6 +23,7 @@ class TensorLoader:
         process: number of this process among those that share the samples, from 0.
         processes: how many they are. Each takes a share of every batch, all as many batches, no sample twice; a
             batch of all together then has batch_size * processes samples.
+        steps: how many batches are given out at once, one behind the other in one tensor, > 0; by one process.
 
     Raises:
         ValueError: if there are fewer samples than processes.
@@ -39,6 +40,7 @@ class TensorLoader:
         epoch: Callable[[], int] = lambda: 0,
         process: int = 0,
         processes: int = 1,
+        steps: int = 1,
     ) -> None:
         if len(targets) < processes:
             raise ValueError(f"{len(targets)} samples cannot be shared by {processes} processes")
@@ -50,33 +52,43 @@ class TensorLoader:
         self._epoch = epoch
         self._process = process
         self._processes = processes
+        self.steps = steps
         self._given = (0, 0)  # epoch, batches of it
         self._skip = (0, 0)
 
-    def __len__(self) -> int:
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one input."""
+        return self.inputs[:1].nbytes
+
+    @property
+    def batches(self) -> int:
+        """Number of batches in an epoch."""
         full, rest = divmod(len(self.targets), self.batch_size)
         return full + (rest >= self._processes)
+
+    def __len__(self) -> int:
+        return -(-self.batches // self.steps)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self._epoch()
         skipped = self._skip[1] if self._skip[0] == epoch else 0
-        for count, (inputs, targets) in enumerate(self._batches(skipped), start=skipped + 1):
-            self._given = (epoch, count)
-            yield inputs, targets
-
-    def _batches(self, skipped: int) -> Iterator[Batch]:
-        if not self.shuffle and self._processes == 1:
-            for first in range(skipped * self.batch_size, len(self.targets), self.batch_size):
-                rows = slice(first, first + self.batch_size)
-                yield self.inputs[rows], self.targets[rows]
-            return
-        order = self.order() if self.shuffle else torch.arange(len(self.targets))
-        order = order.to(self.targets.device)
-        for number in range(skipped, len(self)):
-            last = number == len(self) - 1  # takes what is left, which may be too little for a batch of its own
-            together = order[number * self.batch_size : None if last else (number + 1) * self.batch_size]
-            mine = together[self._process :: self._processes]
+        order = self.order().to(self.targets.device) if self.shuffle else None
+        for first, last in self._spans(skipped):
+            # the last batch takes what is left, which may be too little for a batch of its own
+            until = None if last == self.batches else last * self.batch_size
+            together = slice(first * self.batch_size + self._process, until, self._processes)
+            mine = together if order is None else order[together]
+            self._given = (epoch, last)
             yield self.inputs[mine], self.targets[mine]
+
+    def _spans(self, skipped: int) -> Iterator[tuple[int, int]]:
+        """Yield the first batch, and the one behind the last, of what is given out at once."""
+        first = skipped
+        while first < self.batches:
+            last = min((first // self.steps + 1) * self.steps, self.batches)
+            yield first, last
+            first = last
 
     def state_dict(self) -> dict[str, int]:
         """Return which epoch is under way and how many of its batches were given out."""
@@ -89,7 +101,7 @@ class TensorLoader:
     def served(self) -> Tensor:
         """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
         places = torch.arange(len(self.targets))
-        cuts = [number * self.batch_size for number in range(1, len(self))]
+        cuts = [number * self.batch_size for number in range(1, self.batches)]
         return torch.cat([part[self._process :: self._processes] for part in places.tensor_split(cuts)])
 
     def order(self) -> Tensor:

@@ -11,8 +11,10 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from lightune.data.loader import TensorLoader
+from lightune.data.placement import Placement, place
 from lightune.data.scaling import Affine, Scaling, fit_scaling
-from lightune.ranges import Range
+from lightune.data.stream import StreamLoader
+from lightune.ranges import NonNegativeInt, Range
 from lightune.validation import Indices, Rows, Split
 
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
@@ -46,6 +48,10 @@ class InMemoryData(LightningDataModule):
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how inputs are scaled, with statistics of the training part only.
         target_scaling: the same for the targets of regression; losses see scaled targets, metrics the real ones.
+        placement: where samples lie: `device`, all of them scaled where they are computed on; `host`, the same in
+            main memory; `stream`, as they were read, and workers scale them batch by batch; `auto`, the first of
+            these that half of the free memory holds.
+        num_workers: processes that prepare batches of a stream, >= 0.
         root: folder of data files, so that a machine can name it once for all data; some sets read none.
     """
 
@@ -58,18 +64,25 @@ class InMemoryData(LightningDataModule):
         scaling: Scaling = "standard",
         target_scaling: Scaling = "standard",
         root: str = "data",
+        placement: Placement = "auto",
+        num_workers: NonNegativeInt = 2,
     ) -> None:
         super().__init__()
         self.root = root
         self.batch_size = batch_size
         self.scaling = scaling
         self.target_scaling = target_scaling
+        self.placement = placement
+        self.num_workers = num_workers
         self.target_scaler: Affine | None = None
+        self.steps_per_execution = 1  # minibatches that a training step is given at once
         self._samples: Samples | None = None
         self._split: Split | None = None
         self._parts: dict[str, tuple[Tensor, Tensor]] = {}
+        self._scaler: Affine | None = None
+        self.is_streamed = False
         self._seed = 0
-        self._training: TensorLoader | None = None
+        self._training: TensorLoader | StreamLoader | None = None
         self._position: dict[str, int] | None = None
 
     @abstractmethod
@@ -86,6 +99,14 @@ class InMemoryData(LightningDataModule):
         if self._samples is None:
             self._samples = self.load()
         return self._samples
+
+    def read(self, samples: Samples) -> None:
+        """Take samples that were read before; they are shared and not changed.
+
+        Args:
+            samples: what `load` would return.
+        """
+        self._samples = samples
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -131,14 +152,23 @@ class InMemoryData(LightningDataModule):
         self._training = self._position = None
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
-        scaler = fit_scaling(inputs[train].float(), self.scaling)
+        self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
+        given = inputs[train]
+        scaler = self._scaler = fit_scaling(given if self.is_streamed else given.float(), self.scaling)
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):
             rows = torch.from_numpy(getattr(split, part))
-            self._parts[part] = (scaler(inputs[rows].float()), targets[rows])
+            self._parts[part] = (rows if self.is_streamed else scaler(inputs[rows].float()), targets[rows])
 
-    def train_dataloader(self) -> TensorLoader:
+    def placed(self, device: torch.device) -> tuple[Placement, str]:
+        """Return where the samples lie for computing on a device, and why."""
+        where, why = place(self.placement, self._scaled_bytes, device)
+        if self.is_streamed != (where == "stream"):  # memory was decided on when the samples were divided
+            where = "stream" if self.is_streamed else "host"
+        return where, why
+
+    def train_dataloader(self) -> TensorLoader | StreamLoader:
         """Return batches of the training part, in a new order each epoch."""
         trainer = self.trainer
         size = len(self._parts["train"][1])
@@ -146,10 +176,16 @@ class InMemoryData(LightningDataModule):
             "train",
             batch_size=size if self.batch_size == "full" else self.batch_size,
             shuffle=not getattr(trainer, "overfit_batches", 0),
+            steps=self.steps_per_execution,
         )
         if self._position is not None:
             self._training.load_state_dict(self._position)
         return self._training
+
+    @property
+    def batches_given(self) -> int:
+        """Number of batches of the epoch under way that were given out to be learnt from."""
+        return 0 if self._training is None else self._training.state_dict()["batches"]
 
     def state_dict(self) -> dict[str, Any]:
         """Return how far the training part has been given out.
@@ -162,15 +198,15 @@ class InMemoryData(LightningDataModule):
         """Go on in the epoch, and from the batch, that a checkpoint was written in."""
         self._position = state_dict.get("position")
 
-    def val_dataloader(self) -> TensorLoader:
+    def val_dataloader(self) -> TensorLoader | StreamLoader:
         """Return batches of the validation part, as they lie."""
         return self.judging_dataloader("val")
 
-    def test_dataloader(self) -> TensorLoader:
+    def test_dataloader(self) -> TensorLoader | StreamLoader:
         """Return batches of the test part, as they lie."""
         return self.judging_dataloader("test")
 
-    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> TensorLoader:
+    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> TensorLoader | StreamLoader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
         return self._loader(part, batch_size=_JUDGING_BATCH)
 
@@ -182,13 +218,15 @@ class InMemoryData(LightningDataModule):
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False) -> TensorLoader:
+    def _loader(
+        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1
+    ) -> TensorLoader | StreamLoader:
         trainer = self.trainer
         inputs, targets = self._parts[part]
-        if trainer is not None:
-            device = trainer.strategy.root_device
+        device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
+        if self.placed(device)[0] == "device":
             inputs, targets = inputs.to(device), targets.to(device)
-        return TensorLoader(
+        loader = TensorLoader(
             inputs,
             targets,
             batch_size=batch_size,
@@ -197,4 +235,15 @@ class InMemoryData(LightningDataModule):
             epoch=lambda: trainer.current_epoch if trainer else 0,
             process=trainer.global_rank if trainer else 0,
             processes=trainer.world_size if trainer else 1,
+            steps=steps,
         )
+        if not self.is_streamed:
+            return loader
+        assert self._scaler is not None
+        samples, cuda = self.samples, device.type == "cuda"
+        kept = {"order": loader, "num_workers": self.num_workers, "pin_memory": cuda}
+        return StreamLoader(samples.inputs, samples.targets, self._scaler, **kept)  # type: ignore[arg-type]
+
+    @property
+    def _scaled_bytes(self) -> int:
+        return self.samples.inputs.numel() * torch.float32.itemsize

@@ -38,7 +38,7 @@ def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
     """Fit a scaling on training samples: per channel of an image, per column of a table.
 
     Args:
-        train: (N, C, H, W) or (N, F), floating point.
+        train: (N, C, H, W) or (N, F).
         scaling: `minmax` maps each channel or column to [0, 1], `standard` to mean 0 and variance 1, `none`
             leaves it. What never varies is only shifted.
     """
@@ -47,8 +47,8 @@ def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
         return Affine(torch.zeros(shape), torch.ones(shape))
     within = [dimension for dimension in range(train.ndim) if dimension != 1]
     if scaling == "minmax":
-        shift = train.amin(within).reshape(shape)
-        scale = train.amax(within).reshape(shape) - shift
+        shift = train.amin(within).reshape(shape).float()
+        scale = train.amax(within).reshape(shape).float() - shift
     else:
         shift, scale = _mean_and_deviation(train, within, shape)
     return Affine(shift, torch.where(scale > 1e-12, scale, torch.ones_like(scale)))

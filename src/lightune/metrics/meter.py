@@ -1,10 +1,11 @@
 """The gauge of one stage: the mean loss, and metrics over every sample seen since the last reading."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics import MetricCollection
 
 _BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
 
@@ -28,50 +29,56 @@ class StageMeter(nn.Module):
     Args:
         metrics: the set that makes this stage's metrics.
         stage: `train`, `val` or `test`; the prefix of every name.
+        predict: makes predictions of outputs, many batches at a time; by default outputs are predictions.
     """
 
-    def __init__(self, metrics: MetricSet, stage: str) -> None:
+    def __init__(
+        self, metrics: MetricSet, stage: str, predict: Callable[[Tensor], Tensor] = lambda outputs: outputs
+    ) -> None:
         super().__init__()
         self.stage = stage
-        self.loss = MeanMetric()
         self.collection = metrics.collection(stage)
-        self._adapt = metrics.adapt
-        self._loss_sum: Tensor | float = 0.0
+        self._adapt, self._predict = metrics.adapt, predict
+        self._has_metrics = len(self.collection) > 0
+        self._loss: list[Tensor] = []  # sums over samples
         self._samples = 0
+        self._losses: list[Tensor] = []
+        self._sizes: list[int] = []
         self._values = 0
-        self._predictions: list[Tensor] = []
+        self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
 
-    def add(self, loss: Tensor, predictions: Tensor, target: Tensor) -> None:
-        """Take in a batch: its mean loss (scalar), predictions (B, …) and targets (B, …)."""
-        self._loss_sum = self._loss_sum + loss.detach() * len(target)
-        self._samples += len(target)
-        if len(self.collection):
-            self._predictions.append(predictions.detach())
+    def add(self, loss: Tensor, outputs: Tensor, target: Tensor) -> None:
+        """Take in a batch: its mean loss (scalar), outputs (B, …) and targets (B, …)."""
+        self._losses.append(loss.detach())
+        self._sizes.append(len(target))
+        self._values += 1
+        if self._has_metrics:
+            self._outputs.append(outputs.detach())
             self._targets.append(target)
-            self._values += predictions.numel()
-            if self._values > _BUFFERED_VALUES:
-                self._count_in()
+            self._values += outputs.numel()
+        if self._values > _BUFFERED_VALUES:
+            self._count_in()
 
     @property
     def has_samples(self) -> bool:
         """Whether anything was taken in since the last reading."""
-        return self._samples > 0 or self.loss.update_called
+        return len(self._sizes) > 0 or self._samples > 0
 
     def pending(self) -> dict[str, Any]:
         """Return what was taken in since the last reading, as plain values."""
-        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        parts = dict(self.collection.items(copy_state=False))
         return {
-            "sums": [self._loss_sum, self._samples, self._values],
-            "batches": [self._predictions, self._targets],
+            "loss": [self._loss, self._samples, self._losses, self._sizes],
+            "batches": [self._outputs, self._targets, self._values],
             "metrics": {name: [metric._update_count, metric.metric_state] for name, metric in parts.items()},
         }
 
     def take_up(self, pending: dict[str, Any]) -> None:
         """Go on from what `pending` returned."""
-        self._loss_sum, self._samples, self._values = pending["sums"]
-        self._predictions, self._targets = pending["batches"]
-        parts: dict[str, Metric] = {"loss": self.loss, **dict(self.collection.items(copy_state=False))}
+        self._loss, self._samples, self._losses, self._sizes = pending["loss"]
+        self._outputs, self._targets, self._values = pending["batches"]
+        parts = dict(self.collection.items(copy_state=False))
         for name, (count, state) in pending["metrics"].items():
             parts[name]._update_count = count
             for key, value in state.items():
@@ -80,20 +87,38 @@ class StageMeter(nn.Module):
     def read(self) -> dict[str, Tensor]:
         """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
         self._count_in()
-        measures = {f"{self.stage}/loss": self.loss.compute(), **self.collection.compute()}
-        self.loss.reset()
-        self.collection.reset()
+        measures = {f"{self.stage}/loss": self._mean_loss()}
+        self._loss, self._samples = [], 0
+        if self._has_metrics:
+            measures |= self.collection.compute()
+            self.collection.reset()
         return measures
 
+    def _mean_loss(self) -> Tensor:
+        total, samples = torch.stack(_together(self._loss)).sum(), self._samples
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            both = torch.stack([total.double(), total.new_tensor(samples).double()])
+            torch.distributed.all_reduce(both)
+            return (both[0] / both[1]).to(total.dtype)
+        return total / samples
+
     def _count_in(self) -> None:
-        if self._samples:
-            self.loss.update(self._loss_sum / self._samples, weight=self._samples)
-        if self._predictions:
-            self.collection.update(*self._adapt(_joined(self._predictions), _joined(self._targets)))
-        self._loss_sum, self._samples, self._values = 0.0, 0, 0
-        self._predictions, self._targets = [], []
+        if self._sizes:
+            losses = torch.stack(_together(self._losses))
+            self._loss.append((losses * losses.new_tensor(self._sizes)).sum())
+            self._samples += sum(self._sizes)
+        if self._outputs:
+            with torch.no_grad():
+                predictions = self._predict(_joined(self._outputs))
+            self.collection.update(*self._adapt(predictions, _joined(self._targets)))
+        self._losses, self._sizes, self._values = [], [], 0
+        self._outputs, self._targets = [], []
 
 
 def _joined(batches: list[Tensor]) -> Tensor:
-    """Join batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
-    return torch.cat([batch.to(batches[-1].device) for batch in batches])
+    return torch.cat(_together(batches))
+
+
+def _together(batches: list[Tensor]) -> list[Tensor]:
+    """Put batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
+    return [batch.to(batches[-1].device) for batch in batches]

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from lightune.config import secrets
 
-__all__ = ["train_log"]
+__all__ = ["Redacting", "train_log"]
 
 FILE_NAME = "train.log"
 
@@ -32,7 +32,7 @@ def train_log(run_dir: Path, cfg: DictConfig, *, verbose: bool) -> Iterator[None
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in handlers:
         handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
-        handler.setFormatter(_Redacting(cfg))
+        handler.setFormatter(Redacting(cfg))
         root.addHandler(handler)
     try:
         yield
@@ -43,7 +43,7 @@ def train_log(run_dir: Path, cfg: DictConfig, *, verbose: bool) -> Iterator[None
             handler.close()
 
 
-class _Redacting(logging.Formatter):
+class Redacting(logging.Formatter):
     """Write log lines without the values of environment variables that the configuration asks for."""
 
     def __init__(self, cfg: DictConfig) -> None:
@@ -51,4 +51,5 @@ class _Redacting(logging.Formatter):
         self._secrets = secrets.secret_values(cfg)
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record."""
         return secrets.redact(super().format(record), self._secrets)

@@ -2,10 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,7 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
+from lightune.optim.fused import fused
 from lightune.regularization import Regularization
+
+if TYPE_CHECKING:
+    from lightune.engine.lean import LeanSteps
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
@@ -58,10 +63,12 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
+        self.lean: LeanSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
-        self.meters = nn.ModuleDict({f"{stage}_meter": StageMeter(metrics, stage) for stage in STAGES})
+        self._meters = {stage: StageMeter(metrics, stage, self.predictions) for stage in STAGES}
+        self.meters = nn.ModuleDict({f"{stage}_meter": meter for stage, meter in self._meters.items()})
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs x: (B, …) to outputs (B, K)."""
@@ -70,8 +77,12 @@ class SupervisedTask(LightningModule):
 
     def predictions(self, outputs: Tensor) -> Tensor:
         """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) in the units of the target."""
-        predicted = self._predict(outputs)
+        predicted = self.plain_predictions(outputs)
         return self.target_scaler.inverse(predicted) if self.target_scaler else predicted
+
+    def plain_predictions(self, outputs: Tensor) -> Tensor:
+        """Map outputs (B, K) to class probabilities (B, C), or to values (B, T) as the loss sees them."""
+        return self._predict(outputs)
 
     def wanted(self, target: Tensor) -> Tensor:
         """Map targets (B, …) to what the loss compares outputs with: scaled, if there is a scaler."""
@@ -79,10 +90,17 @@ class SupervisedTask(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
-        loss, _ = self._measure("train", batch)
+        if self.lean is not None:
+            batch = self.lean.all_but_last(self, batch)
+        loss = self.training_loss(batch)
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
-            self.log_dict(self._meter("train").read(), on_step=False, on_epoch=True)
+            self._publish(self._meters["train"].read())
+        return loss
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, the penalty of the weights included, and measure the batch."""
+        loss, _ = self._measure("train", batch)
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -92,8 +110,8 @@ class SupervisedTask(LightningModule):
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Measure a batch of the test part; return its predictions."""
-        _, predictions = self._measure("test", batch)
-        return predictions
+        _, outputs = self._measure("test", batch)
+        return self.predictions(outputs)
 
     def predict_step(self, batch: Batch | Tensor, batch_idx: int) -> Tensor:
         """Return the predictions of a batch."""
@@ -101,20 +119,24 @@ class SupervisedTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log what the training part measured in an epoch that ended before its last batch."""
-        if self._meter("train").has_samples:
-            self.log_dict(self._meter("train").read())
+        if self._meters["train"].has_samples:
+            self.log_dict(self._meters["train"].read())
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
-        self.log_dict(self._meter("val").read())
+        measures = self._meters["val"].read()
+        if not self.trainer.sanity_checking:
+            self._publish(measures)
 
     def on_test_epoch_end(self) -> None:
         """Log what the test part measured."""
-        self.log_dict(self._meter("test").read())
+        self.log_dict(self._meters["test"].read())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
-        meter = self._meter("train")
+        if self.lean is not None:
+            self.lean.in_minibatches(checkpoint)
+        meter = self._meters["train"]
         if not meter.has_samples:
             return
         pending: list[dict[str, Any]] = [meter.pending()]
@@ -125,47 +147,68 @@ class SupervisedTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from what an unfinished epoch had measured."""
+        if self.lean is not None:
+            self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
-            self._meter("train").take_up(pending[self.trainer.global_rank])
+            self._meters["train"].take_up(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
         optimizer = self.make_optimizer()
-        by_step = takes_total_steps(self._make_scheduler)
-        total_steps = int(self.trainer.estimated_stepping_batches) if by_step else 0
+        total_steps = 0
+        if self.schedules_steps:
+            lean = self.lean.total_steps if self.lean is not None else None
+            total_steps = lean or int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         plan: dict[str, Any] = {
             "scheduler": scheduler,
-            "interval": "step" if by_step else "epoch",
+            "interval": "step" if self.schedules_steps else "epoch",
             "name": "train/lr",
         }
         if isinstance(scheduler, ReduceLROnPlateau):
             plan["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
 
-    def make_optimizer(self) -> Optimizer:
-        """Make an optimizer of the parameters that are trained."""
-        return self._make_optimizer(parameter for parameter in self.parameters() if parameter.requires_grad)
+    @property
+    def schedules_steps(self) -> bool:
+        """Whether the learning rate moves with every optimizer step, else with every epoch."""
+        return takes_total_steps(self._make_scheduler)
+
+    def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
+        """Make an optimizer of the parameters that are trained, or of those given in their stead."""
+        own = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
+        return make(own if parameters is None else parameters)
+
+    def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
+        """Tell whether a fused optimizer can do what is asked of it."""
+        trainer = self._trainer
+        scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
+        if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
+            return False
+        return all(each.device.type in ("cpu", "cuda") and each.is_floating_point() for each in parameters)
 
     def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
         """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
-        extra = {"total_steps": total_steps} if takes_total_steps(self._make_scheduler) else {}
+        extra = {"total_steps": total_steps} if self.schedules_steps else {}
         return self._make_scheduler(optimizer, **extra)
 
+    def _publish(self, measures: dict[str, Tensor]) -> None:
+        """Give the figures of an epoch to callbacks and loggers, at the step under way.
+
+        `log_dict` does that too, and takes as long for six figures as a small network for six steps.
+        """
+        self.trainer.callback_metrics.update(measures)
+        self.trainer._logger_connector.log_metrics(measures)
+
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Take a batch in; return its loss and its outputs."""
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
-        with torch.no_grad():
-            predictions = self.predictions(outputs)
-            self._meter(stage).add(loss, predictions, target)
-        return loss, predictions
-
-    def _meter(self, stage: str) -> StageMeter:
-        meter = self.meters[f"{stage}_meter"]
-        assert isinstance(meter, StageMeter)
-        return meter
+        self._meters[stage].add(loss, outputs, target)
+        return loss, outputs
 
     def _plain_prediction(self, outputs: Tensor) -> Tensor:
         return outputs.float().softmax(dim=1) if self.num_classes else outputs.float()

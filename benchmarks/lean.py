@@ -1,0 +1,172 @@
+"""Training as `train.py` does it, over a bare index loop and over stock Lightning.
+
+    python benchmarks/lean.py --mnist /path/to/data
+        goals: >= 0.90 of the bare loop's samples/s, >= 3 times stock Lightning's; MNIST MLP >= 1 / 1.15 of bare
+
+`train.py`: TensorBoard, checkpoints, early stopping, metrics, all as by default. Stock: Lightning with a
+DataLoader over a TensorDataset, its TensorBoardLogger, ModelCheckpoint and EarlyStopping. Training seconds only,
+validation and the first epoch left out on all sides. One CPU thread, interleaved, medians of ratios, by the clock
+on the wall and by the processor's, which other programs do not disturb.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import torch
+from hydra.utils import get_class
+from pytorch_lightning import LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from lightune import compose, train
+from lightune.callbacks import Record
+from lightune.quiet import quiet
+from lightune.run import prepare
+
+CASES = {
+    "digits mlp": (["data=digits", "data.batch_size=64"], 20),
+    "mnist mlp": (["experiment=mnist_mlp", "scheduler=constant"], 3),
+    "mnist cnn": (["data=mnist", "model=cnn", "model.channels=[8,16]", "model.units=32"], 2),
+}
+
+
+class Stock(LightningModule):
+    """What a tutorial writes."""
+
+    def __init__(self, model, optimizer):
+        super().__init__()
+        self.model, self.optimizer = model, optimizer
+        self.accuracy = MulticlassAccuracy(10, average="micro")
+
+    def training_step(self, batch, batch_idx):
+        loss = functional.cross_entropy(self.model(batch[0]), batch[1])
+        self.log("train/loss", loss)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        outputs = self.model(batch[0])
+        self.accuracy(outputs, batch[1])
+        self.log("val/loss", functional.cross_entropy(outputs, batch[1]))
+        self.log("val/accuracy", self.accuracy)
+
+    def configure_optimizers(self):
+        return plain_optimizer(self.optimizer, self.parameters())
+
+
+def plain_optimizer(node, parameters, **how):
+    settings = {key: value for key, value in node.items() if not key.startswith("_")}
+    return get_class(node._target_)(parameters, **settings, **how)
+
+
+class CpuRecord(Record):
+    """The same figures in the processor's time, which other programs on the machine do not lengthen."""
+
+    def clock(self):
+        return time.process_time()
+
+
+def ours(cfg):
+    cpu = CpuRecord(cfg.monitor.metric, cfg.monitor.mode)
+    return train(cfg, watchers=[cpu]).samples_per_second, cpu.samples_per_second
+
+
+@contextmanager
+def as_without_lightning():
+    """Each optimizer step asks for a GPU, which Lightning makes slow; a loop without it does not pay for that."""
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+    yield
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+
+
+def bare(cfg, epochs, **how):
+    parts = prepare(cfg)
+    loader, model = parts.data.train_dataloader(), parts.task.model
+    optimizer = plain_optimizer(cfg.optimizer, model.parameters(), **how)
+    seconds = []
+    for _ in range(epochs):
+        began = time.perf_counter(), time.process_time()
+        for rows in torch.randperm(len(loader.targets)).split(loader.batch_size):
+            loss = functional.cross_entropy(model(loader.inputs[rows]), loader.targets[rows])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        seconds.append((time.perf_counter() - began[0], time.process_time() - began[1]))
+    return tuple(len(loader.targets) * (epochs - 1) / sum(column[1:]) for column in zip(*seconds, strict=True))
+
+
+def stock(cfg, epochs, folder):
+    parts = prepare(cfg)
+    train_part, val_part = parts.data.train_dataloader(), parts.data.val_dataloader()
+    loaders = [
+        DataLoader(
+            TensorDataset(part.inputs, part.targets), batch_size=part.batch_size, shuffle=part is train_part
+        )
+        for part in (train_part, val_part)
+    ]
+    records = [kind("val/accuracy", "max") for kind in (Record, CpuRecord)]
+    with quiet(verbose=False):
+        trainer = Trainer(
+            accelerator="cpu",
+            max_epochs=epochs,
+            logger=TensorBoardLogger(folder),
+            callbacks=[
+                *records,
+                ModelCheckpoint(monitor="val/accuracy", mode="max", save_last=True),
+                EarlyStopping("val/accuracy", mode="max", patience=10),
+            ],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(Stock(parts.task.model, cfg.optimizer), *loaders)
+    return tuple(record.samples_per_second for record in records)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--mnist", default="data")
+    parser.add_argument("--only", nargs="*", default=list(CASES))
+    parser.add_argument("--steps", default="auto")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    os.chdir(tempfile.mkdtemp())
+    rows = []
+    for name in given.only:
+        overrides, epochs = CASES[name]
+        root = [f"data.root={Path(given.mnist)}"] if "mnist" in name else []
+        steps = f"trainer.steps_per_execution={given.steps}"
+        cfg = compose(["trainer=cpu", *overrides, *root, steps, f"trainer.max_epochs={epochs}", "test=false"])
+        figures = []
+        for repeat in range(given.repeats):
+            seed_everything(repeat, verbose=False)
+            with as_without_lightning():
+                loops = bare(cfg, epochs), bare(cfg, epochs, fused=True)
+            figures.append((ours(cfg), *loops, stock(cfg, epochs, f"stock{repeat}")))
+        for place, clock in enumerate(("wall", "cpu")):
+            own = [[pair[place] for pair in figure] for figure in figures]
+            speeds = [statistics.median(column) for column in zip(*own, strict=True)]
+            ratios = [[figure[0] / other for other in figure[1:]] for figure in own]
+            rows.append(
+                (name, clock, *speeds, *(statistics.median(column) for column in zip(*ratios, strict=True)))
+            )
+    print(f"{'samples/s':10} {'clock':5} {'train.py':>8} {'bare':>8} {'fused*':>8} {'stock':>8}", end="")
+    print(f" {'/ bare':>8} {'/ fused*':>8} {'/ stock':>8}")
+    for name, clock, *figures in rows:
+        print(f"{name:10} {clock:5}", *(f"{speed:8.0f}" for speed in figures[:4]), end="")
+        print("", *(f"{ratio:8.2f}" for ratio in figures[4:]))
+    print("* the bare loop with torch's fused optimizer, which train.py takes by itself")
+    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}")
+
+
+if __name__ == "__main__":
+    main()

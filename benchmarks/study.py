@@ -1,0 +1,180 @@
+"""What a study costs beside the trials themselves, against what one would use instead.
+
+    python benchmarks/study.py                 # makespan and bookkeeping, a minute or two
+    python benchmarks/study.py --training      # warm workers and Hyperband as well; ten minutes and more
+
+Ratios, not times, are what to compare; they are taken in one run on one machine.
+"""
+
+import argparse
+import csv
+import heapq
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SECONDS = [0.2, 2.0, 0.4, 1.8, 0.6, 1.6, 0.8, 1.4, 1.0, 1.2, 0.3, 1.9]
+WORKERS = 4
+
+CONFIG = """
+defaults:
+  - _self_
+  - override hydra/sweeper: {sweeper}
+  - override hydra/launcher: {launcher}
+sleep: 0.0
+x: 0.0
+hydra: {{sweep: {{dir: study}}}}
+"""
+APP = """
+import time
+import hydra
+
+
+@hydra.main(config_path="conf", config_name="config")
+def main(cfg):
+    began = time.time()
+    time.sleep(cfg.sleep)
+    with open("{log}", "a") as file:
+        file.write(f"{{began}} {{time.time()}}\\n")
+    return cfg.x**2
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def application(folder: Path, *, sweeper: str, launcher: str) -> Path:
+    (folder / "conf").mkdir(parents=True)
+    (folder / "conf" / "config.yaml").write_text(CONFIG.format(sweeper=sweeper, launcher=launcher))
+    (folder / "app.py").write_text(APP.format(log=folder / "log"))
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "app.py", "-m", *arguments]
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def span(folder: Path) -> float:
+    """Return the time from the first trial's beginning to the last one's end."""
+    times = [tuple(map(float, line.split())) for line in (folder / "log").read_text().splitlines()]
+    return max(end for _, end in times) - min(begin for begin, _ in times)
+
+
+def greedy(seconds: list[float], workers: int) -> float:
+    free = [0.0] * workers
+    for duration in seconds:
+        heapq.heappush(free, heapq.heappop(free) + duration)
+    return max(free)
+
+
+def makespan(folder: Path) -> None:
+    """Uneven trials: how near the workers come to never being idle."""
+    swept = "sleep=" + ",".join(map(str, SECONDS))
+    ideal = greedy(SECONDS, WORKERS)
+    ours = application(folder / "ours", sweeper="lightune", launcher="local")
+    run(ours, swept, f"hydra.sweeper.n_jobs={WORKERS}")
+    batches = [SECONDS[start : start + WORKERS] for start in range(0, len(SECONDS), WORKERS)]
+    print(f"makespan of {len(SECONDS)} uneven trials on {WORKERS} workers (greedy ideal {ideal:.2f} s)")
+    print(f"  lightune                       {span(ours) / ideal:5.2f} x the ideal   (bound 1.15)")
+    waits = sum(map(max, batches))
+    print(
+        f"  any sweeper that waits for     {waits / ideal:5.2f} x the ideal   (computed; the stock Optuna sweeper"
+    )
+    print("  the slowest of each batch                       does so, with a launcher that has workers)")
+
+
+def bookkeeping(folder: Path) -> None:
+    """Trials that do nothing: what each costs, and whether the cost grows."""
+    print("bookkeeping per trial: ask, compose, run an empty task, tell, files")
+    for launcher, where in (("basic", "in the sweeper's process"), ("local", "one worker")):
+        spans, spent = {}, {}
+        for trials in (50, 100, 200):
+            app = application(folder / f"{launcher}_{trials}", sweeper="lightune", launcher=launcher)
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            run(app, "x=interval(-1,1)", f"hydra.sweeper.n_trials={trials}", "hydra/sweeper/sampler=random")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spans[trials] = span(app)
+            spent[trials] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"  {where}")
+        for few, many in ((50, 100), (100, 200)):
+            wall, processor = ((of[many] - of[few]) / (many - few) * 1000 for of in (spans, spent))
+            print(f"    trials {few:3d} to {many:3d}: {wall:6.1f} ms each, {processor:5.1f} of a processor's time")
+        print(f"    all 200:           {spans[200] / 199 * 1000:6.1f} ms each   (bound 20)")
+
+
+def warm_workers(folder: Path) -> None:
+    """Twenty one-epoch trainings in a study and in a loop of one process."""
+    rates = [round(0.0005 * 1.2**index, 6) for index in range(20)]
+    fixed = ["trainer=cpu", "trainer.max_epochs=1", "test=false"]
+    fixed_loop = [*fixed, f"output_root={folder / 'loop'}"]
+    loop = (
+        "from lightune import compose, train\n"
+        f"for lr in {rates}: train(compose({fixed_loop!r} + [f'optimizer.lr={{lr}}']))\n"
+    )
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", loop], check=True, stdout=subprocess.DEVNULL)
+    plain = time.perf_counter() - began
+    began = time.perf_counter()
+    study(folder / "warm", *fixed, "optimizer.lr=" + ",".join(map(str, rates)))
+    ratio = (time.perf_counter() - began) / plain
+    print(f"20 one-epoch trials in one worker: {ratio:.2f} x the same trainings in one loop   (bound 1.3)")
+
+
+def hyperband(folder: Path) -> None:
+    """The same search with and without pruning: accuracy and epochs."""
+    scores: dict[str, list[float]] = {"tpe": [], "hyperband": []}
+    epochs: dict[str, list[int]] = {"tpe": [], "hyperband": []}
+    space = ["optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.units=16,64,128"]
+    for seed in range(5):
+        for search in scores:
+            place = folder / f"{search}_{seed}"
+            settings = [f"search={search}", f"search.seed={seed}", "search.n_trials=20"]
+            study(place, *settings, *space, "trainer=cpu", "trainer.max_epochs=27", "~callbacks.early_stopping")
+            (home,) = (place / "studies").iterdir()
+            with (home / "trials.csv").open(newline="") as file:
+                rows = list(csv.DictReader(file))
+            scores[search].append(max(float(row["val/accuracy"]) for row in rows if row["val/accuracy"]))
+            results = [json.loads((home / row["folder"] / "result.json").read_text()) for row in rows]
+            epochs[search].append(sum(result["epochs"] for result in results))
+    spread = statistics.stdev(scores["tpe"])
+    gap = statistics.mean(scores["tpe"]) - statistics.mean(scores["hyperband"])
+    share = sum(epochs["hyperband"]) / sum(epochs["tpe"])
+    print(f"Hyperband, 5 seeds: {share:.2f} of the epochs (bound 0.5), best val/accuracy lower by {gap:.4f}")
+    print(f"  (one standard deviation of the unpruned search: {spread:.4f})")
+
+
+def study(root: Path, *arguments: str) -> None:
+    command = [sys.executable, "-m", "lightune.cli.train", "-m", f"output_root={root}", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--training", action="store_true", help="measure the trainings as well")
+    parser.add_argument("--only", choices=("makespan", "bookkeeping", "warm_workers", "hyperband"))
+    options = parser.parse_args()
+    parts = [makespan, bookkeeping, *([warm_workers, hyperband] if options.training else [])]
+    if options.only:
+        parts = [globals()[options.only]]
+    folder = Path(tempfile.mkdtemp(prefix="lightune_study_"))
+    try:
+        print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+        for number, part in enumerate(parts):
+            part(folder / str(number))
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""`hydra/launcher=cluster`: warm processes on a Ray cluster, for any Hydra application and sweeper.
+
+Hydra imports this module at each start; it must not import Ray, Optuna, torch or Lightning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+__all__ = ["ClusterLauncher", "ClusterLauncherConf"]
+
+
+class ClusterLauncher(Launcher):
+    """Run jobs on a Ray cluster, in processes that stay warm from one to the next.
+
+    Args:
+        ray: `init`, the arguments of `ray.init`, and `remote`, the options of the actor that holds a job's
+            resources, as hydra-ray-launcher takes them.
+    """
+
+    def __init__(self, ray: DictConfig) -> None:
+        self.ray = ray
+        self.config: DictConfig | None = None
+        self.hydra_context: HydraContext | None = None
+        self.task_function: TaskFunction | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def open_remote(self, **arguments: Any) -> Any:
+        """Start the processes, for a sweeper that need not wait for a whole batch."""
+        from lightune.study.cluster import open_cluster
+
+        return open_cluster(self.ray, **arguments)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run a batch and wait for all of it.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first job.
+        """
+        from lightune.study.batch import run_batch
+        from lightune.study.cluster import open_cluster
+        from lightune.study.settings import Settings
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        config = self.config
+        return run_batch(
+            job_overrides,
+            initial_job_idx,
+            config=config,
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            open_pool=lambda most, inheritance: open_cluster(
+                self.ray, settings=Settings(()), config=config, most=most, inheritance=inheritance, owner="batch"
+            ),
+        )
+
+
+@dataclass
+class RayConf:
+    """What Ray is told, by the names of hydra-ray-launcher."""
+
+    init: dict[str, Any] = field(
+        default_factory=lambda: {"address": None, "log_to_driver": False, "logging_level": "warning"}
+    )
+    remote: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ClusterLauncherConf:
+    """The keys of `hydra.launcher`."""
+
+    _target_: str = "hydra_plugins.hydra_lightune.cluster.ClusterLauncher"
+    ray: RayConf = field(default_factory=RayConf)
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="cluster", node=ClusterLauncherConf, provider="hydra_lightune"
+)

@@ -1,0 +1,80 @@
+"""`hydra/launcher=fused`: jobs that differ in numbers only train as one program.
+
+Hydra imports this module at each start; it must not import torch or Lightning.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+__all__ = ["FusedLauncher", "FusedLauncherConf"]
+
+
+class FusedLauncher(Launcher):
+    """Train jobs together where they are alike, and one by one where they are not.
+
+    Args:
+        fused_width: most jobs of a program, >= 2; None for as many as memory holds.
+
+    Attributes:
+        report: set by a sweeper that prunes: takes a job's number, an epoch from 0 and the monitored value, and
+            tells whether that job shall stop.
+    """
+
+    def __init__(self, fused_width: int | None = None) -> None:
+        self.fused_width = fused_width
+        self.report: Callable[[int, int, float], bool] | None = None
+        self.config: DictConfig | None = None
+        self.hydra_context: HydraContext | None = None
+        self.task_function: TaskFunction | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def open_together(self, **how: Any) -> Any:
+        """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
+        from lightune.engine.pool import FusedPool
+
+        return FusedPool(fused_width=self.fused_width, **how)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run a batch and wait for all of it.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first job.
+        """
+        from lightune.engine.launch import launch
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        return launch(
+            job_overrides,
+            initial_job_idx,
+            config=self.config,
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            fused_width=self.fused_width,
+            report=self.report,
+        )
+
+
+@dataclass
+class FusedLauncherConf:
+    """The keys of `hydra.launcher`."""
+
+    _target_: str = "hydra_plugins.hydra_lightune.fused.FusedLauncher"
+    fused_width: Any = "${oc.select:search.fused_width,null}"
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="fused", node=FusedLauncherConf, provider="hydra_lightune"
+)

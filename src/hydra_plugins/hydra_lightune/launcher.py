@@ -1,0 +1,75 @@
+"""`hydra/launcher=local`: warm processes on this machine, for any Hydra application and any sweeper.
+
+Hydra imports this module at each start; it must not import Optuna, torch or Lightning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+__all__ = ["LocalLauncher", "LocalLauncherConf"]
+
+
+class LocalLauncher(Launcher):
+    """Run jobs in processes that stay warm from one to the next.
+
+    Args:
+        n_jobs: jobs at the same time when another sweeper than lightune's launches a batch, > 0.
+    """
+
+    def __init__(self, n_jobs: int = 1) -> None:
+        self.n_jobs = n_jobs
+        self.config: DictConfig | None = None
+        self.hydra_context: HydraContext | None = None
+        self.task_function: TaskFunction | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def open(self, workers: Any, slots: Sequence[Any], inheritance: bytes, owner: str) -> Any:
+        """Start the processes, for a sweeper that need not wait for a whole batch."""
+        return workers(slots, inheritance=inheritance, owner=owner)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run a batch and wait for all of it.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first job.
+        """
+        from lightune.study.batch import run_batch
+        from lightune.study.workers import Slot, Workers
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        return run_batch(
+            job_overrides,
+            initial_job_idx,
+            config=self.config,
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            open_pool=lambda most, inheritance: Workers(
+                [Slot() for _ in range(min(self.n_jobs, most))], inheritance=inheritance, owner="batch"
+            ),
+        )
+
+
+@dataclass
+class LocalLauncherConf:
+    """The keys of `hydra.launcher`."""
+
+    _target_: str = "hydra_plugins.hydra_lightune.launcher.LocalLauncher"
+    n_jobs: int = 1
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="hydra_lightune"
+)

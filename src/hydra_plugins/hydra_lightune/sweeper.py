@@ -1,0 +1,91 @@
+"""`hydra/sweeper=lightune`: the door to `lightune.study`, for any Hydra application.
+
+Hydra imports this module at each start; it must not import Optuna, torch or Lightning.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lightune.study.identity import register_resolver
+
+__all__ = ["LightuneSweeper", "LightuneSweeperConf"]
+
+
+class LightuneSweeper(Sweeper):
+    """Run a multirun as a study; the arguments are the keys of `LightuneSweeperConf`."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+        self.config: DictConfig | None = None
+        self.hydra_context: HydraContext | None = None
+        self.task_function: TaskFunction | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra hands over."""
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run the study.
+
+        Args:
+            arguments: the task's overrides, with the sweeps.
+        """
+        from lightune.errors import ConfigError
+        from lightune.study.storage import StorageError
+        from lightune.study.sweep import sweep
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.task_function is not None
+        try:
+            return sweep(
+                self.config,
+                hydra_context=self.hydra_context,
+                task_function=self.task_function,
+                arguments=arguments,
+            )
+        except (ConfigError, StorageError) as refusal:
+            print(refusal, file=sys.stderr)
+            sys.exit(2)
+
+
+@dataclass
+class LightuneSweeperConf:
+    """The keys of `hydra.sweeper`; in lightune's own application they follow `search` and `monitor`."""
+
+    _target_: str = "hydra_plugins.hydra_lightune.sweeper.LightuneSweeper"
+    defaults: list[Any] = field(default_factory=lambda: ["_self_", {"sampler": None}])
+    sampler: Any = None
+    pruner: Any = "${oc.select:search.pruner,null}"
+    metric: Any = "${oc.select:monitor.metric,null}"
+    mode: Any = "${oc.select:monitor.mode,min}"
+    objectives: Any = "${oc.select:search.objectives,null}"
+    study: Any = "${oc.select:search.study,null}"
+    n_trials: Any = "${oc.select:search.n_trials,null}"
+    n_jobs: Any = "${oc.select:search.n_jobs,null}"
+    timeout: Any = "${oc.select:search.timeout,null}"
+    storage: Any = "${oc.select:search.storage,null}"
+    max_failures: Any = "${oc.select:search.max_failures,0.5}"
+    retries: Any = "${oc.select:search.retries,0}"
+    seed: Any = "${oc.select:search.seed,0}"
+    space: Any = "${oc.select:search.space,null}"
+    params: Any = None
+    enqueue: Any = "${oc.select:search.enqueue,null}"
+    gpus_per_job: Any = "${oc.select:search.gpus_per_job,1}"
+    jobs_per_gpu: Any = "${oc.select:search.jobs_per_gpu,1}"
+    fused_width: Any = "${oc.select:search.fused_width,null}"
+    max_batch_size: Any = None
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="lightune", node=LightuneSweeperConf, provider="hydra_lightune"
+)
+register_resolver()

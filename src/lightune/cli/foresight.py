@@ -1,0 +1,89 @@
+"""Judge the space of a study before its first trial: each end of what is swept, one key at a time.
+
+A value that cannot run by itself refuses the study. What cannot run only beside certain other values is left to
+its trial, which fails alone. This module must not import Optuna, torch or Lightning at its top.
+"""
+
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.cli.folders import job_config
+from lightune.config.validate import find_problems
+from lightune.errors import ConfigError, Problem
+from lightune.study.identity import overrides_of
+from lightune.study.settings import Settings
+from lightune.study.space import GRID, Point, Space, interval_in_grid, read_space
+
+__all__ = ["space_problems"]
+
+_MOST_POINTS = 200
+
+
+def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
+    """Return what is wrong with a study's space, and the configuration of a point of it.
+
+    Args:
+        config: of a multirun, with Hydra's own node.
+
+    Raises:
+        ConfigError: if the space itself is not sound.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    settings = Settings.from_config(config)
+    choices = config.hydra.runtime.choices
+
+    def fixed(key: str) -> Any:
+        return choices[key] if key in choices else OmegaConf.select(config, key)
+
+    arguments = overrides_of(config, "task")
+    space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+    if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
+        raise ConfigError([Problem("search", interval_in_grid(space))])
+    for point in settings.enqueue:
+        space.point_of(point)
+
+    def judge(point: Point) -> tuple[list[Problem], DictConfig]:
+        cfg = job_config(loader.load_sweep_config(config, space.overrides(point)))
+        return find_problems(cfg), cfg
+
+    base = _complete(space, {})
+    found, cfg = judge(base)
+    seen = [set(found)]
+    alone: list[Problem] = []
+    for key, text in _variations(space, base):
+        problems, _ = judge(_complete(space, {key: text}))
+        seen.append(set(problems))
+        alone += [problem for problem in problems if _is_about(problem, key)]
+    everywhere = set.intersection(*seen)
+    about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
+    return [*about_base, *alone], cfg
+
+
+def _complete(space: Space, wanted: Point) -> Point:
+    """Return a point that has the wanted values and, elsewhere, the first that makes them possible."""
+    point: Point = {}
+    needed: dict[str, Any] = {}
+    for dimension in space.dimensions:
+        if dimension.key in wanted:
+            needed |= {key.lstrip("+"): values for key, values in dimension.when.items()}
+    for dimension in space.dimensions:
+        if not space.is_active(dimension, point):
+            continue
+        texts = dimension.edges()
+        accepted = needed.get(dimension.key.lstrip("+"))
+        if accepted is not None:
+            texts = tuple(text for text in texts if space.accepts(text, accepted)) or texts
+        point[dimension.key] = wanted.get(dimension.key, texts[0])
+    return point
+
+
+def _variations(space: Space, base: Point) -> list[tuple[str, str]]:
+    pairs = [(dimension.key, text) for dimension in space.dimensions for text in dimension.edges()]
+    return [(key, text) for key, text in pairs if base.get(key) != text][:_MOST_POINTS]
+
+
+def _is_about(problem: Problem, key: str) -> bool:
+    bare = key.lstrip("+")
+    return problem.key == bare or problem.key.startswith(f"{bare}.")

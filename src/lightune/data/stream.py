@@ -1,0 +1,103 @@
+"""Batches that worker processes prepare while the device computes: for data that are too large to lie ready."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lightune.data.loader import Batch, TensorLoader
+from lightune.data.scaling import Affine
+
+_BATCHES_AHEAD = 2  # a worker
+
+
+class StreamLoader:
+    """Iterate over the batches of a `TensorLoader`, of samples that are gathered and scaled when their turn comes.
+
+    Args:
+        inputs: of all samples, as they were read.
+        targets: of all samples.
+        scaler: scales inputs.
+        order: gives out row numbers in the place of samples.
+        num_workers: processes that prepare batches, >= 0; none of them means this one.
+        pin_memory: whether batches lie where a GPU can fetch them by itself.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        scaler: Affine,
+        *,
+        order: TensorLoader,
+        num_workers: int,
+        pin_memory: bool,
+    ) -> None:
+        self.order = order
+        self._chunks: list[list[int]] = []
+        self._given: dict[str, int] | None = None
+        self._loader: DataLoader[Batch] = DataLoader(
+            _Rows(inputs, targets, scaler),
+            batch_sampler=self._chunks,
+            num_workers=num_workers,
+            prefetch_factor=_BATCHES_AHEAD if num_workers else None,
+            persistent_workers=num_workers > 0,
+            pin_memory=pin_memory,
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # its seeds for workers must not be taken from the network's numbers
+        )
+        self.sample_bytes = inputs[0].numel() * torch.float32.itemsize
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a batch, of all processes together."""
+        return self.order.batch_size
+
+    @property
+    def batches(self) -> int:
+        """Number of batches in an epoch."""
+        return self.order.batches
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __iter__(self) -> Iterator[Batch]:
+        states = []
+        self._chunks.clear()
+        for rows, _ in self.order:
+            self._chunks.append(rows.tolist())
+            states.append(self.order.state_dict())
+        for state, batch in zip(states, self._loader, strict=True):
+            self._given = state  # workers are ahead of what was given out
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return which epoch is under way and how many of its batches were given out."""
+        return self.order.state_dict() if self._given is None else self._given
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Pass over the batches of an epoch that were given out before."""
+        self.order.load_state_dict(state_dict)
+
+    def served(self) -> Tensor:
+        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
+        return self.order.served()
+
+
+class _Rows(Dataset[Any]):
+    def __init__(self, inputs: Tensor, targets: Tensor, scaler: Affine) -> None:
+        self._inputs, self._targets, self._scaler = inputs, targets, scaler
+
+    def __getitem__(self, row: int) -> Batch:
+        return self._inputs[row], self._targets[row]
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        """Return a whole batch at once, which is what DataLoader asks for first."""
+        chosen = torch.as_tensor(rows)
+        return self._scaler(self._inputs[chosen].float()), self._targets[chosen]
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

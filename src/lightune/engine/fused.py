@@ -1,0 +1,334 @@
+"""The fused loop: many trainings that differ in numbers only, as one stacked program on one device."""
+
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from lightune.callbacks.best import Mode
+from lightune.data import InMemoryData
+from lightune.data.scaling import Affine
+from lightune.engine.batches import StackedData
+from lightune.engine.dropout import DropoutMasks
+from lightune.engine.measures import StackedMeter
+from lightune.engine.program import Program
+from lightune.engine.schedules import Schedule, Schedules
+from lightune.engine.stack import Stack
+from lightune.engine.updates import StackedOptimizer
+from lightune.losses import CrossEntropy
+from lightune.tasks import SupervisedTask
+
+__all__ = ["Ending", "EpochEnd", "FusedLoop", "Member"]
+
+Ending = Literal["completed", "stopped", "diverged"]
+
+
+@dataclass(eq=False)
+class Member:
+    """One training of a group, and what came of it.
+
+    Args:
+        task: with fresh weights; its network is trained in place.
+        data: divided; members of the same data may share the object.
+        seed: of the dropout masks; the order of batches is the data's own.
+        gradient_clip: largest norm of its gradient, > 0; None leaves it free.
+
+    Attributes:
+        ending: how it ended; None while it is trained.
+        train_seconds: its share, the group's time over the number of members that were trained.
+        validate_seconds: likewise.
+        bad_loss: the step, from 1, at which its loss was first not finite, and that loss.
+    """
+
+    task: SupervisedTask
+    data: InMemoryData
+    seed: int
+    gradient_clip: float | None = None
+    ending: Ending | None = field(default=None, init=False)
+    epochs: int = field(default=0, init=False)
+    steps: int = field(default=0, init=False)
+    best_value: float | None = field(default=None, init=False)
+    best_epoch: int | None = field(default=None, init=False)
+    best_measures: dict[str, float] = field(default_factory=dict, init=False)
+    best_state: dict[str, Tensor] = field(default_factory=dict, init=False)
+    train_seconds: float = field(default=0.0, init=False)
+    validate_seconds: float = field(default=0.0, init=False)
+    bad_loss: tuple[int, float] | None = field(default=None, init=False)
+
+
+class _Kept(Protocol):
+    def keep(self, rows: list[int]) -> None: ...
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """What a member is told at the end of an epoch.
+
+    Args:
+        member: whose epoch it was.
+        epoch: its number, from 0.
+        measures: `stage/metric` → value.
+        lr: the learning rate that the epoch began with.
+        is_best: whether the monitored metric is better than ever.
+    """
+
+    member: Member
+    epoch: int
+    measures: dict[str, float]
+    lr: float
+    is_best: bool
+
+
+class FusedLoop:
+    """Train M members together; each is trained as it would be alone.
+
+    Args:
+        members: of one structure, batch size, loss, kind of optimizer and sizes of data.
+        max_epochs: epochs each member trains unless it ends before, > 0.
+        monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
+        mode: whether lower (`min`) or higher (`max`) is better.
+        on_epoch_end: is told of each member's epoch; it returns whether that member shall end.
+        on_epoch_start: is told of each member and the epoch that begins, from 0.
+        on_member_end: is told of each member that has ended, when its schedule has moved.
+        dtype: of the computation.
+        device: where it happens.
+
+    Raises:
+        ValueError: if the members cannot be stacked.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        max_epochs: int,
+        monitor: str,
+        mode: Mode,
+        on_epoch_end: Callable[[EpochEnd], bool] = lambda end: False,
+        on_epoch_start: Callable[[Member, int], object] = lambda member, epoch: None,
+        on_member_end: Callable[[Member], object] = lambda member: None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.members = list(members)
+        self.max_epochs, self.monitor, self.mode = max_epochs, monitor, mode
+        self._on_epoch_end, self._on_epoch_start = on_epoch_end, on_epoch_start
+        self._on_member_end = on_member_end
+        self._on_step: Callable[[Sequence[Member], Tensor], None] | None = None
+        self._rows = list(members)
+        self.data = StackedData([member.data for member in members], dtype=dtype, device=device)
+        models = [member.task.model for member in members]
+        template = max(models, key=lambda model: sum(type(m) is torch.nn.Dropout for m in model.modules()))
+        masks = DropoutMasks(template, models, [m.seed for m in members], device=device, dtype=dtype)
+        self.stack = Stack(models, dtype=dtype, device=device)
+        self.program = Program(masks, members[0].task.loss, label_smoothing=self._label_smoothing())
+        total_steps = self.data.steps_per_epoch * max_epochs
+        self.schedules = Schedules([Schedule(member.task, total_steps=total_steps) for member in members])
+        kind = type(self.schedules[0].optimizer)
+        self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat)
+        self._meters = [
+            StackedMeter(members[0].task.metrics, stage, members=len(members)) for stage in ("train", "val")
+        ]
+        self._columns()
+
+    @property
+    def width(self) -> int:
+        """How many members are computed, ended ones that fill up a width included."""
+        return len(self._rows)
+
+    @property
+    def active(self) -> list[Member]:
+        """The members that are still trained."""
+        return [member for member in self.members if member.ending is None]
+
+    def fit(self) -> None:
+        """Train until every member has ended."""
+        for epoch in range(self.max_epochs):
+            for member in self.active:
+                self._on_epoch_start(member, epoch)
+            rates = [self.schedules[row].lr for row in range(self.width)]
+            clock = [time.perf_counter()]
+            train = self.train_epoch(epoch)
+            clock.append(time.perf_counter())
+            val = self.judge()
+            clock.append(time.perf_counter())
+            for member in (active := self.active):
+                member.train_seconds += (clock[1] - clock[0]) / len(active)
+                member.validate_seconds += (clock[2] - clock[1]) / len(active)
+            self._end_epoch(epoch, {**train, **val}, rates)
+            if epoch + 1 == self.max_epochs:
+                for member in self.active:
+                    member.ending = "completed"
+            for member in active:
+                if member.ending is not None:
+                    self._on_member_end(member)
+            if not self.active:
+                return
+            self._compact()
+
+    def fill_in(self, member: Member) -> tuple[Schedule, torch.Generator]:
+        """Put what the group knows of a member into its own optimizer, as if that had trained it.
+
+        Returns:
+            Its schedule, with that optimizer, and the generator of its dropout masks.
+        """
+        row = next(row for row, other in enumerate(self._rows) if other is member)
+        schedule = self.schedules[row]
+        own = self.optimizer.member(row, self.stack.columns)
+        parameters = dict(member.task.model.named_parameters())
+        for name, state in own.items():
+            schedule.optimizer.state[parameters[name]] = state
+        return schedule, self.program.generator(row)
+
+    def record(self) -> None:
+        """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
+        for batch in {batch.x.shape: batch for batch in self.data.train()}.values():
+            self.program.record_train(self._parameters, self.stack.buffers, batch.x, batch.wanted)
+
+    def watch_steps(self, on_step: Callable[[Sequence[Member], Tensor], None]) -> None:
+        """Tell of each step from now on: the members of the rows, and their losses (width,)."""
+        self._on_step = on_step
+
+    def train_epoch(self, epoch: int, *, most_batches: int | None = None) -> dict[str, list[float]]:
+        """Train every row for one epoch, or its first batches; return `train/metric` → one value a row."""
+        self.data.epoch = epoch
+        meter, seen, before = self._meters[0], [], [member.steps for member in self._rows]
+        for batch in itertools.islice(self.data.train(), most_batches):
+            gradients, losses, outputs, buffers = self.program.train(
+                self._parameters, self.stack.buffers, batch.x, batch.wanted
+            )
+            meter.add(losses, self._predictions(outputs), batch.target)
+            seen.append(losses)
+            if self._on_step:
+                self._on_step(self._rows, losses)
+            self.stack.write_gradients(gradients)
+            self.stack.write_buffers(buffers)
+            self._add_penalty()
+            self._clip()
+            self.optimizer.step(self.stack.flat, self.stack.gradients)
+            if self.schedules.after_step():
+                self.optimizer.set_numbers(self.schedules.groups)
+            for member in self._rows:
+                member.steps += member.ending is None
+        self._look_at(torch.stack(seen), before)
+        return _floats(meter.read())
+
+    def _look_at(self, losses: Tensor, before: Sequence[int]) -> None:
+        """Note of each member the first loss that is not finite; losses: (steps, width)."""
+        bad = ~losses.isfinite()
+        for row in bad.any(dim=0).nonzero().flatten().tolist():
+            member = self._rows[row]
+            if member.ending is None:
+                step = int(bad[:, row].nonzero()[0])
+                member.bad_loss = (before[row] + step + 1, float(losses[step, row]))
+
+    def judge(self) -> dict[str, list[float]]:
+        """Measure every row on its validation part; return `val/metric` → one value a row."""
+        meter = self._meters[1]
+        for batch in self.data.val():
+            losses, outputs = self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)
+            meter.add(losses, self._predictions(outputs), batch.target)
+        return _floats(meter.read())
+
+    def _end_epoch(self, epoch: int, measures: dict[str, list[float]], rates: list[float]) -> None:
+        for row, member in enumerate(self._rows):
+            own = {name: values[row] for name, values in measures.items()}
+            if member.ending is None:
+                self._tell(row, member, epoch, own, rates[row])
+            self.schedules[row].after_epoch(own)
+        self.optimizer.set_numbers(self.schedules.groups)
+
+    def _tell(self, row: int, member: Member, epoch: int, measures: dict[str, float], lr: float) -> None:
+        if member.bad_loss is not None:
+            member.ending, member.steps = "diverged", member.bad_loss[0]
+            return
+        member.epochs = epoch + 1
+        value = measures[self.monitor]
+        is_best = math.isfinite(value) and (
+            member.best_value is None
+            or (value > member.best_value if self.mode == "max" else value < member.best_value)
+        )
+        if is_best:
+            member.best_value, member.best_epoch, member.best_measures = value, epoch, measures
+            member.best_state = self.stack.member(row)
+        stops = self._on_epoch_end(EpochEnd(member, epoch, measures, lr, is_best))
+        if stops:
+            member.ending = "stopped"
+
+    def _compact(self) -> None:
+        """Drop ended members once half of the width is empty: few widths, so that few programs are recorded."""
+        width = self.width
+        while width > 1 and len(self.active) <= width // 2:
+            width //= 2
+        if width == self.width:
+            return
+        living = [row for row, member in enumerate(self._rows) if member.ending is None]
+        ended = [row for row, member in enumerate(self._rows) if member.ending is not None]
+        rows = sorted(living + ended[: width - len(living)])
+        self._rows = [self._rows[row] for row in rows]
+        parts: list[_Kept] = [self.stack, self.optimizer, self.program, self.schedules, self.data, *self._meters]
+        for part in parts:
+            part.keep(rows)
+        self._columns()
+
+    def _columns(self) -> None:
+        """Lay out what is one number a member as columns (width, 1)."""
+        self._parameters = self.stack.parameters
+        strengths = [member.task.regularization for member in self._rows]
+        self._l1, self._l2 = self._column([s.l1 for s in strengths]), self._column([s.l2 for s in strengths])
+        clips = [member.gradient_clip for member in self._rows]
+        unlimited = all(clip is None for clip in clips)
+        self._clips = None if unlimited else self._column([math.inf if clip is None else clip for clip in clips])
+        self._scalers = _stacked_scaler([member.task.target_scaler for member in self._rows], self.stack.flat)
+
+    def _column(self, values: list[float]) -> Tensor | None:
+        return self.stack.flat.new_tensor(values).unsqueeze(1) if any(values) else None
+
+    def _add_penalty(self) -> None:
+        """Add the gradient of l1 Σ|θ| + l2 Σθ² over the weights."""
+        weights, gradients = (
+            part[:, : self.stack.num_weights] for part in (self.stack.flat, self.stack.gradients)
+        )
+        if self._l1 is not None:
+            gradients.addcmul_(weights.sign(), self._l1)
+        if self._l2 is not None:
+            gradients.addcmul_(weights, self._l2, value=2)
+
+    def _clip(self) -> None:
+        """Hold the norm of each member's gradient below its bound, as `torch.nn.utils.clip_grad_norm_` does."""
+        if self._clips is not None:
+            norms = torch.linalg.vector_norm(self.stack.gradients, dim=1, keepdim=True)
+            self.stack.gradients.mul_((self._clips / (norms + 1e-6)).clamp(max=1.0))
+
+    def _predictions(self, outputs: Tensor) -> Tensor:
+        """Map outputs (M, B, K) to predictions (M, B, …), as each member's task does."""
+        members, samples = outputs.shape[:2]
+        flat: Tensor = self._rows[0].task.plain_predictions(outputs.flatten(0, 1))
+        predicted = flat.reshape(members, samples, *flat.shape[1:])
+        return predicted if self._scalers is None else predicted * self._scalers[1] + self._scalers[0]
+
+    def _label_smoothing(self) -> Tensor | None:
+        losses = [member.task.loss for member in self.members]
+        if not all(type(loss) is CrossEntropy for loss in losses):
+            return None
+        shares = [loss.label_smoothing for loss in losses if isinstance(loss, CrossEntropy)]
+        return self.stack.flat.new_tensor(shares) if any(shares) else None
+
+
+def _stacked_scaler(scalers: Sequence[Affine | None], like: Tensor) -> tuple[Tensor, Tensor] | None:
+    known = [scaler for scaler in scalers if scaler is not None]
+    if not known:
+        return None
+    shift, scale = (
+        torch.stack(part).to(like).unsqueeze(1) for part in zip(*[(s.shift, s.scale) for s in known], strict=True)
+    )
+    return shift, scale
+
+
+def _floats(measures: dict[str, Tensor]) -> dict[str, list[float]]:
+    return {name: value.tolist() for name, value in measures.items()}

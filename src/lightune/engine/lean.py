@@ -1,0 +1,238 @@
+"""The lean loop: one Lightning step takes many minibatches, so that Lightning's care is paid once for all of them.
+
+The trainer is given chunks of N minibatches. Of each chunk the task itself trains on all but the last, with the
+trainer's own optimizer, clipping and schedule, and hands the last one to Lightning as an ordinary step. What
+Lightning does at a step, it does as ever, and what counts steps is told of the others.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol
+
+import torch
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.plugins.precision import DoublePrecision, MixedPrecision, Precision
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities import GradClipAlgorithmType
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
+from lightune.data import InMemoryData
+from lightune.data.loader import Batch
+from lightune.ranges import PositiveInt
+from lightune.tasks import SupervisedTask
+
+__all__ = ["LeanSteps", "StepsPerExecution", "engage"]
+
+log = logging.getLogger(__name__)
+
+StepsPerExecution = PositiveInt | Literal["auto"]
+
+_MOST_STEPS = 64  # `auto`: beyond this there is nothing left to save, and an interruption would wait longer
+_MOST_BYTES = 64 * 1024**2  # `auto`: of a chunk's inputs
+_EVERY_BATCH = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+)
+_CONTENT_WITH_CHUNKS = (Record, Progress, BestAndLast, EarlyStopping, FiniteLoss, Interruption)
+_BATCHES = "epoch_loop.batch_progress"  # of Lightning's checkpoints
+
+
+class Learner(Protocol):
+    """What the lean loop asks of a task: the loss to be lowered on a batch, a scalar."""
+
+    def training_loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, the penalty included."""
+
+
+class LeanSteps:
+    """Train on the minibatches of a chunk, all but the last.
+
+    Args:
+        trainer: in whose name.
+        batch_size: samples a minibatch, > 0.
+        steps: minibatches a chunk, > 1.
+        per_epoch: minibatches an epoch.
+        position: tells how many minibatches of the epoch were given out.
+    """
+
+    def __init__(
+        self, trainer: Trainer, *, batch_size: int, steps: int, per_epoch: int, position: Callable[[], int]
+    ) -> None:
+        self._trainer = trainer
+        self._batch_size = batch_size
+        self._steps = steps
+        self._per_epoch = per_epoch
+        self._position = position
+        self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
+        bounds = [per_epoch * (trainer.max_epochs or -1), trainer.max_steps]
+        self.total_steps = min((bound for bound in bounds if bound > 0), default=None)
+
+    def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
+        """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
+        minibatches = list(zip(*(torch.split(part, self._batch_size) for part in chunk), strict=True))
+        minibatches = minibatches[: self._steps_left()]
+        loop = self._trainer.fit_loop.epoch_loop
+        progress = loop.automatic_optimization.optim_progress.optimizer
+        optimizer = self._trainer.strategy.optimizers[0]
+        with self._as_precise_as_lightning():
+            for minibatch in minibatches[:-1]:
+                loss = self._step(task, optimizer, minibatch)
+                _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
+                for callback in self._finite:
+                    callback.take(self._trainer, loss)
+        passed = len(minibatches) - 1
+        moved = passed * len(self._moving)
+        loop._batches_that_stepped += passed  # the step that curves are drawn over
+        _count_on(loop.batch_progress.total, by=passed)
+        _count_on(progress.zero_grad.total, progress.zero_grad.current, by=passed)
+        _count_on(loop.scheduler_progress.total, loop.scheduler_progress.current, by=moved)
+        return minibatches[-1]
+
+    def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint count minibatches, not chunks, so that any size of chunk can go on from it."""
+        self._set_position(checkpoint, self._position())
+
+    def in_chunks(self, checkpoint: dict[str, Any]) -> None:
+        """Let a checkpoint count chunks, as the loop does that goes on from it; the loader knows the rest."""
+        position = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]["ready"]
+        over = position >= self._per_epoch
+        self._set_position(checkpoint, -(-position // self._steps) if over else position // self._steps)
+
+    @staticmethod
+    def _set_position(checkpoint: dict[str, Any], position: int) -> None:
+        current = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]
+        shift = position - current["ready"]  # what lags behind the number that are ready goes on lagging as far
+        for name in current:
+            current[name] += shift
+
+    def _step(self, task: Learner, optimizer: Optimizer, minibatch: Batch) -> Tensor:
+        with self._trainer.precision_plugin.train_step_context():
+            loss = task.training_loss(minibatch)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if clip := self._trainer.gradient_clip_val:
+            algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
+            self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
+        optimizer.step()
+        for scheduler in self._moving:
+            scheduler.step()
+        return loss.detach()
+
+    @property
+    def _moving(self) -> list[LRScheduler]:
+        """The schedules that move with every step."""
+        configs = self._trainer.lr_scheduler_configs
+        return [config.scheduler for config in configs if config.interval == "step"]
+
+    def _as_precise_as_lightning(self) -> torch.autocast:
+        """Step out of the autocast that Lightning opened around the chunk: it would keep casts of old weights."""
+        return torch.autocast(self._trainer.strategy.root_device.type, enabled=False)
+
+    def _steps_left(self) -> int | None:
+        most = self._trainer.max_steps
+        return None if most < 0 else max(1, most - self._trainer.global_step)
+
+
+def engage(
+    trainer: Trainer, task: LightningModule, data: LightningDataModule, steps_per_execution: StepsPerExecution
+) -> int:
+    """Let a trainer take many minibatches a step, if nothing in the run needs to see every batch.
+
+    Args:
+        trainer: before its fit.
+        task: what it will fit.
+        data: what it will fit on.
+        steps_per_execution: minibatches a step, > 0, or `auto`: as many as are worth it and fit into memory.
+
+    Returns:
+        The minibatches a step; 1 if a reason was logged why.
+    """
+    if isinstance(task, SupervisedTask):
+        task.lean = None
+    if isinstance(data, InMemoryData):
+        data.steps_per_execution = 1
+    if steps_per_execution == 1:
+        return 1
+    if reason := next(_reasons(trainer, task, data), None):
+        log.info("steps_per_execution=1: %s", reason)
+        return 1
+    assert isinstance(task, SupervisedTask)
+    assert isinstance(data, InMemoryData)
+    whole = data.train_dataloader()
+    steps = _auto(whole.sample_bytes, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
+    steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
+    if steps > 1:
+        task.lean = LeanSteps(
+            trainer,
+            batch_size=whole.batch_size,
+            steps=steps,
+            per_epoch=whole.batches,
+            position=lambda: data.batches_given,
+        )
+        data.steps_per_execution = steps
+    log.info("steps_per_execution=%d", steps)
+    return steps
+
+
+def _count_on(*progress: Any, by: int = 1) -> None:
+    for counts in progress:
+        for name in vars(counts):
+            setattr(counts, name, getattr(counts, name) + by)
+
+
+def _auto(sample_bytes: int, batch_size: int) -> int:
+    batch_bytes = max(1, sample_bytes * batch_size)
+    return max(1, min(_MOST_STEPS, _MOST_BYTES // batch_bytes))
+
+
+def _ending_with(steps: int, steps_per_epoch: int, max_steps: int) -> int:
+    """Return the most minibatches a step, at most `steps`, of which some step ends where the run does.
+
+    A run that ends within an epoch must not seem to end with it: it is not judged there.
+    """
+    rest = max_steps % steps_per_epoch if max_steps > 0 else 0
+    return next(size for size in range(steps, 0, -1) if not rest % size)
+
+
+def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule) -> Iterator[str]:
+    """Yield why a run needs every batch by itself."""
+    if type(task) is not SupervisedTask:
+        yield f"{type(task).__name__} may want to see every batch"
+    if not (isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader):
+        yield f"{type(data).__name__} makes batches of its own"
+    if any(
+        is_overridden(hook, data, LightningDataModule)
+        for hook in ("on_before_batch_transfer", "on_after_batch_transfer")
+    ):
+        yield f"{type(data).__name__} works on every batch"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if hook := _wanted_hook(callback):
+            yield f"{type(callback).__name__}.{hook} wants every batch"
+    if not isinstance(trainer.strategy, SingleDeviceStrategy):
+        yield f"{type(trainer.strategy).__name__} works on every batch"
+    precision = trainer.precision_plugin
+    if type(precision) not in (Precision, DoublePrecision, MixedPrecision) or getattr(precision, "scaler", None):
+        yield f"{type(precision).__name__} works on every batch"
+    if trainer.accumulate_grad_batches != 1:
+        yield "accumulate_grad_batches counts batches"
+    if getattr(trainer, "overfit_batches", 0) or trainer.limit_train_batches not in (None, 1.0):
+        yield "limit_train_batches and overfit_batches count batches"
+    if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
+        yield "val_check_interval counts batches"
+
+
+def _wanted_hook(callback: Callback) -> str | None:
+    if isinstance(callback, _CONTENT_WITH_CHUNKS) or getattr(callback, "takes_chunks", False):
+        return None
+    if isinstance(callback, LearningRateMonitor):
+        return "on_train_batch_start" if callback.logging_interval != "epoch" else None
+    return next((hook for hook in _EVERY_BATCH if is_overridden(hook, callback, Callback)), None)

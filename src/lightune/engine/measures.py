@@ -1,0 +1,223 @@
+"""Measures of many members at once: what torchmetrics says of each, for the price of about one.
+
+Counting and ranking go over all members together. A set of metrics that is not lightune's own is measured member
+by member with its own objects.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from lightune.metrics import ClassificationMetrics, RegressionMetrics
+from lightune.metrics.meter import MetricSet
+
+_BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
+
+
+class Gauge(Protocol):
+    """What measures one stage of M members."""
+
+    def update(self, predictions: Tensor, target: Tensor) -> None:
+        """Take in predictions (M, N, …) and targets (M, N, …)."""
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return name → (M,) of all that was taken in, and begin anew."""
+
+
+class StackedMeter:
+    """Gather one stage of M members: the mean loss, and metrics over every sample since the last reading.
+
+    Args:
+        metrics: the set that makes this stage's metrics.
+        stage: `train` or `val`; the prefix of every name.
+        members: M.
+    """
+
+    def __init__(self, metrics: MetricSet, stage: str, *, members: int) -> None:
+        self.stage = stage
+        self._metrics = metrics
+        self._gauge = _gauge(metrics, stage, members)
+        self._loss: Tensor | None = None
+        self._samples = self._values = 0
+        self._predictions: list[Tensor] = []
+        self._targets: list[Tensor] = []
+
+    def add(self, losses: Tensor, predictions: Tensor, target: Tensor) -> None:
+        """Take in a batch: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
+        samples = target.shape[1]
+        self._loss = losses * samples if self._loss is None else self._loss + losses * samples
+        self._samples += samples
+        if self._gauge is not None:
+            self._predictions.append(predictions)
+            self._targets.append(target)
+            self._values += predictions.numel()
+            if self._values > _BUFFERED_VALUES:
+                self._count_in()
+
+    def read(self) -> dict[str, Tensor]:
+        """Return every measure as `stage/name`: (M,) float; then begin anew."""
+        assert self._loss is not None
+        measures = {f"{self.stage}/loss": self._loss / self._samples}
+        if self._gauge is not None:
+            self._count_in()
+            measures |= self._gauge.compute()
+        self._loss, self._samples = None, 0
+        return measures
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these members only; between readings."""
+        self._gauge = _gauge(self._metrics, self.stage, len(rows))
+
+    def _count_in(self) -> None:
+        if self._predictions and self._gauge is not None:
+            self._gauge.update(torch.cat(self._predictions, dim=1), torch.cat(self._targets, dim=1))
+        self._predictions, self._targets, self._values = [], [], 0
+
+
+def _gauge(metrics: MetricSet, stage: str, members: int) -> Gauge | None:
+    if isinstance(metrics, ClassificationMetrics) and type(metrics) is ClassificationMetrics:
+        names: Sequence[str] = metrics.train if stage == "train" else metrics.names
+        return _Classification(metrics, stage, names) if names else None
+    if isinstance(metrics, RegressionMetrics) and type(metrics) is RegressionMetrics:
+        names = metrics.train if stage == "train" else metrics.names
+        return _Regression(stage, names) if names else None
+    return _OneByOne(metrics, stage, members)
+
+
+class _OneByOne:
+    """Measure each member with metric objects of its own."""
+
+    def __init__(self, metrics: MetricSet, stage: str, members: int) -> None:
+        self._adapt = metrics.adapt
+        self._collections: list[MetricCollection] = [metrics.collection(stage) for _ in range(members)]
+
+    def update(self, predictions: Tensor, target: Tensor) -> None:
+        for collection, own, wanted in zip(self._collections, predictions, target, strict=True):
+            collection.update(*self._adapt(own, wanted))
+
+    def compute(self) -> dict[str, Tensor]:
+        read = [collection.compute() for collection in self._collections]
+        for collection in self._collections:
+            collection.reset()
+        return {name: torch.stack([torch.as_tensor(one[name]) for one in read]) for name in read[0]}
+
+
+class _Classification:
+    """Confusion counts for accuracy, precision, recall and F1; ranks for AUROC.
+
+    With two classes the figures are those of class 1 at a threshold of one half.
+    """
+
+    def __init__(self, metrics: ClassificationMetrics, stage: str, names: Sequence[str]) -> None:
+        self._classes, self._average = metrics.num_classes, metrics.average
+        self._stage, self._names = stage, tuple(names)
+        self._confusion: Tensor | None = None
+        self._scores: list[Tensor] = []
+        self._targets: list[Tensor] = []
+
+    def update(self, predictions: Tensor, target: Tensor) -> None:
+        classes, members = self._classes, len(target)
+        decided = (predictions[..., 1] > 0.5).long() if classes == 2 else predictions.argmax(dim=2)
+        member = torch.arange(members, device=target.device).unsqueeze(1)
+        cells = (member * classes + target) * classes + decided
+        counts = torch.bincount(cells.flatten(), minlength=members * classes * classes)
+        confusion = counts.reshape(members, classes, classes)
+        self._confusion = confusion if self._confusion is None else self._confusion + confusion
+        if "auroc" in self._names:
+            self._scores.append(predictions)
+            self._targets.append(target)
+
+    def compute(self) -> dict[str, Tensor]:
+        assert self._confusion is not None
+        confusion = self._confusion
+        true = confusion.diagonal(dim1=1, dim2=2)
+        predicted, actual = confusion.sum(dim=1), confusion.sum(dim=2)
+        figures = {
+            "accuracy": lambda: _ratio(true.sum(1), actual.sum(1)),
+            "precision": lambda: self._mean(true, predicted, predicted, actual),
+            "recall": lambda: self._mean(true, actual, predicted, actual),
+            "f1": lambda: self._mean(2 * true, predicted + actual, predicted, actual),
+            "auroc": lambda: self._auroc(actual),
+        }
+        measures = {f"{self._stage}/{name}": figures[name]() for name in self._names}
+        self._confusion, self._scores, self._targets = None, [], []
+        return measures
+
+    def _mean(self, part: Tensor, whole: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
+        """Average part / whole over classes; a class that is nowhere counts for nothing in a macro average."""
+        if self._classes == 2:
+            return _ratio(part[:, 1], whole[:, 1])
+        if self._average == "micro":
+            return _ratio(part.sum(1), whole.sum(1))
+        weights = actual if self._average == "weighted" else (predicted + actual > 0).long()
+        return _ratio((weights * _ratio(part, whole)), weights.sum(1, keepdim=True).float()).sum(1)
+
+    def _auroc(self, actual: Tensor) -> Tensor:
+        scores, target = torch.cat(self._scores, dim=1), torch.cat(self._targets, dim=1)
+        if self._classes == 2:
+            return _area(scores[..., 1:].transpose(1, 2), (target == 1).unsqueeze(1))[:, 0]
+        classes = torch.arange(self._classes, device=target.device).reshape(1, -1, 1)
+        areas = _area(scores.transpose(1, 2), target.unsqueeze(1) == classes)
+        if self._average != "weighted":
+            return areas.mean(dim=1)
+        return (areas * _ratio(actual, actual.sum(1, keepdim=True))).sum(dim=1)
+
+
+class _Regression:
+    """Sums for MAE, RMSE and R²; sums are in double precision."""
+
+    def __init__(self, stage: str, names: Sequence[str]) -> None:
+        self._stage, self._names = stage, tuple(names)
+        self._sums: Tensor | None = None
+        self._samples = 0
+
+    def update(self, predictions: Tensor, target: Tensor) -> None:
+        predictions, target = predictions.reshape(target.shape).double(), target.double()
+        error = predictions - target
+        terms = torch.stack([error.abs(), error.square(), target, target.square()]).sum(dim=2)
+        self._sums = terms if self._sums is None else self._sums + terms
+        self._samples += target.shape[1]
+
+    def compute(self) -> dict[str, Tensor]:
+        assert self._sums is not None
+        absolute, squared, total, total_squares = torch.unbind(self._sums)  # (M, T) each
+        figures = {
+            "mae": lambda: absolute.mean(dim=1) / self._samples,
+            "rmse": lambda: (squared.mean(dim=1) / self._samples).sqrt(),
+            "r2": lambda: _r2(squared, total_squares - total * total / self._samples),
+        }
+        measures = {f"{self._stage}/{name}": figures[name]().float() for name in self._names}
+        self._sums, self._samples = None, 0
+        return measures
+
+
+def _ratio(part: Tensor, whole: Tensor) -> Tensor:
+    """Divide; nothing of nothing is 0."""
+    return torch.where(whole != 0, part.float() / whole, 0.0)
+
+
+def _area(scores: Tensor, positive: Tensor) -> Tensor:
+    """Return the area under the ROC curve: scores (…, N) and positive (…, N) bool give (…); 0 without both kinds.
+
+    It is the share of pairs of a positive and a negative that the score puts in order, a tie counting half
+    (Hanley & McNeil 1982; Mann & Whitney 1947), from mid-ranks.
+    """
+    scores = scores.contiguous()
+    ordered = scores.sort(dim=-1).values
+    below = torch.searchsorted(ordered, scores)
+    not_above = torch.searchsorted(ordered, scores, right=True)
+    ranks = (below + not_above + 1).double() / 2
+    positives = positive.sum(dim=-1).double()
+    negatives = scores.shape[-1] - positives
+    pairs = (ranks * positive).sum(dim=-1) - positives * (positives + 1) / 2
+    return torch.where(positives * negatives > 0, pairs / (positives * negatives), 0.0).float()
+
+
+def _r2(residual: Tensor, total: Tensor) -> Tensor:
+    """Average 1 - residual / total over targets; as torchmetrics has it for what never varies."""
+    wrong, varied = residual.abs() > 1e-4, total.abs() > 1e-4
+    score = torch.where(wrong & varied, 1 - residual / total, torch.where(wrong, 0.0, 1.0))
+    return score.mean(dim=1)

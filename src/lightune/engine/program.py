@@ -1,0 +1,191 @@
+"""One training step of M members as one flat list of tensor operations.
+
+`vmap` says what a step of many members is, for any network that it takes; `make_fx` writes that down once a
+shape, as operations without autograd, hooks or Python modules; each step plays the list back. On small networks
+this costs a fraction of running autograd through M networks, or through `vmap` itself.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional
+
+from lightune.engine.dropout import DropoutMasks, MaskedDropout
+from lightune.losses import CrossEntropy
+
+Tensors = dict[str, Tensor]
+LossOf = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Program:
+    """Compute losses, outputs and gradients of M members on a batch of each.
+
+    Args:
+        masks: the network in training form, and its dropout.
+        loss: maps outputs (B, K) and targets to a scalar mean; without state.
+        label_smoothing: (M,) share of the target spread over all classes, for cross-entropy; None without.
+    """
+
+    def __init__(self, masks: DropoutMasks, loss: nn.Module, *, label_smoothing: Tensor | None = None) -> None:
+        self._masks = masks
+        self._model = masks.model
+        self.label_smoothing = label_smoothing
+        self._loss = _smoothed_cross_entropy if label_smoothing is not None else _without_smoothing(loss)
+        self._recorded: dict[Any, tuple[fx.GraphModule, list[Any]]] = {}
+
+    def train(
+        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor
+    ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
+        """Take one batch a member forward and backward.
+
+        Args:
+            parameters: name → (M, …), trainable.
+            buffers: name → (M, …), everything else that is state; read only.
+            x: (M, B, …).
+            target: (M, B, …), as the loss takes it.
+
+        Returns:
+            Gradients (name → (M, …)), losses (M,), outputs (M, B, K), and the buffers after the step.
+        """
+        key = self.record_train(parameters, buffers, x, target)
+        graph, sites = self._recorded[key]
+        with torch.no_grad():
+            result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
+                parameters, buffers, x, target, self._smoothing(x), self._masks.draw(sites)
+            )
+        return result
+
+    def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
+        """Write down the step for batches of this shape, if it is not yet; return its key."""
+        key = ("train", x.shape, target.shape)
+        if key not in self._recorded:
+            self._model.train()
+            sites = self._sites(parameters, buffers, x)
+            arguments = (parameters, buffers, x, target, self._smoothing(x), self._masks.blank(sites, len(x)))
+            self._recorded[key] = (record(self._step, arguments), sites)
+        return key
+
+    def judge(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return losses (M,) and outputs (M, B, K) in evaluation form."""
+        smoothing = self._smoothing(x)
+        key = ("judge", x.shape, target.shape)
+        if key not in self._recorded:
+            self._model.eval()
+            arguments = (parameters, buffers, x, target, smoothing)
+            self._recorded[key] = (record(self._evaluation, arguments), [])
+        with torch.no_grad():
+            result: tuple[Tensor, Tensor] = self._recorded[key][0](parameters, buffers, x, target, smoothing)
+        return result
+
+    def generator(self, row: int) -> torch.Generator:
+        """Return the generator of a member's dropout masks."""
+        return self._masks.generators[row]
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these members only; steps of the new width are recorded when they come."""
+        self._masks.keep(rows)
+        self._recorded.clear()
+        if self.label_smoothing is not None:
+            self.label_smoothing = self.label_smoothing[rows]
+
+    def _sites(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> list[tuple[MaskedDropout, torch.Size]]:
+        own, state = _first(parameters), _clones(_first(buffers))
+        with torch.no_grad():
+            return self._masks.find(lambda _: self._forward(own, state, x[0]))
+
+    def _smoothing(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x)) if self.label_smoothing is None else self.label_smoothing
+
+    def _forward(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(self._model, (parameters, buffers), (x,))
+        return outputs
+
+    def _step(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        smoothing: Tensor,
+        masks: list[Tensor],
+    ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
+        def loss_of_member(
+            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor, masks: list[Tensor]
+        ) -> tuple[Tensor, tuple[Tensor, Tensors]]:
+            after = _clones(state)  # what the forward pass does to its buffers is done to these
+            self._masks.supply(masks)
+            outputs = self._forward(own, after, x)
+            return self._loss(outputs, target, smoothing), (outputs, after)
+
+        step = vmap(grad_and_value(loss_of_member, has_aux=True), randomness="error")
+        gradients, (losses, (outputs, after)) = step(parameters, buffers, x, target, smoothing, masks)
+        return gradients, losses, outputs, after
+
+    def _evaluation(
+        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        def of_member(
+            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            outputs = self._forward(own, state, x)
+            return self._loss(outputs, target, smoothing), outputs
+
+        result: tuple[Tensor, Tensor] = vmap(of_member, randomness="error")(
+            parameters, buffers, x, target, smoothing
+        )
+        return result
+
+
+def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
+    """Write down the tensor operations of a function on arguments of these shapes, no-ops left out."""
+    graph = make_fx(lambda *given: function(*given))(*arguments)
+    for node in list(graph.graph.nodes):
+        if _does_nothing(node):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def _does_nothing(node: fx.Node) -> bool:
+    aten = torch.ops.aten
+    if node.op != "call_function" or not node.args or not isinstance(node.args[0], fx.Node):
+        return False
+    if node.target is aten.alias.default:
+        return True
+    if node.target is aten.mul.Scalar:
+        return bool(node.args[1] == 1)
+    if node.target in (aten.expand.default, aten.view.default, aten._unsafe_view.default):
+        before, after = node.args[0].meta.get("val"), node.meta.get("val")
+        return before is not None and after is not None and before.shape == after.shape
+    return False
+
+
+def _first(stacked: Tensors) -> Tensors:
+    return {name: value[0] for name, value in stacked.items()}
+
+
+def _clones(tensors: Tensors) -> Tensors:
+    return {name: value.clone() for name, value in tensors.items()}
+
+
+def _without_smoothing(loss: nn.Module) -> LossOf:
+    if type(loss) is CrossEntropy and not loss.label_smoothing:
+        return lambda outputs, target, _: _negative_log_likelihood(outputs.log_softmax(dim=1), target)
+    return lambda outputs, target, _: loss(outputs, target)
+
+
+def _smoothed_cross_entropy(outputs: Tensor, target: Tensor, smoothing: Tensor) -> Tensor:
+    """Cross-entropy with a smoothing that is a tensor, which torch's own does not take (Szegedy et al. 2016)."""
+    log_probabilities = functional.log_softmax(outputs, dim=1)
+    likelihood = _negative_log_likelihood(log_probabilities, target)
+    return (1 - smoothing) * likelihood - smoothing * log_probabilities.mean()
+
+
+def _negative_log_likelihood(log_probabilities: Tensor, target: Tensor) -> Tensor:
+    return -log_probabilities.gather(1, target.unsqueeze(1)).mean()

@@ -1,0 +1,129 @@
+"""Parameters and buffers of several networks of one structure, as tensors with a leading member dimension."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Stack:
+    """Hold the state of M networks of one structure.
+
+    All trainable parameters of a member lie in one row, weights first, so that an update rule takes a few
+    operations whatever the number of layers. The networks' own tensors become views of their rows: what is
+    trained here is seen there, and nothing is held twice.
+
+    Args:
+        models: M networks whose parameters and buffers agree in name and shape.
+        dtype: of the floating-point state.
+        device: where the state lies.
+
+    Raises:
+        ValueError: if the networks differ in structure.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self._models = list(models)
+        trained, fixed = _split(models[0])
+        for model in models[1:]:
+            if [_shapes(part) for part in _split(model)] != [_shapes(trained), _shapes(fixed)]:
+                raise ValueError("members must have parameters and buffers of the same names and shapes")
+        self.shapes: dict[str, torch.Size] = {name: trained[name].shape for name in _weights_first(trained)}
+        sizes = [shape.numel() for shape in self.shapes.values()]
+        self.num_weights = sum(s for s, shape in zip(sizes, self.shapes.values(), strict=True) if len(shape) >= 2)
+        self.flat = torch.empty(len(models), sum(sizes), dtype=dtype, device=device)
+        self.gradients = torch.zeros_like(self.flat)
+        states = [dict(zip(("trained", "fixed"), _split(model), strict=True)) for model in models]
+        for row, state in zip(self.flat, states, strict=True):
+            for name, view in self._views(row.unsqueeze(0)).items():
+                view[0].copy_(state["trained"][name].detach())
+        self.buffers: dict[str, Tensor] = {
+            name: _cast(torch.stack([state["fixed"][name].detach() for state in states]), dtype).to(device)
+            for name in fixed
+        }
+        self._bind()
+
+    def __len__(self) -> int:
+        return len(self.flat)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Views of the trainable parameters: name → (M, …)."""
+        return self._views(self.flat)
+
+    def write_gradients(self, gradients: dict[str, Tensor]) -> None:
+        """Take in the gradients of a step: name → (M, …)."""
+        for name, view in self._gradient_views.items():
+            view.copy_(gradients[name])
+
+    def write_buffers(self, buffers: dict[str, Tensor]) -> None:
+        """Take in the buffers after a step: name → (M, …)."""
+        for name, value in buffers.items():
+            self.buffers[name].copy_(value)
+
+    def member(self, index: int) -> dict[str, Tensor]:
+        """Return a copy of one member's state, as `load_state_dict` of its network takes it."""
+        row = {name: view[0] for name, view in self._views(self.flat[index : index + 1]).items()}
+        row |= {name: value[index] for name, value in self.buffers.items()}
+        return {name: value.clone() for name, value in row.items()}
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with these members only, in this order; the networks of the others keep a copy of their end."""
+        for index, model in enumerate(self._models):
+            if index not in rows:
+                _point(model, self.member(index))
+        kept = torch.tensor(list(rows), device=self.flat.device)
+        self.flat, self.gradients = self.flat[kept], self.gradients[kept]
+        self.buffers = {name: value[kept] for name, value in self.buffers.items()}
+        self._models = [self._models[row] for row in rows]
+        self._bind()
+
+    def columns(self, flat: Tensor) -> dict[str, Tensor]:
+        """Divide rows (M, P) that lie as the parameters do: name → (M, …) views."""
+        return self._views(flat)
+
+    def _bind(self) -> None:
+        self._gradient_views = self._views(self.gradients)
+        parameters = self.parameters
+        for index, model in enumerate(self._models):
+            rows = {name: value[index] for name, value in (parameters | self.buffers).items()}
+            _point(model, rows)
+
+    def _views(self, flat: Tensor) -> dict[str, Tensor]:
+        columns = torch.split(flat, [shape.numel() for shape in self.shapes.values()], dim=1)
+        return {
+            name: column.view(len(flat), *shape)
+            for (name, shape), column in zip(self.shapes.items(), columns, strict=True)
+        }
+
+
+def _split(model: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return the trainable parameters, and everything else that is state."""
+    trained: dict[str, Tensor] = {n: value for n, value in model.named_parameters() if value.requires_grad}
+    frozen: dict[str, Tensor] = {n: value for n, value in model.named_parameters() if not value.requires_grad}
+    return trained, frozen | dict(model.named_buffers())
+
+
+def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in tensors.items()}
+
+
+def _weights_first(trained: dict[str, Tensor]) -> list[str]:
+    return sorted(trained, key=lambda name: trained[name].ndim < 2)
+
+
+def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype) if value.is_floating_point() else value
+
+
+def _point(model: nn.Module, state: dict[str, Tensor]) -> None:
+    """Let a network's parameters and buffers be these tensors."""
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    for name, value in state.items():
+        own[name].data = value

@@ -1,0 +1,123 @@
+"""Whether members can be fused: try two steps fused and alone on copies, and compare everything that is left.
+
+`vmap` refuses what it cannot stack; this finds what it takes but would compute otherwise: a buffer that a network
+replaces instead of changing, a count kept in Python, random numbers of a network's own.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightune.engine.fused import FusedLoop, Member
+
+_STEPS = 2  # the second sees what the first left
+_RTOL = 1e-6  # of double precision numbers that went through a few layers
+_OWN = ("_parameters", "_buffers", "_modules", "training")
+
+
+def why_not(members: Sequence[Member]) -> str | None:
+    """Say in one line why members cannot be fused; None if they can.
+
+    Args:
+        members: as `FusedLoop` takes them; they are left as they are.
+    """
+    with torch.random.fork_rng(devices=[]):
+        alone = [_double(member) for member in members]
+        memories = [_memory(member.task) for member in alone]
+        expected = [_steps_alone(member) for member in alone]
+        if any(_memory(member.task) != memory for member, memory in zip(alone, memories, strict=True)):
+            return "the network or its loss keeps something in a Python attribute from step to step"
+        together = [_double(member) for member in members]
+        try:
+            loop = FusedLoop(together, max_epochs=1, monitor="val/loss", mode="min", dtype=torch.float64)
+            losses = _steps_fused(loop)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason, and they are trained alone
+            return f"cannot be stacked: {_first_line(error)}"
+    for index, (one, two) in enumerate(zip(alone, together, strict=True)):
+        if not _close(losses[:, index], expected[index]):
+            return "a fused step gives another loss than a step alone"
+        ours, theirs = two.task.model.state_dict(), one.task.model.state_dict()
+        if different := [name for name, value in theirs.items() if not _close(ours[name], value)]:
+            return f"a fused step leaves another {different[0]} than a step alone"
+    return None
+
+
+def _double(member: Member) -> Member:
+    task = copy.deepcopy(member.task).double()
+    return Member(task, member.data, member.seed, member.gradient_clip)
+
+
+def _steps_alone(member: Member) -> Tensor:
+    """Train a few steps as the task does by itself; return losses, the last one in evaluation form."""
+    task, loader = member.task, member.data.train_dataloader()
+    optimizer = task.make_optimizer()
+    steps = loader.batches
+    scheduler = task.make_scheduler(optimizer, total_steps=steps)  # one that rises begins near zero
+    torch.manual_seed(member.seed)
+    losses: list[Tensor] = []
+    task.train()
+    for _, (inputs, targets) in zip(range(_STEPS), loader, strict=False):
+        x, target = _doubled(inputs), _doubled(targets)
+        loss = task.loss(task(x), task.wanted(target))
+        penalty = task.regularization.penalty(task.model)
+        optimizer.zero_grad()
+        (loss if penalty is None else loss + penalty).backward()
+        if member.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(task.parameters(), member.gradient_clip)
+        optimizer.step()
+        if task.schedules_steps:
+            scheduler.step()
+        losses.append(loss.detach())
+    task.eval()
+    with torch.no_grad():
+        losses.append(task.loss(task(x), task.wanted(target)))
+    return torch.stack(losses)
+
+
+def _steps_fused(loop: FusedLoop) -> Tensor:
+    """Train the same steps together; return losses (steps + 1, M)."""
+    losses: list[Tensor] = []
+    loop.watch_steps(lambda _, step: losses.append(step.clone()))
+    loop.train_epoch(0, most_batches=_STEPS)
+    for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
+        last = batch
+    losses.append(loop.program.judge(loop.stack.parameters, loop.stack.buffers, last.x, last.wanted)[0])
+    return torch.stack(losses)
+
+
+def _memory(module: nn.Module) -> dict[str, Any]:
+    """Return what a module keeps outside its parameters and buffers, as far as it can be compared."""
+    memory: dict[str, Any] = {}
+    for name, part in module.named_modules():
+        if "meter" not in name:
+            kept = {key: _comparable(value) for key, value in vars(part).items() if key not in _OWN}
+            memory |= {f"{name}.{key}": value for key, value in kept.items()}
+    return memory
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _comparable(item) for key, item in value.items()}
+    return value if isinstance(value, bool | int | float | str | None) else type(value).__name__
+
+
+def _close(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and torch.allclose(
+        one.double(), two.double(), rtol=_RTOL, atol=1e-9, equal_nan=True
+    )
+
+
+def _doubled(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
+
+
+def _first_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

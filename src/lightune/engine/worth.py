@@ -1,0 +1,76 @@
+"""When fusing pays, and how many members memory holds."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lightune.data.placement import free_bytes
+from lightune.engine.fused import Member
+
+# Eight members, AdamW, batch 64, one CPU thread, sequential over fused time, 2026-11-22: MLP 64-h-h-10 with h=256
+# (11 MFLOP) 1.5, 512 (38) 1.4, 1024 (144) 0.9; two convolutions on 28x28 with 4-8 filters (13) 1.2, 8-16 (39) 0.9.
+MOST_FLOPS_ON_CPU = {"dense": 100e6, "convolution": 25e6}
+_MEMORY_SHARE = 0.5  # of what is free; validation and the recorded program need some, others too
+_STATES = 6  # parameters, gradients, two moments, the best so far, a temporary
+
+
+def why_not_worth(member: Member, device: str) -> str | None:
+    """Say why fusing members like this one is slower than training them one by one; None if it is not.
+
+    On a CPU fusing saves the overhead of operations, not the operations: it pays for small layers and small
+    images. The measure is the multiplications of one member's forward pass on one batch. Elsewhere nearly every
+    network of a sweep is too small for the device, and fusing pays.
+    """
+    if torch.device(device).type != "cpu":
+        return None
+    flops, kind = forward_flops(member), _kind(member)
+    most = MOST_FLOPS_ON_CPU[kind]
+    if flops <= most:
+        return None
+    return f"on a CPU {flops / 1e6:.0f} MFLOP a batch is past {most / 1e6:.0f} ({kind}), where fusing is slower"
+
+
+def most_members(members: Sequence[Member], device: str) -> int:
+    """Return how many of these members fit into the memory that is free, at least 1."""
+    return max(1, int(free_bytes(torch.device(device)) * _MEMORY_SHARE / bytes_of(members)))
+
+
+def bytes_of(members: Sequence[Member]) -> float:
+    """Estimate the memory of one member: its state, its activations, its share of the samples."""
+    task, data = members[0].task, members[0].data
+    x, _ = next(iter(data.train_dataloader()))
+    outputs: list[int] = []
+
+    def note(module: torch.nn.Module, given: object, output: object) -> None:
+        if isinstance(output, torch.Tensor):
+            outputs.append(output.nbytes)
+
+    hooks = [module.register_forward_hook(note) for module in task.model.modules() if not list(module.children())]
+    was_training = task.model.training
+    with torch.no_grad():
+        task.model.eval()(x)
+    task.model.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    state: float = sum(value.nbytes for value in task.model.state_dict().values()) * _STATES
+    activations = (sum(outputs) + x.nbytes) * 3  # forward, backward, and the batch that is gathered meanwhile
+    own = len({id(member.data) for member in members}) / len(members)
+    samples = sum(data.sizes.values()) * x[0].nbytes * own if own * len(members) > 1 else 0.0
+    return state + activations + samples
+
+
+def forward_flops(member: Member) -> int:
+    """Count the floating-point operations of a forward pass on one training batch."""
+    x, _ = next(iter(member.data.train_dataloader()))
+    model = member.task.model
+    was_training = model.training
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(x)
+    model.train(was_training)
+    return int(counter.get_total_flops())
+
+
+def _kind(member: Member) -> str:
+    convolutions = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+    return "convolution" if any(isinstance(m, convolutions) for m in member.task.model.modules()) else "dense"

@@ -1,0 +1,191 @@
+"""Compose the configurations of many trials that differ in little.
+
+Composing from files takes Hydra many times as long as setting a value. What trials share, groups above all, is
+composed once and kept packed; the values are then set on a copy, by Hydra's own code, with the same result and the
+same errors.
+"""
+
+import copy
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf._utils import get_omega_conf_dumper
+from omegaconf.basecontainer import BaseContainer
+
+__all__ = ["Composer", "Composition", "filled_in", "section_text"]
+
+_MOST_KEPT = 64
+_PROTOCOL = pickle.HIGHEST_PROTOCOL
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The configuration of a trial, as a job needs it.
+
+    Args:
+        whole: with Hydra's own node.
+        task: without it.
+        hydra: with nothing else; its node may be that of the whole.
+        texts: Hydra's own node in YAML, section → text, before it was told which job it is of.
+    """
+
+    whole: DictConfig
+    task: DictConfig
+    hydra: DictConfig
+    texts: dict[str, str]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether Hydra's own node is one object in the whole and alone."""
+        return self.whole._get_node("hydra") is self.hydra._get_node("hydra")
+
+
+class Composer:
+    """Compose trials of a multirun.
+
+    Args:
+        loader: reads the configuration files; they must not change meanwhile.
+        config: of the multirun.
+    """
+
+    def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
+        self._loader, self._config = loader, config
+        self._kept: OrderedDict[tuple[str, ...], _Packed] = OrderedDict()
+
+    def compose(self, lines: Sequence[str]) -> DictConfig:
+        """Return what `load_sweep_config` would return for the overrides of a trial."""
+        packed, values = self._base(lines)
+        cfg: DictConfig = pickle.loads(packed.whole)
+        self._set(cfg, values, lines)
+        return cfg
+
+    def compose_for_job(self, lines: Sequence[str]) -> Composition:
+        """Return the same, ready for a job."""
+        packed, values = self._base(lines)
+        whole, task = pickle.loads(packed.whole), pickle.loads(packed.task)
+        self._set(whole, values, lines)
+        ConfigLoaderImpl._apply_overrides_to_config(values, task)
+        OmegaConf.copy_cache(from_config=whole, to_config=task)
+        return Composition(whole, task, _hydra_of(whole), packed.texts)
+
+    def _set(self, cfg: DictConfig, values: list[Override], lines: Sequence[str]) -> None:
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        cfg.hydra.overrides.task = list(lines)
+        OmegaConf.copy_cache(from_config=self._config, to_config=cfg)
+
+    def _base(self, lines: Sequence[str]) -> tuple["_Packed", list[Override]]:
+        """Return what is kept of a trial's configuration, and what is to be set on it."""
+        parsed = [_parsed(line) for line in lines]
+        values = [override for override in parsed if self._is_value(override)]
+        rest = [override for override in parsed if not self._is_value(override)]
+        if not isinstance(self._loader, ConfigLoaderImpl) or _touch(rest, values):
+            return _Packed(self._loader.load_sweep_config(self._config, list(lines))), []
+        key = tuple(str(override.input_line) for override in rest)
+        if key not in self._kept:
+            self._kept[key] = _Packed(self._loader.load_sweep_config(self._config, list(key)))
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key], values
+
+    def _is_value(self, override: Override) -> bool:
+        key = override.key_or_group
+        plain = override.type == OverrideType.CHANGE and override.package is None and not override.is_value_path
+        if not plain or "/" in key or override.is_hydra_override():
+            return False
+        return isinstance(self._loader, ConfigLoaderImpl) and not self._loader.repository.group_exists(key)
+
+
+class _Packed:
+    """A composed configuration as bytes, of which copies are made faster than of the object.
+
+    Args:
+        cfg: as `load_sweep_config` returns it.
+    """
+
+    def __init__(self, cfg: DictConfig) -> None:
+        task = copy.deepcopy(cfg)
+        with read_write(task), open_dict(task):
+            del task["hydra"]
+        self.whole, self.task = (pickle.dumps(each, _PROTOCOL) for each in (cfg, task))
+        self.texts = {str(name): section_text(cfg, str(name)) for name in cfg.hydra}
+
+
+def _hydra_of(whole: DictConfig) -> DictConfig:
+    """Return Hydra's own node as `HydraConfig` holds it, able to refer to what the task's part of the whole says.
+
+    It is shared with the whole unless a job changes it, which resolving environment settings does.
+    """
+    if whole.hydra.job.env_set:
+        hydra = OmegaConf.masked_copy(whole, "hydra")
+    else:
+        hydra = OmegaConf.create(flags={"no_deepcopy_set_nodes": True})
+        hydra._set_item_impl("hydra", whole._get_node("hydra"))
+        hydra._set_flag("no_deepcopy_set_nodes", None)
+    hydra.hydra._set_parent(whole)
+    return hydra
+
+
+def section_text(hydra: DictConfig, name: str) -> str:
+    """Return a section of Hydra's own node in YAML, as it stands in the whole."""
+    node = hydra.hydra._get_node(name)
+    if not isinstance(node, Container):
+        text = OmegaConf.to_yaml(OmegaConf.create({"hydra": OmegaConf.masked_copy(hydra.hydra, name)}))
+        return text.removeprefix("hydra:\n")
+    # what `OmegaConf.to_yaml` does, without a copy
+    content = BaseContainer._to_content(
+        node, resolve=False, throw_on_missing=False, enum_to_str=True, encode_missing_literals=True
+    )
+    return _yaml({name: content})
+
+
+def filled_in(text: str, section: str, values: Mapping[str, Any]) -> str | None:
+    """Write values into a section's text where it says that they are missing; None if it does not say so.
+
+    Args:
+        text: as `section_text` returns it.
+        section: its name.
+        values: key → plain value.
+    """
+    for key, value in values.items():
+        missing = f"\n    {key}: ???\n"
+        if text.count(missing) != 1:
+            return None
+        line = _yaml({section: {key: value}}).removeprefix(f"  {section}:\n")
+        text = text.replace(missing, f"\n{line}")
+    return text
+
+
+def _yaml(hydra: dict[str, Any]) -> str:
+    style = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
+    text = yaml.dump({"hydra": hydra}, Dumper=get_omega_conf_dumper(), **style)
+    return str(text).removeprefix("hydra:\n")
+
+
+@cache
+def _parsed(line: str) -> Override:
+    return OverridesParser.create().parse_override(line)
+
+
+def _touch(rest: Sequence[Override], values: Sequence[Override]) -> bool:
+    """Tell whether the order of two overrides could matter: one of them lies in, or is, what the other changes."""
+    inner = [o.key_or_group for o in rest if o.type != OverrideType.CHANGE or o.is_value_path]
+    for one in inner:
+        for other in (value.key_or_group for value in values):
+            if (
+                one == other
+                or one.startswith((f"{other}.", f"{other}["))
+                or other.startswith((f"{one}.", f"{one}["))
+            ):
+                return True
+    return any(override.is_hydra_override() for override in rest)

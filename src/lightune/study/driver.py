@@ -1,0 +1,215 @@
+"""The story of a study: ask, submit, hear, tell, until there are as many trials as were asked for."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+
+from lightune.study.book import Book, Row, Ticket
+from lightune.study.conclude import conclude
+from lightune.study.display import Display
+from lightune.study.outcome import Outcome
+from lightune.study.pools import Done, Event, Job, Pool, Report, Started
+from lightune.study.trial import Trial
+
+__all__ = ["Driver", "Ending"]
+
+_BEAT = 0.5  # seconds between two looks at what other sweepers do
+_FILES_EVERY = 2.0
+_MOST_LOSSES = 3  # machines that one trial may lose before it is taken for the cause
+
+
+@dataclass
+class Ending:
+    """How a study ended here.
+
+    Args:
+        rows: all of its trials.
+        best: the best, or the Pareto front.
+        returns: what Hydra returned for the trials that ran here, by their numbers.
+        signal: the signal that stopped it, if one did.
+        too_many_failures: whether it stopped for the failures.
+        timed_out: whether it stopped for the time.
+    """
+
+    rows: Sequence[Row]
+    best: Sequence[Row]
+    returns: dict[int, JobReturn] = field(default_factory=dict)
+    signal: int | None = None
+    too_many_failures: bool = False
+    timed_out: bool = False
+
+    @property
+    def failures(self) -> list[Row]:
+        """The trials that failed."""
+        return [row for row in self.rows if row.state == "failed"]
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell is told: 0, 1 if it failed, 128 and the signal if it was stopped."""
+        if self.signal is not None:
+            return 128 + self.signal
+        nothing = bool(self.rows) and len(self.failures) == len(self.rows)
+        return 1 if self.too_many_failures or nothing else 0
+
+
+class Driver:
+    """Run the trials of a study.
+
+    Args:
+        book: their record.
+        pool: what runs them.
+        display: what shows them.
+        write_files: called now and then, and at the end, with the rows and the best.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        pool: Pool,
+        display: Display,
+        *,
+        write_files: Callable[[Sequence[Row], Sequence[Row]], None],
+    ) -> None:
+        self._book, self._pool, self._display = book, pool, display
+        self._write_files = write_files
+        self._running: dict[int, Ticket] = {}
+        self._folders: dict[int, Path] = {}
+        self._returns: dict[int, JobReturn] = {}
+        self._losses: dict[int, int] = {}
+        self._signal: int | None = None
+        self._deadline = time.monotonic() + (book.settings.timeout or float("inf"))
+        self._written = time.monotonic()
+        share = book.settings.max_failures
+        self._most_failures = int(share * book.n_trials) if isinstance(share, float) else share
+        self._failed = sum(row.state == "failed" for row in book.rows())
+
+    @property
+    def _asks(self) -> bool:
+        return self._signal is None and self._failed <= self._most_failures and time.monotonic() < self._deadline
+
+    def run(self) -> Ending:
+        """Run until nothing is left to do, or something stops it."""
+        with self._signals():
+            while True:
+                self._fill()
+                if self._running:
+                    for event in self._pool.wait(_BEAT):
+                        self._hear(event)
+                elif not self._others_run():
+                    break
+                else:
+                    time.sleep(_BEAT)
+        rows, best = self._book.rows(), self._book.best()
+        self._write_files(rows, best)
+        return Ending(
+            rows=rows,
+            best=best,
+            returns=self._returns,
+            signal=self._signal,
+            too_many_failures=self._failed > self._most_failures,
+            timed_out=time.monotonic() >= self._deadline and len(rows) < self._book.n_trials,
+        )
+
+    def _fill(self) -> None:
+        while self._signal is None and self._pool.free():
+            ticket = self._book.next(set(self._running), new=self._asks)
+            if ticket is None:
+                return
+            if self._signal is not None:  # which came meanwhile
+                self._book.release(ticket.number)
+                return
+            self._submit(ticket)
+
+    def _others_run(self) -> bool:
+        return self._asks and any(row.state == "running" for row in self._book.rows())
+
+    def _submit(self, ticket: Ticket) -> None:
+        self._running[ticket.number] = ticket
+        objectives = self._book.settings.objectives
+        trial = Trial(
+            number=ticket.number,
+            point=ticket.point,
+            keys=tuple(dimension.key for dimension in self._book.space.dimensions),
+            resume=ticket.resume,
+            prunes=self._book.prunes,
+            objectives=tuple(o.metric for o in objectives if o.metric) if len(objectives) > 1 else (),
+        )
+        self._pool.submit(Job(trial, tuple(self._book.space.overrides(ticket.point)), ticket.attempt))
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self._folders[event.number] = event.folder
+            self._book.note_folder(event.number, event.folder)
+            self._display.began(self._book.rows)
+        elif isinstance(event, Report):
+            event.answer(self._book.report(event.number, event.step, event.value))
+        else:
+            self._end(event)
+
+    def _end(self, done: Done) -> None:
+        ticket = self._running.pop(done.number)
+        outcome = done.outcome or conclude(
+            done.returned,
+            self._folders.get(done.number),
+            self._book.settings.objectives,
+            seconds=done.seconds,
+            error=done.error,
+            interrupted=done.lost or (done.interrupted and self._signal is not None),
+        )
+        if done.returned is not None:
+            self._returns[done.number] = done.returned
+        if not outcome.is_final:
+            if self._signal is not None:
+                self._book.release(done.number)  # it goes on when the study does
+                return
+            if done.lost and self._goes_elsewhere(done, ticket):
+                return
+            reason = done.error if done.lost else "it was interrupted from outside"
+            outcome = Outcome("failed", None, outcome.seconds, reason)
+        if outcome.failed and self._signal is None and ticket.attempt < self._book.settings.retries:
+            attempt = self._book.note_failure(done.number)
+            self._display.say(f"trial {done.number} failed ({outcome.error}); start {attempt + 1}")
+            self._submit(Ticket(ticket.number, ticket.point, attempt=attempt))
+            return
+        self._book.tell(done.number, outcome)
+        self._failed += outcome.failed
+        self._show(done.number)
+
+    def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
+        """Give a trial to another machine when it has lost its own; tell whether it gets one more."""
+        losses = self._losses[done.number] = self._losses.get(done.number, 0) + 1
+        if losses > _MOST_LOSSES:
+            return False
+        self._display.say(f"trial {done.number}: {done.error}; it goes on on another")
+        self._submit(Ticket(ticket.number, ticket.point, resume=True, attempt=ticket.attempt))
+        return True
+
+    def _show(self, number: int) -> None:
+        row = self._book.row(number)
+        self._display.ended(row, self._book.rows, self._book.best)
+        if time.monotonic() - self._written > _FILES_EVERY:
+            self._write_files(self._book.rows(), self._book.best())
+            self._written = time.monotonic()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        before: dict[int, Any] = {}
+
+        def stop(number: int, frame: object) -> None:
+            self._signal = self._signal or number
+            self._pool.interrupt()
+
+        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere nobody sends us signals
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                before[kind] = signal.signal(kind, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,113 @@
+"""A slot on some machine of a cluster: one warm process, whose messages it hands on to the driver.
+
+An actor of the cluster, which holds the slot's devices; trials run in its process's child, as they do on one
+machine, so that a trial that crashes leaves the actor alone. This module must not import Ray.
+"""
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cloudpickle
+
+from lightune.study.claim import claimed
+from lightune.study.lease import has_lease
+from lightune.study.pools import Done, Job, Report, Started
+from lightune.study.workers import Slot, Workers
+
+__all__ = ["Host", "Place"]
+
+_POLL = 1.0  # seconds; what the driver says meanwhile waits as long
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a process on another machine needs to be like one of the driver's own.
+
+    Args:
+        folder: the driver's current folder.
+        path: its `sys.path`.
+        argv: its `sys.argv`.
+        environment: variables that the trials need.
+        study: the study's folder, which both must see; None outside of a study.
+    """
+
+    folder: str
+    path: tuple[str, ...]
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    study: Path | None
+
+
+class Host:
+    """Run one trial at a time; every method returns what happened, packed by `cloudpickle`.
+
+    Args:
+        place: what its process is to be like.
+        inheritance: as `Workers` takes it.
+        owner: the name of the driver's lease.
+    """
+
+    def __init__(self, place: Place, inheritance: bytes, owner: str) -> None:
+        self._place, self._inheritance, self._owner = place, inheritance, owner
+        self._workers: Workers | None = None
+        self._report: Report | None = None
+        self._claim = contextlib.ExitStack()
+
+    def open(self) -> str | None:
+        """Start the process; return why it cannot be, in one line."""
+        place, machine = self._place, platform.node()
+        if place.study is not None and not has_lease(place.study, self._owner):
+            return f"{machine} does not see the study's folder {place.study}"
+        try:
+            os.chdir(place.folder)
+        except OSError as error:
+            return f"{machine} does not see the folder {place.folder} ({error.strerror})"
+        sys.path[:] = dict.fromkeys([*place.path, *sys.path])
+        sys.argv[:] = place.argv
+        slot = Slot(dict(place.environment))
+        self._workers = Workers([slot], inheritance=self._inheritance, owner=self._owner)
+        return None
+
+    def run(self, job: Job) -> bytes:
+        """Begin a trial, once nothing else writes into its folder."""
+        assert self._workers is not None
+        if self._place.study is not None:
+            self._claim.enter_context(claimed(self._place.study, job.trial.number))
+        self._workers.submit(job)
+        return self.listen()
+
+    def answer(self, stop: bool) -> bytes:
+        """Answer the report that was last handed on."""
+        assert self._report is not None
+        self._report.answer(stop)
+        return self.listen()
+
+    def listen(self) -> bytes:
+        """Wait for the trial to start, report or end."""
+        assert self._workers is not None
+        events = self._workers.wait(_POLL)
+        return bytes(cloudpickle.dumps([self._plain(event) for event in events]))
+
+    def interrupt(self) -> None:
+        """Ask the trial to save and stop."""
+        if self._workers is not None:
+            self._workers.interrupt()
+
+    def close(self) -> None:
+        """End the process."""
+        if self._workers is not None:
+            self._workers.close()
+        self._claim.close()
+
+    def _plain(self, event: Started | Report | Done) -> Started | Done | tuple[int, int, float]:
+        if isinstance(event, Report):
+            self._report = event
+            return event.number, event.step, event.value
+        if isinstance(event, Done):
+            self._claim.close()
+        return event

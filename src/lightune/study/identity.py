@@ -1,0 +1,104 @@
+"""Which study a command means: its overrides without those that only say how much and where.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+import hashlib
+import re
+from typing import Any, Literal
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.paths import is_plain_name
+
+__all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolver", "study_name"]
+
+_HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries")
+_WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
+_QUIET_KEYS = {
+    "output_root",
+    "note",
+    *(f"{node}.{key}" for node in ("search", "hydra.sweeper") for key in (*_HOW_MUCH, *_WHERE)),
+    "hydra.sweeper.max_batch_size",
+    "hydra/launcher",
+    "hydra.verbose",
+    "hydra.mode",
+    "hydra.sweep.dir",
+    "hydra.sweep.subdir",
+    "hydra.searchpath",
+}
+_LONGEST_NAME = 60
+
+
+def overrides_of(config: DictConfig, kind: Literal["hydra", "task"]) -> list[str]:
+    """Return the overrides of a command as they were typed; what refers to the environment stays a reference.
+
+    Args:
+        config: as Hydra composed it, with its own node.
+        kind: those of Hydra, or those of the task.
+    """
+    lines = OmegaConf.to_container(config.hydra.overrides[kind], resolve=False)
+    assert isinstance(lines, list)
+    return [str(line) for line in lines]
+
+
+def identity_of(config: DictConfig) -> dict[str, str]:
+    """Return key → override of all that makes a study the study that it is.
+
+    The order of the keys is that of the command line and of no account.
+
+    Args:
+        config: as Hydra composed it, with its own node.
+    """
+    lines = [*overrides_of(config, "hydra"), *overrides_of(config, "task")]
+    identity = {"--config-name": str(config.hydra.job.config_name)}
+    for line, parsed in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
+        key = parsed.get_key_element()
+        bare = key.lstrip("+")
+        if bare in _QUIET_KEYS or bare.startswith(("hydra.launcher.", "hydra.sweep.")):
+            continue
+        if parsed.is_list_extend():
+            key = f"{key} ({sum(k.startswith(key) for k in identity) + 1})"
+        identity[key] = line
+    return identity
+
+
+def differences(began: dict[str, str], asked: dict[str, str]) -> list[str]:
+    """Say in what an identity differs from the one that a study began with; nothing if they are the same."""
+    lines = [f"- {began[key]}" for key in began if key not in asked]
+    lines += [f"+ {asked[key]}" for key in asked if key not in began]
+    changed = [key for key in began if key in asked and began[key] != asked[key]]
+    return [*lines, *(f"- {began[key]}   + {asked[key]}" for key in changed)]
+
+
+def study_name(name: str, identity: dict[str, str]) -> str:
+    """Return a name that one can read and that only this study has: its swept keys and a short hash."""
+    lines = sorted(f"{key} {line}" for key, line in identity.items())
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
+    parsed = OverridesParser.create().parse_overrides(
+        [line for key, line in identity.items() if not key.startswith("--")]
+    )
+    keys = [override.key_or_group.rpartition(".")[2] for override in parsed if override.is_sweep_override()]
+    words = [re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") for key in dict.fromkeys(keys)]
+    readable = "_".join([name, *filter(None, words)])[:_LONGEST_NAME]
+    return f"{readable}_{digest}"
+
+
+def folder_name(config: DictConfig) -> str:
+    """Return the name of a study's folder: `search.study`, or one made of its overrides."""
+    named = OmegaConf.select(config, "search.study")
+    if isinstance(named, str) and is_plain_name(named):
+        return named
+    return study_name(str(OmegaConf.select(config, "name") or "study"), identity_of(config))
+
+
+def _resolve(stamp: str, *, _root_: Any) -> str:
+    if str(OmegaConf.select(_root_, "hydra.sweeper._target_")).startswith("hydra_plugins.hydra_lightune."):
+        return folder_name(_root_)
+    return f"{OmegaConf.select(_root_, 'name')}_{stamp}"
+
+
+def register_resolver() -> None:
+    """Let configurations name a study's folder: `${lightune.study:${now:…}}`, the stamp for other sweepers."""
+    OmegaConf.register_resolver("lightune.study", _resolve, replace=True, annotation_validation="off")

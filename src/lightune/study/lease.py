@@ -1,0 +1,122 @@
+"""Who is at work on a study: a file that its owner keeps locked for as long as it lives.
+
+The kernel gives a dead process's locks back at once, so that nobody waits for a heartbeat to be missed.
+This module must not import Optuna, torch or Lightning.
+"""
+
+import fcntl
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["WORKER_MARK", "Lease", "has_lease", "lives", "locked"]
+
+WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
+"""Environment variable that every process of a sweeper's workers carries: the name of the owner's lease."""
+
+_FOLDER = ".leases"
+_PATIENCE = 10.0
+
+
+class Lease:
+    """The sign of life of one sweeper on a study.
+
+    Args:
+        study: the study's folder.
+    """
+
+    def __init__(self, study: Path) -> None:
+        self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._folder = study / _FOLDER
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / self.name
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def is_alive(self, name: str) -> bool:
+        """Tell whether the owner of a lease still runs."""
+        return name == self.name or _is_held(self._folder / name)
+
+    def fence_off_the_dead(self) -> None:
+        """End what still runs of dead owners' workers, so that only we write into what we take over."""
+        for path in sorted(self._folder.iterdir()):
+            if not self.is_alive(path.name):
+                _end_workers_of(path.name)
+                path.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Give the lease back."""
+        if self._file >= 0:
+            self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = -1
+
+
+def lives(study: Path, name: str) -> bool:
+    """Tell whether the owner of a lease still runs, from a process that has none."""
+    return _is_held(study / _FOLDER / name)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def has_lease(study: Path, name: str) -> bool:
+    """Tell whether a study's folder, as this machine sees it, has an owner's lease."""
+    return (study / _FOLDER / name).exists()
+
+
+def _end_workers_of(owner: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while pids := list(_processes_of(owner)):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the workers {pids} of a dead sweeper do not end; end them and try again")
+        time.sleep(0.01)
+
+
+def _processes_of(owner: str) -> Iterator[int]:
+    mark = f"{WORKER_MARK}={owner}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0") and not _is_zombie(folder):
+                yield int(folder.name)
+        except OSError:
+            continue
+
+
+def _is_zombie(folder: Path) -> bool:
+    return (folder / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, which dies with its holder.
+
+    Args:
+        path: made if it does not exist.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)

@@ -1,0 +1,178 @@
+"""Where a study's trials are recorded: a journal in its folder, or a database."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.storages import get_storage as open_url
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.storages.journal._storage import JournalOperation
+
+from lightune.errors import LightuneError
+
+__all__ = ["FOLDER", "JOURNAL", "StorageError", "open_storage", "redacted", "repair_journal"]
+
+JOURNAL = "journal.log"
+FOLDER = "folder"
+"""Attribute of a trial: where it writes, relative to the study's folder."""
+
+_PASSING = (
+    JournalOperation.CREATE_TRIAL,
+    JournalOperation.SET_TRIAL_PARAM,
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+)
+_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
+
+
+class StorageError(LightuneError):
+    """Refuse a record of trials that cannot be read or written; the message says which and what to do."""
+
+
+class KernelLock(BaseJournalFileLock):
+    """A lock that the kernel gives back when its holder dies, so that the others go on at once.
+
+    Args:
+        journal: the file whose writers take turns.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._path = journal.with_name(f".{journal.name}.lock")
+        self._file: int | None = None
+
+    def acquire(self) -> bool:
+        """Wait for the lock and take it."""
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        self._file = file
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        assert self._file is not None
+        os.close(self._file)
+        self._file = None
+
+
+class Journal(JournalFileBackend):
+    """A journal whose records are forced to the disk where a power cut must not lose them, and else when it suits.
+
+    Records stand in their order, so what forces one forces all before it: a trial's end, the place where it
+    writes. What a process wrote outlives its death either way.
+
+    Args:
+        path: of the file.
+        lock: taken for each record.
+    """
+
+    def __init__(self, path: Path, lock: KernelLock) -> None:
+        super().__init__(str(path), lock_obj=lock)
+        self._journal, self._turn = path, lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Write records, each on a line of its own."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        self._turn.acquire()
+        try:
+            with self._journal.open("ab") as file:
+                file.write(text.encode())
+                file.flush()
+                if any(map(_must_last, logs)):
+                    os.fsync(file.fileno())
+        finally:
+            self._turn.release()
+
+
+def _must_last(record: dict[str, Any]) -> bool:
+    if record["op_code"] == JournalOperation.SET_TRIAL_USER_ATTR:
+        return FOLDER in record["user_attr"]
+    return record["op_code"] not in _PASSING
+
+
+def open_storage(url: str | None, study: Path) -> BaseStorage:
+    """Open the record of a study's trials.
+
+    Args:
+        url: as Optuna takes it; None for the journal in the study's folder.
+        study: the study's folder.
+
+    Raises:
+        StorageError: if it cannot be opened.
+    """
+    try:
+        if url is None:
+            journal = study / JOURNAL
+            lock = KernelLock(journal)
+            repair_journal(journal, lock)
+            return JournalStorage(Journal(journal, lock))
+        return open_url(url)
+    except StorageError:
+        raise
+    except Exception as error:
+        where = redacted(url) if url else str(study / JOURNAL)
+        reason = redacted(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+        raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error
+
+
+def repair_journal(journal: Path, lock: KernelLock) -> Path | None:
+    """Cut a torn or damaged end off a journal; what it was is kept beside it.
+
+    Returns:
+        The copy, if something was cut.
+
+    Raises:
+        StorageError: if there are sound records behind the damage, which cutting would lose.
+    """
+    if not journal.exists():
+        return None
+    lock.acquire()
+    try:
+        sound, damaged = _sound_length(journal)
+        if sound == journal.stat().st_size:
+            return None
+        if damaged:
+            rule = f"is damaged in the middle, at byte {sound}"
+            raise StorageError(f"{journal}: {rule}; restore it from a copy, or take another search.study=")
+        copy = journal.with_name(f"{journal.name}.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
+        shutil.copyfile(journal, copy)
+        with journal.open("r+b") as file:
+            file.truncate(sound)
+            os.fsync(file.fileno())
+        return copy
+    finally:
+        lock.release()
+
+
+def _sound_length(journal: Path) -> tuple[int, bool]:
+    """Return how many bytes at the beginning are whole records, and whether a whole record follows them."""
+    sound, broken = 0, False
+    with journal.open("rb") as file:
+        for line in file:
+            if _is_record(line):
+                if broken:
+                    return sound, True
+                sound += len(line)
+            else:
+                broken = True
+    return sound, False
+
+
+def _is_record(line: bytes) -> bool:
+    if not line.endswith(b"\n"):
+        return False
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(record, dict) and "op_code" in record
+
+
+def redacted(text: str) -> str:
+    """Put `***` where a URL in a text holds a password."""
+    return _PASSWORD.sub(r"\1:***@", text)

@@ -1,0 +1,132 @@
+"""Many minibatches a step leave what one minibatch a step leaves, to the last bit."""
+
+import logging
+
+import pytest
+import torch
+from pytorch_lightning import Callback
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightune import compose, train
+from lightune.config.build import build_trainer
+from lightune.engine.lean import engage
+from lightune.errors import ConfigError
+from lightune.run import prepare
+from lightune.tasks import SupervisedTask
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Train a little; returns the result, the last checkpoint and the curves."""
+    monkeypatch.chdir(tmp_path)
+
+    def start(steps, *overrides):
+        extra = ["trainer=cpu", "trainer.max_epochs=3", "model.units=16", "test=false"]
+        result = train(compose([*extra, f"trainer.steps_per_execution={steps}", *overrides]))
+        last = torch.load(result.run_dir / "checkpoints/last.ckpt", weights_only=True)
+        events = EventAccumulator(str(result.run_dir))
+        events.Reload()
+        tags = events.Tags()["scalars"]
+        return result, last, {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+    return start
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["data.batch_size=37"],
+        ["scheduler=warmup_cosine", "model.dropout=0.2", "regularization=gradient_clip"],
+        ["scheduler=plateau", "scheduler.patience=0", "optimizer=sgd", "regularization=l2"],
+        ["+trainer.max_steps=47", "scheduler=warmup_cosine"],
+        ["+trainer.max_steps=45"],
+    ],
+)
+def test_the_size_of_a_step_changes_nothing(run, overrides):
+    result, last, curves = run(1, *overrides)
+    for steps in (7, "auto"):
+        other, other_last, other_curves = run(steps, *overrides)
+        state = other_last["state_dict"]
+        assert all(torch.equal(value, state[name]) for name, value in last["state_dict"].items())
+        assert other.metrics == result.metrics
+        assert (other.steps, other.epochs, other.objective) == (result.steps, result.epochs, result.objective)
+        assert other_curves == curves
+        assert other_last["lr_schedulers"] == last["lr_schedulers"]
+        assert (other_last["global_step"], other_last["epoch"]) == (last["global_step"], last["epoch"])
+
+
+def test_every_training_sample_is_counted(run):
+    one, many = run(1)[0], run("auto")[0]
+    assert one.steps == many.steps == 60
+    assert many.samples_per_second > 0
+    assert "steps_per_execution=20" in (many.run_dir / "train.log").read_text()
+
+
+class Nosy(Callback):
+    def on_train_batch_end(self, *arguments):
+        pass
+
+
+class Indifferent(Callback):
+    def on_train_epoch_end(self, *arguments):
+        pass
+
+
+def engaged(tmp_path, *overrides, watchers=()):
+    cfg = compose(["trainer=cpu", "trainer.max_epochs=3", "logger=none", *overrides])
+    parts = prepare(cfg)
+    trainer = build_trainer(cfg, run_dir=tmp_path, watchers=watchers)
+    return engage(trainer, parts.task, parts.data, "auto"), parts
+
+
+@pytest.mark.parametrize(
+    ("overrides", "watchers", "reason"),
+    [
+        ([], [Nosy()], "Nosy.on_train_batch_end wants every batch"),
+        (["+trainer.accumulate_grad_batches=2"], [], "accumulate_grad_batches"),
+        (["+trainer.limit_train_batches=3"], [], "limit_train_batches"),
+        (["trainer=overfit"], [], "overfit_batches"),
+        (["trainer=ddp_cpu"], [], "DDPStrategy works on every batch"),
+        (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
+        (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
+    ],
+)
+def test_what_needs_every_batch_gets_it_and_the_reason_is_logged(tmp_path, caplog, overrides, watchers, reason):
+    with caplog.at_level(logging.INFO, logger="lightune.engine.lean"):
+        steps, parts = engaged(tmp_path, *overrides, watchers=watchers)
+    assert (steps, parts.task.lean, parts.data.steps_per_execution) == (1, None, 1)
+    assert reason in caplog.text
+
+
+def test_a_task_of_ones_own_gets_every_batch(tmp_path, caplog):
+    class Own(SupervisedTask):
+        pass
+
+    cfg = compose(["trainer=cpu", "logger=none"])
+    parts = prepare(cfg)
+    trainer = build_trainer(cfg, run_dir=tmp_path)
+    parts.task.__class__ = Own
+    with caplog.at_level(logging.INFO, logger="lightune.engine.lean"):
+        assert engage(trainer, parts.task, parts.data, 8) == 1
+    assert "Own may want to see every batch" in caplog.text
+
+
+def test_a_callback_that_says_so_is_given_chunks(tmp_path):
+    nosy = Nosy()
+    nosy.takes_chunks = True
+    assert engaged(tmp_path, watchers=[nosy])[0] == 20
+
+
+def test_a_callback_that_looks_at_epochs_does_not_matter(tmp_path):
+    assert engaged(tmp_path, watchers=[Indifferent()])[0] == 20
+
+
+def test_a_schedule_of_steps_knows_the_length_of_the_run(tmp_path):
+    assert engaged(tmp_path)[1].task.lean.total_steps == 60
+    assert engaged(tmp_path, "+trainer.max_steps=47")[1].task.lean.total_steps == 47
+
+
+@pytest.mark.parametrize("value", ["0", "some", "1.5"])
+def test_a_size_that_is_none_is_refused(value):
+    with pytest.raises(ConfigError, match=r"trainer\.steps_per_execution"):
+        prepare(compose([f"trainer.steps_per_execution={value}"]))

@@ -1,0 +1,184 @@
+"""Studies with `hydra/launcher=fused`: trials are trained together and end as ordinary trials do."""
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import sys
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightune.cli import tools
+from lightune.engine.fused import FusedLoop
+
+SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
+HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, capfd):
+    """Run a study in this process; return its folder, its exit code, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    from lightune.cli import train
+
+    def run(*overrides, name="s", launcher="fused", main=train.main):
+        named = ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL]
+        monkeypatch.setattr(sys, "argv", ["train.py", *(named if main is train.main else []), *overrides])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return tmp_path / "out" / "studies" / name, code, "".join(capfd.readouterr())
+
+    return run
+
+
+def tool():
+    tools.main(sys.argv[1:])
+
+
+def rows(folder):
+    with open(folder / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(folder, number):
+    return json.loads((folder / "trials" / str(number) / "result.json").read_text())
+
+
+def reports(folder):
+    """Return what each trial has reported, as Optuna recorded it."""
+    from lightune.study.storage import open_storage
+
+    storage = open_storage(None, folder)
+    (known,) = storage.get_all_studies()
+    return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
+
+
+def content(folder):
+    return {file.name: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def hparams_of(folder):
+    tags = EventAccumulator(str(folder)).Reload().summary_metadata
+    data = next(meta.plugin_data.content for tag, meta in tags.items() if "session_start" in tag)
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    return sorted(HParamsPluginData.FromString(data).session_start_info.hparams)
+
+
+@contextlib.contextmanager
+def at_epoch(number, happens):
+    """Let something happen before an epoch of every fused group."""
+    train_epoch = FusedLoop.train_epoch
+
+    def changed(self, epoch, **settings):
+        if epoch == number and settings == {}:  # not one of the two trial steps
+            happens()
+        return train_epoch(self, epoch, **settings)
+
+    FusedLoop.train_epoch = changed
+    try:
+        yield
+    finally:
+        FusedLoop.train_epoch = train_epoch
+
+
+def test_trials_trained_together_end_as_those_trained_alone(study):
+    swept = ("optimizer=sgd", "optimizer.lr=1e-2,1e30,3e-2", "trainer.max_epochs=2")
+    together, code, said = study(*swept)
+    assert (code, "fused  3 trials as one program on cpu: 0-2" in said) == (0, True)
+    alone, _, _ = study(*swept, name="a", launcher="basic")
+    assert [row["state"] for row in rows(together)] == ["completed", "failed", "completed"]
+    for one, other in zip(rows(together), rows(alone), strict=True):
+        assert [one[key] for key in ("number", "state", "optimizer.lr", "folder", "error")] == [
+            other[key] for key in ("number", "state", "optimizer.lr", "folder", "error")
+        ]
+        assert one["val/accuracy"] == other["val/accuracy"]
+    for number in ("0", "1", "2"):
+        ours, theirs = together / "trials" / number, alone / "trials" / number
+        left = [{name for name in content(folder) if not name.startswith("events")} for folder in (ours, theirs)]
+        assert left[0] | {".lock"} == left[1] | {".lock"}
+        assert hparams_of(ours) == hparams_of(theirs) == ["optimizer.lr"]
+        for file in ("config.yaml", "overrides.yaml"):
+            text = (theirs / ".hydra" / file).read_text().replace("study: a\n", "study: s\n")
+            assert (ours / ".hydra" / file).read_text() == text.replace("search.study=a", "search.study=s")
+    best = max((0, 2), key=lambda number: told(together, number)["objective"]["value"])
+    _, code, said = study("best", str(together), "--json", main=tool)
+    assert (code, json.loads(said)["number"]) == (0, str(best))
+    _, code, said = study("evaluate", str(together), main=tool)
+    assert (code, "test/accuracy" in said) == (0, True)
+
+
+def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(study):
+    swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3")
+    if (child := os.fork()) == 0:
+        torch.set_num_threads(1)
+        torch.cuda.is_available = lambda: False  # a fork has no GPU
+        with contextlib.suppress(BaseException), at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            study(*swept)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    folder, _, _ = study(main=lambda: None)
+    assert told(folder, 1)["status"] == "pruned"
+    kept = content(folder / "trials" / "1")
+    reported = reports(folder)
+    folder, code, said = study(*swept)
+    assert (code, "fused  2 trials as one program on cpu: 0, 2" in said) == (0, True)
+    assert [row["state"] for row in rows(folder)] == ["completed", "pruned", "completed"]
+    assert content(folder / "trials" / "1") == kept
+    assert [told(folder, number)["epochs"] for number in range(3)] == [3, 1, 3]
+    assert [sorted(values) for values in reports(folder)] == [[1, 2], [1], [1, 2]]
+    assert reports(folder) == [pytest.approx(values, rel=1e-6) for values in reported]
+    whole, _, _ = study(*swept, name="whole")
+    assert [row["state"] for row in rows(whole)] == ["completed", "pruned", "completed"]
+    for number in range(3):
+        assert told(folder, number)["metrics"] == pytest.approx(told(whole, number)["metrics"], rel=1e-6)
+
+
+def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
+    swept = ("optimizer.lr=1e-2,3e-3", "seed=0,1", "trainer.max_epochs=3", "search.fused_width=2")
+    with at_epoch(1, lambda: signal.raise_signal(signal.SIGTERM)):
+        folder, code, said = study(*swept)
+    assert (code, said.count("as one program")) == (143, 1)
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    _, code, said = study(*swept)
+    assert (code, said.count("as one program")) == (0, 2)
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
+
+
+def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
+    def break_it():
+        raise RuntimeError("no memory")
+
+    with at_epoch(1, break_it):
+        folder, code, said = study(
+            "optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0"
+        )
+    assert code == 0, said
+    assert "alone  trial 1: its program ended with RuntimeError: no memory" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 2
+    assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
+
+
+def test_batches_are_as_wide_as_the_sampler_allows(study):
+    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=9")
+    folder, code, said = study("search=tpe", *swept)
+    assert code == 0, said
+    assert "fused  8 trials" in said
+    assert "alone  trial 8: no other differs from it in numbers only" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 9
+    _, code, said = study("search=random", *swept, name="r")
+    assert (code, "fused  9 trials" in said) == (0, True)
+
+
+def test_a_width_that_is_none_is_refused_by_its_name(study):
+    folder, code, said = study("seed=0,1", "search.fused_width=1")
+    assert (code, folder.exists()) == (2, False)
+    assert "search.fused_width" in said
+    assert "hydra.launcher" not in said

@@ -1,0 +1,99 @@
+"""Studies on a Ray cluster of two nodes on this machine, made by Ray's own utility; one of them dies."""
+
+import importlib.util
+import os
+import signal
+
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # what Ray does in this process is its own
+    pytest.mark.skipif(
+        importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install 'lightune[ray]'"
+    ),
+]
+
+LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for the address of the network card
+SPACE = ["x=interval(0,5)", "hydra.sweeper.n_trials=6"]
+
+
+@pytest.fixture
+def nodes(monkeypatch):
+    """Start a head without processors and two nodes with one each."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    settings = {"node_ip_address": LOOPBACK, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **settings})
+    try:
+        workers = [cluster.add_node(num_cpus=1, **settings) for _ in range(2)]
+        yield cluster, workers
+    finally:
+        cluster.shutdown()
+
+
+def on(cluster):
+    """Return the overrides that choose a cluster."""
+    init = "hydra.launcher.ray.init"
+    return ["hydra/launcher=cluster", f"{init}.address={cluster.address}", f"+{init}._node_ip_address={LOOPBACK}"]
+
+
+def beats(app):
+    return [number for number in range(6) if (app.study / str(number) / "beat.txt").exists()]
+
+
+def test_a_trial_whose_node_dies_goes_on_on_another(app, nodes):
+    cluster, workers = nodes
+    process = app.start(*on(cluster), *SPACE, "sleep=3")
+    app.wait_for(lambda: len(beats(app)) == 4)  # two are running
+    cluster.remove_node(workers[0], allow_graceful=False)
+    said, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, said
+    assert "its node was lost" in said
+    assert app.states() == ["COMPLETE"] * 6
+    assert app.column("number") == list("012345")
+    assert app.column("state") == ["completed"] * 6
+    assert sorted(len(app.starts(number)) for number in range(6)) == [1, 1, 1, 1, 1, 2]
+
+
+def test_both_nodes_work_at_the_same_time_and_prune(app, nodes):
+    cluster, _ = nodes
+    pruner = "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:2.5}"
+    said = app.run(*on(cluster), "x=1,2,3,4", pruner, "sleep=1")
+    assert app.column("state") == ["completed", "completed", "pruned", "pruned"], said
+    assert len({app.starts(number)[0].split()[0] for number in range(4)}) == 2
+
+
+def test_a_stopped_study_goes_on(app, nodes):
+    cluster, _ = nodes
+    process = app.start(*on(cluster), *SPACE, "sleep=2")
+    app.wait_for(lambda: len(beats(app)) == 3)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "interrupted" in app.column("state"), said
+    app.run(*on(cluster), *SPACE, "sleep=2")
+    assert app.states() == ["COMPLETE"] * 6
+
+
+def test_a_killed_driver_leaves_no_process_and_goes_on(app, nodes):
+    cluster, _ = nodes
+    process = app.start(*on(cluster), *SPACE, "sleep=2")
+    app.wait_for(lambda: len(beats(app)) == 3)
+    begun = beats(app)
+    running = [app.starts(number)[0].split()[0] for number in begun]
+    app.kill(process)
+    app.wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in running), seconds=20)
+    cut = [number for number in begun if not (app.study / str(number) / "result.json").exists()]
+    assert cut
+    app.run(*on(cluster), *SPACE, "sleep=2")
+    assert app.states() == ["COMPLETE"] * 6
+    assert [len(app.starts(number)) for number in range(6)] == [1 + (number in cut) for number in range(6)]
+
+
+def test_a_crashing_trial_costs_that_trial_only(app, nodes):
+    cluster, _ = nodes
+    app.run(*on(cluster), "do=segv,exit,raise,return", "hydra.sweeper.max_failures=4")
+    assert app.column("state") == ["failed", "failed", "failed", "completed"]
+    assert app.column("error")[0] == "its process was ended by SIGSEGV"

@@ -1,0 +1,100 @@
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+
+from lightune.study.lease import Lease, locked
+from lightune.study.storage import KernelLock, StorageError, open_storage, redacted, repair_journal
+
+
+def record(number):
+    return json.dumps({"op_code": number}).encode() + b"\n"
+
+
+@pytest.fixture
+def journal(tmp_path):
+    file = tmp_path / "journal.log"
+    file.write_bytes(record(0) + record(1))
+    return file
+
+
+def test_a_sound_journal_is_left_alone(journal):
+    before = journal.read_bytes()
+    assert repair_journal(journal, KernelLock(journal)) is None
+    assert journal.read_bytes() == before
+
+
+@pytest.mark.parametrize("end", [b'{"op_code"', b"\x00" * 50, b"12\n", b"\n", b'{"other": 1}\n{'])
+def test_a_damaged_end_is_cut_and_kept(journal, end):
+    sound = journal.read_bytes()
+    journal.write_bytes(sound + end)
+    copy = repair_journal(journal, KernelLock(journal))
+    assert journal.read_bytes() == sound
+    assert copy.read_bytes() == sound + end
+
+
+def test_a_damaged_middle_is_refused_and_left_alone(journal):
+    content = record(0) + b"?\n" + record(1)
+    journal.write_bytes(content)
+    with pytest.raises(StorageError, match="damaged in the middle, at byte 15"):
+        repair_journal(journal, KernelLock(journal))
+    assert journal.read_bytes() == content
+
+
+def hold(path, ready):
+    KernelLock(path).acquire()
+    ready.set()
+    time.sleep(60)
+
+
+def test_a_lock_of_a_killed_process_is_free_at_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(tmp_path / "journal.log", ready))
+    holder.start()
+    assert ready.wait(60)
+    os.kill(holder.pid, signal.SIGKILL)
+    began = time.monotonic()
+    open_storage(None, tmp_path).create_new_study([1], "study")
+    assert time.monotonic() - began < 5
+    holder.join()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("search.storage=mysql+pymysql://a:b%40c@h:3306/d", "search.storage=mysql+pymysql://a:***@h:3306/d"),
+        ("sqlite:///file.db", "sqlite:///file.db"),
+        ("redis://:secret@host", "redis://:***@host"),
+    ],
+)
+def test_passwords_are_redacted(text, shown):
+    assert redacted(text) == shown
+
+
+def test_a_url_that_cannot_be_opened_is_refused_without_its_password(tmp_path):
+    with pytest.raises(StorageError) as refusal:
+        open_storage("nosuch://me:secret@host/db", tmp_path)
+    assert "search.storage: nosuch://me:***@host/db cannot be opened" in str(refusal.value)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_lease_lives_as_long_as_its_owner(tmp_path):
+    mine, other = Lease(tmp_path), Lease(tmp_path)
+    assert mine.is_alive(other.name)
+    assert mine.is_alive(mine.name)
+    name = other.name
+    other.end()
+    assert not mine.is_alive(name)
+    assert not mine.is_alive("nobody")
+    mine.end()
+
+
+def test_a_lock_can_be_taken_again(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "lock"):
+            pass

@@ -1,0 +1,148 @@
+"""Studies of real trainings, from the command line, in processes of their own."""
+
+import csv
+import json
+import statistics
+import sys
+
+import pytest
+
+from lightune.cli import tools, train
+from lightune.study.listing import open_study
+
+SHORT = ["trainer=cpu", "output_root=out"]
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, main=train.main):
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capfd.readouterr()
+
+    return call
+
+
+def rows(study):
+    with open(study / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def results(study):
+    return [json.loads((study / row["folder"] / "result.json").read_text()) for row in rows(study)]
+
+
+def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
+    study = tmp_path / "out" / "studies" / "s"
+    swept = ["optimizer.lr=1e-4,1e-2", "optimizer=adam,sgd", "search.study=s", "trainer.max_epochs=2"]
+    code, out, err = cli("-m", *swept, *SHORT)
+    assert code == 0, err
+    assert [row["state"] for row in rows(study)] == ["completed"] * 4
+    points = [(float(row["optimizer.lr"]), row["optimizer"]) for row in rows(study)]
+    assert points == [(1e-4, "adam"), (1e-4, "sgd"), (1e-2, "adam"), (1e-2, "sgd")]
+    assert not any(name.startswith("test/") for result in results(study) for name in result["metrics"])
+    assert "epoch 1/2" not in out + err  # trainings speak in their own folders
+    assert "epoch 1/2" in (study / "trials" / "0" / "console.log").read_text()
+    assert list((study / "_sweep").iterdir())
+
+    best = open_study(study).best()[0]
+    assert best["optimizer"] == "adam"
+    code, out, err = cli("--config-dir", str(study), "--config-name", "best")
+    assert code == 0, err
+    (again,) = (tmp_path / "out" / "runs").rglob("result.json")
+    assert json.loads(again.read_text())["objective"]["value"] == float(best["val/accuracy"])
+
+    code, out, _ = cli(main=lambda: tools.main(["best", str(study), "--json"]))
+    assert json.loads(out)["number"] == best["number"]
+    code, out, _ = cli(main=lambda: tools.main(["list", "out"]))
+    assert "4 trials" in out
+    code, out, _ = cli(main=lambda: tools.main(["evaluate", str(study)]))
+    assert "test/accuracy" in out
+
+    code, out, err = cli("-m", "optimizer.lr=1e-4,1e-2", "optimizer=adam", "search.study=s", *SHORT)
+    assert code == 2
+    assert "began with other overrides" in err
+
+
+def test_the_poor_are_pruned_and_said_to_be(cli, tmp_path):
+    swept = ["optimizer.lr=0.01,1e-8", "search=grid", "search.study=p", "trainer.max_epochs=4"]
+    pruner = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:1}"
+    code, _, err = cli("-m", *swept, "model.units=8,16", pruner, *SHORT)
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "p"
+    states = [row["state"] for row in rows(study)]
+    assert states[:2] == ["completed", "completed"]
+    assert "pruned" in states[2:]
+    for row, result in zip(rows(study), results(study), strict=True):
+        assert result["status"] == row["state"]
+        assert (result["epochs"] < 4) == (row["state"] == "pruned")
+
+
+def trials_of(study):
+    """Return the trials as Optuna recorded them."""
+    from lightune.study.storage import open_storage
+
+    storage = open_storage(None, study)
+    (known,) = storage.get_all_studies()
+    return storage.get_all_trials(known._study_id)
+
+
+EAGER = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:0}"
+
+
+@pytest.mark.slow
+def test_folds_report_their_running_mean(cli, tmp_path):
+    swept = ["optimizer.lr=0.01,1e-8", "search=grid", "search.study=f", "trainer.max_epochs=2"]
+    code, _, err = cli("-m", *swept, EAGER, "validation=kfold", "validation.k=3", *SHORT)
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "f"
+    assert [row["state"] for row in rows(study)] == ["completed", "pruned"]
+    whole, cut = results(study)
+    figures = [fold["objective"]["value"] for fold in whole["folds"]]
+    assert len(figures) == 3
+    assert trials_of(study)[0].intermediate_values == {1: figures[0], 2: statistics.fmean(figures[:2])}
+    assert len(cut["folds"]) == 1
+    assert trials_of(study)[1].intermediate_values == {1: cut["folds"][0]["objective"]["value"]}
+
+
+@pytest.mark.slow
+def test_trials_of_several_processes_run_side_by_side_and_are_pruned_as_one(cli, tmp_path):
+    swept = ["optimizer.lr=0.01,1e-8", "model.units=8,16", "search=grid", "search.study=d", "search.n_jobs=2"]
+    code, _, err = cli("-m", *swept, EAGER, "trainer=ddp_cpu", "trainer.max_epochs=4", "output_root=out")
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "d"
+    assert [row["state"] for row in rows(study)] == ["completed", "completed", "pruned", "pruned"]
+    assert [result["epochs"] for result in results(study)] == [4, 4, 1, 1]
+    first, second = trials_of(study)[:2]
+    assert second.datetime_start < first.datetime_complete
+    assert first.datetime_start < second.datetime_complete
+    assert len(first.intermediate_values) == 3  # one process reported, of two
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["optimizer.lr=interval(-1,1)"], "optimizer.lr  must be a finite number > 0, got -1.0"),
+        (["optimizer=adam,nosuch"], "nosuch"),
+        (["search.n_trials=0", "seed=0,1"], "search.n_trials"),
+        (["search.nn_trials=1", "seed=0,1"], "nn_trials"),
+        (["search=grid", "optimizer.lr=interval(1e-3,1)"], "a grid needs values that can be listed"),
+        (["search.enqueue=[{seed:7}]", "seed=0,1"], "search.enqueue"),
+        (
+            ["search=hyperband", "search.objectives=[{metric:a,mode:min},{metric:b,mode:max}]", "seed=0,1"],
+            "search.pruner",
+        ),
+    ],
+)
+def test_a_search_that_cannot_run_is_refused_before_its_first_trial(cli, tmp_path, arguments, said):
+    code, _, err = cli("-m", *arguments, *SHORT, "trainer.max_epochs=1", "search.timeout=0.001")
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.rglob("trials"))
