@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["hydra_app"]
+
 
 @pytest.fixture
 def fit(tmp_path) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 import pytest
 
 from lightune.errors import ConfigError
+from lightune.study.attempts import make_room
 from lightune.study.book import Book
 from lightune.study.lease import Lease
 from lightune.study.outcome import Outcome, commit
@@ -169,3 +170,25 @@ def test_a_trial_of_a_plain_grid_may_be_complete_without_a_value(book):
     study.tell(study.next(set()).number, Outcome("completed", (), 0.1))
     assert study.rows()[0].state == "completed"
     assert study.best() == []
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(book, noted):
+    first = book(n_trials=1, retries=1)
+    ticket = first.next(set())
+    folder = first.folder / "0"
+    first.note_folder(0, folder)
+    commit(folder, Outcome("failed", None, 0.1, "told to"))
+    if noted:
+        first.note_failure(0)
+    first.lease.end()
+    second = book(n_trials=1, retries=1)
+    again = second.next(set())
+    assert (again.point, again.attempt, again.resume) == (ticket.point, 1, False)
+    make_room(folder, again.attempt)
+    assert not (folder / "result.json").exists()
+    commit(folder, Outcome("failed", None, 0.1, "told to"))
+    second.lease.end()
+    third = book(n_trials=1, retries=1)
+    assert third.next(set()) is None
+    assert third.row(0).state == "failed"

@@ -27,13 +27,13 @@ from lightune.errors import TrialError
 from lightune.quiet import quiet
 from lightune.resumption import reopen
 from lightune.run import TrainingError
+from lightune.study.attempts import make_room
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer, Composition
 from lightune.study.conclude import signal_of
 from lightune.study.inprocess import InProcess
 from lightune.study.job import run_job
 from lightune.study.pools import Done, Event, Job, Started
-from lightune.study.worker import make_room
 
 __all__ = ["FusedPool"]
 

@@ -18,6 +18,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from lightune.errors import ConfigError, Problem
+from lightune.study.attempts import has_room
 from lightune.study.lease import Lease, locked
 from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.sampling import is_grid, make_pruner, make_sampler, suggest
@@ -178,17 +179,21 @@ class Book:
     def _take_over(self, frozen: FrozenTrial) -> Ticket | None:
         """Take up a trial that nobody runs; if its folder says that it is over, only write that down."""
         self.lease.fence_off_the_dead()
-        folder = frozen.user_attrs.get(FOLDER)
-        outcome = read_outcome(self.folder / folder, self.settings.objectives) if folder else None
-        if outcome is not None and outcome.is_final:
+        name = frozen.user_attrs.get(FOLDER)
+        attempt = int(frozen.user_attrs.get(_ATTEMPT, 0))
+        begun = name is not None and has_room(self.folder / name, attempt)  # else it is a failed start's folder
+        outcome = read_outcome(self.folder / name, self.settings.objectives) if begun else None
+        again = outcome is not None and outcome.failed and attempt < self.settings.retries
+        if outcome is not None and outcome.is_final and not again:
             self.tell(frozen.number, outcome)
             return None
         self._study.sampler = make_sampler(self.settings, frozen.number)
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
         trial.set_user_attr(_OWNER, self.lease.name)
         point = suggest(self._study, trial, self.space, self.settings)
-        attempt = int(frozen.user_attrs.get(_ATTEMPT, 0))
-        return Ticket(frozen.number, point, resume=folder is not None, attempt=attempt)
+        if again:
+            attempt = self.note_failure(frozen.number)
+        return Ticket(frozen.number, point, resume=begun and not again, attempt=attempt)
 
     def _begin(self, number: int) -> Ticket:
         self._study.sampler = make_sampler(self.settings, number)

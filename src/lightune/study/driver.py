@@ -1,12 +1,9 @@
 """The story of a study: ask, submit, hear, tell, until there are as many trials as were asked for."""
 
-import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hydra.core.utils import JobReturn
 
@@ -15,6 +12,7 @@ from lightune.study.conclude import conclude
 from lightune.study.display import Display
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Event, Job, Pool, Report, Started
+from lightune.study.signals import StopSignal
 from lightune.study.trial import Trial
 
 __all__ = ["Driver", "Ending"]
@@ -65,6 +63,7 @@ class Driver:
         book: their record.
         pool: what runs them.
         display: what shows them.
+        stop: says when to leave off.
         write_files: called now and then, and at the end, with the rows and the best.
     """
 
@@ -74,15 +73,15 @@ class Driver:
         pool: Pool,
         display: Display,
         *,
+        stop: StopSignal,
         write_files: Callable[[Sequence[Row], Sequence[Row]], None],
     ) -> None:
         self._book, self._pool, self._display = book, pool, display
-        self._write_files = write_files
+        self._stop, self._write_files = stop, write_files
         self._running: dict[int, Ticket] = {}
         self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
         self._losses: dict[int, int] = {}
-        self._signal: int | None = None
         self._deadline = time.monotonic() + (book.settings.timeout or float("inf"))
         self._written = time.monotonic()
         share = book.settings.max_failures
@@ -91,11 +90,13 @@ class Driver:
 
     @property
     def _asks(self) -> bool:
-        return self._signal is None and self._failed <= self._most_failures and time.monotonic() < self._deadline
+        return (
+            self._stop.number is None and self._failed <= self._most_failures and time.monotonic() < self._deadline
+        )
 
     def run(self) -> Ending:
         """Run until nothing is left to do, or something stops it."""
-        with self._signals():
+        with self._stop.told_to(self._pool.interrupt):
             while True:
                 self._fill()
                 if self._running:
@@ -111,17 +112,17 @@ class Driver:
             rows=rows,
             best=best,
             returns=self._returns,
-            signal=self._signal,
+            signal=self._stop.number,
             too_many_failures=self._failed > self._most_failures,
             timed_out=time.monotonic() >= self._deadline and len(rows) < self._book.n_trials,
         )
 
     def _fill(self) -> None:
-        while self._signal is None and self._pool.free():
+        while self._stop.number is None and self._pool.free():
             ticket = self._book.next(set(self._running), new=self._asks)
             if ticket is None:
                 return
-            if self._signal is not None:  # which came meanwhile
+            if self._stop.number is not None:  # which came meanwhile
                 self._book.release(ticket.number)
                 return
             self._submit(ticket)
@@ -160,19 +161,19 @@ class Driver:
             self._book.settings.objectives,
             seconds=done.seconds,
             error=done.error,
-            interrupted=done.lost or (done.interrupted and self._signal is not None),
+            interrupted=done.lost or (done.interrupted and self._stop.number is not None),
         )
         if done.returned is not None:
             self._returns[done.number] = done.returned
         if not outcome.is_final:
-            if self._signal is not None:
+            if self._stop.number is not None:
                 self._book.release(done.number)  # it goes on when the study does
                 return
             if done.lost and self._goes_elsewhere(done, ticket):
                 return
             reason = done.error if done.lost else "it was interrupted from outside"
             outcome = Outcome("failed", None, outcome.seconds, reason)
-        if outcome.failed and self._signal is None and ticket.attempt < self._book.settings.retries:
+        if outcome.failed and self._stop.number is None and ticket.attempt < self._book.settings.retries:
             attempt = self._book.note_failure(done.number)
             self._display.say(f"trial {done.number} failed ({outcome.error}); start {attempt + 1}")
             self._submit(Ticket(ticket.number, ticket.point, attempt=attempt))
@@ -196,20 +197,3 @@ class Driver:
         if time.monotonic() - self._written > _FILES_EVERY:
             self._write_files(self._book.rows(), self._book.best())
             self._written = time.monotonic()
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        before: dict[int, Any] = {}
-
-        def stop(number: int, frame: object) -> None:
-            self._signal = self._signal or number
-            self._pool.interrupt()
-
-        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere nobody sends us signals
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                before[kind] = signal.signal(kind, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -11,13 +11,13 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lightune.study.attempts import make_room
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer
 from lightune.study.conclude import signal_of
 from lightune.study.job import run_job
 from lightune.study.pools import Done, Event, Job, Started
 from lightune.study.trial import running
-from lightune.study.worker import make_room
 
 __all__ = ["InProcess"]
 

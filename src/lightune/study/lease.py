@@ -34,8 +34,10 @@ class Lease:
         self._folder = study / _FOLDER
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / self.name
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        unlocked = self._folder / f".{self.name}"
+        self._file = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        unlocked.rename(self._path)  # nobody sees it without its lock, and takes its owner for dead
 
     def is_alive(self, name: str) -> bool:
         """Tell whether the owner of a lease still runs."""
@@ -44,7 +46,7 @@ class Lease:
     def fence_off_the_dead(self) -> None:
         """End what still runs of dead owners' workers, so that only we write into what we take over."""
         for path in sorted(self._folder.iterdir()):
-            if not self.is_alive(path.name):
+            if not path.name.startswith(".") and not self.is_alive(path.name):
                 _end_workers_of(path.name)
                 path.unlink(missing_ok=True)
 

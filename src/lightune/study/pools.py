@@ -9,6 +9,7 @@ from typing import Protocol
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from lightune.study.attempts import make_room
 from lightune.study.outcome import Outcome
 from lightune.study.trial import Trial
 
@@ -129,7 +130,11 @@ class Blocking:
         """Tell where the batch will write, so that this is known whatever happens to it; then run it."""
         if self._jobs and not self._announced:
             self._announced = True
-            return [Started(job.trial.number, self._folder_of(job)) for job in self._jobs]
+            folders = [self._folder_of(job) for job in self._jobs]
+            for job, folder in zip(self._jobs, folders, strict=True):
+                if job.attempt:
+                    make_room(folder, job.attempt)
+            return [Started(job.trial.number, folder) for job, folder in zip(self._jobs, folders, strict=True)]
         self._announced = False
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.trial.number), []
         events: list[Event] = []

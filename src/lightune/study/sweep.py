@@ -36,6 +36,7 @@ from lightune.study.outcome import RESULTS
 from lightune.study.pools import Blocking, Job, Pool
 from lightune.study.sampling import is_grid, learns, require_able
 from lightune.study.settings import Settings
+from lightune.study.signals import StopSignal, stop_signals
 from lightune.study.slots import make_slots
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.space import Space, read_space
@@ -82,10 +83,14 @@ def sweep(
         StudyFailedError: if it came to nothing.
         SystemExit: if a signal stopped it, with the exit code that a shell expects.
     """
-    console = Console()
-    with _refusing_what_cannot_be_written():
-        scene = _prepare(config, hydra_context, list(arguments), console)
-        lease = Lease(scene.folder)
+    with stop_signals() as stop:
+        with _refusing_what_cannot_be_written():
+            scene = _prepare(config, hydra_context, list(arguments), Console())
+            lease = Lease(scene.folder)
+        return _run(scene, task_function, lease, stop)
+
+
+def _run(scene: _Scene, task_function: TaskFunction, lease: Lease, stop: StopSignal) -> list[Sequence[JobReturn]]:
     try:
         with contextlib.ExitStack() as stack:
             book = Book(
@@ -107,7 +112,7 @@ def sweep(
             pool = _open_pool(scene, task_function, lease, book)
             stack.callback(pool.close)
             display = Display(
-                console,
+                scene.console,
                 name=scene.folder.name,
                 n_trials=book.n_trials,
                 over=over,
@@ -116,13 +121,11 @@ def sweep(
             stack.enter_context(display)
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
-            ending = Driver(book, pool, display, write_files=_Writer(scene)).run()
+            ending = Driver(book, pool, display, stop=stop, write_files=_Writer(scene)).run()
     except ConfigError:
         if not scene.goes_on:
             _take_back(scene.folder)
         raise
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None  # nothing runs yet, or no longer
     except OSError as error:
         rule = f"cannot be written: {error.strerror or error}"
         raise StorageError(f"{scene.folder} {rule}; make room there, the same command goes on") from error

@@ -9,7 +9,6 @@ import ctypes
 import faulthandler
 import os
 import pickle
-import shutil
 import signal
 import sys
 import threading
@@ -24,6 +23,7 @@ import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
+from lightune.study.attempts import make_room
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
 from lightune.study.conclude import conclude, leave_traceback, signal_of
@@ -40,29 +40,39 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Interrupt:
-    """SIGINT means: save and stop. It reaches the trial that runs, and nothing else."""
+    """SIGINT means: save and stop. It reaches the trial that runs or is on its way here, and nothing else."""
 
     def __init__(self) -> None:
         self.asked = False
-        self.job_runs = False
+        self._raises = False
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's processes block them
 
     def _on_signal(self, *_: Any) -> None:
         self.asked = True
-        if self.job_runs:
+        if self._raises:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def job(self) -> Iterator[None]:
-        """Let a signal reach what runs inside."""
-        self.asked = False
-        self.job_runs = True
+        """Let a signal reach what runs inside, also one that came a little before."""
+        self._raises = True
         try:
+            if self.asked:
+                raise KeyboardInterrupt
             yield
         finally:
-            self.job_runs = False
+            self._raises = False
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let a signal wait until what is said inside has been answered."""
+        self._raises = False
+        yield
+        self._raises = True
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 class Inheritance:
@@ -105,6 +115,7 @@ def main(arguments: list[str]) -> None:
         except EOFError:
             return
         done = _serve(job, inherited, composer, connection, interrupt)
+        interrupt.asked = False  # a trial that was stopped by hand does not stop the next
         connection.send_bytes(done)
         give_memory_back()
 
@@ -134,11 +145,12 @@ def _serve(
     def started(path: Path) -> None:
         nonlocal folder
         folder = path
-        connection.send_bytes(cloudpickle.dumps(("started", str(path))))
+        with interrupt.held():
+            connection.send_bytes(cloudpickle.dumps(("started", str(path))))
 
     try:
         with as_found(), interrupt.job():
-            returned = _run(job, inherited, composer, connection, started)
+            returned = _run(job, inherited, composer, connection, started, interrupt)
     except KeyboardInterrupt:
         error = "interrupted"
     except SystemExit as stop:
@@ -163,10 +175,12 @@ def _run(
     composer: Composer,
     connection: Connection,
     started: Callable[[Path], None],
+    interrupt: Interrupt,
 ) -> JobReturn:
     def report(step: int, value: float) -> bool:
-        connection.send_bytes(cloudpickle.dumps(("report", step, value)))
-        return bool(cloudpickle.loads(connection.recv_bytes()))
+        with interrupt.held():
+            connection.send_bytes(cloudpickle.dumps(("report", step, value)))
+            return bool(cloudpickle.loads(connection.recv_bytes()))
 
     with contextlib.ExitStack() as stack:
 
@@ -186,20 +200,6 @@ def _run(
             task_function=inherited.task_function,
             started=begin,
         )
-
-
-def make_room(folder: Path, attempt: int) -> None:
-    """Make a trial's folder; what a failed start left in it moves to `attempts/`, where it is kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not attempt:
-        return
-    kept = folder / "attempts" / str(attempt)
-    if kept.exists():
-        return
-    kept.mkdir(parents=True)
-    for path in folder.iterdir():
-        if path.name != "attempts":
-            shutil.move(path, kept / path.name)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,61 @@
+"""The signals that stop a study: heard from its first moment to its last, and never lost on the way."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+__all__ = ["StopSignal", "stop_signals"]
+
+
+class StopSignal:
+    """Whether somebody wants a study to stop.
+
+    It is remembered as well as raised: what raises inside of a callback that swallows exceptions would be lost.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._tell: Callable[[], None] | None = None
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Take in a signal: tell those that run, or leave if nothing does.
+
+        Raises:
+            SystemExit: if nothing runs, with the exit code that a shell expects.
+        """
+        self.number = self.number or number
+        if self._tell is None:
+            raise SystemExit(128 + self.number)
+        self._tell()
+
+    def listen(self) -> dict[int, Any]:
+        """Hear SIGINT and SIGTERM from now on; return who heard them before."""
+        before: dict[int, Any] = {}
+        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere nobody sends us signals
+            for kind in (signal.SIGINT, signal.SIGTERM):
+                before[kind] = signal.signal(kind, self.hear)
+        return before
+
+    @contextlib.contextmanager
+    def told_to(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Let a signal call something instead of leaving."""
+        self._tell = tell
+        self.listen()  # Ray hears SIGTERM itself once it is connected
+        try:
+            yield
+        finally:
+            self._tell = None
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[StopSignal]:
+    """Hear the signals in what runs inside."""
+    stop = StopSignal()
+    before = stop.listen()
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""Signals that come at awkward moments, on both sides of a worker's pipe."""
+
+import signal
+
+import pytest
+
+from lightune.study.lease import Lease
+from lightune.study.signals import stop_signals
+from lightune.study.worker import Interrupt
+
+
+@pytest.fixture
+def interrupt():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield Interrupt()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_signal_that_is_earlier_than_its_trial_stops_it(interrupt):
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interrupt.job():
+        raise AssertionError("it began")
+
+
+def test_a_signal_waits_for_an_answer(interrupt):
+    said = []
+
+    def speak():
+        with interrupt.held():
+            signal.raise_signal(signal.SIGINT)
+            said.append("answered")
+        said.append("it went on")
+
+    with pytest.raises(KeyboardInterrupt), interrupt.job():
+        speak()
+    assert said == ["answered"]
+
+
+def test_a_signal_outside_of_a_trial_raises_nothing(interrupt):
+    with interrupt.job():
+        pass
+    signal.raise_signal(signal.SIGINT)
+    assert interrupt.asked
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_study_that_runs_nothing_leaves_and_one_that_does_is_told(number):
+    told = []
+    before = signal.getsignal(number)
+    with stop_signals() as stop:
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(number)
+        assert left.value.code == 128 + number
+        with stop.told_to(lambda: told.append(number)):
+            signal.raise_signal(number)
+        assert (told, stop.number) == ([number], number)
+    assert signal.getsignal(number) is before
+
+
+def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):
+    import fcntl
+
+    seen = []
+    lock = fcntl.flock
+    monkeypatch.setattr(
+        "lightune.study.lease.fcntl.flock",
+        lambda file, how: (seen.extend(path.name for path in (tmp_path / ".leases").iterdir()), lock(file, how)),
+    )
+    lease = Lease(tmp_path)
+    assert seen == [f".{lease.name}"]
+    assert [path.name for path in (tmp_path / ".leases").iterdir()] == [lease.name]
+    lease.end()
