@@ -134,6 +134,13 @@ def test_conditions_can_stand_on_conditions():
     [
         (["x=interval(3,1)"], {}, "x", "begins at its lower end, got 3.0 and 1.0"),
         (["x=tag(log,interval(0,1))"], {}, "x", "begins above 0, got 0.0"),
+        (
+            ["x=tag(lg,interval(1,2))"],
+            {},
+            "x",
+            "has the tag 'lg', which means nothing; the one that does is 'log'",
+        ),
+        (["x=tag(log,choice(1,2))"], {}, "x", "has the tag 'log', which belongs to an interval"),
         (["x=range(3,1)"], {}, "x", "has no value to try"),
         (["x=range(1,3,0)"], {}, "x", "a step other than 0"),
         (["x=interval(0,inf)"], {}, "x", "finite ends"),

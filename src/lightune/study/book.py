@@ -181,8 +181,9 @@ class Book:
         self.lease.fence_off_the_dead()
         name = frozen.user_attrs.get(FOLDER)
         attempt = int(frozen.user_attrs.get(_ATTEMPT, 0))
-        begun = name is not None and has_room(self.folder / name, attempt)  # else it is a failed start's folder
-        outcome = read_outcome(self.folder / name, self.settings.objectives) if begun else None
+        folder = self.folder / name if name is not None else None
+        begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed start
+        outcome = read_outcome(folder, self.settings.objectives) if folder is not None and begun else None
         again = outcome is not None and outcome.failed and attempt < self.settings.retries
         if outcome is not None and outcome.is_final and not again:
             self.tell(frozen.number, outcome)

@@ -29,6 +29,7 @@ from lightune.study.dimensions import Choice, Dimension, Interval, Steps
 __all__ = ["dimension_from_override", "dimension_from_yaml", "parse_override", "value_of_text", "value_text"]
 
 _EMPTY = "has no value to try"
+_LOG = "log"
 
 
 def parse_override(line: str, loader: ConfigLoader | None = None) -> Override:
@@ -74,18 +75,28 @@ def dimension_from_override(override: Override, *, seed: int = 0) -> Dimension:
     """
     key = override.get_key_element()
     try:
+        _require_tags_with_a_meaning(override)
         if override.is_interval_sweep():
             sweep = override.value()
             assert isinstance(sweep, IntervalSweep)
             assert sweep.start is not None
             assert sweep.end is not None
-            return Interval(key, sweep.start, sweep.end, log="log" in sweep.tags)
+            return Interval(key, sweep.start, sweep.end, log=_LOG in sweep.tags)
         sweep = override.value()
         if isinstance(sweep, RangeSweep) and not sweep.transformers and not sweep.shuffle:
             return _steps(key, sweep)
         return Choice(key, _texts(override, seed))
     except (ValueError, HydraException) as error:
         raise ConfigError([Problem(key, f"{error} (in {override.input_line})")]) from error
+
+
+def _require_tags_with_a_meaning(override: Override) -> None:
+    tags: set[str] = getattr(override.value(), "tags", set())
+    if override.is_interval_sweep():
+        if unknown := sorted(tags - {_LOG}):
+            raise ValueError(f"has the tag {unknown[0]!r}, which means nothing; the one that does is {_LOG!r}")
+    elif _LOG in tags:
+        raise ValueError(f"has the tag {_LOG!r}, which belongs to an interval")
 
 
 def _texts(override: Override, seed: int) -> tuple[str, ...]:

@@ -99,7 +99,11 @@ def test_a_study_in_one_process_goes_on_too(app, number, code):
 def test_a_finished_study_stays_as_it_is_and_can_be_extended(app):
     first = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
     again = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=3")
-    assert "is finished (3 of 3 trials): give a larger search.n_trials on the command line to extend it" in again
+    assert (
+        "is finished (3 of 3 trials): give a larger hydra.sweeper.n_trials on the command line to extend it"
+        in again
+    )
+    assert "start another with hydra.sweep.dir=FOLDER" in again
     best = [line for line in first.splitlines() if line.startswith("best:")]
     assert best == [line for line in again.splitlines() if line.startswith("best:")]
     more = app.run("x=interval(0,5)", "hydra.sweeper.n_trials=5")
@@ -193,7 +197,7 @@ def test_nothing_returned_is_a_failure_of_a_search(app):
 def test_too_many_failures_stop_the_study(app):
     said = app.run("do=raise", "x=range(0,10)", "hydra.sweeper.max_failures=2", code=1)
     assert len(app.rows()) == 3
-    assert "3 trials failed, more than search.max_failures=2 allows" in said
+    assert "3 trials failed, more than hydra.sweeper.max_failures=2 allows" in said
     assert "told to" in said
 
 

@@ -1,0 +1,158 @@
+"""From what Hydra hands a sweeper to a study that can run: folder, snapshot, space, settings."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from lightune.config.secrets import redact, secret_values
+from lightune.study.board import write_experiment
+from lightune.study.cluster import reach
+from lightune.study.files import write_text
+from lightune.study.identity import identity_of, overrides_of
+from lightune.study.lease import locked
+from lightune.study.sampling import is_grid, require_able
+from lightune.study.settings import Settings
+from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
+from lightune.study.space import Space, read_space
+from lightune.study.spec import FILE_NAME, Spec, agree, read_spec, write_spec
+from lightune.study.storage import open_storage, redacted
+
+__all__ = ["Scene", "prepare", "take_back"]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A study that is ready to run.
+
+    Args:
+        folder: the study's.
+        context: of Hydra, with a loader that reads the study's own configuration files.
+        config: of the multirun, composed from those.
+        settings: how it searches.
+        space: what its trials may be.
+        url: of its storage, with the password; None for the journal.
+        spec: what `study.json` says.
+        goes_on: whether it began earlier.
+        say: prints a line.
+    """
+
+    folder: Path
+    context: HydraContext
+    config: DictConfig
+    settings: Settings
+    space: Space
+    url: str | None
+    say: Callable[[str], None]
+    spec: Spec
+    goes_on: bool
+
+
+def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say: Callable[[str], None]) -> Scene:
+    """Check what is asked for, then make or find the study's folder.
+
+    Args:
+        config: of the multirun, as Hydra composed it.
+        context: as Hydra hands it to a sweeper.
+        arguments: the task's overrides, with the sweeps.
+        say: prints a line.
+
+    Raises:
+        ConfigError: if the study cannot run, or is another than the one in its folder; nothing was written.
+        StorageError: if its storage cannot be opened.
+        OSError: if its folder cannot be written.
+    """
+    folder = Path(str(config.hydra.sweep.dir)).absolute()
+    identity = identity_of(config)
+    settings = Settings.from_config(config)
+    space = _space_of(config, context.config_loader, arguments, settings)
+    require_able(settings, space)
+    if (spec := read_spec(folder)) is not None:
+        agree(spec.name, spec.identity, identity)
+    else:
+        reach(config)
+        if settings.storage is not None:
+            open_storage(settings.storage, folder)  # while nothing is written
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".study.lock"):
+        spec = read_spec(folder)
+        if spec is not None:
+            agree(spec.name, spec.identity, identity)
+            if changed := changed_files(context.config_loader, folder):
+                names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+                since = f"configuration files were edited since the study began ({names})"
+                say(f"{since}; it goes on with those that it began with")
+        else:
+            shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
+        take_snapshot(context.config_loader, folder)
+        loader = snapshot_loader(context.config_loader, folder)
+        config = compose_again(loader, config, folder, context.config_loader)
+        settings = Settings.from_config(config)
+        url = settings.storage
+        _conceal(config, url)
+        order = spec.overrides if spec is not None else arguments
+        space = _space_of(config, loader, order, settings)
+        loader.load_sweep_config(config, space.overrides(_first_point(space)))
+        if is_grid(settings, space) and settings.objectives[0].metric is None:
+            settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
+        if spec is None:
+            write_text(folder / "multirun.yaml", redact(OmegaConf.to_yaml(config), secret_values(config)))
+            storage = redacted(url) if url else "journal"
+            new = Spec.of(folder.name, identity, overrides=[redacted(line) for line in arguments], space=space,
+                          settings=settings, storage=storage, config=FOLDER)  # fmt: skip
+            write_spec(folder, new)
+            write_experiment(folder, config, space, settings.objectives)
+    HydraConfig.instance().set_config(config)
+    context = HydraContext(
+        config_loader=loader, callbacks=context.callbacks, execution_whitelist=context.execution_whitelist
+    )
+    goes_on, spec = spec is not None, spec or new
+    return Scene(folder, context, config, settings, space, url, say, spec, goes_on)
+
+
+def take_back(folder: Path) -> None:
+    """Remove what a study that is refused after all has written."""
+    for name in (FOLDER, "_sweep"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (FILE_NAME, "multirun.yaml"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _first_point(space: Space) -> dict[str, str]:
+    point: dict[str, str] = {}
+    for dimension in space.dimensions:
+        if space.is_active(dimension, point):
+            point[dimension.key] = dimension.edges()[0]
+    return point
+
+
+def _space_of(config: DictConfig, loader: ConfigLoader, arguments: list[str], settings: Settings) -> Space:
+    def fixed(key: str) -> Any:
+        choices = config.hydra.runtime.choices
+        return choices[key] if key in choices else OmegaConf.select(config, key)
+
+    return read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+
+
+def _conceal(config: DictConfig, url: str | None) -> None:
+    """Keep the storage's password out of the files of the study and of its trials."""
+    if url is None or redacted(url) == url:
+        return
+    with read_write(config), open_dict(config):
+        kinds: tuple[Literal["hydra", "task"], ...] = ("hydra", "task")
+        for kind in kinds:
+            config.hydra.overrides[kind] = [redacted(line) for line in overrides_of(config, kind)]
+        for key in ("search.storage", "hydra.sweeper.storage"):
+            if OmegaConf.select(config, key) is not None and not _refers(config, key):
+                OmegaConf.update(config, key, redacted(url))
+
+
+def _refers(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    return OmegaConf.is_interpolation(OmegaConf.select(config, parent), name)
