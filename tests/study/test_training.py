@@ -62,6 +62,8 @@ def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
     assert json.loads(out)["number"] == best["number"]
     code, out, _ = cli(main=lambda: tools.main(["list", "out"]))
     assert "4 trials" in out
+    code, out, _ = cli(main=lambda: tools.main(["list", str(tmp_path / "out")]))
+    assert str(study) in out  # whole, however long it is
     code, out, _ = cli(main=lambda: tools.main(["evaluate", str(study)]))
     assert "test/accuracy" in out
 
@@ -94,6 +96,19 @@ def trials_of(study):
 
 
 EAGER = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:0}"
+
+
+def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHTUNE_TRUST", "own")
+    (tmp_path / "own.py").write_text("def broken(**settings):\n    raise RuntimeError('told to')\n")
+    swept = ["loss._target_=lightune.losses.CrossEntropy,own.broken", "search.study=h", "trainer.max_epochs=1"]
+    code, _, err = cli("-m", *swept, "search.max_failures=1", *SHORT)
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "h"
+    assert [row["state"] for row in rows(study)] == ["completed", "failed"]
+    (events,) = (study / "trials" / "1").glob("events.out.tfevents.*")
+    assert b"_hparams_/session_start_info" in events.read_bytes()
+    assert b"studies/h/trials/1" in events.read_bytes()
 
 
 @pytest.mark.slow

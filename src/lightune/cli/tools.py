@@ -14,6 +14,8 @@ from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
 from lightune.study.spec import FILE_NAME as STUDY_FILE
 
+_WIDE = 10_000  # columns
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command of the tool.
@@ -121,7 +123,9 @@ def _list(options: argparse.Namespace) -> None:
         print(f"there are no studies and no runs below {options.root}")
         return
     console = Console()
-    console.print(table, soft_wrap=not console.is_terminal)
+    if not console.is_terminal:
+        console.width = _WIDE  # a path that is piped stays in one piece
+    console.print(table, soft_wrap=True)
 
 
 if __name__ == "__main__":

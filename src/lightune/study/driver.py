@@ -1,7 +1,7 @@
 """The story of a study: ask, submit, hear, tell, until there are as many trials as were asked for."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn
 from lightune.study.book import Book, Row, Ticket
 from lightune.study.conclude import conclude
 from lightune.study.display import Display
+from lightune.study.files import StudyFiles
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Event, Job, Pool, Report, Started
 from lightune.study.signals import StopSignal
@@ -64,7 +65,7 @@ class Driver:
         pool: what runs them.
         display: what shows them.
         stop: says when to leave off.
-        write_files: called now and then, and at the end, with the rows and the best.
+        files: kept up to date now and then, and at the end.
     """
 
     def __init__(
@@ -74,10 +75,10 @@ class Driver:
         display: Display,
         *,
         stop: StopSignal,
-        write_files: Callable[[Sequence[Row], Sequence[Row]], None],
+        files: StudyFiles,
     ) -> None:
         self._book, self._pool, self._display = book, pool, display
-        self._stop, self._write_files = stop, write_files
+        self._stop, self._files = stop, files
         self._running: dict[int, Ticket] = {}
         self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
@@ -107,7 +108,7 @@ class Driver:
                 else:
                     time.sleep(_BEAT)
         rows, best = self._book.rows(), self._book.best()
-        self._write_files(rows, best)
+        self._files.update(rows, best)
         return Ending(
             rows=rows,
             best=best,
@@ -193,7 +194,8 @@ class Driver:
 
     def _show(self, number: int) -> None:
         row = self._book.row(number)
+        self._files.end(row)
         self._display.ended(row, self._book.rows, self._book.best)
         if time.monotonic() - self._written > _FILES_EVERY:
-            self._write_files(self._book.rows(), self._book.best())
+            self._files.update(self._book.rows(), self._book.best())
             self._written = time.monotonic()

@@ -13,11 +13,49 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.secrets import redact, secret_values
+from lightune.files import write_whole
+from lightune.study.board import FOLDER as BOARD
+from lightune.study.board import complete_row
 from lightune.study.book import Row
+from lightune.study.composer import Composer
 from lightune.study.listing import COLUMNS, column_of
+from lightune.study.scene import Scene
 from lightune.study.settings import Objective
+from lightune.study.trial import Trial
 
-__all__ = ["write_best", "write_table", "write_text"]
+__all__ = ["StudyFiles", "write_best", "write_table"]
+
+
+class StudyFiles:
+    """Keep the files of a study as it goes.
+
+    Args:
+        scene: the study.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._composer = Composer(scene.context.config_loader, scene.config)
+        self._best: int | None = None
+
+    def update(self, rows: Sequence[Row], best: Sequence[Row]) -> None:
+        """Write the table of all trials and, if it is another, the best one's configuration."""
+        scene = self._scene
+        keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
+        write_table(scene.folder, rows, keys, scene.settings.objectives)
+        if best and best[0].number != self._best:
+            write_best(scene.folder, best, self._composer.compose(scene.space.overrides(best[0].point)))
+            self._best = best[0].number
+
+    def end(self, row: Row) -> None:
+        """Show the end of a trial that could not do so itself."""
+        scene = self._scene
+        if row.state != "failed" or row.folder is None or not (scene.folder / BOARD).exists():
+            return
+        folder = scene.folder / row.folder
+        keys = tuple(dimension.key for dimension in scene.space.dimensions)
+        name = os.path.relpath(folder, str(OmegaConf.select(scene.config, "output_root") or "."))
+        complete_row(folder, Trial(row.number, row.point, keys).hparams(), name)
 
 
 def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectives: Sequence[Objective]) -> None:
@@ -32,7 +70,7 @@ def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectiv
         seconds = f"{row.seconds:.3f}" if row.seconds is not None else ""
         point = [row.point.get(key, "") for key in keys]
         writer.writerow([row.number, row.state, *values, *point, seconds, row.folder or "", row.error or ""])
-    write_text(folder / "trials.csv", text.getvalue())
+    write_whole(folder / "trials.csv", text.getvalue().encode())
 
 
 def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
@@ -61,14 +99,4 @@ def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
     lines.append(f"#   python train.py --config-dir {folder} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
     content = redact(content, secret_values(composed))
-    write_text(folder / "best.yaml", "\n".join([*lines, content]))
-
-
-def write_text(target: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(folder / "best.yaml", "\n".join([*lines, content]).encode())

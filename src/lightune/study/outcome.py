@@ -5,12 +5,12 @@ This module must not import Optuna, torch or Lightning.
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lightune.files import write_whole
 from lightune.study.settings import Objective
 
 __all__ = ["RESULTS", "Outcome", "commit", "outcome_of_value", "read_outcome", "read_status", "write_json"]
@@ -137,13 +137,4 @@ def commit(folder: Path, outcome: Outcome) -> None:
 
 def write_json(target: Path, content: Any) -> None:
     """Write a JSON file whole or not at all."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(target, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

@@ -12,9 +12,9 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lightune.config.secrets import redact, secret_values
+from lightune.files import write_whole
 from lightune.study.board import write_experiment
 from lightune.study.cluster import reach
-from lightune.study.files import write_text
 from lightune.study.identity import identity_of, overrides_of
 from lightune.study.lease import locked
 from lightune.study.sampling import is_grid, require_able
@@ -102,7 +102,8 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         if is_grid(settings, space) and settings.objectives[0].metric is None:
             settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
         if spec is None:
-            write_text(folder / "multirun.yaml", redact(OmegaConf.to_yaml(config), secret_values(config)))
+            multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
+            write_whole(folder / "multirun.yaml", multirun.encode())
             storage = redacted(url) if url else "journal"
             new = Spec.of(folder.name, identity, overrides=[redacted(line) for line in arguments], space=space,
                           settings=settings, storage=storage, config=FOLDER)  # fmt: skip

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from hydra.core.utils import JobReturn
 from hydra.errors import MissingConfigException
@@ -11,11 +10,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study.book import Book, Row
-from lightune.study.composer import Composer
+from lightune.study.book import Book
 from lightune.study.display import Display
 from lightune.study.driver import Driver, Ending
-from lightune.study.files import write_best, write_table
+from lightune.study.files import StudyFiles
 from lightune.study.lease import Lease
 from lightune.study.opening import open_pool
 from lightune.study.outcome import RESULTS
@@ -83,7 +81,7 @@ def _run(
             over = sum(row.state not in ("running", "interrupted") for row in before)
             if over >= book.n_trials:
                 ending = Ending(rows=before, best=book.best())
-                _Writer(scene)(ending.rows, ending.best)
+                StudyFiles(scene).update(ending.rows, ending.best)
                 say_finished(scene, book)
                 return _conclude(ending, scene.settings)
             pool = open_pool(scene, task_function, lease, book)
@@ -98,7 +96,7 @@ def _run(
             stack.enter_context(display)
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
-            ending = Driver(book, pool, display, stop=stop, write_files=_Writer(scene)).run()
+            ending = Driver(book, pool, display, stop=stop, files=StudyFiles(scene)).run()
     except ConfigError:
         if not scene.goes_on:
             take_back(scene.folder)
@@ -134,25 +132,6 @@ def _refusing_what_cannot_be_written() -> Iterator[None]:
         raise ConfigError(
             [Problem("hydra.sweep.dir", f"{rule}; free space there, or take another folder")]
         ) from error
-
-
-@dataclass
-class _Writer:
-    """Write the files of a study as it goes."""
-
-    scene: Scene
-    written: int | None = None
-
-    def __post_init__(self) -> None:
-        self._composer = Composer(self.scene.context.config_loader, self.scene.config)
-
-    def __call__(self, rows: Sequence[Row], best: Sequence[Row]) -> None:
-        scene = self.scene
-        keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
-        write_table(scene.folder, rows, keys, scene.settings.objectives)
-        if best and best[0].number != self.written:
-            write_best(scene.folder, best, self._composer.compose(scene.space.overrides(best[0].point)))
-            self.written = best[0].number
 
 
 def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
