@@ -78,9 +78,10 @@ class App:
         (folder / "conf").mkdir()
         (folder / "conf" / "config.yaml").write_text(CONFIG)
         (folder / "app.py").write_text(APP)
+        self._started = []
 
     def start(self, *arguments, **settings):
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "app.py", "-m", *arguments],
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -89,6 +90,8 @@ class App:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             **settings,
         )
+        self._started.append(process)
+        return process
 
     def run(self, *arguments, code=0):
         process = self.start(*arguments)
@@ -131,7 +134,16 @@ class App:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
 
+    def end(self):
+        """Leave no process behind, whatever became of the test."""
+        for process in self._started:
+            if process.poll() is None:
+                self.kill(process)
+            process.stdout.close()
+
 
 @pytest.fixture
 def app(tmp_path):
-    return App(tmp_path)
+    application = App(tmp_path)
+    yield application
+    application.end()
