@@ -1,10 +1,15 @@
 """Studies on a Ray cluster of two nodes on this machine, made by Ray's own utility; one of them dies."""
 
 import importlib.util
+import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
+
+from lightune.study.listing import open_study
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,3 +102,16 @@ def test_a_crashing_trial_costs_that_trial_only(app, nodes):
     app.run(*on(cluster), "do=segv,exit,raise,return", "hydra.sweeper.max_failures=4")
     assert app.column("state") == ["failed", "failed", "failed", "completed"]
     assert app.column("error")[0] == "its process was ended by SIGSEGV"
+
+
+def test_trainings_run_on_both_nodes_and_the_poor_are_pruned(tmp_path, nodes):
+    cluster, _ = nodes
+    pruner = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:2,n_warmup_steps:0}"
+    swept = ["optimizer.lr=0.01,1e-8", "model.units=8,16", "search.study=s", "trainer.max_epochs=3", pruner]
+    command = [sys.executable, "-m", "lightune.cli.train", "-m", *on(cluster), *swept, "trainer=cpu"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    study = open_study(tmp_path / "outputs" / "studies" / "s")
+    assert [row["state"] for row in study.rows] == ["completed", "completed", "pruned", "pruned"]
+    results = [json.loads((study.trial_folder(row) / "result.json").read_text()) for row in study.rows]
+    assert [result["epochs"] for result in results] == [3, 3, 1, 1]
