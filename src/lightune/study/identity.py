@@ -5,6 +5,7 @@ This module must not import Optuna, torch or Lightning.
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -72,14 +73,21 @@ def differences(began: dict[str, str], asked: dict[str, str]) -> list[str]:
     return [*lines, *(f"- {began[key]}   + {asked[key]}" for key in changed)]
 
 
-def study_name(name: str, identity: dict[str, str]) -> str:
-    """Return a name that one can read and that only this study has: its swept keys and a short hash."""
+def study_name(name: str, identity: dict[str, str], space: Sequence[str] = ()) -> str:
+    """Return a name that one can read and that only this study has: its swept keys and a short hash.
+
+    Args:
+        name: of its runs.
+        identity: as `identity_of` returns it.
+        space: keys that are swept in YAML.
+    """
     lines = sorted(f"{key} {line}" for key, line in identity.items())
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
     parsed = OverridesParser.create().parse_overrides(
         [line for key, line in identity.items() if not key.startswith("--")]
     )
-    keys = [override.key_or_group.rpartition(".")[2] for override in parsed if override.is_sweep_override()]
+    swept = [override.key_or_group for override in parsed if override.is_sweep_override()]
+    keys = [key.rpartition(".")[2] for key in [*swept, *space]]
     words = [re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") for key in dict.fromkeys(keys)]
     readable = "_".join([name, *filter(None, words)])[:_LONGEST_NAME]
     return f"{readable}_{digest}"
@@ -90,7 +98,9 @@ def folder_name(config: DictConfig) -> str:
     named = OmegaConf.select(config, "search.study")
     if isinstance(named, str) and is_plain_name(named):
         return named
-    return study_name(str(OmegaConf.select(config, "name") or "study"), identity_of(config))
+    space = OmegaConf.select(config, "search.space")
+    keys = [str(key) for key in space] if isinstance(space, DictConfig) else []
+    return study_name(str(OmegaConf.select(config, "name") or "study"), identity_of(config), keys)
 
 
 def _resolve(stamp: str, *, _root_: Any) -> str:
