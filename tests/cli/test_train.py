@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from lightune.cli import tools, train
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
+BASIC = ["hydra/sweeper=basic", "hydra/launcher=basic"]
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_failing_training_exits_with_1_and_no_traceback(cli, tmp_path, own_pac
 
 
 def test_a_grid_with_the_basic_sweeper_trains_every_point(cli, tmp_path):
-    code, _, _ = cli("-m", *SHORT, "optimizer.lr=1e-3,1e-2", "seed=0,1")
+    code, _, _ = cli("-m", *BASIC, *SHORT, "optimizer.lr=1e-3,1e-2", "seed=0,1")
     assert code == 0
     results = [json.loads(path.read_text()) for path in runs(tmp_path)]
     assert [result["seed"] for result in results] == [0, 1, 0, 1]
@@ -188,7 +189,7 @@ def test_a_grid_with_the_basic_sweeper_trains_every_point(cli, tmp_path):
 
 
 def test_the_stock_optuna_sweeper_gets_the_objective(cli, tmp_path):
-    arguments = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    arguments = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]  # in warm workers
     direction = "hydra.sweeper.direction=maximize"
     code, _, _ = cli("-m", *SHORT, *arguments, direction, "optimizer.lr=interval(1e-4,1e-1)")
     assert code == 0
@@ -347,7 +348,7 @@ def assert_hidden(folder, least, secret=SECRET):
 def test_two_sweeps_in_the_same_second_have_their_own_folders(cli, tmp_path):
     stamp = 'hydra.sweep.dir="${output_root}/studies/${name}_it\'s"'
     for _ in range(2):
-        code, _, err = cli("-m", "hydra/sweeper=basic", *TINY, "logger=none", stamp, "seed=0,1")
+        code, _, err = cli("-m", *BASIC, *TINY, "logger=none", stamp, "seed=0,1")
         assert code == 0, err
     folders = [str(path.parent.relative_to(tmp_path / "outputs" / "studies")) for path in runs(tmp_path)]
     assert folders == ["run_it's/trials/0", "run_it's/trials/1", "run_it's_2/trials/0", "run_it's_2/trials/1"]
@@ -356,7 +357,8 @@ def test_two_sweeps_in_the_same_second_have_their_own_folders(cli, tmp_path):
 
 @pytest.mark.parametrize("given", [[], ["hydra.sweeper.direction=maximize"]])
 def test_optuna_seeks_what_the_monitor_says(cli, tmp_path, given):
-    search = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1", *given]
+    optuna = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=1", *given]
+    search = ["hydra/launcher=basic", *optuna]
     code, _, err = cli("-m", *TINY, "logger=none", *search, "optimizer.lr=interval(1e-4,1e-1)")
     assert code == 0, err
     values = [json.loads(path.read_text())["objective"]["value"] for path in runs(tmp_path)]

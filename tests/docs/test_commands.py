@@ -167,7 +167,8 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         case ["python", "train.py", *arguments] | ["lightune-train", *arguments]:
             if "resume=RUN" in arguments:
                 arguments = going_on(arguments, run_dir, own_folder)
-            code = start_training(arguments, monkeypatch, shorten=command.said is None)
+            in_workers = command.page.name == "README.md"
+            code = start_training(arguments, monkeypatch, shorten=command.said is None, in_workers=in_workers)
         case ["lightune", *arguments]:
             named = {"RUN": lambda: run_dir, "STUDY": lambda: request.getfixturevalue("study_dir")}
             arguments = [str(named[word]()) if word in named else word for word in arguments]
@@ -193,7 +194,7 @@ def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
     return ["resume=cut_off" if word == "resume=RUN" else word for word in arguments]
 
 
-def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
+def start_training(arguments: list[str], monkeypatch, *, shorten: bool, in_workers: bool) -> int:
     """Train for a moment; where that takes a download or a cluster, judge the configuration only."""
     if DOWNLOADED & {word.partition("=")[2] for word in arguments}:
         assert find_problems(compose(arguments)) == []
@@ -208,6 +209,12 @@ def start_training(arguments: list[str], monkeypatch, *, shorten: bool) -> int:
             arguments.append("hydra.sweeper.n_trials=2")
         elif "-m" in arguments:
             arguments.append("search.n_trials=2")
+        if (
+            "-m" in arguments
+            and not in_workers
+            and not any(word.startswith("hydra/launcher=") for word in arguments)
+        ):
+            arguments.append("hydra/launcher=basic")  # a worker's imports take most of the time
     monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
     return exit_code(train.main)
 
