@@ -36,6 +36,9 @@ class Problem:
     key: str
     message: str
 
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
 
 class LightuneError(Exception):
     """Base of everything that lightune raises on purpose."""

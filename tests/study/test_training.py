@@ -106,6 +106,7 @@ def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_p
     assert code == 0, err
     study = tmp_path / "out" / "studies" / "h"
     assert [row["state"] for row in rows(study)] == ["completed", "failed"]
+    assert rows(study)[1]["error"] == "ConfigError: loss: RuntimeError: told to (own.py, line 2)"
     (events,) = (study / "trials" / "1").glob("events.out.tfevents.*")
     assert b"_hparams_/session_start_info" in events.read_bytes()
     assert b"studies/h/trials/1" in events.read_bytes()
