@@ -69,8 +69,15 @@ def test_a_study_cut_in_two_is_the_uncut_one(book, sampler):
 
 
 def test_another_seed_is_another_study(book):
-    assert run(book(folder="a", seed=1), 3) != run(book(folder="b", seed=2), 3)
+    one, other = run(book(folder="a", seed=1), 3), run(book(folder="b", seed=2), 3)
+    assert all(point != another for point, another in zip(one, other, strict=True))
     assert run(book(folder="c", seed=1), 3) == run(book(folder="d", seed=1), 3)
+
+
+def test_a_point_of_a_grid_that_is_tried_first_is_tried_once(book):
+    grid = book("x=1,2,3", enqueue=({"x": 2},))
+    assert [point["x"] for point in run(grid, 3)] == ["2", "1", "3"]
+    assert grid.next(set()) is None
 
 
 def test_a_grid_is_gone_through_once_and_in_order(book):
