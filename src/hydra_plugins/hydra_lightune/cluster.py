@@ -9,14 +9,14 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from lightune.study.launcher import KeepingLauncher
 
 __all__ = ["ClusterLauncher", "ClusterLauncherConf"]
 
 
-class ClusterLauncher(Launcher):
+class ClusterLauncher(KeepingLauncher):
     """Run jobs on a Ray cluster, in processes that stay warm from one to the next.
 
     Args:
@@ -26,13 +26,6 @@ class ClusterLauncher(Launcher):
 
     def __init__(self, ray: DictConfig) -> None:
         self.ray = ray
-        self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
-        self.task_function: TaskFunction | None = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
     def open_remote(self, **arguments: Any) -> Any:
         """Start the processes, for a sweeper that need not wait for a whole batch."""
@@ -51,16 +44,11 @@ class ClusterLauncher(Launcher):
         from lightune.study.cluster import open_cluster
         from lightune.study.settings import Settings
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.task_function is not None
-        config = self.config
+        config = self.handed_over["config"]
         return run_batch(
             job_overrides,
             initial_job_idx,
-            config=config,
-            hydra_context=self.hydra_context,
-            task_function=self.task_function,
+            **self.handed_over,
             open_pool=lambda most, inheritance: open_cluster(
                 self.ray, settings=Settings(()), config=config, most=most, inheritance=inheritance, owner="batch"
             ),

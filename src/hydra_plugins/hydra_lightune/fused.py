@@ -9,14 +9,13 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from lightune.study.launcher import KeepingLauncher
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
 
-class FusedLauncher(Launcher):
+class FusedLauncher(KeepingLauncher):
     """Train jobs together where they are alike, and one by one where they are not.
 
     Args:
@@ -30,13 +29,6 @@ class FusedLauncher(Launcher):
     def __init__(self, fused_width: int | None = None) -> None:
         self.fused_width = fused_width
         self.report: Callable[[int, int, float], bool] | None = None
-        self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
-        self.task_function: TaskFunction | None = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
     def open_together(self, **how: Any) -> Any:
         """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
@@ -53,15 +45,10 @@ class FusedLauncher(Launcher):
         """
         from lightune.engine.launch import launch
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.task_function is not None
         return launch(
             job_overrides,
             initial_job_idx,
-            config=self.config,
-            hydra_context=self.hydra_context,
-            task_function=self.task_function,
+            **self.handed_over,
             fused_width=self.fused_width,
             report=self.report,
         )

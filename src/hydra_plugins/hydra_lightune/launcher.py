@@ -9,14 +9,13 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from lightune.study.launcher import KeepingLauncher
 
 __all__ = ["LocalLauncher", "LocalLauncherConf"]
 
 
-class LocalLauncher(Launcher):
+class LocalLauncher(KeepingLauncher):
     """Run jobs in processes that stay warm from one to the next.
 
     Args:
@@ -25,13 +24,6 @@ class LocalLauncher(Launcher):
 
     def __init__(self, n_jobs: int = 1) -> None:
         self.n_jobs = n_jobs
-        self.config: DictConfig | None = None
-        self.hydra_context: HydraContext | None = None
-        self.task_function: TaskFunction | None = None
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra hands over."""
-        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
     def open(self, workers: Any, slots: Sequence[Any], inheritance: bytes, owner: str) -> Any:
         """Start the processes, for a sweeper that need not wait for a whole batch."""
@@ -47,15 +39,10 @@ class LocalLauncher(Launcher):
         from lightune.study.batch import run_batch
         from lightune.study.workers import Slot, Workers
 
-        assert self.config is not None
-        assert self.hydra_context is not None
-        assert self.task_function is not None
         return run_batch(
             job_overrides,
             initial_job_idx,
-            config=self.config,
-            hydra_context=self.hydra_context,
-            task_function=self.task_function,
+            **self.handed_over,
             open_pool=lambda most, inheritance: Workers(
                 [Slot() for _ in range(min(self.n_jobs, most))], inheritance=inheritance, owner="batch"
             ),
