@@ -83,6 +83,7 @@ class Driver:
         self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
         self._losses: dict[int, int] = {}
+        self._ended: list[int] = []
         self._deadline = time.monotonic() + (book.settings.timeout or float("inf"))
         self._written = time.monotonic()
         share = book.settings.max_failures
@@ -100,6 +101,7 @@ class Driver:
         with self._stop.told_to(self._pool.interrupt):
             while True:
                 self._fill()
+                self._show()
                 if self._running:
                     for event in self._pool.wait(_BEAT):
                         self._hear(event)
@@ -181,7 +183,7 @@ class Driver:
             return
         self._book.tell(done.number, outcome)
         self._failed += outcome.failed
-        self._show(done.number)
+        self._ended.append(done.number)
 
     def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
         """Give a trial to another machine when it has lost its own; tell whether it gets one more."""
@@ -192,10 +194,12 @@ class Driver:
         self._submit(Ticket(ticket.number, ticket.point, resume=True, attempt=ticket.attempt))
         return True
 
-    def _show(self, number: int) -> None:
-        row = self._book.row(number)
-        self._files.end(row)
-        self._display.ended(row, self._book.rows, self._book.best)
+    def _show(self) -> None:
+        """Show what has ended, while its place is already taken by the next."""
+        while self._ended:
+            row = self._book.row(self._ended.pop(0))
+            self._files.end(row)
+            self._display.ended(row, self._book.rows, self._book.best)
         if time.monotonic() - self._written > _FILES_EVERY:
             self._files.update(self._book.rows(), self._book.best())
             self._written = time.monotonic()
