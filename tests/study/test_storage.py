@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lightune.study.lease import Lease, locked
-from lightune.study.storage import KernelLock, StorageError, open_storage, redacted, repair_journal
+from lightune.study.storage import KernelLock, StorageError, open_storage, repair_journal
 
 
 def record(number):
@@ -61,19 +61,6 @@ def test_a_lock_of_a_killed_process_is_free_at_once(tmp_path):
     open_storage(None, tmp_path).create_new_study([1], "study")
     assert time.monotonic() - began < 5
     holder.join()
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
-        ("search.storage=mysql+pymysql://a:b%40c@h:3306/d", "search.storage=mysql+pymysql://a:***@h:3306/d"),
-        ("sqlite:///file.db", "sqlite:///file.db"),
-        ("redis://:secret@host", "redis://:***@host"),
-    ],
-)
-def test_passwords_are_redacted(text, shown):
-    assert redacted(text) == shown
 
 
 def test_a_url_that_cannot_be_opened_is_refused_without_its_password(tmp_path):

@@ -4,25 +4,26 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.secrets import redact, secret_values
 from lightune.files import write_whole
 from lightune.study.board import write_experiment
 from lightune.study.cluster import reach
-from lightune.study.identity import identity_of, overrides_of
+from lightune.study.identity import identity_of
 from lightune.study.lease import locked
+from lightune.study.passwords import conceal, hidden, hider
 from lightune.study.sampling import is_grid, require_able
 from lightune.study.settings import Settings
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.space import Space, read_space
 from lightune.study.spec import FILE_NAME, Spec, agree, read_spec, write_spec
-from lightune.study.storage import open_storage, redacted
+from lightune.study.storage import open_storage
 
 __all__ = ["Scene", "prepare", "take_back"]
 
@@ -69,33 +70,35 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         OSError: if its folder cannot be written.
     """
     folder = Path(str(config.hydra.sweep.dir)).absolute()
-    identity = identity_of(config)
     settings = Settings.from_config(config)
+    url, hide = settings.storage, hider(settings.storage)
+    arguments = [hide(line) for line in arguments]
+    conceal(config, url)
+    identity = identity_of(config)
     space = _space_of(config, context.config_loader, arguments, settings)
     require_able(settings, space)
     if (spec := read_spec(folder)) is not None:
         agree(spec.name, spec.identity, identity)
     else:
         reach(config)
-        if settings.storage is not None:
-            open_storage(settings.storage, folder)  # while nothing is written
+        if url is not None:
+            open_storage(url, folder)  # while nothing is written
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / ".study.lock"):
         spec = read_spec(folder)
         if spec is not None:
             agree(spec.name, spec.identity, identity)
-            if changed := changed_files(context.config_loader, folder):
+            if changed := changed_files(context.config_loader, folder, hide):
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 since = f"configuration files were edited since the study began ({names})"
                 say(f"{since}; it goes on with those that it began with")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
-        take_snapshot(context.config_loader, folder)
+        take_snapshot(context.config_loader, folder, hide)
         loader = snapshot_loader(context.config_loader, folder)
         config = compose_again(loader, config, folder, context.config_loader)
         settings = Settings.from_config(config)
-        url = settings.storage
-        _conceal(config, url)
+        conceal(config, url)
         order = spec.overrides if spec is not None else arguments
         space = _space_of(config, loader, order, settings)
         loader.load_sweep_config(config, space.overrides(_first_point(space)))
@@ -104,9 +107,9 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         if spec is None:
             multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
             write_whole(folder / "multirun.yaml", multirun.encode())
-            storage = redacted(url) if url else "journal"
-            new = Spec.of(folder.name, identity, overrides=[redacted(line) for line in arguments], space=space,
-                          settings=settings, storage=storage, config=FOLDER)  # fmt: skip
+            storage = hidden(url) if url else "journal"
+            new = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
+                          storage=storage, config=FOLDER)  # fmt: skip
             write_spec(folder, new)
             write_experiment(folder, config, space, settings.objectives)
     HydraConfig.instance().set_config(config)
@@ -139,21 +142,3 @@ def _space_of(config: DictConfig, loader: ConfigLoader, arguments: list[str], se
         return choices[key] if key in choices else OmegaConf.select(config, key)
 
     return read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
-
-
-def _conceal(config: DictConfig, url: str | None) -> None:
-    """Keep the storage's password out of the files of the study and of its trials."""
-    if url is None or redacted(url) == url:
-        return
-    with read_write(config), open_dict(config):
-        kinds: tuple[Literal["hydra", "task"], ...] = ("hydra", "task")
-        for kind in kinds:
-            config.hydra.overrides[kind] = [redacted(line) for line in overrides_of(config, kind)]
-        for key in ("search.storage", "hydra.sweeper.storage"):
-            if OmegaConf.select(config, key) is not None and not _refers(config, key):
-                OmegaConf.update(config, key, redacted(url))
-
-
-def _refers(config: DictConfig, key: str) -> bool:
-    parent, _, name = key.rpartition(".")
-    return OmegaConf.is_interpolation(OmegaConf.select(config, parent), name)

@@ -5,7 +5,7 @@ This module must not import Optuna, torch or Lightning.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -24,8 +24,13 @@ _SUFFIXES = {".yaml", ".yml"}
 _LEFT_BY_RUNS = (".hydra", ".leases", "multirun.yaml")
 
 
-def take_snapshot(loader: ConfigLoader, study: Path) -> None:
+def take_snapshot(loader: ConfigLoader, study: Path, hide: Callable[[str], str] = str) -> None:
     """Copy every folder of configuration files on the search path below a study's folder, if that is not done.
+
+    Args:
+        loader: with the search path.
+        study: the study's folder.
+        hide: takes what must not be written down out of a text.
 
     Raises:
         OSError: if it cannot be written.
@@ -40,18 +45,23 @@ def take_snapshot(loader: ConfigLoader, study: Path) -> None:
         for file in _files(folder):
             copy = temporary / name / file.relative_to(folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, copy)
+            copy.write_bytes(_hidden(file.read_bytes(), hide))
     temporary.rename(target)
 
 
-def changed_files(loader: ConfigLoader, study: Path) -> list[str]:
+def changed_files(loader: ConfigLoader, study: Path, hide: Callable[[str], str] = str) -> list[str]:
     """Return the configuration files that were edited, added or removed since the snapshot."""
+
+    def differs(file: Path, copy: Path) -> bool:
+        live, kept = _content(file), _content(copy)
+        return kept != (_hidden(live, hide) if live is not None else None)
+
     changed: list[str] = []
     for name, folder in _folders(loader):
         kept = study / FOLDER / name
         names = {file.relative_to(folder) for file in _files(folder)}
         names |= {file.relative_to(kept) for file in _files(kept)}
-        changed += [str(path) for path in sorted(names) if _content(folder / path) != _content(kept / path)]
+        changed += [str(path) for path in sorted(names) if differs(folder / path, kept / path)]
     return changed
 
 
@@ -121,3 +131,7 @@ def _is_output(folder: Path) -> bool:
 
 def _content(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
+
+
+def _hidden(content: bytes, hide: Callable[[str], str]) -> bytes:
+    return hide(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

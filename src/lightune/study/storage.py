@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +15,9 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 
 from lightune.errors import LightuneError
+from lightune.study.passwords import hidden, hider
 
-__all__ = ["FOLDER", "JOURNAL", "StorageError", "open_storage", "redacted", "repair_journal"]
+__all__ = ["FOLDER", "JOURNAL", "StorageError", "open_storage", "repair_journal"]
 
 JOURNAL = "journal.log"
 FOLDER = "folder"
@@ -28,7 +28,6 @@ _PASSING = (
     JournalOperation.SET_TRIAL_PARAM,
     JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
 )
-_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):([^/@\s]*)@")
 
 
 class StorageError(LightuneError):
@@ -115,8 +114,9 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
     except StorageError:
         raise
     except Exception as error:
-        where = redacted(url) if url else str(study / JOURNAL)
-        reason = redacted(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+        where = hidden(url) if url else str(study / JOURNAL)
+        said = str(error).strip()
+        reason = hider(url)(said.splitlines()[0]) if said else type(error).__name__
         raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error
 
 
@@ -171,8 +171,3 @@ def _is_record(line: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(record, dict) and "op_code" in record
-
-
-def redacted(text: str) -> str:
-    """Put `***` where a URL in a text holds a password."""
-    return _PASSWORD.sub(r"\1:***@", text)

@@ -17,11 +17,12 @@ from lightune.study.files import StudyFiles
 from lightune.study.lease import Lease
 from lightune.study.opening import open_pool
 from lightune.study.outcome import RESULTS
+from lightune.study.passwords import hidden
 from lightune.study.said import say_ending, say_finished
 from lightune.study.scene import Scene, prepare, take_back
 from lightune.study.settings import Settings
 from lightune.study.signals import StopSignal, stop_signals
-from lightune.study.storage import JOURNAL, StorageError, open_storage, redacted
+from lightune.study.storage import JOURNAL, StorageError, open_storage
 from lightune.study.words import in_words_of, refusal_in_words_of
 
 __all__ = ["sweep"]
@@ -114,7 +115,7 @@ def _require_no_results(scene: Scene) -> None:
     """Refuse a study whose record of trials is gone, or another than before: it would run them all again."""
     results = sum(1 for pattern in RESULTS for _ in scene.folder.glob(pattern))
     if results:
-        where = redacted(scene.url) if scene.url else JOURNAL
+        where = hidden(scene.url) if scene.url else JOURNAL
         rule = f"{where} knows of no trial, and the study's folder holds the results of {results}"
         advice = "go on with the storage that it began with, or take another search.study="
         raise ConfigError([Problem("search.storage", f"{rule}; {advice}")])

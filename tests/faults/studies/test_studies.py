@@ -345,3 +345,21 @@ def test_a_configuration_that_is_mended_after_a_refusal_is_read_anew(app):
 def test_what_cannot_search_is_refused_and_leaves_nothing(app, asked, said):
     assert said in app.run("x=interval(0,1)", f"+{asked}" if "pruner" in asked else asked, code=2)
     assert not app.study.exists()
+
+
+@pytest.mark.parametrize("given", ["as a value", "in YAML", "in a mapping"])
+def test_a_password_of_a_storage_is_written_nowhere(app, given):
+    url = "sqlite:///file:record.db?uri=true&password=hunter2pw"
+    asked = {"as a value": [f"hydra.sweeper.storage='{url}'"], "in a mapping": [f"++search={{storage: '{url}'}}"]}
+    if given == "in YAML":
+        file = app.folder / "conf" / "config.yaml"
+        file.write_text(file.read_text().replace("search: {}", f"search: {{storage: '{url}'}}"))
+    arguments = ["x=interval(0,1)", "hydra.sweeper.n_trials=2", *asked.get(given, [])]
+    said = app.run(*arguments)
+    assert app.column("state") == ["completed"] * 2
+    again = app.run(*arguments)
+    assert "is finished (2 of 2 trials)" in again
+    assert "were edited" not in again
+    (app.folder / "conf" / "config.yaml").unlink()
+    left = [path for path in app.folder.rglob("*") if path.is_file() and b"hunter2pw" in path.read_bytes()]
+    assert (left, "hunter2pw" in said + again) == ([], False)

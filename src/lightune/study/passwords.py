@@ -1,0 +1,61 @@
+"""The password in a storage's URL: used to open it, never written down.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Literal
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from lightune.study.identity import overrides_of
+
+__all__ = ["conceal", "hidden", "hider"]
+
+_IN_URL = re.compile(r"^([\w+.-]+://[^:@/?]*):.*@")
+_IN_QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
+
+
+def hidden(url: str) -> str:
+    """Return a URL with `***` where its password stands: before its last `@`, or in its query."""
+    return _IN_QUERY.sub(r"\1***", _IN_URL.sub(r"\1:***@", url))
+
+
+def hider(url: str | None) -> Callable[[str], str]:
+    """Return what hides a URL's password in any text that has the URL.
+
+    Args:
+        url: of a storage; None for the journal, which has none.
+    """
+
+    def hide(text: str) -> str:
+        return text.replace(url, hidden(url)) if url else text
+
+    return hide
+
+
+def conceal(config: DictConfig, url: str | None) -> None:
+    """Keep a storage's password out of a multirun's configuration, and out of this process's command.
+
+    Args:
+        config: of the multirun; its overrides and the keys of the storage are changed.
+        url: of the storage.
+    """
+    hide = hider(url)
+    if url is None or hide(url) == url:
+        return
+    sys.argv[:] = map(hide, sys.argv)
+    with read_write(config), read_write(config.hydra), open_dict(config), open_dict(config.hydra):
+        kinds: tuple[Literal["hydra", "task"], ...] = ("hydra", "task")
+        for kind in kinds:
+            config.hydra.overrides[kind] = [hide(line) for line in overrides_of(config, kind)]
+        for key in ("search.storage", "hydra.sweeper.storage"):
+            if OmegaConf.select(config, key) == url and not _refers(config, key):
+                OmegaConf.update(config, key, hidden(url))
+
+
+def _refers(config: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    return OmegaConf.is_interpolation(OmegaConf.select(config, parent), name)
