@@ -80,6 +80,18 @@ def test_a_point_of_a_grid_that_is_tried_first_is_tried_once(book):
     assert grid.next(set()) is None
 
 
+def test_a_point_that_leaves_a_key_of_a_grid_open_is_refused(book):
+    with pytest.raises(ConfigError, match=r"search\.enqueue\[0\]  must name every key of a grid, and lacks y"):
+        book("x=1,2", "y=1,2", enqueue=({"x": 2},))
+
+
+def test_failures_of_all_sweepers_are_counted(book):
+    one, other = book("x=1,2,3"), book("x=1,2,3")
+    for each in (one, other):
+        each.tell(each.next(set()).number, Outcome("failed", None, 0.1, "told to"))
+    assert one.failures() == other.failures() == 2
+
+
 def test_a_grid_is_gone_through_once_and_in_order(book):
     grid = book("x=1,2", "y=a,b")
     assert grid.n_trials == 4

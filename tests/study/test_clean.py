@@ -2,6 +2,8 @@ import gc
 import logging
 import os
 import random
+import signal
+import subprocess
 import sys
 import warnings
 
@@ -56,6 +58,42 @@ def test_a_process_is_as_it_was_found(tmp_path):
     )
     assert after == before
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_files_of_loggers_that_a_trial_makes_are_closed(tmp_path):
+    log = logging.getLogger("lightune.test_clean.own")
+    logging.root.manager.loggerDict.pop(log.name)
+    with as_found():
+        made = logging.getLogger("lightune.test_clean.own")
+        made.addHandler(logging.FileHandler(tmp_path / "log"))
+        made.addHandler(logging.NullHandler())  # as libraries do, once
+    assert [type(handler) for handler in made.handlers] == [logging.NullHandler]
+
+
+def test_signals_mean_what_they_meant():
+    before = signal.getsignal(signal.SIGINT)
+    with as_found():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_library_that_a_trial_is_the_first_to_import_is_as_it_was_when_new():
+    script = """
+from lightune.study.clean import as_found
+import sys
+assert "torch" not in sys.modules and "numpy" not in sys.modules
+with as_found():
+    import numpy, torch
+    new = torch.get_num_threads(), torch.get_rng_state().tolist(), numpy.random.get_state()[1].tolist()
+    torch.set_num_threads(new[0] + 1)
+    torch.set_default_dtype(torch.float64)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(1)
+    numpy.random.seed(1)
+assert (torch.get_num_threads(), torch.get_rng_state().tolist(), numpy.random.get_state()[1].tolist()) == new
+assert torch.get_default_dtype() is torch.float32 and not torch.are_deterministic_algorithms_enabled()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_failure_is_cleaned_up_after_as_well():

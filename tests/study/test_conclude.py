@@ -2,7 +2,9 @@ import json
 
 import pytest
 
-from lightune.study.conclude import signal_of
+from lightune.study.conclude import conclude, signal_of
+from lightune.study.outcome import Outcome, commit
+from lightune.study.settings import Objective
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,11 @@ def test_a_task_that_saved_and_left_for_a_signal_was_interrupted(tmp_path, code,
 
 def test_a_task_that_left_no_word_was_not():
     assert signal_of(SystemExit(143), None) is None
+
+
+def test_what_comes_after_a_result_does_not_undo_it(tmp_path):
+    commit(tmp_path, Outcome("completed", (0.9,), 1.0))
+    outcome = conclude(
+        None, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended by SIGKILL"
+    )
+    assert (outcome.status, outcome.values) == ("completed", (0.9,))

@@ -11,7 +11,7 @@ class Launcher:
     """Runs a batch at once, or fails."""
 
     def __init__(self, *, error=None):
-        self.error, self.batches, self.seen = error, [], []
+        self.error, self.batches, self.seen, self.settled = error, [], [], []
 
     def launch(self, job_overrides, initial_job_idx):
         self.batches.append((initial_job_idx, job_overrides))
@@ -31,6 +31,7 @@ def pool():
             size=len(numbers),
             folder_of=lambda job: Path(f"trials/{job.trial.number}"),
             trials={},
+            settle=launcher.settled.append,
         )
         for number in numbers:
             made.submit(Job(Trial(number), (f"x={number}",)))
@@ -60,10 +61,12 @@ def test_numbers_with_a_gap_are_batches_of_their_own(pool):
 
 
 def test_a_launcher_that_fails_costs_its_batch(pool):
-    made = pool(Launcher(error=OSError("no queue")), 1, 2)
+    launcher = Launcher(error=OSError("no queue"))
+    made = pool(launcher, 1, 2)
     made.wait(0)
     events = made.wait(0)
     assert [event.returned.status for event in events] == [JobStatus.FAILED] * 2
+    assert launcher.settled == [1, 2]  # a job of theirs may still run
 
 
 def test_a_signal_between_batches_stops_the_next_and_raises_nothing(pool):

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lightune.study.lease import Lease, locked
-from lightune.study.storage import KernelLock, StorageError, open_storage, repair_journal
+from lightune.study.storage import Journal, KernelLock, StorageError, open_storage, repair_journal
 
 
 def record(number):
@@ -85,3 +85,32 @@ def test_a_lock_can_be_taken_again(tmp_path):
     for _ in range(2):
         with locked(tmp_path / "lock"):
             pass
+
+
+def test_a_record_that_does_not_fit_is_written_not_at_all(tmp_path):
+    """Another writer must not glue its own to a part of it."""
+    import resource
+
+    file = tmp_path / "journal.log"
+    journal = Journal(file, KernelLock(file))
+    journal.append_logs([{"op_code": 0}])
+    before, (soft, hard) = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            journal.append_logs([{"op_code": 1}])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert file.read_bytes() == before
+
+
+def test_a_record_that_a_killed_writer_left_half_is_cut_by_the_next(tmp_path):
+    file = tmp_path / "journal.log"
+    journal = Journal(file, KernelLock(file))
+    journal.append_logs([{"op_code": 0}])
+    with file.open("ab") as torn:
+        torn.write(b'{"op_co')
+    journal.append_logs([{"op_code": 1}])
+    assert [json.loads(line)["op_code"] for line in file.read_text().splitlines()] == [0, 1]
+    (copy,) = tmp_path.glob("journal.log.damaged-*")
+    assert copy.read_bytes().endswith(b'{"op_co')

@@ -14,6 +14,8 @@ def test_another_application_is_told_its_own_keys(config):
     assert in_words_of(config, "raise search.n_trials or search.study=NAME") == (
         "raise hydra.sweeper.n_trials or hydra.sweep.dir=FOLDER"
     )
+    swept = "search.beam=5 /home/me/research.d/search.study/search.n_trials/3"
+    assert in_words_of(config, swept) == swept
     (problem,) = refusal_in_words_of(config, ConfigError([Problem("search.pruner", "choose search=tpe")])).problems
     assert problem == Problem("hydra.sweeper.pruner", "choose hydra/sweeper/sampler=tpe")
     assert str(refusal_in_words_of(config, StorageError("search.storage: no"))) == "hydra.sweeper.storage: no"

@@ -38,7 +38,7 @@ class LightuneSweeper(Sweeper):
         Args:
             arguments: the task's overrides, with the sweeps.
         """
-        from lightune.errors import ConfigError
+        from lightune.errors import ConfigError, StudyFailedError
         from lightune.study.storage import StorageError
         from lightune.study.sweep import sweep
 
@@ -55,6 +55,8 @@ class LightuneSweeper(Sweeper):
         except (ConfigError, StorageError) as refusal:
             print(refusal, file=sys.stderr)
             sys.exit(2)
+        except StudyFailedError:  # it was said why
+            sys.exit(1)
 
 
 @dataclass

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
@@ -19,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lightune.errors import ConfigError, Problem
 from lightune.study.attempts import has_room
-from lightune.study.lease import Lease, locked
+from lightune.study.lease import Lease, study_lock
 from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.sampling import is_grid, make_pruner, make_sampler, suggest
 from lightune.study.settings import Settings
@@ -30,7 +29,6 @@ from lightune.study.storage import FOLDER
 __all__ = ["Book", "Row", "Ticket", "report_to"]
 
 _OWNER, _OUTCOME, _ATTEMPT, _IDENTITY = "owner", "outcome", "attempt", "identity"
-_LOCK = ".study.lock"
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Book:
         self.folder, self.space, self.settings, self.lease = folder, space, settings, lease
         self._pruner: BasePruner = make_pruner(settings)
         make_sampler(settings, 0)
-        with self._lock():
+        with study_lock(self.folder):
             self._study = optuna.create_study(
                 study_name=name or folder.name,
                 storage=storage,
@@ -117,6 +115,7 @@ class Book:
         listed = [space.point_of(point) for point in settings.enqueue]
         grid = is_grid(settings, space)
         if grid:
+            _require_whole(listed, space)
             fresh = (point for point in space.grid() if point not in listed)
             limit = settings.n_trials and max(settings.n_trials - len(listed), 0)
             listed += itertools.islice(fresh, limit)
@@ -148,9 +147,6 @@ class Book:
         """Whether trials should report how far they are."""
         return self.settings.pruner is not None
 
-    def _lock(self) -> Any:
-        return locked(self.folder / _LOCK)
-
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
@@ -161,7 +157,7 @@ class Book:
             mine: numbers of the trials that this sweeper is running.
             new: whether a new trial may be begun.
         """
-        with self._lock():
+        with study_lock(self.folder):
             trials = self._trials()
             for trial in trials:
                 if trial.state != TrialState.RUNNING or trial.number in mine or self._is_taken(trial):
@@ -209,14 +205,13 @@ class Book:
 
     def note_folder(self, number: int, folder: Path) -> None:
         """Write down where a trial writes, so that its end can be found there."""
-        trial_id = self._trial_id(number)
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
-        if self._trials()[number].user_attrs.get(FOLDER) != relative:
-            self._study._storage.set_trial_user_attr(trial_id, FOLDER, relative)
+        if self._trial(number).user_attrs.get(FOLDER) != relative:
+            self._study._storage.set_trial_user_attr(self._trial_id(number), FOLDER, relative)
 
     def note_failure(self, number: int) -> int:
         """Count a failed start of a trial that gets another; return how many there were."""
-        attempt = int(self._trials()[number].user_attrs.get(_ATTEMPT, 0)) + 1
+        attempt = int(self._trial(number).user_attrs.get(_ATTEMPT, 0)) + 1
         self._study._storage.set_trial_user_attr(self._trial_id(number), _ATTEMPT, attempt)
         return attempt
 
@@ -226,7 +221,7 @@ class Book:
 
     def reported(self, number: int) -> int:
         """Return how far a trial has said to be, 0 if it has said nothing."""
-        return self._trials()[number].last_step or 0
+        return self._trial(number).last_step or 0
 
     def tell(self, number: int, outcome: Outcome) -> None:
         """Write down the end of a trial."""
@@ -248,13 +243,20 @@ class Book:
     def _trial_id(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
 
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._study._storage.get_trial(self._trial_id(number))
+
+    def failures(self) -> int:
+        """Return how many trials have failed, of all sweepers."""
+        return sum(trial.state == TrialState.FAIL for trial in self._trials())
+
     def rows(self) -> list[Row]:
         """Return all trials in the order of their numbers."""
         return [self._row(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
 
     def row(self, number: int) -> Row:
         """Return one trial."""
-        return self._row(self._study._storage.get_trial(self._trial_id(number)))
+        return self._row(self._trial(number))
 
     def _row(self, trial: FrozenTrial) -> Row:
         known = {dimension.key: dimension for dimension in self.space.dimensions}
@@ -285,6 +287,15 @@ class Book:
             return []
         chosen = self._study.best_trials if len(self.settings.objectives) > 1 else [self._study.best_trial]
         return [self._row(trial) for trial in sorted(chosen, key=lambda trial: trial.number)]
+
+
+def _require_whole(points: Sequence[Point], space: Space) -> None:
+    """Refuse points that leave a key of a grid open: the grid has that point, whatever is chosen for it."""
+    for index, point in enumerate(points):
+        missing = [d.key for d in space.dimensions if space.is_active(d, point) and d.key not in point]
+        if missing:
+            rule = f"must name every key of a grid, and lacks {', '.join(missing)}"
+            raise ConfigError([Problem(f"search.enqueue[{index}]", rule)])
 
 
 def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool:

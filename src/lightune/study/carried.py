@@ -3,20 +3,25 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
+from lightune.errors import TrialError
 from lightune.study.claim import claimed
+from lightune.study.conclude import conclude
 from lightune.study.lease import lives
-from lightune.study.settings import Settings
-from lightune.study.trial import Trial, running
+from lightune.study.outcome import Outcome, read_outcome
+from lightune.study.settings import Objective, Settings
+from lightune.study.trial import PrunedError, Trial, running
 
 __all__ = ["URL_VARIABLE", "CarriedTask"]
 
@@ -49,12 +54,19 @@ class CarriedTask:
         trial = self.trials.get(number)
         if trial is None:
             return self._task(config)
-        with (
-            claimed(self._study, number),
-            _ending_with(self._study, self._owner),
-            running(replace(trial, report=self._reporter(number))),
-        ):
-            return self._task(config)
+        with claimed(self._study, number):
+            folder, objectives = Path(HydraConfig.get().runtime.output_dir), self._settings.objectives
+            over = read_outcome(folder, objectives)
+            if over is not None and over.is_final:  # by the one that it was taken from
+                return _told(over)
+            with (
+                _ending_with(self._study, self._owner),
+                running(replace(trial, report=self._reporter(number))),
+                _committed(folder, objectives) as returned,
+            ):
+                returned.return_value = self._task(config)
+                returned.status = JobStatus.COMPLETED
+            return returned.return_value
 
     def _reporter(self, number: int) -> Any:
         opened: list[Any] = []
@@ -82,6 +94,29 @@ class CarriedTask:
         storage = open_storage(url if self._in_database else None, self._study)
         sampler, pruner = optuna.samplers.RandomSampler(0), make_pruner(self._settings)
         return optuna.load_study(study_name=self._study.name, storage=storage, sampler=sampler, pruner=pruner)
+
+
+def _told(outcome: Outcome) -> Any:
+    """Return, or raise, what a task did that ended like this."""
+    if outcome.status == "pruned":
+        raise PrunedError
+    if outcome.values is None:
+        raise TrialError(outcome.error or "it failed")
+    return outcome.values if len(outcome.values) > 1 else next(iter(outcome.values), None)
+
+
+@contextmanager
+def _committed(folder: Path, objectives: Sequence[Objective]) -> Iterator[JobReturn]:
+    """See to it that a trial's folder says how it ended, whatever becomes of the others of its batch."""
+    returned, began = JobReturn(), time.perf_counter()
+    try:
+        yield returned
+    except Exception as error:
+        returned.return_value, returned.status = error, JobStatus.FAILED
+        raise
+    finally:
+        if returned.status != JobStatus.UNKNOWN:
+            conclude(returned, folder, objectives, seconds=time.perf_counter() - began)
 
 
 @contextmanager

@@ -2,13 +2,18 @@
 
 import ctypes
 import gc
+import importlib.util
 import logging
 import os
 import random
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 __all__ = ["as_found", "give_memory_back"]
@@ -19,8 +24,8 @@ _frozen: list[bool] = []
 @contextmanager
 def as_found() -> Iterator[None]:
     """Put back what a trial may change for its whole process: environment, seeds, threads, logs, warnings."""
-    restore = [_environment(), _random(), _logging(), *_torch(), *_numpy()]
-    with warnings.catch_warnings():
+    restore = [_environment(), _random(), _logging(), _signals()]
+    with warnings.catch_warnings(), _as_imported({"torch": _torch, "numpy": _numpy}, restore):
         try:
             yield
         finally:
@@ -46,6 +51,64 @@ def give_memory_back() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+
+
+@contextmanager
+def _as_imported(
+    libraries: Mapping[str, Callable[[], Callable[[], None]]], restore: list[Callable[[], None]]
+) -> Iterator[None]:
+    """Remember the state of libraries as it is now, or as it will be when a trial is the first to import them."""
+    restore += [remember() for name, remember in libraries.items() if name in sys.modules]
+    missing = {name: remember for name, remember in libraries.items() if name not in sys.modules}
+    watcher = _Watcher(missing, restore)
+    sys.meta_path.insert(0, watcher)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(watcher)
+
+
+class _Watcher(MetaPathFinder):
+    """Remember the state of libraries as soon as they have been imported.
+
+    Args:
+        remember: name → what remembers it, and returns what puts it back.
+        restore: takes the latter.
+    """
+
+    def __init__(
+        self, remember: dict[str, Callable[[], Callable[[], None]]], restore: list[Callable[[], None]]
+    ) -> None:
+        self._remember, self._restore = remember, restore
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module as the others do, and watch it being imported."""
+        remember = self._remember.pop(fullname, None)
+        spec = importlib.util.find_spec(fullname) if remember is not None else None
+        if remember is None or spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            self._restore.append(remember())
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _signals() -> Callable[[], None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def put_back() -> None:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                with suppress(ValueError):  # only the main thread may
+                    signal.signal(number, handler)
+
+    return put_back
 
 
 def _environment() -> Callable[[], None]:
@@ -83,14 +146,22 @@ def _logging() -> Callable[[], None]:
             log.handlers[:] = handlers
             log.setLevel(level)
             log.propagate, log.disabled = propagate, off
+        for name, new in root.manager.loggerDict.items():
+            if name not in named and isinstance(new, logging.Logger):
+                _close_files_of(new)
 
     return put_back
 
 
-def _torch() -> Iterator[Callable[[], None]]:
-    torch: Any = sys.modules.get("torch")
-    if torch is None:
-        return
+def _close_files_of(log: logging.Logger) -> None:
+    """Take from a logger that a trial has made what writes into that trial's folder; a library's own stays."""
+    for handler in [handler for handler in log.handlers if isinstance(handler, logging.FileHandler)]:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _torch() -> Callable[[], None]:
+    torch: Any = sys.modules["torch"]
     state, threads, dtype = torch.get_rng_state(), torch.get_num_threads(), torch.get_default_dtype()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -106,11 +177,10 @@ def _torch() -> Iterator[Callable[[], None]]:
         torch.set_float32_matmul_precision(matmul)
         torch.set_grad_enabled(grad)
 
-    yield put_back
+    return put_back
 
 
-def _numpy() -> Iterator[Callable[[], None]]:
-    numpy: Any = sys.modules.get("numpy")
-    if numpy is not None:
-        state = numpy.random.get_state()
-        yield lambda: numpy.random.set_state(state)
+def _numpy() -> Callable[[], None]:
+    numpy: Any = sys.modules["numpy"]
+    state = numpy.random.get_state()
+    return lambda: numpy.random.set_state(state)

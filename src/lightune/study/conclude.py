@@ -45,6 +45,8 @@ def conclude(
         return written
     if interrupted:
         return written if written is not None and written.is_final else Outcome("interrupted", None, seconds)
+    if written is not None and written.counts and (returned is None or returned.status != JobStatus.COMPLETED):
+        return written  # what came after the result does not undo it
     if returned is None:
         outcome = Outcome("failed", None, seconds, error or "its process ended")
     elif returned.status != JobStatus.COMPLETED:

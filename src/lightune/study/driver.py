@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
+from lightune.study.attempts import has_room
 from lightune.study.book import Book, Row, Ticket
 from lightune.study.conclude import conclude
 from lightune.study.display import Display
@@ -88,13 +89,15 @@ class Driver:
         self._written = time.monotonic()
         share = book.settings.max_failures
         self._most_failures = int(share * book.n_trials) if isinstance(share, float) else share
-        self._failed = sum(row.state == "failed" for row in book.rows())
+
+    @property
+    def _failed_too_often(self) -> bool:
+        return self._book.failures() > self._most_failures
 
     @property
     def _asks(self) -> bool:
-        return (
-            self._stop.number is None and self._failed <= self._most_failures and time.monotonic() < self._deadline
-        )
+        ended = self._stop.number is not None or time.monotonic() >= self._deadline
+        return not ended and not self._failed_too_often
 
     def run(self) -> Ending:
         """Run until nothing is left to do, or something stops it."""
@@ -116,7 +119,7 @@ class Driver:
             best=best,
             returns=self._returns,
             signal=self._stop.number,
-            too_many_failures=self._failed > self._most_failures,
+            too_many_failures=self._failed_too_often,
             timed_out=time.monotonic() >= self._deadline and len(rows) < self._book.n_trials,
         )
 
@@ -160,7 +163,7 @@ class Driver:
         ticket = self._running.pop(done.number)
         outcome = done.outcome or conclude(
             done.returned,
-            self._folders.get(done.number),
+            self._folder_of(ticket),
             self._book.settings.objectives,
             seconds=done.seconds,
             error=done.error,
@@ -182,8 +185,12 @@ class Driver:
             self._submit(Ticket(ticket.number, ticket.point, attempt=attempt))
             return
         self._book.tell(done.number, outcome)
-        self._failed += outcome.failed
         self._ended.append(done.number)
+
+    def _folder_of(self, ticket: Ticket) -> Path | None:
+        """Return where a trial writes, if that is known and not still the folder of a start that failed."""
+        folder = self._folders.get(ticket.number)
+        return folder if folder is not None and has_room(folder, ticket.attempt) else None
 
     def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
         """Give a trial to another machine when it has lost its own; tell whether it gets one more."""

@@ -10,15 +10,15 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-__all__ = ["WORKER_MARK", "Lease", "has_lease", "lives", "locked"]
+__all__ = ["FOLDER", "LOCK", "WORKER_MARK", "Lease", "has_lease", "lives", "locked", "study_lock"]
 
 WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
 """Environment variable that every process of a sweeper's workers carries: the name of the owner's lease."""
 
-_FOLDER = ".leases"
+FOLDER, LOCK = ".leases", ".study.lock"
 _PATIENCE = 10.0
 
 
@@ -31,7 +31,7 @@ class Lease:
 
     def __init__(self, study: Path) -> None:
         self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._folder = study / _FOLDER
+        self._folder = study / FOLDER
         self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / self.name
         unlocked = self._folder / f".{self.name}"
@@ -42,6 +42,11 @@ class Lease:
     def is_alive(self, name: str) -> bool:
         """Tell whether the owner of a lease still runs."""
         return name == self.name or _is_held(self._folder / name)
+
+    def is_alone(self) -> bool:
+        """Tell whether no other sweeper has a lease."""
+        names = (path.name for path in self._folder.iterdir() if not path.name.startswith("."))
+        return not any(name != self.name and self.is_alive(name) for name in names)
 
     def fence_off_the_dead(self) -> None:
         """End what still runs of dead owners' workers, so that only we write into what we take over."""
@@ -60,7 +65,7 @@ class Lease:
 
 def lives(study: Path, name: str) -> bool:
     """Tell whether the owner of a lease still runs, from a process that has none."""
-    return _is_held(study / _FOLDER / name)
+    return _is_held(study / FOLDER / name)
 
 
 def _is_held(path: Path) -> bool:
@@ -79,7 +84,7 @@ def _is_held(path: Path) -> bool:
 
 def has_lease(study: Path, name: str) -> bool:
     """Tell whether a study's folder, as this machine sees it, has an owner's lease."""
-    return (study / _FOLDER / name).exists()
+    return (study / FOLDER / name).exists()
 
 
 def _end_workers_of(owner: str) -> None:
@@ -107,6 +112,11 @@ def _processes_of(owner: str) -> Iterator[int]:
 
 def _is_zombie(folder: Path) -> bool:
     return (folder / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+def study_lock(study: Path) -> AbstractContextManager[None]:
+    """Hold the lock of a study's folder, under which it is made and its trials are handed out."""
+    return locked(study / LOCK)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lightune.study.book import Book
 from lightune.study.carried import URL_VARIABLE, CarriedTask
+from lightune.study.claim import claimed
 from lightune.study.composer import Composer
-from lightune.study.lease import Lease
 from lightune.study.pools import Blocking, Job, Pool
 from lightune.study.sampling import learns
 from lightune.study.scene import Scene
@@ -29,13 +29,12 @@ _BATCH = 32  # trials of a fused launcher's batch
 _BATCH_THAT_TEACHES = 8  # the same where a sampler learns from one batch for the next
 
 
-def open_pool(scene: Scene, task_function: TaskFunction, lease: Lease, book: Book) -> Pool:
+def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     """Make what runs the trials of a study.
 
     Args:
         scene: the study.
         task_function: what a trial runs.
-        lease: of this sweeper.
         book: of its trials.
 
     Raises:
@@ -65,12 +64,12 @@ def open_pool(scene: Scene, task_function: TaskFunction, lease: Lease, book: Boo
                 config=scene.config,
                 most=max(left, 1),
                 inheritance=cloudpickle.dumps(inheritance),
-                owner=lease.name,
+                owner=scene.lease.name,
                 study=scene.folder,
             )
         else:
             slots = make_slots(scene.settings, scene.config)
-            pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), lease.name)
+            pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), scene.lease.name)
         return pool
     together: Any = getattr(launcher, "open_together", None)
     if together is not None or isinstance(launcher, BasicLauncher):
@@ -96,10 +95,15 @@ def open_pool(scene: Scene, task_function: TaskFunction, lease: Lease, book: Boo
         return pool
     if scene.url is not None:
         os.environ[URL_VARIABLE] = scene.url
-    task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=lease.name)
+    task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=scene.lease.name)
     launcher.setup(hydra_context=scene.context, task_function=task, config=scene.config)
     size = scene.settings.max_batch_size or scene.settings.n_jobs or 1
-    return Blocking(launcher, size=size, folder_of=_folders_of(scene), trials=task.trials)
+
+    def settle(number: int) -> None:
+        with claimed(scene.folder, number):
+            pass
+
+    return Blocking(launcher, size=size, folder_of=_folders_of(scene), trials=task.trials, settle=settle)
 
 
 def _batch_size(scene: Scene, launcher: Any) -> int:

@@ -102,6 +102,7 @@ class Blocking:
         size: trials in a batch, > 0.
         folder_of: tells where a trial will write, without running it.
         trials: where the task, wherever it runs, finds which trial it is.
+        settle: waits until a trial, by its number, runs nowhere; called where a batch broke.
     """
 
     def __init__(
@@ -111,8 +112,9 @@ class Blocking:
         size: int,
         folder_of: Callable[[Job], Path],
         trials: dict[int, Trial],
+        settle: Callable[[int], None],
     ) -> None:
-        self._launcher, self._size = launcher, size
+        self._launcher, self._size, self._settle = launcher, size, settle
         self._folder_of, self._trials = folder_of, trials
         self._jobs: list[Job] = []
         self._announced = False
@@ -163,6 +165,8 @@ class Blocking:
             error = f"the task called sys.exit({stop.code})" if isinstance(stop, SystemExit) else None
         except Exception as failure:  # noqa: BLE001 - a launcher that cannot run a batch costs that batch
             returns, stopped, error = [_failed(failure)] * len(batch), False, None
+            for job in batch:  # one that fails may make a launcher leave the others to themselves
+                self._settle(job.trial.number)
         finally:
             self._runs = False
         seconds = (time.perf_counter() - began) / len(batch)

@@ -1,5 +1,6 @@
 """From what Hydra hands a sweeper to a study that can run: folder, snapshot, space, settings."""
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,14 +17,15 @@ from lightune.files import write_whole
 from lightune.study.board import write_experiment
 from lightune.study.cluster import reach
 from lightune.study.identity import identity_of
-from lightune.study.lease import locked
+from lightune.study.lease import FOLDER as LEASES
+from lightune.study.lease import LOCK, Lease, study_lock
 from lightune.study.passwords import conceal, hidden, hider
 from lightune.study.sampling import is_grid, require_able
 from lightune.study.settings import Settings
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.space import Space, read_space
 from lightune.study.spec import FILE_NAME, Spec, agree, read_spec, write_spec
-from lightune.study.storage import open_storage
+from lightune.study.storage import JOURNAL, lock_of, open_storage
 
 __all__ = ["Scene", "prepare", "take_back"]
 
@@ -41,6 +43,7 @@ class Scene:
         url: of its storage, with the password; None for the journal.
         spec: what `study.json` says.
         goes_on: whether it began earlier.
+        lease: our sign of life.
         say: prints a line.
     """
 
@@ -53,6 +56,7 @@ class Scene:
     say: Callable[[str], None]
     spec: Spec
     goes_on: bool
+    lease: Lease
 
 
 def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say: Callable[[str], None]) -> Scene:
@@ -84,8 +88,9 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         if url is not None:
             open_storage(url, folder)  # while nothing is written
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".study.lock"):
+    with study_lock(folder):
         spec = read_spec(folder)
+        goes_on = spec is not None
         if spec is not None:
             agree(spec.name, spec.identity, identity)
             if changed := changed_files(context.config_loader, folder, hide):
@@ -94,38 +99,51 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
                 say(f"{since}; it goes on with those that it began with")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
-        take_snapshot(context.config_loader, folder, hide)
-        loader = snapshot_loader(context.config_loader, folder)
-        config = compose_again(loader, config, folder, context.config_loader)
-        settings = Settings.from_config(config)
-        conceal(config, url)
-        order = spec.overrides if spec is not None else arguments
-        space = _space_of(config, loader, order, settings)
-        loader.load_sweep_config(config, space.overrides(_first_point(space)))
-        if is_grid(settings, space) and settings.objectives[0].metric is None:
-            settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
-        if spec is None:
-            multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
-            write_whole(folder / "multirun.yaml", multirun.encode())
-            storage = hidden(url) if url else "journal"
-            new = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
-                          storage=storage, config=FOLDER)  # fmt: skip
-            write_spec(folder, new)
-            write_experiment(folder, config, space, settings.objectives)
+        try:
+            take_snapshot(context.config_loader, folder, hide)
+            loader = snapshot_loader(context.config_loader, folder)
+            config = compose_again(loader, config, folder, context.config_loader)
+            settings = Settings.from_config(config)
+            conceal(config, url)
+            space = _space_of(config, loader, spec.overrides if spec is not None else arguments, settings)
+            loader.load_sweep_config(config, space.overrides(_first_point(space)))
+            if is_grid(settings, space) and settings.objectives[0].metric is None:
+                settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
+            if spec is None:
+                multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
+                write_whole(folder / "multirun.yaml", multirun.encode())
+                storage = hidden(url) if url else "journal"
+                spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
+                               storage=storage, config=FOLDER)  # fmt: skip
+                write_spec(folder, spec)
+                write_experiment(folder, config, space, settings.objectives)
+            lease = Lease(folder)
+        except BaseException:
+            if not goes_on:
+                _remove_start(folder)
+            raise
     HydraConfig.instance().set_config(config)
     context = HydraContext(
         config_loader=loader, callbacks=context.callbacks, execution_whitelist=context.execution_whitelist
     )
-    goes_on, spec = spec is not None, spec or new
-    return Scene(folder, context, config, settings, space, url, say, spec, goes_on)
+    return Scene(folder, context, config, settings, space, url, say, spec, goes_on, lease)
 
 
-def take_back(folder: Path) -> None:
-    """Remove what a study that is refused after all has written."""
-    for name in (FOLDER, "_sweep"):
+def take_back(scene: Scene) -> None:
+    """Remove what a study that is refused after all has written, unless another sweeper has joined it."""
+    with study_lock(scene.folder):
+        if not scene.goes_on and scene.lease.is_alone():
+            scene.lease.end()
+            _remove_start(scene.folder)
+
+
+def _remove_start(folder: Path) -> None:
+    for name in (FOLDER, "_sweep", LEASES):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (FILE_NAME, "multirun.yaml"):
+    for name in (FILE_NAME, "multirun.yaml", JOURNAL, lock_of(folder / JOURNAL).name, LOCK):
         (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # there is something else in it
+        folder.rmdir()
 
 
 def _first_point(space: Space) -> dict[str, str]:

@@ -17,7 +17,7 @@ from optuna.storages.journal._storage import JournalOperation
 from lightune.errors import LightuneError
 from lightune.study.passwords import hidden, hider
 
-__all__ = ["FOLDER", "JOURNAL", "StorageError", "open_storage", "repair_journal"]
+__all__ = ["FOLDER", "JOURNAL", "StorageError", "lock_of", "open_storage", "repair_journal"]
 
 JOURNAL = "journal.log"
 FOLDER = "folder"
@@ -34,6 +34,11 @@ class StorageError(LightuneError):
     """Refuse a record of trials that cannot be read or written; the message says which and what to do."""
 
 
+def lock_of(journal: Path) -> Path:
+    """Return the file whose lock the writers of a journal take in turn."""
+    return journal.with_name(f".{journal.name}.lock")
+
+
 class KernelLock(BaseJournalFileLock):
     """A lock that the kernel gives back when its holder dies, so that the others go on at once.
 
@@ -42,7 +47,7 @@ class KernelLock(BaseJournalFileLock):
     """
 
     def __init__(self, journal: Path) -> None:
-        self._path = journal.with_name(f".{journal.name}.lock")
+        self._path = lock_of(journal)
         self._file: int | None = None
 
     def acquire(self) -> bool:
@@ -75,16 +80,25 @@ class Journal(JournalFileBackend):
         self._journal, self._turn = path, lock
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Write records, each on a line of its own."""
-        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        """Write records, each on a line of its own, all of them or none."""
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode()
         self._turn.acquire()
+        file = os.open(self._journal, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            with self._journal.open("ab") as file:
-                file.write(text.encode())
-                file.flush()
-                if any(map(_must_last, logs)):
-                    os.fsync(file.fileno())
+            end = os.fstat(file).st_size
+            if end and os.pread(file, 1, end - 1) != b"\n":  # a writer was killed in the middle of a record
+                _cut(self._journal)
+                end = os.fstat(file).st_size
+            try:
+                while text:
+                    text = text[os.write(file, text) :]
+            except OSError:
+                os.ftruncate(file, end)  # or the next record would be glued to a part of this one
+                raise
+            if any(map(_must_last, logs)):
+                os.fsync(file)
         finally:
+            os.close(file)
             self._turn.release()
 
 
@@ -133,20 +147,24 @@ def repair_journal(journal: Path, lock: KernelLock) -> Path | None:
         return None
     lock.acquire()
     try:
-        sound, damaged = _sound_length(journal)
-        if sound == journal.stat().st_size:
-            return None
-        if damaged:
-            rule = f"is damaged in the middle, at byte {sound}"
-            raise StorageError(f"{journal}: {rule}; restore it from a copy, or take another search.study=")
-        copy = journal.with_name(f"{journal.name}.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
-        shutil.copyfile(journal, copy)
-        with journal.open("r+b") as file:
-            file.truncate(sound)
-            os.fsync(file.fileno())
-        return copy
+        return _cut(journal)
     finally:
         lock.release()
+
+
+def _cut(journal: Path) -> Path | None:
+    sound, damaged = _sound_length(journal)
+    if sound == journal.stat().st_size:
+        return None
+    if damaged:
+        rule = f"is damaged in the middle, at byte {sound}"
+        raise StorageError(f"{journal}: {rule}; restore it from a copy, or take another search.study=")
+    copy = journal.with_name(f"{journal.name}.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
+    shutil.copyfile(journal, copy)
+    with journal.open("r+b") as file:
+        file.truncate(sound)
+        os.fsync(file.fileno())
+    return copy
 
 
 def _sound_length(journal: Path) -> tuple[int, bool]:

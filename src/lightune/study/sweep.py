@@ -14,7 +14,6 @@ from lightune.study.book import Book
 from lightune.study.display import Display
 from lightune.study.driver import Driver, Ending
 from lightune.study.files import StudyFiles
-from lightune.study.lease import Lease
 from lightune.study.opening import open_pool
 from lightune.study.outcome import RESULTS
 from lightune.study.passwords import hidden
@@ -56,14 +55,13 @@ def sweep(
         with stop_signals() as stop:
             with _refusing_what_cannot_be_written():
                 scene = prepare(config, hydra_context, list(arguments), say)
-                lease = Lease(scene.folder)
-            return _run(scene, task_function, lease, stop, console)
+            return _run(scene, task_function, stop, console)
     except (ConfigError, StorageError) as refusal:
         raise refusal_in_words_of(config, refusal) from refusal
 
 
 def _run(
-    scene: Scene, task_function: TaskFunction, lease: Lease, stop: StopSignal, console: Console
+    scene: Scene, task_function: TaskFunction, stop: StopSignal, console: Console
 ) -> list[Sequence[JobReturn]]:
     try:
         with contextlib.ExitStack() as stack:
@@ -72,7 +70,7 @@ def _run(
                 folder=scene.folder,
                 space=scene.space,
                 settings=scene.settings,
-                lease=lease,
+                lease=scene.lease,
                 name=scene.spec.name,
                 identity=scene.spec.identity,
             )
@@ -85,7 +83,7 @@ def _run(
                 StudyFiles(scene).update(ending.rows, ending.best)
                 say_finished(scene, book)
                 return _conclude(ending, scene.settings)
-            pool = open_pool(scene, task_function, lease, book)
+            pool = open_pool(scene, task_function, book)
             stack.callback(pool.close)
             display = Display(
                 console,
@@ -97,16 +95,20 @@ def _run(
             stack.enter_context(display)
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
-            ending = Driver(book, pool, display, stop=stop, files=StudyFiles(scene)).run()
+            driver = Driver(book, pool, display, stop=stop, files=StudyFiles(scene))
+            try:
+                ending = driver.run()
+            except ConfigError as refusal:  # a cluster's, whose trials are under way
+                scene.say("; ".join(map(str, refusal.problems)))
+                raise StudyFailedError("its trials cannot run any more") from refusal
     except ConfigError:
-        if not scene.goes_on:
-            take_back(scene.folder)
+        take_back(scene)
         raise
     except OSError as error:
         rule = f"cannot be written: {error.strerror or error}"
         raise StorageError(f"{scene.folder} {rule}; make room there, the same command goes on") from error
     finally:
-        lease.end()
+        scene.lease.end()
     say_ending(scene, ending, book)
     return _conclude(ending, scene.settings)
 

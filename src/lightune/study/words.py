@@ -3,6 +3,8 @@
 This module must not import Optuna, torch or Lightning.
 """
 
+import re
+
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.schema import SEARCH
@@ -10,12 +12,13 @@ from lightune.errors import ConfigError, LightuneError, Problem
 
 __all__ = ["in_words_of", "refusal_in_words_of"]
 
+_KEYS = "|".join([*SEARCH, "space", "enqueue", "objectives", "pruner"])
 _ELSEWHERE = {
-    "search.study=NAME": "hydra.sweep.dir=FOLDER",
-    "search.study": "hydra.sweep.dir",
-    "search=genetic": "hydra/sweeper/sampler=nsgaii",
-    "search=": "hydra/sweeper/sampler=",
-    "search.": "hydra.sweeper.",
+    r"search\.study=NAME": "hydra.sweep.dir=FOLDER",
+    r"search\.study\b": "hydra.sweep.dir",
+    r"search=genetic": "hydra/sweeper/sampler=nsgaii",
+    r"search=(?=tpe\b)": "hydra/sweeper/sampler=",
+    rf"search\.(?=({_KEYS})\b)": "hydra.sweeper.",
 }
 
 
@@ -30,7 +33,7 @@ def in_words_of(config: DictConfig, text: str) -> str:
     if isinstance(search, DictConfig) and search.keys() & SEARCH.keys():
         return text
     for ours, theirs in _ELSEWHERE.items():
-        text = text.replace(ours, theirs)
+        text = re.sub(rf"(?<![\w./]){ours}", theirs, text)
     return text
 
 

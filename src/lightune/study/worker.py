@@ -23,12 +23,12 @@ import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
-from lightune.study.attempts import make_room
+from lightune.study.attempts import has_room, make_room
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
 from lightune.study.conclude import conclude, leave_traceback, signal_of
 from lightune.study.job import PackedReturn, run_job
-from lightune.study.outcome import Outcome
+from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.pools import Job
 from lightune.study.trial import running
 from lightune.warm import keep_data
@@ -151,6 +151,8 @@ def _serve(
     try:
         with as_found(), interrupt.job():
             returned = _run(job, inherited, composer, connection, started, interrupt)
+    except _OverError as over:
+        return _packed(None, over.outcome, over.outcome.seconds)
     except KeyboardInterrupt:
         error = "interrupted"
     except SystemExit as stop:
@@ -161,6 +163,8 @@ def _serve(
         if folder is not None:
             leave_traceback(folder, failure)
     seconds = time.perf_counter() - began
+    if folder is not None and not has_room(folder, job.attempt):
+        folder = None  # it is still that of a start that failed
     if inherited.objectives is None:
         return _packed(returned, Outcome("completed" if returned else "failed", None, seconds, error), seconds)
     outcome = conclude(
@@ -187,6 +191,8 @@ def _run(
         def begin(folder: Path) -> None:
             started(folder)
             make_room(folder, job.attempt)
+            if job.trial.resume:
+                _require_open(folder, inherited)
             stack.enter_context(_console(folder / CONSOLE))
             stack.enter_context(running(replace(job.trial, report=report)))
 
@@ -200,6 +206,20 @@ def _run(
             task_function=inherited.task_function,
             started=begin,
         )
+
+
+class _OverError(Exception):
+    """A trial that was to go on has been finished meanwhile by the one that it was taken from."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.status)
+
+
+def _require_open(folder: Path, inherited: Inheritance) -> None:
+    outcome = read_outcome(folder, inherited.objectives)
+    if outcome is not None and outcome.is_final:
+        raise _OverError(outcome)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.connection import Pipe as Duplex
@@ -44,6 +44,7 @@ class _Worker:
     boot: threading.Thread
     job: Job | None = None
     began: float = 0.0
+    told: bool = False
 
 
 class Workers:
@@ -76,8 +77,10 @@ class Workers:
             if worker is not None:
                 self._bury(worker)
             worker = self._workers[index] = self._start(index)
-        worker.job, worker.began = job, time.perf_counter()
-        worker.boot.join()  # a signal meanwhile ends the process
+        worker.job, worker.began, worker.told = job, time.perf_counter(), False
+        if self._interrupted:  # a moment ago, when this trial had no process yet
+            self._tell(worker)
+        worker.boot.join()
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
             worker.connection.send_bytes(cloudpickle.dumps(job))
 
@@ -97,9 +100,13 @@ class Workers:
         """Ask the running trials to save and stop; asked a second time, end them."""
         for worker in self._workers:
             if worker is not None and worker.job is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(worker.process.pid, signal.SIGKILL if self._interrupted else signal.SIGINT)
+                self._tell(worker)
         self._interrupted = True
+
+    def _tell(self, worker: _Worker) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.process.pid, signal.SIGKILL if worker.told else signal.SIGINT)
+        worker.told = True
 
     def close(self) -> None:
         """End all processes."""
@@ -134,13 +141,14 @@ class Workers:
         ours, theirs = Duplex()
         lifeline_end, lifeline = os.pipe()
         fds = (theirs.fileno(), lifeline_end)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lightune.study.worker", *map(str, fds)],
-            env={**os.environ, **slot.environment, WORKER_MARK: self._owner},
-            pass_fds=fds,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with _interrupts_waiting():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lightune.study.worker", *map(str, fds)],
+                env={**os.environ, **slot.environment, WORKER_MARK: self._owner},
+                pass_fds=fds,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         theirs.close()
         os.close(lifeline_end)
         place: dict[str, Any] = {
@@ -160,6 +168,16 @@ class Workers:
         worker.boot.join()
         worker.connection.close()
         os.close(worker.lifeline)
+
+
+@contextlib.contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Let SIGINT wait; a process that is started inside lets it wait until it can say what it means."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _send(connection: Connection, *messages: bytes) -> None:

@@ -45,6 +45,12 @@ def test_a_failing_trial_of_a_batch_costs_that_trial_only(app):
 
 
 @needs_submitit
+def test_a_crashing_job_of_a_batch_costs_that_trial_only(app):
+    said = app.run("hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2", "x=1,2", "do=segv,return")
+    assert app.column("state") == ["failed", "completed", "failed", "completed"], said
+
+
+@needs_submitit
 def test_jobs_end_with_their_sweeper_and_the_study_goes_on(app):
     command = ["hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2", "x=1,2,3,4", "sleep=8"]
     process = app.start(*command)

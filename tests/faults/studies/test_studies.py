@@ -308,9 +308,10 @@ def test_two_studies_of_one_name_in_one_database_are_not_mixed(app):
 
 
 def test_a_study_that_failed_stays_failed(app):
-    app.run("do=exit", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
-    said = app.run("do=exit", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
+    app.run("do=raise", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
+    said = app.run("do=raise", "x=1,2", "hydra.sweeper.max_failures=9", code=1)
     assert "is finished (2 of 2 trials, 2 of them failed)" in said
+    assert "Traceback" not in said
 
 
 def test_ctrl_c_while_a_worker_starts_is_not_lost(app):
@@ -319,7 +320,26 @@ def test_ctrl_c_while_a_worker_starts_is_not_lost(app):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=25)
     assert process.returncode == 130, said
+    assert "Traceback" not in said
     assert not (app.study / "0" / "result.json").exists()
+
+
+def test_ctrl_c_while_a_failed_trial_starts_again_leaves_it_its_starts(app):
+    arguments = ["do=segv", "x=1", "hydra.sweeper.retries=3"]
+    process = app.start(*arguments)
+    app.wait_for(lambda: (app.study / "0" / "attempts" / "1").exists())
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert app.column("state") == ["interrupted"]
+    assert "1 of 1 trials finished, 0 pruned, 1 failed" in app.run(*arguments, code=1)
+    assert (app.study / "0" / "attempts" / "3" / "result.json").exists()
+
+
+def test_a_key_that_does_not_exist_leaves_nothing(app):
+    said = app.run("nosuch=1,2", code=1)
+    assert "nosuch" in said
+    assert not app.study.exists()
 
 
 def test_a_configuration_that_is_mended_after_a_refusal_is_read_anew(app):
