@@ -1,10 +1,11 @@
 """Data that fit in memory: loaded once, divided, scaled, and served by index."""
 
+import copy
 import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -107,6 +108,13 @@ class InMemoryData(LightningDataModule):
             samples: what `load` would return.
         """
         self._samples = samples
+
+    def undivided(self) -> Self:
+        """Return the same data, to be divided in another way; the samples are shared."""
+        other = copy.copy(self)
+        other._parts, other._split, other._scaler, other.target_scaler = {}, None, None, None
+        other._training = other._position = other.trainer = None
+        return other
 
     @property
     def input_shape(self) -> tuple[int, ...]:
