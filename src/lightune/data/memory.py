@@ -15,9 +15,11 @@ from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
 from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.data.stream import StreamLoader
+from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
 from lightune.validation import Indices, Rows, Split
 
+Loader = TensorLoader | StreamLoader | Prefetched
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 _JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
@@ -83,7 +85,7 @@ class InMemoryData(LightningDataModule):
         self._scaler: Affine | None = None
         self.is_streamed = False
         self._seed = 0
-        self._training: TensorLoader | StreamLoader | None = None
+        self._training: Loader | None = None
         self._position: dict[str, int] | None = None
 
     @abstractmethod
@@ -176,7 +178,7 @@ class InMemoryData(LightningDataModule):
             where = "stream" if self.is_streamed else "host"
         return where, why
 
-    def train_dataloader(self) -> TensorLoader | StreamLoader:
+    def train_dataloader(self) -> Loader:
         """Return batches of the training part, in a new order each epoch."""
         trainer = self.trainer
         size = len(self._parts["train"][1])
@@ -206,15 +208,15 @@ class InMemoryData(LightningDataModule):
         """Go on in the epoch, and from the batch, that a checkpoint was written in."""
         self._position = state_dict.get("position")
 
-    def val_dataloader(self) -> TensorLoader | StreamLoader:
+    def val_dataloader(self) -> Loader:
         """Return batches of the validation part, as they lie."""
         return self.judging_dataloader("val")
 
-    def test_dataloader(self) -> TensorLoader | StreamLoader:
+    def test_dataloader(self) -> Loader:
         """Return batches of the test part, as they lie."""
         return self.judging_dataloader("test")
 
-    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> TensorLoader | StreamLoader:
+    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
         return self._loader(part, batch_size=_JUDGING_BATCH)
 
@@ -226,13 +228,12 @@ class InMemoryData(LightningDataModule):
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def _loader(
-        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1
-    ) -> TensorLoader | StreamLoader:
+    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1) -> Loader:
         trainer = self.trainer
         inputs, targets = self._parts[part]
         device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
-        if self.placed(device)[0] == "device":
+        where, _ = self.placed(device)
+        if where == "device":
             inputs, targets = inputs.to(device), targets.to(device)
         loader = TensorLoader(
             inputs,
@@ -246,7 +247,8 @@ class InMemoryData(LightningDataModule):
             steps=steps,
         )
         if not self.is_streamed:
-            return loader
+            ahead = device.type == "cuda" and where == "host"
+            return Prefetched(loader, CopyAside(device)) if ahead else loader
         assert self._scaler is not None
         samples, cuda = self.samples, device.type == "cuda"
         kept = {"order": loader, "num_workers": self.num_workers, "pin_memory": cuda}

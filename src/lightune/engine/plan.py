@@ -54,6 +54,7 @@ _TRAINER: dict[str, tuple[Any, ...] | None] = {
     "num_sanity_val_steps": None,
     "log_every_n_steps": None,
     "steps_per_execution": None,
+    "compile": ("none",),
     "deterministic": (False, None),
     "accumulate_grad_batches": (1,),
     "gradient_clip_algorithm": (None, "norm"),
