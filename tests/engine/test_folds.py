@@ -8,11 +8,20 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 from tests.engine.test_launch import close, curves, told
+from tests.engine.test_plan import (
+    ChangesBuffer,
+    DependsOnData,
+    OwnGradient,
+    OwnStackableGradient,
+    ReplacesBuffer,
+)
 
 from lightune import compose, resume, train
 from lightune.checkpoints import read_checkpoint
+from lightune.config.trust import _added, trust
 from lightune.data import Digits, Samples
-from lightune.engine import folds
+from lightune.engine import batches, folds
+from lightune.engine.batches import StackedData
 from lightune.engine.fused import FusedLoop
 from lightune.run import InterruptedRun, TrainingError, prepare
 
@@ -87,6 +96,29 @@ def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
                 close(saved[0][key], saved[1][key], 1e-5, tiny)
 
 
+@pytest.mark.parametrize("way", ["folds that differ in size", "values, stopped early"])
+def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way, monkeypatch):
+    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
+    together = run(*WAYS[way])
+    assert SAID in log_of(together)
+    assert_same(together.run_dir, run(*WAYS[way], "validation.fused=never").run_dir)
+
+
+def test_fits_that_share_large_samples_hold_them_once(monkeypatch):
+    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
+    data = prepare(compose([*SMALL, *FOLDS])).data
+    divided = []
+    for plan in prepare(compose([*SMALL, *FOLDS])).plans:
+        divided.append(data.undivided())
+        divided[-1].divide(plan.split, seed=0)
+    stacked = StackedData(divided)
+    assert not any(own._scaled for own in divided)
+    assert stacked._train._inputs is stacked._val._inputs is data.samples.inputs
+    batch = next(iter(stacked.train()))
+    for own, x in zip(divided, batch.x, strict=True):
+        assert torch.equal(x, next(iter(own.train_dataloader()))[0])
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_fits_trained_together_leave_what_they_leave_one_by_one(way):
     together = run(*WAYS[way])
@@ -120,6 +152,31 @@ def test_what_cannot_train_together_trains_one_by_one_and_says_why(overrides, ho
     (line,) = [line for line in log_of(result).splitlines() if "one by one" in line]
     assert reason in line
     assert SAID not in log_of(result)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (DependsOnData, "data-dependent control flow"),
+        (ReplacesBuffer, "than a step alone"),
+        (ChangesBuffer, None),
+        (OwnGradient, "cannot be stacked"),
+        (OwnStackableGradient, None),
+    ],
+)
+def test_folds_of_strange_networks_are_what_they_are_one_by_one(network, reason):
+    trust(network.__module__)
+    ended = []
+    try:
+        for fused in ("auto", "never"):
+            cfg = compose([*SMALL, *FOLDS, "trainer.max_epochs=2", f"validation.fused={fused}"])
+            cfg.model = {"_target_": f"{network.__module__}.{network.__name__}"}
+            ended.append(train(cfg))
+    finally:
+        _added.remove(network.__module__)
+    assert (SAID in log_of(ended[0])) == (reason is None)
+    assert (reason or SAID) in log_of(ended[0])
+    close(ended[0].metrics, ended[1].metrics)
 
 
 def test_short_runs_are_not_worth_a_program(monkeypatch):

@@ -11,6 +11,8 @@ from lightune.data import InMemoryData
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
 
+_MOST_BYTES_OF_COPIES = 32 * 1024**2  # scaling a batch costs little, but more than taking it
+
 
 @dataclass(frozen=True)
 class StackedBatch:
@@ -43,8 +45,9 @@ class RaggedBatch:
 class StackedData:
     """Serve the training and validation parts of M members.
 
-    Members that hold the same data object share its tensors. Parts may differ in size as long as all members have
-    as many batches an epoch.
+    Members that hold the same data object share its tensors; those that divide large samples in their own ways
+    share the samples, and each batch is scaled as its member scales it. Parts may differ in size as long as all
+    members have as many batches an epoch.
 
     Args:
         data: the members' data, divided.
@@ -67,8 +70,12 @@ class StackedData:
         self._source = [numbers[id(member)] for member in data]
         self._dtype, self._device = dtype, torch.device(device)
         self.epoch = 0
-        loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
-        judging = [_in_memory(member.val_dataloader()) for member in self._unique]
+        if share_samples(self._unique):
+            loaders = [member.rows_in_batches("train") for member in self._unique]
+            judging = [member.rows_in_batches("val") for member in self._unique]
+        else:
+            loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
+            judging = [_in_memory(member.val_dataloader()) for member in self._unique]
         self._batch_sizes = [loader.batch_size for loader in loaders]
         self._sizes = {
             "train": [len(loader.targets) for loader in loaders],
@@ -164,7 +171,16 @@ class _Pool:
     ) -> None:
         sizes = [len(loader.targets) for loader in loaders]
         self._first = [sum(sizes[:index]) for index in range(len(sizes))]
-        self._inputs = _below([loader.inputs.to(dtype) for loader in loaders]).to(device)
+        self._dtype = dtype
+        self._shared = share_samples(data)
+        if self._shared:
+            self._rows = _below([loader.inputs for loader in loaders]).to(device)
+            self._inputs = data[0].samples.inputs.to(device)
+            self._shift, self._scale = (
+                torch.stack([getattr(own.scaler, name) for own in data]).to(device) for name in ("shift", "scale")
+            )
+        else:
+            self._inputs = _below([loader.inputs.to(dtype) for loader in loaders]).to(device)
         self._targets = _below([_as(loader.targets, dtype) for loader in loaders]).to(device)
         scaled = [
             _scaled(_as(loader.targets, dtype), own.target_scaler)
@@ -177,24 +193,41 @@ class _Pool:
     def batches(self, rows: Tensor, source: Sequence[int], size: int) -> Iterator[StackedBatch]:
         """Iterate over batches of rows (M, N) of the members that have these sources."""
         for part in torch.split(self._shifted(rows, source), size, dim=1):
-            yield self._batch(part)
+            yield self._batch(part, source)
 
     def take(self, rows: Tensor, source: Sequence[int]) -> StackedBatch:
         """Return one batch of rows (M, B)."""
-        return self._batch(self._shifted(rows, source))
+        return self._batch(self._shifted(rows, source), source)
 
     def _shifted(self, rows: Tensor, source: Sequence[int]) -> Tensor:
         return rows + torch.tensor([self._first[own] for own in source], device=rows.device).unsqueeze(1)
 
-    def _batch(self, part: Tensor) -> StackedBatch:
+    def _batch(self, part: Tensor, source: Sequence[int]) -> StackedBatch:
         flat = part.reshape(-1)
         wanted = self._take(self._wanted, flat, part)
         target = wanted if self._wanted is self._targets else self._take(self._targets, flat, part)
-        return StackedBatch(self._take(self._inputs, flat, part), wanted, target)
+        if not self._shared:
+            return StackedBatch(self._take(self._inputs, flat, part), wanted, target)
+        x = self._take(self._inputs, self._rows[flat], part).float()
+        own = torch.tensor(source, device=x.device)
+        x = (x - self._shift[own].unsqueeze(1)) / self._scale[own].unsqueeze(1)
+        return StackedBatch(x.to(self._dtype), wanted, target)
 
     @staticmethod
     def _take(pool: Tensor, flat: Tensor, part: Tensor) -> Tensor:
         return pool.index_select(0, flat).reshape(*part.shape, *pool.shape[1:])
+
+
+def share_samples(data: Sequence[InMemoryData]) -> bool:
+    """Tell whether members share the samples as they were read, because a scaled copy for each is too large.
+
+    Args:
+        data: the members' data, each object once.
+    """
+    if len({id(own.samples) for own in data}) > 1:
+        return False
+    copies = sum(sum(own.sizes.values()) for own in data) * data[0].samples.inputs[0].numel() * 4
+    return len(data) > 1 and copies > _MOST_BYTES_OF_COPIES
 
 
 def alike(values: Sequence[int]) -> dict[int, list[int]]:

@@ -58,7 +58,7 @@ def train_together(run: Run) -> Endings:
         return {}
     device = device_of(run.cfg)
     members = {plan.index: _member(run, plan) for plan in fresh}
-    same_steps = alike([member.data.train_dataloader().batches for member in members.values()])
+    same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
     endings: Endings = {}
     for same in ([fresh[place] for place in places] for places in same_steps.values()):
         own = [members[plan.index] for plan in same]
@@ -112,7 +112,7 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
 def _why_not_worth(run: Run, members: Sequence[Member], device: str) -> str | None:
     if len(members) < 2:
         return "no other has as many batches an epoch"
-    batches = members[0].data.train_dataloader().batches
+    batches = members[0].data.rows_in_batches("train").batches
     steps = len(members) * batches * int(run.cfg.trainer.max_epochs)
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
@@ -241,4 +241,5 @@ class _Keeper:
             self.outcome = error
         elif self.current is not None:
             self.outcome = self._run.conclude(self.current)
+        self._member.data.release()
         return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))

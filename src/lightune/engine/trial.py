@@ -74,6 +74,7 @@ def _steps_alone(member: Member) -> Tensor:
     task.eval()
     with torch.no_grad():
         losses.append(task.loss(task(x), task.wanted(target)))
+    member.data.release()
     return torch.stack(losses)
 
 
