@@ -121,6 +121,8 @@ def test_a_compiled_training_is_that_of_the_plain_network_and_a_schedule_compile
         counters.clear()
         results[name] = train(compose([*base, *overrides]))
         graphs[name] = counters["stats"]["unique_graphs"]
+    train(compose([*base, "trainer.compile=default", "scheduler=warmup_cosine", "optimizer.lr=0.01", "seed=1"]))
+    assert counters["stats"]["unique_graphs"] == graphs["schedule"]  # nor does the next trial of a sweep
     assert graphs["plain"] == 0
     assert graphs["schedule"] == graphs["constant"] > 0
     assert results["constant"].metrics == pytest.approx(results["plain"].metrics, rel=1e-3, abs=1e-3)
