@@ -6,6 +6,7 @@ itself. What cannot train together trains one by one, and `train.log` says why.
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,17 +58,21 @@ def train_together(run: Run) -> Endings:
         log.info("fits are trained one by one: %s", reason)
         return {}
     device = device_of(run.cfg)
-    members = {plan.index: _member(run, plan) for plan in fresh}
+    first = _member(run, fresh[0])
+    if reason := _why_not_worth(run, first, len(fresh), device):
+        log.info("fits are trained one by one: %s", reason)
+        return {}
+    members = {fresh[0].index: first, **{plan.index: _member(run, plan) for plan in fresh[1:]}}
     same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
     endings: Endings = {}
     for same in ([fresh[place] for place in places] for places in same_steps.values()):
         own = [members[plan.index] for plan in same]
-        if reason := _why_not_worth(run, own, device):
-            log.info("%s: trained one by one: %s", _named(same), reason)
-            continue
         for places in chunks(list(range(len(same))), min(len(same), most_members(own, device))):
             chosen = [same[place] for place in places]
-            reason = why_not([members[plan.index] for plan in chosen]) if len(chosen) > 1 else "no room beside it"
+            if all(_is_in_vain(plan, endings) for plan in chosen):
+                continue
+            alone = "no other has as many batches an epoch" if len(same) < 2 else "no room for another beside it"
+            reason = why_not([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
             if reason:
                 log.info("%s: trained one by one: %s", _named(chosen), reason)
                 continue
@@ -109,14 +114,12 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
     return "the loss has a state of its own" if task.loss.state_dict() else None
 
 
-def _why_not_worth(run: Run, members: Sequence[Member], device: str) -> str | None:
-    if len(members) < 2:
-        return "no other has as many batches an epoch"
-    batches = members[0].data.rows_in_batches("train").batches
-    steps = len(members) * batches * int(run.cfg.trainer.max_epochs)
+def _why_not_worth(run: Run, first: Member, fits: int, device: str) -> str | None:
+    """Say why fits like the first are trained faster one by one; None if they are not."""
+    steps = fits * first.data.rows_in_batches("train").batches * int(run.cfg.trainer.max_epochs)
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
-    return why_not_worth(members[0], device)
+    return why_not_worth(first, device)
 
 
 def _member(run: Run, plan: FitPlan) -> Member:
@@ -125,6 +128,11 @@ def _member(run: Run, plan: FitPlan) -> Member:
     task = build_fit(run.cfg, data, plan)
     assert isinstance(task, SupervisedTask)
     return Member(task, data, plan.seed, run.cfg.regularization.get("gradient_clip"))
+
+
+def _is_in_vain(plan: FitPlan, endings: Endings) -> bool:
+    """Tell whether a fit before this one has failed: one by one, this one would not be trained."""
+    return any(isinstance(ending, Exception) and index < plan.index for index, ending in endings.items())
 
 
 def _named(plans: Sequence[FitPlan]) -> str:
@@ -153,7 +161,6 @@ class _Together:
             )
             for member, keeper in self._keepers.items()
         }
-        self._failed: int | None = None
         double = str(run.cfg.trainer.get("precision", "auto")).startswith("64")
         self._loop = FusedLoop(
             members,
@@ -187,21 +194,14 @@ class _Together:
 
     def _epoch_ends(self, end: EpochEnd) -> bool:
         stops = self._runs[end.member].epoch_ends(end)
-        return stops or self._is_in_vain(end.member)
-
-    def _is_in_vain(self, member: Member) -> bool:
-        """Tell whether a fit before this one has failed: one by one, this one would not be trained."""
-        return self._failed is not None and self._keepers[member].plan.index > self._failed
+        return stops or _is_in_vain(self._keepers[end.member].plan, self.endings)
 
     def _end(self, member: Member) -> None:
-        if self._is_in_vain(member):
+        if _is_in_vain(self._keepers[member].plan, self.endings):
             self._runs[member].abandon()
             return
-        try:
+        with suppress(TrainingError):  # its keeper has heard of it
             self._runs[member].end()
-        except TrainingError:
-            index = self._keepers[member].plan.index
-            self._failed = index if self._failed is None else min(index, self._failed)
 
 
 class _Keeper:
