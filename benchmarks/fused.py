@@ -2,24 +2,34 @@
 
     python benchmarks/fused.py                  goals: >= 6 (h = 32), >= 3.5 (h = 128); one member <= 1.10
     python benchmarks/fused.py --repeats 9 --epochs 5
+    python benchmarks/fused.py --penalty        one member over one run of the lean loop, goal: <= 1.10
+    python benchmarks/fused.py --memory         peak over members x state + one batch each, goal: <= 1.2
 
 Digits, MLP 64-h-h-10, AdamW, batch 64, one CPU thread. Trials differ in learning rate and seed. Only training
 steps are timed, on both sides: forward, backward, update. Interleaved; the figure is the median of the ratios.
 """
 
 import argparse
+import contextlib
+import gc
+import io
+import os
 import platform
 import resource
 import statistics
+import tempfile
 import time
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import torch
 from pytorch_lightning import seed_everything
 from torch.nn import functional
 from torch.optim.lr_scheduler import ConstantLR
 
+from lightune import compose, train
+from lightune.callbacks import Record
 from lightune.data import Digits
 from lightune.engine.fused import FusedLoop, Member
 from lightune.losses import CrossEntropy
@@ -35,6 +45,10 @@ NETWORKS = {
     "mlp 128": partial(MLP, layers=2, units=128),
     "mlp 512": partial(MLP, layers=2, units=512),
     "cnn": partial(CNN, channels=[8, 16], units=32),
+}
+LEAN = {
+    **{f"mlp {units}": ["model=mlp", "model.layers=2", f"model.units={units}"] for units in (32, 128, 512)},
+    "cnn": ["model=cnn", "model.channels=[8,16]", "model.units=32"],
 }
 
 
@@ -82,8 +96,7 @@ def fused(group, epochs):
 
 
 def compare(name, count, repeats, epochs):
-    data = Digits(batch_size=64)
-    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+    data = digits()
     ratios, ours, theirs = [], [], []
     for _ in range(repeats):
         together = fused(members(NETWORKS[name], data, count), epochs)[0]
@@ -94,13 +107,115 @@ def compare(name, count, repeats, epochs):
     return statistics.median(ratios), statistics.median(ours), statistics.median(theirs)
 
 
+def lean(name, epochs, folder):
+    """Train the first member as `train.py` does; return seconds an epoch, by the wall and by the processor."""
+    overrides = ["trainer=cpu", "data.batch_size=64", f"trainer.max_epochs={epochs}", "test=false"]
+    overrides += [f"output_root={folder}", *LEAN[name]]
+    clocks = [Clock("val/loss", "min"), CpuClock("val/loss", "min")]
+    with contextlib.redirect_stdout(io.StringIO()):
+        train(compose(overrides), watchers=clocks)
+    return [(clock.train_seconds - clock.first) / (epochs - 1) for clock in clocks]
+
+
+def one_fused(name, data, epochs):
+    """Train one member as a group of one; return seconds an epoch, by the wall and by the processor."""
+    loop = FusedLoop(members(NETWORKS[name], data, 1), max_epochs=epochs, monitor="val/loss", mode="min")
+    loop.train_epoch(0)
+    began = time.perf_counter(), time.process_time()
+    for epoch in range(1, epochs):
+        loop.train_epoch(epoch)
+    ended = time.perf_counter(), time.process_time()
+    return [(now - then) / (epochs - 1) for now, then in zip(ended, began, strict=True)]
+
+
+class Clock(Record):
+    """Training seconds, those of the first epoch by themselves."""
+
+    @property
+    def first(self):
+        return self._first[1]
+
+
+class CpuClock(Clock):
+    """The same in the processor's time."""
+
+    def clock(self):
+        return time.process_time()
+
+
+def penalty(names, repeats, epochs):
+    """Print the time of one member fused over that of one lean run."""
+    data = digits()
+    print(f"{'network':10} {'fused ms':>9} {'lean ms':>9} {'wall':>6} {'cpu':>6}  an epoch; goal <= 1.10")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in [name for name in names if name in LEAN]:
+            pairs = [(one_fused(name, data, epochs), lean(name, epochs, folder)) for _ in range(repeats)]
+            wall, cpu = (statistics.median(ours[c] / theirs[c] for ours, theirs in pairs) for c in (0, 1))
+            ours, theirs = (statistics.median(pair[side][0] for pair in pairs) * 1e3 for side in (0, 1))
+            print(f"{name:10} {ours:9.1f} {theirs:9.1f} {wall:6.2f} {cpu:6.2f}", flush=True)
+
+
+def memory(names, count):
+    """Print the peak memory of a group over what its members' states and batches take, each in its own process."""
+    print(f"{'network':10} {'members':>7} {'MiB':>8} {'state':>8} {'ratio':>6}  goal <= 1.2; with the best kept")
+    for name in names:
+        if (child := os.fork()) == 0:
+            _measure_memory(name, count)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def _measure_memory(name, count):
+    data = digits()
+    warm = FusedLoop(members(NETWORKS[name], data, 2), max_epochs=1, monitor="val/loss", mode="min")
+    warm.fit()  # what torch loads and keeps for any program
+    group = members(NETWORKS[name], data, count)
+    parameters = sum(p.nbytes for p in group[0].task.model.parameters())
+    x, _ = next(iter(data.train_dataloader()))
+    state = count * (4 * parameters + x.nbytes)  # parameters, gradients, two moments
+    del warm
+    gc.collect()
+    before = _resident("VmRSS") - count * parameters  # the networks' own are given up for the stack
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    FusedLoop(group, max_epochs=2, monitor="val/loss", mode="min").fit()
+    peak = _resident("VmHWM") - before
+    kept = peak / (state + count * parameters)
+    line = f"{name:10} {count:7} {peak / 2**20:8.1f} {state / 2**20:8.1f} {peak / state:6.2f}"
+    print(f"{line}  {kept:.2f} where the best weights of each member count as state", flush=True)
+
+
+def _resident(field):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}")
+
+
+def digits():
+    data = Digits(batch_size=64)
+    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+    return data
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=list(NETWORKS))
+    parser.add_argument("--members", type=int, default=32, help="of the group whose memory is measured")
+    parser.add_argument("--penalty", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.penalty or given.memory:
+        if given.penalty:
+            penalty(given.only, given.repeats, max(given.epochs, 10))
+        if given.memory:
+            memory(given.only, given.members)
+        print(
+            f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}"
+        )
+        return
     print(f"{'network':10} {'members':>7} {'fused s':>8} {'bare s':>8} {'bare/fused':>10}  goal")
     for name in given.only:
         for count in (1, 8, 32):

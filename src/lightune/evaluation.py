@@ -44,7 +44,8 @@ def evaluate(
     cfg = load_run_config(folder)
     cfg.logger = {}
     with open_dict(cfg):
-        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto"})  # however many trained
+        # however many trained, and whatever compiled it
+        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
     named = checkpoint in ("best", "last")
     if not named:
         if not Path(checkpoint).exists():

@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from rich.console import Console
+from torch import nn
 
 from lightune.callbacks import (
     BestAndLast,
@@ -33,6 +34,7 @@ from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_trainer
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
+from lightune.hardware import compiled, in_channels_last
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
 from lightune.reporting.result import Objective
@@ -107,6 +109,7 @@ class Fit:
             log.info("going on from %s", self._checkpoint)
         if isinstance(self.data, InMemoryData):
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
+        self._make_ready()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         with _synchronised(self.task), _no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
@@ -114,6 +117,18 @@ class Fit:
             log.warning(
                 "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
             )
+
+    def _make_ready(self) -> None:
+        """Lay the network out, and let it compile itself, as suits the device."""
+        mode, device = self.cfg.trainer.get("compile", "none"), self.trainer.strategy.root_device.type
+        model = getattr(self.task, "model", None)
+        if not isinstance(model, nn.Module):
+            if mode != "none":
+                log.warning("trainer.compile=%s: %s has no `model` to compile", mode, type(self.task).__name__)
+            return
+        if in_channels_last(model, device):
+            log.info("channels_last: the weights of convolutions lie as kernels on %s want them", device)
+        compiled(model, mode)
 
     def judge_resubstitution(self) -> None:
         """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.

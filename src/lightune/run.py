@@ -224,12 +224,16 @@ class Run:
         """Train every fit that is not finished, each from its seed or from its newest sound checkpoint."""
         if self._several:
             self.start_session(build_loggers(self.cfg, self.run_dir))
+        together = self._fit_together() if self._several else {}
         for plan in self.parts.plans:
-            folder = self._folder(plan)
+            folder = self.folder(plan)
             if self._several and self.resume and (done := fit_files.read_fit(folder)):
                 self.finished.append(done)
                 continue
-            self._fit_one(plan, newest_checkpoint(folder) if self.resume else None)
+            if plan.index in together:
+                self.finished.append(_sound(together[plan.index]))
+                continue
+            self._fit_one(plan, newest_checkpoint(folder) if self.resume or self._several else None)
             self.interruption.stop_if_asked()
             if self._several and self._is_hopeless():
                 self._pruned = True
@@ -323,6 +327,10 @@ class Run:
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
         fit.train()
+        self.finished.append(self.conclude(fit))
+
+    def conclude(self, fit: Fit) -> FitResult:
+        """Take down what came of a fit that has ended by itself: from now on it is finished."""
         if self._is_resampled:
             fit.judge_resubstitution()
         result = fit.result()
@@ -330,9 +338,15 @@ class Run:
             fit.require_best()
         if self._several and self.group.is_first:
             fit_files.write_fit(result, fit.folder)
-        self.finished.append(result)
         for board in fit.boards if self._several else []:
             board.close()
+        return result
+
+    def _fit_together(self) -> dict[int, FitResult | Exception]:
+        """Train as one program what can be; return a fit's number → what came of it."""
+        from lightune.engine.folds import train_together  # which stands on this module
+
+        return train_together(self)
 
     def _is_hopeless(self) -> bool:
         """Report the mean of the finished fits, unless these are all; the first process asks, all of them stop."""
@@ -353,16 +367,17 @@ class Run:
             self.parts.data,
             task,
             plan,
-            folder=self._folder(plan),
+            folder=self.folder(plan),
             run_dir=self.run_dir,
             console=self.console,
             watchers=(self.interruption, *self.watchers),
             checkpoint=checkpoint,
-            resumed=self.resume,
+            resumed=self.resume or checkpoint is not None,
             fits=len(self.parts.plans),
         )
 
-    def _folder(self, plan: FitPlan) -> Path:
+    def folder(self, plan: FitPlan) -> Path:
+        """Return the folder of a fit."""
         return self.run_dir / "fits" / str(plan.index) if self._several else self.run_dir
 
     @property
@@ -439,6 +454,12 @@ class Run:
             device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
             data_fingerprint=fingerprint() if callable(fingerprint) else None,
         )
+
+
+def _sound(ending: FitResult | Exception) -> FitResult:
+    if isinstance(ending, Exception):
+        raise ending
+    return ending
 
 
 def _speed(fits: Sequence[FitResult]) -> float | None:

@@ -51,9 +51,9 @@ class Pairs(Blobs):
         return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
 
 
-def blobs(seed, data=Blobs):
-    made = data(batch_size=BATCH)
-    [split] = Holdout().splits(made.rows, seed=seed, test_seed=seed)
+def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0):
+    made = data(batch_size=batch_size)
+    split = divided().splits(made.rows, seed=seed, test_seed=seed)[fold]
     made.divide(split, seed=seed)
     return made
 
@@ -75,12 +75,15 @@ class Spec(SimpleNamespace):
             "metrics": ClassificationMetrics(CLASSES),
             "data": Blobs,
             "classes": CLASSES,
+            "batch_size": BATCH,
+            "divided": Holdout,
+            "fold": 0,
         }
         assert parts.keys() <= defaults.keys(), parts
         super().__init__(seed=seed, **{**defaults, **parts})
 
     def member(self):
-        data = blobs(self.seed, self.data)
+        data = blobs(self.seed, self.data, self.batch_size, self.divided, self.fold)
         seed_everything(self.seed, verbose=False)
         task = SupervisedTask(
             self.model(),

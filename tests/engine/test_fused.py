@@ -15,13 +15,14 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from lightune.engine.batches import StackedData
+from lightune.engine.batches import RaggedBatch, StackedData
 from lightune.engine.fused import FusedLoop
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.models import CNN, MLP
 from lightune.optim import warmup_cosine
 from lightune.regularization import Regularization
+from lightune.validation import Bootstrap, CrossValidation
 
 EPOCHS = 5  # of eleven steps: more than fifty
 SEEDS = (0, 0, 1, 2)
@@ -194,6 +195,71 @@ def test_two_classes_from_one_output(alone, fused):
     }
     group = [Spec(seed, **parts) for seed in SEEDS]
     compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {
+            "divided": partial(CrossValidation, k=4),
+            "model": partial(CNN, SHAPE, CLASSES, channels=[3], dropout=0.3),
+        },
+        {"divided": partial(CrossValidation, k=4), "model": partial(MLP, SHAPE, CLASSES, batch_norm=True)},
+        {"divided": partial(CrossValidation, k=4), "batch_size": "full"},
+        {"divided": partial(Bootstrap, n=4), "loss": partial(CrossEntropy, label_smoothing=0.1)},
+        {
+            "divided": partial(Bootstrap, n=4, stratify=False),
+            "data": Values,
+            "loss": Huber,
+            "classes": 0,
+            "metrics": RegressionMetrics(),
+            "model": partial(MLP, SHAPE, 1, layers=1, units=8),
+        },
+    ],
+    ids=["cnn", "mlp", "all at once", "resamples", "values"],
+)
+def test_folds_that_differ_in_size_are_those_trained_alone(alone, fused, parts):
+    group = [Spec(0, fold=fold, **parts) for fold in range(4)]
+    sizes = [tuple(spec.member().data.sizes.values()) for spec in group]
+    assert len(set(sizes)) > 1
+    epochs = 60 if parts.get("batch_size") == "full" else 6
+    compare(alone(group, epochs), fused(group, epochs))
+
+
+def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+    apart = alone(group, 2, precision="32-true")
+    data = StackedData([spec.member().data for spec in group])
+    together = [[] for _ in group]
+    for epoch in range(2):
+        data.epoch = epoch
+        for batch in data.train():
+            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
+                for member, x in zip(members, part.x, strict=True):
+                    together[member].append(x)
+    for (watch, _), rows in zip(apart, together, strict=True):
+        assert len(watch.rows) == len(rows)
+        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+def test_folds_of_other_numbers_of_batches_are_refused():
+    sizes = (20, 40)
+    members = [Spec(batch_size=size).member() for size in sizes]
+    with pytest.raises(ValueError, match="as many batches an epoch"):
+        StackedData([member.data for member in members])
+
+
+def test_folds_that_end_leave_the_others_as_they_are(fused):
+    group = [Spec(0, divided=partial(CrossValidation, k=5), fold=fold) for fold in range(5)]
+    undisturbed = fused(group, 5)
+    first = [member.data.sizes["train"] for _, member in undisturbed]
+    told = iter(range(100))
+    left = fused(group, 5, stops=lambda end: end.epoch == 0 and next(told) in (0, 2, 3))
+    assert len(set(first)) == 2
+    for (one, _), (two, _) in zip(left, undisturbed, strict=True):
+        assert one.losses == pytest.approx(two.losses[: len(one.losses)], rel=1e-9)
+        assert one.epochs[-1] == pytest.approx(two.epochs[len(one.epochs) - 1], rel=1e-6)
+    assert [member.epochs for _, member in left] == [1, 5, 1, 1, 5]
 
 
 def test_a_metric_set_of_ones_own_is_measured_too(alone, fused):

@@ -81,6 +81,28 @@ class OwnGradient(Network):
         return Cube.apply(x)
 
 
+class StackableCube(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 5 * x**2 * gradient  # not what autograd would find
+
+
+class OwnStackableGradient(Network):
+    def between(self, x):
+        return StackableCube.apply(x)
+
+
 class Counts(Network):
     def __init__(self, num_outputs: int):
         super().__init__(num_outputs)
@@ -152,7 +174,7 @@ def test_what_the_fused_loop_does_not_know_trains_alone(shared, reason):
     assert "\n" not in made.alone[0]
 
 
-@pytest.mark.parametrize("network", [Plain, ChangesBuffer])
+@pytest.mark.parametrize("network", [Plain, ChangesBuffer, OwnStackableGradient])
 def test_networks_of_ones_own_are_fused_if_they_compute_the_same(own, network):
     shared = [f"model={{_target_:{own}.{network.__name__}}}"]
     cfgs = [compose(["trainer=cpu", f"seed={seed}"]) for seed in (0, 1)]

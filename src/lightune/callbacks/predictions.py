@@ -9,6 +9,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lightune.data.loader import TensorLoader
 from lightune.data.stream import StreamLoader
+from lightune.data.transfer import Prefetched
 
 
 class TestPredictions(Callback):
@@ -51,7 +52,7 @@ class TestPredictions(Callback):
         if not self._predicted:
             return None
         loader = trainer.test_dataloaders
-        assert isinstance(loader, TensorLoader | StreamLoader)
+        assert isinstance(loader, TensorLoader | StreamLoader | Prefetched)
         served = loader.served()[: sum(map(len, self._targets))]
         parts = [served, torch.cat(self._predicted), torch.cat(self._targets)]
         if trainer.world_size > 1:

@@ -28,6 +28,7 @@ from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
+from lightune.hardware import resolved_precision, use_matmul_precision, why_not_compiled
 from lightune.paths import torchrun_size
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
@@ -289,6 +290,7 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("scheduler"):
             task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
     trainer: Trainer = build_trainer(cfg, run_dir=Path(cfg.output_root))
+    _require_compiler(cfg.trainer, trainer.strategy.root_device.type)
     if trainer.world_size == 1 and (started := torchrun_size()) > 1:
         rule = f"is for one process, and torchrun has started {started}; choose trainer=ddp or do without torchrun"
         raise ConfigError([Problem("trainer", rule)])
@@ -333,7 +335,14 @@ def build_trainer(
             enable_model_summary=False,
             enable_autolog_hparams=False,
         )
+    use_matmul_precision(trainer.strategy.root_device.type, deterministic=bool(cfg.trainer.get("deterministic")))
     return trainer
+
+
+def _require_compiler(trainer: DictConfig, device_type: str) -> None:
+    mode = trainer.get("compile", "none")
+    if mode != "none" and (reason := why_not_compiled(device_type)):
+        raise ConfigError([Problem("trainer.compile", f"{reason}, got {mode}")])
 
 
 def _require_device(trainer: DictConfig) -> None:
@@ -348,9 +357,7 @@ def _require_device(trainer: DictConfig) -> None:
 
 
 def _precision(trainer: DictConfig) -> Any:
-    """Resolve `auto`: bf16-mixed on a CUDA device that computes in it, else 32-true."""
-    precision = trainer.get("precision", "auto")
-    if precision != "auto":
-        return precision
-    on_gpu = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-    return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    """Resolve `auto` for the device that the trainer will take."""
+    on_cuda = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    has_bf16 = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    return resolved_precision(trainer.get("precision", "auto"), on_cuda=on_cuda, has_bf16=has_bf16)

@@ -96,7 +96,10 @@ TRAINER_TAKEN = {
 }
 
 # Keys of the trainer group that are lightune's and no argument of Lightning's Trainer.
-TRAINER_OURS: dict[str, Any] = {"steps_per_execution": PositiveInt | Literal["auto"]}
+TRAINER_OURS: dict[str, Any] = {
+    "steps_per_execution": PositiveInt | Literal["auto"],
+    "compile": Literal["none", "default", "reduce-overhead", "max-autotune"],
+}
 
 Betas = tuple[Probability, Probability]
 PRECISIONS = (

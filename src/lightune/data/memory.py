@@ -1,10 +1,11 @@
 """Data that fit in memory: loaded once, divided, scaled, and served by index."""
 
+import copy
 import hashlib
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -14,9 +15,11 @@ from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
 from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.data.stream import StreamLoader
+from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
 from lightune.validation import Indices, Rows, Split
 
+Loader = TensorLoader | StreamLoader | Prefetched
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 _JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
@@ -78,11 +81,13 @@ class InMemoryData(LightningDataModule):
         self.steps_per_execution = 1  # minibatches that a training step is given at once
         self._samples: Samples | None = None
         self._split: Split | None = None
-        self._parts: dict[str, tuple[Tensor, Tensor]] = {}
+        self._parts: dict[str, tuple[Tensor, Tensor]] = {}  # rows, targets
+        self._scaled: dict[str, Tensor] = {}
+        self._scales_late = False
         self._scaler: Affine | None = None
         self.is_streamed = False
         self._seed = 0
-        self._training: TensorLoader | StreamLoader | None = None
+        self._training: Loader | None = None
         self._position: dict[str, int] | None = None
 
     @abstractmethod
@@ -107,6 +112,14 @@ class InMemoryData(LightningDataModule):
             samples: what `load` would return.
         """
         self._samples = samples
+
+    def undivided(self) -> Self:
+        """Return the same data, to be divided in another way; the samples are shared, and scaled when needed."""
+        other = copy.copy(self)
+        other._parts, other._scaled, other._scales_late = {}, {}, True
+        other._split = other._scaler = other.target_scaler = None
+        other._training = other._position = other.trainer = None
+        return other
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -154,12 +167,33 @@ class InMemoryData(LightningDataModule):
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
         given = inputs[train]
-        scaler = self._scaler = fit_scaling(given if self.is_streamed else given.float(), self.scaling)
+        self._scaler = fit_scaling(given if self.is_streamed else given.float(), self.scaling)
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):
             rows = torch.from_numpy(getattr(split, part))
-            self._parts[part] = (rows if self.is_streamed else scaler(inputs[rows].float()), targets[rows])
+            self._parts[part] = rows, targets[rows]
+        self._scaled = {}
+        if not (self.is_streamed or self._scales_late):
+            for part in self._parts:
+                self.scaled(part)
+
+    @property
+    def scaler(self) -> Affine:
+        """How inputs are scaled; it is known once the data are divided."""
+        assert self._scaler is not None, "divide comes first"
+        return self._scaler
+
+    def scaled(self, part: str) -> Tensor:
+        """Return the scaled inputs (n, …) float32 of a part; they are kept."""
+        if part not in self._scaled:
+            self._scaled[part] = self.scaler(self.samples.inputs[self._parts[part][0]].float())
+        return self._scaled[part]
+
+    def release(self) -> None:
+        """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
+        if self._scales_late:
+            self._scaled, self._training = {}, None
 
     def placed(self, device: torch.device) -> tuple[Placement, str]:
         """Return where the samples lie for computing on a device, and why."""
@@ -168,14 +202,12 @@ class InMemoryData(LightningDataModule):
             where = "stream" if self.is_streamed else "host"
         return where, why
 
-    def train_dataloader(self) -> TensorLoader | StreamLoader:
+    def train_dataloader(self) -> Loader:
         """Return batches of the training part, in a new order each epoch."""
-        trainer = self.trainer
-        size = len(self._parts["train"][1])
         self._training = self._loader(
             "train",
-            batch_size=size if self.batch_size == "full" else self.batch_size,
-            shuffle=not getattr(trainer, "overfit_batches", 0),
+            batch_size=self._training_batch,
+            shuffle=not getattr(self.trainer, "overfit_batches", 0),
             steps=self.steps_per_execution,
         )
         if self._position is not None:
@@ -198,15 +230,15 @@ class InMemoryData(LightningDataModule):
         """Go on in the epoch, and from the batch, that a checkpoint was written in."""
         self._position = state_dict.get("position")
 
-    def val_dataloader(self) -> TensorLoader | StreamLoader:
+    def val_dataloader(self) -> Loader:
         """Return batches of the validation part, as they lie."""
         return self.judging_dataloader("val")
 
-    def test_dataloader(self) -> TensorLoader | StreamLoader:
+    def test_dataloader(self) -> Loader:
         """Return batches of the test part, as they lie."""
         return self.judging_dataloader("test")
 
-    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> TensorLoader | StreamLoader:
+    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
         return self._loader(part, batch_size=_JUDGING_BATCH)
 
@@ -218,13 +250,24 @@ class InMemoryData(LightningDataModule):
             digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()
 
-    def _loader(
-        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1
-    ) -> TensorLoader | StreamLoader:
+    def rows_in_batches(self, part: Literal["train", "val"]) -> TensorLoader:
+        """Return batches of the row numbers of samples in the place of the samples, in the order of these."""
+        training = part == "train"
+        size = self._training_batch if training else _JUDGING_BATCH
+        rows, targets = self._parts[part]
+        return TensorLoader(rows, targets, batch_size=size, shuffle=training, seed=self._seed)
+
+    @property
+    def _training_batch(self) -> int:
+        return self.sizes["train"] if self.batch_size == "full" else self.batch_size
+
+    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1) -> Loader:
         trainer = self.trainer
-        inputs, targets = self._parts[part]
+        rows, targets = self._parts[part]
+        inputs = rows if self.is_streamed else self.scaled(part)
         device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
-        if self.placed(device)[0] == "device":
+        where, _ = self.placed(device)
+        if where == "device":
             inputs, targets = inputs.to(device), targets.to(device)
         loader = TensorLoader(
             inputs,
@@ -238,7 +281,8 @@ class InMemoryData(LightningDataModule):
             steps=steps,
         )
         if not self.is_streamed:
-            return loader
+            ahead = device.type == "cuda" and where == "host"
+            return Prefetched(loader, CopyAside(device)) if ahead else loader
         assert self._scaler is not None
         samples, cuda = self.samples, device.type == "cuda"
         kept = {"order": loader, "num_workers": self.num_workers, "pin_memory": cuda}

@@ -1,7 +1,8 @@
 """The batches of several members: each in its own order, gathered with one index operation."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch import Tensor
 from lightune.data import InMemoryData
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
+
+_MOST_BYTES_OF_COPIES = 32 * 1024**2  # scaling a batch costs little, but more than taking it
 
 
 @dataclass(frozen=True)
@@ -19,17 +22,32 @@ class StackedBatch:
         x: (M, B, …).
         wanted: what the loss sees, (M, B, …): targets, scaled where the member scales them.
         target: the targets as they are, (M, B, …).
+        lengths: how many samples of each member count, where some have fewer than B; the others only fill up.
     """
 
     x: Tensor
     wanted: Tensor
     target: Tensor
+    lengths: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class RaggedBatch:
+    """One batch of each member, where they differ in length: the last one of folds that differ in size.
+
+    Args:
+        parts: the members' rows, and their batches; each length once, each member once.
+    """
+
+    parts: list[tuple[list[int], StackedBatch]]
 
 
 class StackedData:
     """Serve the training and validation parts of M members.
 
-    Members that hold the same data object share its tensors. Sizes of parts must agree.
+    Members that hold the same data object share its tensors; those that divide large samples in their own ways
+    share the samples, and each batch is scaled as its member scales it. Parts may differ in size as long as all
+    members have as many batches an epoch.
 
     Args:
         data: the members' data, divided.
@@ -37,7 +55,7 @@ class StackedData:
         device: where the samples lie.
 
     Raises:
-        ValueError: if the members' parts or batches differ in size.
+        ValueError: if the members differ in the number of batches an epoch.
     """
 
     def __init__(
@@ -52,25 +70,26 @@ class StackedData:
         self._source = [numbers[id(member)] for member in data]
         self._dtype, self._device = dtype, torch.device(device)
         self.epoch = 0
-        loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
-        judging = [_in_memory(member.val_dataloader()) for member in self._unique]
-        if (
-            len(
-                {
-                    (len(one.targets), one.batch_size, len(two.targets))
-                    for one, two in zip(loaders, judging, strict=True)
-                }
-            )
-            > 1
-        ):
-            raise ValueError("members must have training and validation parts of the same sizes")
-        self.batch_size, self.samples = loaders[0].batch_size, len(loaders[0].targets)
+        if share_samples(self._unique):
+            loaders = [member.rows_in_batches("train") for member in self._unique]
+            judging = [member.rows_in_batches("val") for member in self._unique]
+        else:
+            loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
+            judging = [_in_memory(member.val_dataloader()) for member in self._unique]
+        self._batch_sizes = [loader.batch_size for loader in loaders]
+        self._sizes = {
+            "train": [len(loader.targets) for loader in loaders],
+            "val": [len(loader.targets) for loader in judging],
+        }
+        if len({loader.batches for loader in loaders}) > 1:
+            raise ValueError("members must have as many batches an epoch")
+        self.steps_per_epoch = loaders[0].batches
         self._train, self._val = (
             _Pool(loaders, self._unique, dtype, device),
             _Pool(judging, self._unique, dtype, device),
         )
         # alone, a validation batch is large; here every member has one at the same time
-        self._judging_batch = max(self.batch_size, judging[0].batch_size // len(data))
+        self._judging_batch = max([*self._batch_sizes, judging[0].batch_size // len(data)])
         self._orders = [
             TensorLoader(
                 loader.targets,
@@ -84,26 +103,56 @@ class StackedData:
         ]
         self._shuffled = all(loader.shuffle for loader in loaders)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of batches in an epoch; the last may be smaller."""
-        return -(-self.samples // self.batch_size)
+    def sizes(self, part: Literal["train", "val"]) -> list[int]:
+        """Return how many samples of a part each member has."""
+        return [self._sizes[part][source] for source in self._source]
 
-    def rows(self) -> Tensor:
-        """Return the order of the epoch that begins: (M, N) int64, row numbers in each member's training part."""
-        natural = torch.arange(self.samples)
-        orders = [loader.order() if self._shuffled else natural for loader in self._orders]
-        return torch.stack([orders[source] for source in self._source])
+    def orders(self) -> list[Tensor]:
+        """Return the order of the epoch that begins, (N,) int64 a member: row numbers in its training part."""
+        own = [
+            loader.order() if self._shuffled else torch.arange(size)
+            for loader, size in zip(self._orders, self._sizes["train"], strict=True)
+        ]
+        return [own[source] for source in self._source]
 
-    def train(self) -> Iterator[StackedBatch]:
+    def train(self) -> Iterator[StackedBatch | RaggedBatch]:
         """Iterate over the batches of the epoch that begins."""
-        rows = self.rows().to(self._device)
-        yield from self._train.batches(rows, self._source, self.batch_size)
+        orders = [order.to(self._device) for order in self.orders()]
+        batch_sizes = [self._batch_sizes[source] for source in self._source]
+        whole = 0
+        if len(set(batch_sizes)) == 1:
+            size, shortest = batch_sizes[0], min(map(len, orders))
+            even = len(set(map(len, orders))) == 1
+            whole = self.steps_per_epoch if even else shortest // size
+            together = torch.stack([order[: whole * size] for order in orders])
+            yield from self._train.batches(together, self._source, size)
+        for step in range(whole, self.steps_per_epoch):
+            rows = [
+                order[step * size : (step + 1) * size] for order, size in zip(orders, batch_sizes, strict=True)
+            ]
+            yield self._ragged(rows)
+
+    def _ragged(self, rows: Sequence[Tensor]) -> RaggedBatch:
+        parts = []
+        for members in alike([len(own) for own in rows]).values():
+            together = torch.stack([rows[member] for member in members])
+            sources = [self._source[member] for member in members]
+            parts.append((members, self._train.take(together, sources)))
+        return RaggedBatch(parts)
 
     def val(self) -> Iterator[StackedBatch]:
         """Iterate over the batches of the validation part, as they lie."""
-        rows = torch.arange(self._val.size, device=self._device).expand(len(self._source), -1)
-        yield from self._val.batches(rows, self._source, self._judging_batch)
+        sizes = self.sizes("val")
+        rows = torch.arange(max(sizes), device=self._device).expand(len(sizes), -1)
+        if len(set(sizes)) == 1:
+            yield from self._val.batches(rows, self._source, self._judging_batch)
+            return
+        ends = torch.tensor(sizes, device=self._device).unsqueeze(1)
+        padded = torch.where(rows < ends, rows, 0)
+        for index, batch in enumerate(self._val.batches(padded, self._source, self._judging_batch)):
+            first, width = index * self._judging_batch, batch.x.shape[1]
+            lengths = [min(max(0, size - first), width) for size in sizes]
+            yield batch if min(lengths) == width else replace(batch, lengths=lengths)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only."""
@@ -120,8 +169,18 @@ class _Pool:
         dtype: torch.dtype,
         device: torch.device | str,
     ) -> None:
-        self.size = len(loaders[0].targets)
-        self._inputs = _below([loader.inputs.to(dtype) for loader in loaders]).to(device)
+        sizes = [len(loader.targets) for loader in loaders]
+        self._first = [sum(sizes[:index]) for index in range(len(sizes))]
+        self._dtype = dtype
+        self._shared = share_samples(data)
+        if self._shared:
+            self._rows = _below([loader.inputs for loader in loaders]).to(device)
+            self._inputs = data[0].samples.inputs.to(device)
+            self._shift, self._scale = (
+                torch.stack([getattr(own.scaler, name) for own in data]).to(device) for name in ("shift", "scale")
+            )
+        else:
+            self._inputs = _below([loader.inputs.to(dtype) for loader in loaders]).to(device)
         self._targets = _below([_as(loader.targets, dtype) for loader in loaders]).to(device)
         scaled = [
             _scaled(_as(loader.targets, dtype), own.target_scaler)
@@ -132,16 +191,51 @@ class _Pool:
         )
 
     def batches(self, rows: Tensor, source: Sequence[int], size: int) -> Iterator[StackedBatch]:
-        shifted = rows + torch.tensor(source, device=rows.device).unsqueeze(1) * self.size
-        for part in torch.split(shifted, size, dim=1):
-            flat = part.reshape(-1)
-            wanted = self._take(self._wanted, flat, part)
-            target = wanted if self._wanted is self._targets else self._take(self._targets, flat, part)
-            yield StackedBatch(self._take(self._inputs, flat, part), wanted, target)
+        """Iterate over batches of rows (M, N) of the members that have these sources."""
+        for part in torch.split(self._shifted(rows, source), size, dim=1):
+            yield self._batch(part, source)
+
+    def take(self, rows: Tensor, source: Sequence[int]) -> StackedBatch:
+        """Return one batch of rows (M, B)."""
+        return self._batch(self._shifted(rows, source), source)
+
+    def _shifted(self, rows: Tensor, source: Sequence[int]) -> Tensor:
+        return rows + torch.tensor([self._first[own] for own in source], device=rows.device).unsqueeze(1)
+
+    def _batch(self, part: Tensor, source: Sequence[int]) -> StackedBatch:
+        flat = part.reshape(-1)
+        wanted = self._take(self._wanted, flat, part)
+        target = wanted if self._wanted is self._targets else self._take(self._targets, flat, part)
+        if not self._shared:
+            return StackedBatch(self._take(self._inputs, flat, part), wanted, target)
+        x = self._take(self._inputs, self._rows[flat], part).float()
+        own = torch.tensor(source, device=x.device)
+        x = (x - self._shift[own].unsqueeze(1)) / self._scale[own].unsqueeze(1)
+        return StackedBatch(x.to(self._dtype), wanted, target)
 
     @staticmethod
     def _take(pool: Tensor, flat: Tensor, part: Tensor) -> Tensor:
         return pool.index_select(0, flat).reshape(*part.shape, *pool.shape[1:])
+
+
+def share_samples(data: Sequence[InMemoryData]) -> bool:
+    """Tell whether members share the samples as they were read, because a scaled copy for each is too large.
+
+    Args:
+        data: the members' data, each object once.
+    """
+    if len({id(own.samples) for own in data}) > 1:
+        return False
+    copies = sum(sum(own.sizes.values()) for own in data) * data[0].samples.inputs[0].numel() * 4
+    return len(data) > 1 and copies > _MOST_BYTES_OF_COPIES
+
+
+def alike(values: Sequence[int]) -> dict[int, list[int]]:
+    """Return value → the places where it stands, in the order of their first appearance."""
+    places: dict[int, list[int]] = {}
+    for place, value in enumerate(values):
+        places.setdefault(value, []).append(place)
+    return places
 
 
 def _in_memory(loader: object) -> TensorLoader:

@@ -68,13 +68,17 @@ class DropoutMasks:
         finally:
             self._found = None
 
-    def draw(self, sites: Sequence[tuple[MaskedDropout, torch.Size]]) -> list[Tensor]:
-        """Draw a mask (M, …) for each of the layers found."""
+    def draw(
+        self, sites: Sequence[tuple[MaskedDropout, torch.Size]], members: Sequence[int] | None = None
+    ) -> list[Tensor]:
+        """Draw a mask (M, …) for each of the layers found; for some of the members, if they are named."""
         masks = []
+        chosen = range(len(self.generators)) if members is None else members
+        generators = [self.generators[member] for member in chosen]
         for layer, shape in sites:
-            kept = [1 - p for p in self._probabilities[layer]]
+            kept = [1 - self._probabilities[layer][member] for member in chosen]
             mask = torch.ones(len(kept), *shape, dtype=self.dtype, device=self.device)
-            for row, share, generator in zip(mask, kept, self.generators, strict=True):
+            for row, share, generator in zip(mask, kept, generators, strict=True):
                 if share < 1:
                     row.bernoulli_(share, generator=generator).div_(share)
             masks.append(mask)

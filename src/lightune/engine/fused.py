@@ -13,10 +13,10 @@ from torch import Tensor
 from lightune.callbacks.best import Mode
 from lightune.data import InMemoryData
 from lightune.data.scaling import Affine
-from lightune.engine.batches import StackedData
+from lightune.engine.batches import RaggedBatch, StackedBatch, StackedData, alike
 from lightune.engine.dropout import DropoutMasks
-from lightune.engine.measures import StackedMeter
 from lightune.engine.program import Program
+from lightune.engine.ragged import STAGES, meter_of
 from lightune.engine.schedules import Schedule, Schedules
 from lightune.engine.stack import Stack
 from lightune.engine.updates import StackedOptimizer
@@ -88,7 +88,7 @@ class FusedLoop:
     """Train M members together; each is trained as it would be alone.
 
     Args:
-        members: of one structure, batch size, loss, kind of optimizer and sizes of data.
+        members: of one structure, batch size, loss and kind of optimizer, with as many batches an epoch.
         max_epochs: epochs each member trains unless it ends before, > 0.
         monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
@@ -131,9 +131,8 @@ class FusedLoop:
         self.schedules = Schedules([Schedule(member.task, total_steps=total_steps) for member in members])
         kind = type(self.schedules[0].optimizer)
         self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat)
-        self._meters = [
-            StackedMeter(members[0].task.metrics, stage, members=len(members)) for stage in ("train", "val")
-        ]
+        metrics = members[0].task.metrics
+        self._meters = [meter_of(metrics, stage, self.data.sizes(stage)) for stage in STAGES]
         self._columns()
 
     @property
@@ -187,8 +186,12 @@ class FusedLoop:
 
     def record(self) -> None:
         """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
-        for batch in {batch.x.shape: batch for batch in self.data.train()}.values():
-            self.program.record_train(self._parameters, self.stack.buffers, batch.x, batch.wanted)
+        found: dict[torch.Size, tuple[list[int] | None, StackedBatch]] = {}
+        for batch in self.data.train():
+            parts = batch.parts if isinstance(batch, RaggedBatch) else [(None, batch)]
+            found |= {part.x.shape: (rows, part) for rows, part in parts}
+        for rows, part in found.values():
+            self.program.record_train(*self._state_of(rows), part.x, part.wanted)
 
     def watch_steps(self, on_step: Callable[[Sequence[Member], Tensor], None]) -> None:
         """Tell of each step from now on: the members of the rows, and their losses (width,)."""
@@ -197,17 +200,12 @@ class FusedLoop:
     def train_epoch(self, epoch: int, *, most_batches: int | None = None) -> dict[str, list[float]]:
         """Train every row for one epoch, or its first batches; return `train/metric` → one value a row."""
         self.data.epoch = epoch
-        meter, seen, before = self._meters[0], [], [member.steps for member in self._rows]
+        seen, before = [], [member.steps for member in self._rows]
         for batch in itertools.islice(self.data.train(), most_batches):
-            gradients, losses, outputs, buffers = self.program.train(
-                self._parameters, self.stack.buffers, batch.x, batch.wanted
-            )
-            meter.add(losses, self._predictions(outputs), batch.target)
+            losses = self._learn_from(batch)
             seen.append(losses)
             if self._on_step:
                 self._on_step(self._rows, losses)
-            self.stack.write_gradients(gradients)
-            self.stack.write_buffers(buffers)
             self._add_penalty()
             self._clip()
             self.optimizer.step(self.stack.flat, self.stack.gradients)
@@ -216,7 +214,30 @@ class FusedLoop:
             for member in self._rows:
                 member.steps += member.ending is None
         self._look_at(torch.stack(seen), before)
-        return _floats(meter.read())
+        return _floats(self._meters[0].read())
+
+    def _learn_from(self, batch: StackedBatch | RaggedBatch) -> Tensor:
+        """Leave the gradients of a batch, and the buffers after it; return the losses (width,)."""
+        if isinstance(batch, StackedBatch):
+            return self._learn_from_part(None, batch)
+        losses = self.stack.flat.new_empty(self.width)
+        for rows, part in batch.parts:
+            losses[rows] = self._learn_from_part(rows, part)
+        return losses
+
+    def _learn_from_part(self, rows: list[int] | None, part: StackedBatch) -> Tensor:
+        gradients, losses, outputs, buffers = self.program.train(*self._state_of(rows), part.x, part.wanted, rows)
+        self._meters[0].add(losses, self._predictions(outputs, rows), part.target, rows)
+        places = None if rows is None else torch.tensor(rows, device=losses.device)
+        self.stack.write_gradients(gradients, places)
+        self.stack.write_buffers(buffers, places)
+        return losses
+
+    def _state_of(self, rows: list[int] | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return parameters and buffers of all rows, or copies of those of some."""
+        if rows is None:
+            return self._parameters, self.stack.buffers
+        return _some(self._parameters, rows), _some(self.stack.buffers, rows)
 
     def _look_at(self, losses: Tensor, before: Sequence[int]) -> None:
         """Note of each member the first loss that is not finite; losses: (steps, width)."""
@@ -232,8 +253,26 @@ class FusedLoop:
         meter = self._meters[1]
         for batch in self.data.val():
             losses, outputs = self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)
-            meter.add(losses, self._predictions(outputs), batch.target)
+            if batch.lengths is None:
+                meter.add(losses, self._predictions(outputs), batch.target)
+                continue
+            for length, rows in alike(batch.lengths).items():
+                if length:
+                    own, wanted, target = (part[rows, :length] for part in (outputs, batch.wanted, batch.target))
+                    lost = [self.program.loss(*each) for each in zip(rows, own, wanted, strict=True)]
+                    meter.add(torch.stack(lost), self._predictions(own, rows), target, rows)
         return _floats(meter.read())
+
+    def losses_of(self, batch: StackedBatch | RaggedBatch) -> Tensor:
+        """Return the losses (width,) of a training batch in evaluation form."""
+        if isinstance(batch, StackedBatch):
+            return self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)[0]
+        losses = self.stack.flat.new_empty(self.width)
+        for rows, part in batch.parts:
+            _, outputs = self.program.judge(*self._state_of(rows), part.x, part.wanted)
+            own = [self.program.loss(*each) for each in zip(rows, outputs, part.wanted, strict=True)]
+            losses[rows] = torch.stack(own)
+        return losses
 
     def _end_epoch(self, epoch: int, measures: dict[str, list[float]], rates: list[float]) -> None:
         for row, member in enumerate(self._rows):
@@ -305,12 +344,15 @@ class FusedLoop:
             norms = torch.linalg.vector_norm(self.stack.gradients, dim=1, keepdim=True)
             self.stack.gradients.mul_((self._clips / (norms + 1e-6)).clamp(max=1.0))
 
-    def _predictions(self, outputs: Tensor) -> Tensor:
-        """Map outputs (M, B, K) to predictions (M, B, …), as each member's task does."""
+    def _predictions(self, outputs: Tensor, rows: list[int] | None = None) -> Tensor:
+        """Map outputs (M, B, K) of all rows, or of some, to predictions (M, B, …), as each member's task does."""
         members, samples = outputs.shape[:2]
         flat: Tensor = self._rows[0].task.plain_predictions(outputs.flatten(0, 1))
         predicted = flat.reshape(members, samples, *flat.shape[1:])
-        return predicted if self._scalers is None else predicted * self._scalers[1] + self._scalers[0]
+        if self._scalers is None:
+            return predicted
+        shift, scale = self._scalers if rows is None else (part[rows] for part in self._scalers)
+        return predicted * scale + shift
 
     def _label_smoothing(self) -> Tensor | None:
         losses = [member.task.loss for member in self.members]
@@ -318,6 +360,10 @@ class FusedLoop:
             return None
         shares = [loss.label_smoothing for loss in losses if isinstance(loss, CrossEntropy)]
         return self.stack.flat.new_tensor(shares) if any(shares) else None
+
+
+def _some(stacked: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:
+    return {name: value[rows] for name, value in stacked.items()}
 
 
 def _stacked_scaler(scalers: Sequence[Affine | None], like: Tensor) -> tuple[Tensor, Tensor] | None:

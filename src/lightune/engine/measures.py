@@ -45,8 +45,9 @@ class StackedMeter:
         self._predictions: list[Tensor] = []
         self._targets: list[Tensor] = []
 
-    def add(self, losses: Tensor, predictions: Tensor, target: Tensor) -> None:
-        """Take in a batch: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
+    def add(self, losses: Tensor, predictions: Tensor, target: Tensor, rows: Sequence[int] | None = None) -> None:
+        """Take in a batch of all members: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
+        assert rows is None, "members of different sizes are measured by a RaggedMeter"
         samples = target.shape[1]
         self._loss = losses * samples if self._loss is None else self._loss + losses * samples
         self._samples += samples

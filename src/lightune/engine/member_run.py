@@ -8,11 +8,12 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.trainer import call
 from pytorch_lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
 from pytorch_lightning.utilities.types import LRSchedulerConfig
@@ -24,12 +25,33 @@ from lightune.config.build import Parts
 from lightune.engine.fused import EpochEnd, FusedLoop, Member
 from lightune.fit import Fit
 from lightune.processes import Group
+from lightune.reporting.fits import FitResult
 from lightune.reporting.result import Result, Status
 from lightune.reporting.tensorboard import HParam, TensorBoard
 from lightune.reporting.train_log import Redacting
 from lightune.run import Run, TrainingError
 
-__all__ = ["MemberRun"]
+__all__ = ["Keeper", "MemberRun"]
+
+
+class Keeper(Protocol):
+    """What a member reports to, where it is no run of its own."""
+
+    current: Fit | None
+    finished: list[FitResult]
+
+    @property
+    def ending(self) -> Status:
+        """How a member that ended by itself ended."""
+
+    def open(self, watchers: list[Callback]) -> Fit:
+        """Make the member's fit, with these callbacks beside its own."""
+
+    def start_session(self, loggers: list[Logger]) -> None:
+        """Hear that training begins."""
+
+    def report(self, status: Status, error: Exception | None = None) -> Any:
+        """Take what came of the member."""
 
 
 class MemberRun:
@@ -44,6 +66,7 @@ class MemberRun:
         report: takes the job's number, the epoch from 0 and the monitored value; tells whether the member shall
             stop as pruned.
         hparams: of its row on the HParams page; by default all that can be tuned.
+        keeper: what it reports to, where it is a fit of a run and no run of its own.
     """
 
     def __init__(
@@ -56,28 +79,34 @@ class MemberRun:
         run_dir: Path,
         report: Callable[[int, int, float], bool] | None = None,
         hparams: Mapping[str, HParam] | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.number, self.member, self.cfg = number, member, cfg
         self._report = report
         self._pruned = False
         self._randomness = _OwnRandomness()
-        self._log = self._open_log(run_dir / "train.log")
-        console = Console(quiet=True)
-        self._run = Run(cfg, parts, run_dir, console, Interruption(), (), True, Group(), None, hparams)
-        self.fit = Fit(
-            cfg,
-            parts.data,
-            parts.task,
-            parts.plans[0],
-            folder=run_dir,
-            run_dir=run_dir,
-            console=console,
-            watchers=[self._randomness],
-            resumed=any(run_dir.glob("events.*")),
-        )
+        self._run: Run | Keeper
+        self._log: logging.Handler
+        if keeper is not None:
+            self._run, self._log, self.fit = keeper, logging.NullHandler(), keeper.open([self._randomness])
+        else:
+            self._log = self._open_log(run_dir / "train.log")
+            console = Console(quiet=True)
+            self._run = Run(cfg, parts, run_dir, console, Interruption(), (), True, Group(), None, hparams)
+            self.fit = Fit(
+                cfg,
+                parts.data,
+                parts.task,
+                parts.plans[0],
+                folder=run_dir,
+                run_dir=run_dir,
+                console=console,
+                watchers=[self._randomness],
+                resumed=any(run_dir.glob("events.*")),
+            )
         self._run.current = self.fit
         self.trainer: Trainer = self.fit.trainer
-        self._task = parts.task
+        self._task = self.fit.task
         self._samples = 0
         for callback in self.trainer.checkpoint_callbacks:
             if isinstance(callback, BestAndLast):
@@ -86,7 +115,7 @@ class MemberRun:
     def start(self, loop: FusedLoop) -> None:
         """Take the place that the trainer of an ordinary run has when its first epoch begins."""
         self._loop = loop
-        self._samples = loop.data.samples
+        self._samples = self.member.data.sizes["train"]
         trainer, task = self.trainer, self._task
         with self._speaking():
             self._run.start_session(trainer.loggers)

@@ -21,7 +21,7 @@ from lightune.engine.worth import most_members, why_not_worth
 from lightune.errors import ConfigError
 from lightune.tasks import SupervisedTask
 
-__all__ = ["Group", "Plan", "plan"]
+__all__ = ["Group", "Plan", "chunks", "plan", "serves_as_ours", "why_not_fusable"]
 
 _FREE_ROOT = (
     "name",
@@ -54,6 +54,7 @@ _TRAINER: dict[str, tuple[Any, ...] | None] = {
     "num_sanity_val_steps": None,
     "log_every_n_steps": None,
     "steps_per_execution": None,
+    "compile": ("none",),
     "deterministic": (False, None),
     "accumulate_grad_batches": (1,),
     "gradient_clip_algorithm": (None, "norm"),
@@ -113,7 +114,7 @@ def plan(
     for index, cfg in enumerate(configs):
         tree = OmegaConf.to_container(cfg, resolve=True)
         assert isinstance(tree, dict)
-        if reason := _why_not_fusable({str(key): value for key, value in tree.items()}):
+        if reason := why_not_fusable({str(key): value for key, value in tree.items()}):
             made.alone[index] = reason
         else:
             alike.setdefault(structure(tree), []).append(index)
@@ -140,8 +141,12 @@ def structure(tree: Mapping[Any, Any]) -> str:
     return json.dumps(rest, sort_keys=True, default=str)
 
 
-def _why_not_fusable(tree: Mapping[str, Any]) -> str | None:
-    """Say what of a configuration the fused loop does not know."""
+def why_not_fusable(tree: Mapping[str, Any]) -> str | None:
+    """Say what of a configuration the fused loop does not know.
+
+    Args:
+        tree: a resolved configuration, as plain values.
+    """
     target = tree["task"].get("_target_")
     if target != "lightune.tasks.SupervisedTask":
         return f"task: {target} says itself what a step is"
@@ -187,7 +192,7 @@ def _plan_alike(
         if not force and (loses := why_not_worth(own[0], device)):
             made.alone.update(dict.fromkeys(same, loses))
             continue
-        for chunk in _chunks(same, min(fused_width or len(same), most_members(own, device))):
+        for chunk in chunks(same, min(fused_width or len(same), most_members(own, device))):
             together = [built[index][0] for index in chunk]
             if len(chunk) < 2:
                 made.alone.update(dict.fromkeys(chunk, "no room for another beside it"))
@@ -211,7 +216,7 @@ def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dic
             continue
         task, data = parts.task, parts.data
         assert isinstance(task, SupervisedTask)
-        if not (isinstance(data, InMemoryData) and _serves_as_ours(data)):
+        if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
             made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
             continue
         if data.is_streamed:
@@ -227,13 +232,13 @@ def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dic
     return built
 
 
-def _serves_as_ours(data: InMemoryData) -> bool:
+def serves_as_ours(data: InMemoryData) -> bool:
     """Tell whether batches are made as `InMemoryData` makes them."""
     names = ("train_dataloader", "val_dataloader", "divide", "on_before_batch_transfer", "on_after_batch_transfer")
     return all(getattr(type(data), name) is getattr(InMemoryData, name) for name in names)
 
 
-def _chunks(indices: list[int], width: int) -> list[list[int]]:
+def chunks(indices: list[int], width: int) -> list[list[int]]:
     """Divide indices into as few chunks as the width allows, of nearly equal length."""
     count = -(-len(indices) // width)
     size = -(-len(indices) // count)

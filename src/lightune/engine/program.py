@@ -5,7 +5,7 @@ shape, as operations without autograd, hooks or Python modules; each step plays 
 this costs a fraction of running autograd through M networks, or through `vmap` itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -38,7 +38,12 @@ class Program:
         self._recorded: dict[Any, tuple[fx.GraphModule, list[Any]]] = {}
 
     def train(
-        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        members: Sequence[int] | None = None,
     ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
         """Take one batch a member forward and backward.
 
@@ -47,6 +52,7 @@ class Program:
             buffers: name → (M, …), everything else that is state; read only.
             x: (M, B, …).
             target: (M, B, …), as the loss takes it.
+            members: which these are, where they are not all.
 
         Returns:
             Gradients (name → (M, …)), losses (M,), outputs (M, B, K), and the buffers after the step.
@@ -55,9 +61,14 @@ class Program:
         graph, sites = self._recorded[key]
         with torch.no_grad():
             result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
-                parameters, buffers, x, target, self._smoothing(x), self._masks.draw(sites)
+                parameters, buffers, x, target, self._smoothing(x, members), self._masks.draw(sites, members)
             )
         return result
+
+    def loss(self, member: int, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a scalar, of one member's outputs (B, K) and targets (B, …)."""
+        with torch.no_grad():
+            return self._loss(outputs, target, self._smoothing(outputs.unsqueeze(0), [member])[0])
 
     def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
         """Write down the step for batches of this shape, if it is not yet; return its key."""
@@ -65,7 +76,7 @@ class Program:
         if key not in self._recorded:
             self._model.train()
             sites = self._sites(parameters, buffers, x)
-            arguments = (parameters, buffers, x, target, self._smoothing(x), self._masks.blank(sites, len(x)))
+            arguments = (parameters, buffers, x, target, x.new_zeros(len(x)), self._masks.blank(sites, len(x)))
             self._recorded[key] = (record(self._step, arguments), sites)
         return key
 
@@ -97,8 +108,10 @@ class Program:
         with torch.no_grad():
             return self._masks.find(lambda _: self._forward(own, state, x[0]))
 
-    def _smoothing(self, x: Tensor) -> Tensor:
-        return x.new_zeros(len(x)) if self.label_smoothing is None else self.label_smoothing
+    def _smoothing(self, x: Tensor, members: Sequence[int] | None = None) -> Tensor:
+        if self.label_smoothing is None:
+            return x.new_zeros(len(x))
+        return self.label_smoothing if members is None else self.label_smoothing[list(members)]
 
     def _forward(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         outputs: Tensor = functional_call(self._model, (parameters, buffers), (x,))

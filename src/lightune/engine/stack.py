@@ -57,15 +57,15 @@ class Stack:
         """Views of the trainable parameters: name → (M, …)."""
         return self._views(self.flat)
 
-    def write_gradients(self, gradients: dict[str, Tensor]) -> None:
-        """Take in the gradients of a step: name → (M, …)."""
+    def write_gradients(self, gradients: dict[str, Tensor], rows: Tensor | None = None) -> None:
+        """Take in the gradients of a step: name → (M, …), or those of some rows."""
         for name, view in self._gradient_views.items():
-            view.copy_(gradients[name])
+            _write(view, gradients[name], rows)
 
-    def write_buffers(self, buffers: dict[str, Tensor]) -> None:
-        """Take in the buffers after a step: name → (M, …)."""
+    def write_buffers(self, buffers: dict[str, Tensor], rows: Tensor | None = None) -> None:
+        """Take in the buffers after a step: name → (M, …), or those of some rows."""
         for name, value in buffers.items():
-            self.buffers[name].copy_(value)
+            _write(self.buffers[name], value, rows)
 
     def member(self, index: int) -> dict[str, Tensor]:
         """Return a copy of one member's state, as `load_state_dict` of its network takes it."""
@@ -120,6 +120,13 @@ def _weights_first(trained: dict[str, Tensor]) -> list[str]:
 
 def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if value.is_floating_point() else value
+
+
+def _write(own: Tensor, values: Tensor, rows: Tensor | None) -> None:
+    if rows is None:
+        own.copy_(values)
+    else:
+        own[rows] = values
 
 
 def _point(model: nn.Module, state: dict[str, Tensor]) -> None:

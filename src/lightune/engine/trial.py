@@ -74,6 +74,7 @@ def _steps_alone(member: Member) -> Tensor:
     task.eval()
     with torch.no_grad():
         losses.append(task.loss(task(x), task.wanted(target)))
+    member.data.release()
     return torch.stack(losses)
 
 
@@ -84,7 +85,7 @@ def _steps_fused(loop: FusedLoop) -> Tensor:
     loop.train_epoch(0, most_batches=_STEPS)
     for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
         last = batch
-    losses.append(loop.program.judge(loop.stack.parameters, loop.stack.buffers, last.x, last.wanted)[0])
+    losses.append(loop.losses_of(last))
     return torch.stack(losses)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightune.data.placement import free_bytes
+from lightune.engine.batches import share_samples
 from lightune.engine.fused import Member
 
 # Eight members, AdamW, batch 64, one CPU thread, sequential over fused time, 2026-11-22: MLP 64-h-h-10 with h=256
@@ -55,8 +56,9 @@ def bytes_of(members: Sequence[Member]) -> float:
         hook.remove()
     state: float = sum(value.nbytes for value in task.model.state_dict().values()) * _STATES
     activations = (sum(outputs) + x.nbytes) * 3  # forward, backward, and the batch that is gathered meanwhile
-    own = len({id(member.data) for member in members}) / len(members)
-    samples = sum(data.sizes.values()) * x[0].nbytes * own if own * len(members) > 1 else 0.0
+    divisions = list({id(member.data): member.data for member in members}.values())
+    own = 0.0 if len(divisions) == 1 or share_samples(divisions) else len(divisions) / len(members)
+    samples = sum(data.sizes.values()) * x[0].nbytes * own
     return state + activations + samples
 
 

@@ -1,6 +1,7 @@
 """What every way of judging has in common: the test part is set aside first, then the rest is divided."""
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 
@@ -14,11 +15,15 @@ class Division(ABC):
     Args:
         stratify: whether every part has each class in the proportion of the whole; no effect on regression.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
+        fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
     """
 
-    def __init__(self, *, stratify: bool, test_fraction: Fraction) -> None:
+    def __init__(
+        self, *, stratify: bool, test_fraction: Fraction, fused: Literal["auto", "never"] = "auto"
+    ) -> None:
         self.stratify = stratify
         self.test_fraction = test_fraction
+        self.fused = fused
 
     def splits(self, rows: Rows, *, seed: int, test_seed: int | None = None) -> list[Split]:
         """Return one split a fit, all with the same test part.

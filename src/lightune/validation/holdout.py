@@ -1,5 +1,7 @@
 """One division into training, validation and test samples."""
 
+from typing import Literal
+
 from lightune.ranges import Fraction
 from lightune.validation.division import Division
 from lightune.validation.splits import Indices, Rows, cut
@@ -13,12 +15,17 @@ class Holdout(Division):
         test_fraction: share of all samples for the test, in (0, 1). A data set with an official test split
             keeps that, and `val_fraction` is then a share of its training part.
         stratify: whether every part has each class in the proportion of the whole; no effect on regression.
+        fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
     """
 
     def __init__(
-        self, val_fraction: Fraction = 0.15, test_fraction: Fraction = 0.15, stratify: bool = True
+        self,
+        val_fraction: Fraction = 0.15,
+        test_fraction: Fraction = 0.15,
+        stratify: bool = True,
+        fused: Literal["auto", "never"] = "auto",
     ) -> None:
-        super().__init__(stratify=stratify, test_fraction=test_fraction)
+        super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
         self.val_fraction = val_fraction
 
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:

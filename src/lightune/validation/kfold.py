@@ -1,6 +1,6 @@
 """Cross-validation: every sample judges once."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
@@ -19,6 +19,7 @@ class CrossValidation(Division):
         stratify: whether every fold has each class in the proportion of the whole; no effect on regression.
         groups: column of the data whose groups are never divided between learning and judging; None for none.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
+        fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
     """
 
     def __init__(
@@ -28,8 +29,9 @@ class CrossValidation(Division):
         stratify: bool = True,
         groups: str | None = None,
         test_fraction: Fraction = 0.15,
+        fused: Literal["auto", "never"] = "auto",
     ) -> None:
-        super().__init__(stratify=stratify, test_fraction=test_fraction)
+        super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
         self.k = k
         self.n_repeats = n_repeats
         self.groups = groups

@@ -1,0 +1,245 @@
+"""The fits of one run as one program: folds, resamples and repeats differ in their samples and seeds only.
+
+Each fit keeps its folder, curves, checkpoints and early stopping, and its figures are those that it would have by
+itself. What cannot train together trains one by one, and `train.log` says why.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback
+from pytorch_lightning.loggers import Logger
+from rich.console import Console
+
+from lightune.config.build import FitPlan, build_fit
+from lightune.data import InMemoryData
+from lightune.engine.batches import alike
+from lightune.engine.fused import EpochEnd, FusedLoop, Member
+from lightune.engine.member_run import MemberRun
+from lightune.engine.plan import chunks, serves_as_ours, why_not_fusable
+from lightune.engine.together import device_of, spans
+from lightune.engine.trial import why_not
+from lightune.engine.worth import most_members, why_not_worth
+from lightune.fit import Fit
+from lightune.reporting.fits import FitResult, read_fit
+from lightune.reporting.result import Status
+from lightune.run import Run, TrainingError
+from lightune.tasks import SupervisedTask
+
+__all__ = ["train_together"]
+
+log = logging.getLogger(__name__)
+
+Endings = dict[int, FitResult | Exception]
+
+# Steps of all fits together: below, writing the program down and trying it (2.3 s of one thread) takes longer than
+# it saves. Digits MLP, five folds, 2026-11-22, processor's time one by one over fused: 1000 steps 0.9, 4000 1.3.
+LEAST_STEPS_ON_CPU = 2000
+
+
+def train_together(run: Run) -> Endings:
+    """Train as one program those fits of a run that can be; leave the others alone.
+
+    Args:
+        run: one with several fits, under way.
+
+    Returns:
+        A fit's number → its result, or the error that ended it. The fits behind one that failed are not here, nor
+        are those that are to be trained one by one.
+    """
+    plans = [plan for plan in run.parts.plans if not (run.resume and read_fit(run.folder(plan)))]
+    fresh = [plan for plan in plans if not any((run.folder(plan) / "checkpoints").glob("*.ckpt"))]
+    if reason := _why_no_fit(run, plans, fresh):
+        log.info("fits are trained one by one: %s", reason)
+        return {}
+    device = device_of(run.cfg)
+    first = _member(run, fresh[0])
+    if reason := _why_not_worth(run, first, len(fresh), device):
+        log.info("fits are trained one by one: %s", reason)
+        return {}
+    members = {fresh[0].index: first, **{plan.index: _member(run, plan) for plan in fresh[1:]}}
+    same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
+    endings: Endings = {}
+    for same in ([fresh[place] for place in places] for places in same_steps.values()):
+        own = [members[plan.index] for plan in same]
+        for places in chunks(list(range(len(same))), min(len(same), most_members(own, device))):
+            chosen = [same[place] for place in places]
+            if all(_is_in_vain(plan, endings) for plan in chosen):
+                continue
+            alone = "no other has as many batches an epoch" if len(same) < 2 else "no room for another beside it"
+            reason = why_not([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
+            if reason:
+                log.info("%s: trained one by one: %s", _named(chosen), reason)
+                continue
+            said = f"{_named(chosen)}: trained as one program on {device}"
+            log.info(said)
+            run.console.print(said, highlight=False, soft_wrap=True)
+            together = _Together(run, chosen, [members[plan.index] for plan in chosen], device)
+            try:
+                together.train()
+            except Exception as error:  # noqa: BLE001 - what breaks the program is found out by each fit alone
+                said = " ".join(f"{type(error).__name__}: {error}".split())
+                log.warning("%s: go on one by one: the program ended with %s", _named(chosen), said)
+            endings |= together.endings
+    return endings
+
+
+def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) -> str | None:
+    """Say why no fit of a run is trained with others; None if some may be."""
+    if run.cfg.validation.get("fused", "auto") == "never":
+        return "as validation.fused says"
+    if run.tell is not None:
+        return "a pruner judges the run after each of them"
+    if run.watchers:
+        return f"{type(run.watchers[0]).__name__} watches each of them"
+    if run.group.size > 1:
+        return "several processes share them"
+    if len(fresh) < 2:
+        return "they go on from their checkpoints" if len(plans) > 1 else "only one is left"
+    tree = OmegaConf.to_container(run.cfg, resolve=True)
+    assert isinstance(tree, Mapping)
+    if reason := why_not_fusable({str(key): value for key, value in tree.items()}):
+        return reason
+    data, task = run.parts.data, run.parts.task
+    if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
+        return f"{type(data).__name__} makes batches of its own"
+    if data.is_streamed:
+        return "data are streamed"
+    assert isinstance(task, SupervisedTask)
+    return "the loss has a state of its own" if task.loss.state_dict() else None
+
+
+def _why_not_worth(run: Run, first: Member, fits: int, device: str) -> str | None:
+    """Say why fits like the first are trained faster one by one; None if they are not."""
+    steps = fits * first.data.rows_in_batches("train").batches * int(run.cfg.trainer.max_epochs)
+    if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
+        return f"{steps} steps are too few for a program to be worth it"
+    return why_not_worth(first, device)
+
+
+def _member(run: Run, plan: FitPlan) -> Member:
+    assert isinstance(run.parts.data, InMemoryData)
+    data = run.parts.data.undivided()
+    task = build_fit(run.cfg, data, plan)
+    assert isinstance(task, SupervisedTask)
+    return Member(task, data, plan.seed, run.cfg.regularization.get("gradient_clip"))
+
+
+def _is_in_vain(plan: FitPlan, endings: Endings) -> bool:
+    """Tell whether a fit before this one has failed: one by one, this one would not be trained."""
+    return any(isinstance(ending, Exception) and index < plan.index for index, ending in endings.items())
+
+
+def _named(plans: Sequence[FitPlan]) -> str:
+    return f"{'fits' if len(plans) > 1 else 'fit'} {spans([plan.index + 1 for plan in plans])}"
+
+
+class _Together:
+    """The fits of one program while it is trained.
+
+    Args:
+        run: whose fits they are.
+        plans: of the fits.
+        members: their trainings.
+        device: `cpu` or `cuda`.
+    """
+
+    def __init__(self, run: Run, plans: Sequence[FitPlan], members: Sequence[Member], device: str) -> None:
+        self._run = run
+        self._keepers = {
+            member: _Keeper(run, plan, member, shows=plan is plans[0])
+            for plan, member in zip(plans, members, strict=True)
+        }
+        self._runs = {
+            member: MemberRun(
+                keeper.plan.index, run.cfg, run.parts, member, run_dir=run.folder(keeper.plan), keeper=keeper
+            )
+            for member, keeper in self._keepers.items()
+        }
+        double = str(run.cfg.trainer.get("precision", "auto")).startswith("64")
+        self._loop = FusedLoop(
+            members,
+            max_epochs=run.cfg.trainer.max_epochs,
+            monitor=run.cfg.monitor.metric,
+            mode=run.cfg.monitor.mode,
+            on_epoch_start=lambda member, epoch: self._runs[member].epoch_starts(epoch),
+            on_epoch_end=self._epoch_ends,
+            on_member_end=self._end,
+            dtype=torch.float64 if double else torch.float32,
+            device=device,
+        )
+
+    def train(self) -> None:
+        """Train them to their ends; what stops or breaks the program leaves those under way as they are."""
+        try:
+            for each in self._runs.values():
+                each.start(self._loop)
+            self._loop.fit()
+        except BaseException:
+            for member, each in self._runs.items():
+                if self._keepers[member].outcome is None:
+                    each.abandon()
+            raise
+
+    @property
+    def endings(self) -> Endings:
+        """What is known of them: a fit's number → its result, or the error that ended it."""
+        known = [(keeper.plan.index, keeper.outcome) for keeper in self._keepers.values()]
+        return {index: outcome for index, outcome in known if outcome is not None}
+
+    def _epoch_ends(self, end: EpochEnd) -> bool:
+        stops = self._runs[end.member].epoch_ends(end)
+        return stops or _is_in_vain(self._keepers[end.member].plan, self.endings)
+
+    def _end(self, member: Member) -> None:
+        if _is_in_vain(self._keepers[member].plan, self.endings):
+            self._runs[member].abandon()
+            return
+        with suppress(TrainingError):  # its keeper has heard of it
+            self._runs[member].end()
+
+
+class _Keeper:
+    """What a fit that is trained with others reports to."""
+
+    def __init__(self, run: Run, plan: FitPlan, member: Member, *, shows: bool) -> None:
+        self.plan, self._run, self._member = plan, run, member
+        self._console = run.console if shows else Console(quiet=True)
+        self.current: Fit | None = None
+        self.finished: list[FitResult] = []
+        self.ending: Status = "completed"
+        self.outcome: FitResult | Exception | None = None
+
+    def open(self, watchers: list[Callback]) -> Fit:
+        """Make the fit, with these callbacks beside its own."""
+        run, member = self._run, self._member
+        run.current = Fit(
+            run.cfg,
+            member.data,
+            member.task,
+            self.plan,
+            folder=run.folder(self.plan),
+            run_dir=run.run_dir,
+            console=self._console,
+            watchers=watchers,
+            resumed=run.resume,
+            fits=len(run.parts.plans),
+        )
+        return run.current
+
+    def start_session(self, loggers: list[Logger]) -> None:
+        """Do nothing: the run has the row on the HParams page."""
+
+    def report(self, status: Status, error: Exception | None = None) -> Any:
+        """Take what came of the fit."""
+        if error is not None:
+            self.outcome = error
+        elif self.current is not None:
+            self.outcome = self._run.conclude(self.current)
+        self._member.data.release()
+        return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))
