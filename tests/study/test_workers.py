@@ -11,7 +11,9 @@ from lightune.study.workers import Workers, _Worker
 
 def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     workers = Workers([], inheritance=b"", owner="nobody")
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+    child = "import signal, time; signal.signal(2, signal.SIG_DFL); print(flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, start_new_session=True)
+    process.stdout.readline()
     ours, theirs = Pipe()
     boot = threading.Thread(target=lambda: None)
     boot.start()
@@ -20,7 +22,8 @@ def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     workers.interrupt()
     assert process.poll() is None  # it had no trial
     workers.submit(Job(Trial(0), ()))
-    assert process.wait(timeout=20) != 0
+    assert process.wait(timeout=20) == -2
+    process.stdout.close()
     workers.close()
     theirs.close()
     os.close(lifeline)
