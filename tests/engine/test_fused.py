@@ -210,7 +210,7 @@ def test_members_take_their_samples_in_the_order_they_take_alone(alone):
     data = StackedData([spec.member().data for spec in group])
     together = [[] for _ in group]
     for epoch in range(3):
-        data.epoch = epoch
+        data.epochs = [epoch] * len(group)
         for batch in data.train():
             for rows, x in zip(together, batch.x, strict=True):
                 rows.append(x)

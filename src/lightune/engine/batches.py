@@ -1,6 +1,6 @@
 """The batches of several members: each in its own order, gathered with one index operation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,9 @@ class StackedData:
 
     Members that hold the same data object share its tensors. Sizes of parts must agree.
 
+    Attributes:
+        epochs: of each member the epoch that is served next, from 0.
+
     Args:
         data: the members' data, divided.
         dtype: of inputs, and of targets that are values.
@@ -47,11 +50,15 @@ class StackedData:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
+        self._dtype, self._device = dtype, torch.device(device)
+        self.epochs = [0] * len(data)
+        self._lay_out(data)
+
+    def _lay_out(self, data: Sequence[InMemoryData]) -> None:
         self._unique = list({id(member): member for member in data}.values())
         numbers = {id(member): index for index, member in enumerate(self._unique)}
         self._source = [numbers[id(member)] for member in data]
-        self._dtype, self._device = dtype, torch.device(device)
-        self.epoch = 0
+        dtype, device = self._dtype, self._device
         loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
         judging = [_in_memory(member.val_dataloader()) for member in self._unique]
         if (
@@ -71,6 +78,7 @@ class StackedData:
         )
         # alone, a validation batch is large; here every member has one at the same time
         self._judging_batch = max(self.batch_size, judging[0].batch_size // len(data))
+        self._ordered_epoch = 0
         self._orders = [
             TensorLoader(
                 loader.targets,
@@ -78,7 +86,7 @@ class StackedData:
                 batch_size=1,
                 shuffle=True,
                 seed=loader.seed,
-                epoch=lambda: self.epoch,
+                epoch=lambda: self._ordered_epoch,
             )
             for loader in loaders
         ]
@@ -91,9 +99,15 @@ class StackedData:
 
     def rows(self) -> Tensor:
         """Return the order of the epoch that begins: (M, N) int64, row numbers in each member's training part."""
-        natural = torch.arange(self.samples)
-        orders = [loader.order() if self._shuffled else natural for loader in self._orders]
-        return torch.stack([orders[source] for source in self._source])
+        wanted = list(zip(self._source, self.epochs, strict=True))
+        orders = {each: self._order(*each) for each in dict.fromkeys(wanted)}
+        return torch.stack([orders[each] for each in wanted])
+
+    def _order(self, source: int, epoch: int) -> Tensor:
+        if not self._shuffled:
+            return torch.arange(self.samples)
+        self._ordered_epoch = epoch
+        return self._orders[source].order()
 
     def train(self) -> Iterator[StackedBatch]:
         """Iterate over the batches of the epoch that begins."""
@@ -108,6 +122,26 @@ class StackedData:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only."""
         self._source = [self._source[row] for row in rows]
+        self.epochs = [self.epochs[row] for row in rows]
+
+    def takes(self, data: InMemoryData) -> bool:
+        """Tell whether data have parts and batches of the same sizes as these members'."""
+        loader, judging = data.train_dataloader(), data.val_dataloader()
+        if not (isinstance(loader, TensorLoader) and isinstance(judging, TensorLoader)):
+            return False
+        sizes = len(loader.targets), loader.batch_size, len(judging.targets)
+        return sizes == (self.samples, self.batch_size, self._val.size)
+
+    def admit(self, data: Mapping[int, InMemoryData]) -> None:
+        """Let members take the places of others: row → its data."""
+        known = {id(one): number for number, one in enumerate(self._unique)}
+        own = [data.get(row, self._unique[source]) for row, source in enumerate(self._source)]
+        if any(id(one) not in known for one in own):
+            self._lay_out(own)
+        else:
+            self._source = [known[id(one)] for one in own]
+        for row in data:
+            self.epochs[row] = 0
 
 
 class _Pool:

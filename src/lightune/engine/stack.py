@@ -84,16 +84,39 @@ class Stack:
         self._models = [self._models[row] for row in rows]
         self._bind()
 
+    def hold(self, row: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return copies of a member's parameters (1, P) and of its buffers."""
+        return self.flat[row : row + 1].clone(), {name: value[row].clone() for name, value in self.buffers.items()}
+
+    def admit(self, row: int, model: nn.Module) -> None:
+        """Let a network take the place of another, which keeps a copy of its end.
+
+        Raises:
+            ValueError: if it has another structure.
+        """
+        trained, fixed = _split(model)
+        if _shapes(trained) != self.shapes or _shapes(fixed) != {n: v.shape[1:] for n, v in self.buffers.items()}:
+            raise ValueError("members must have parameters and buffers of the same names and shapes")
+        _point(self._models[row], self.member(row))
+        self._models[row] = model
+        for name, view in self._views(self.flat[row : row + 1]).items():
+            view[0].copy_(trained[name].detach())
+        for name, value in self.buffers.items():
+            value[row].copy_(fixed[name].detach())
+        self._point_at(row)
+
     def columns(self, flat: Tensor) -> dict[str, Tensor]:
         """Divide rows (M, P) that lie as the parameters do: name → (M, …) views."""
         return self._views(flat)
 
     def _bind(self) -> None:
         self._gradient_views = self._views(self.gradients)
-        parameters = self.parameters
-        for index, model in enumerate(self._models):
-            rows = {name: value[index] for name, value in (parameters | self.buffers).items()}
-            _point(model, rows)
+        for row in range(len(self._models)):
+            self._point_at(row)
+
+    def _point_at(self, row: int) -> None:
+        parameters = {name: view[0] for name, view in self._views(self.flat[row : row + 1]).items()}
+        _point(self._models[row], parameters | {name: value[row] for name, value in self.buffers.items()})
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
         columns = torch.split(flat, [shape.numel() for shape in self.shapes.values()], dim=1)

@@ -12,18 +12,62 @@ import torch
 from torch import Tensor, nn
 
 from lightune.engine.fused import FusedLoop, Member
+from lightune.engine.updates import NUMBERS
+from lightune.losses import CrossEntropy
 
+_MOST_ALIKE = 3  # members of one kind that are tried
 _STEPS = 2  # the second sees what the first left
 _RTOL = 1e-6  # of double precision numbers that went through a few layers
+Kind = tuple[bool, ...]
 _OWN = ("_parameters", "_buffers", "_modules", "training")
 
 
-def why_not(members: Sequence[Member]) -> str | None:
+def why_not(members: Sequence[Member], tried: set[Kind] | None = None) -> str | None:
     """Say in one line why members cannot be fused; None if they can.
+
+    Members of one structure compute by one program, whatever their numbers, except that what is zero is left out
+    of it. So a few members of each kind are tried, and no kind twice.
 
     Args:
         members: as `FusedLoop` takes them; they are left as they are.
+        tried: the kinds that were tried before; those that can be fused are added.
     """
+    tried = set() if tried is None else tried
+    kinds: dict[Kind, list[Member]] = {}
+    for member in members:
+        if (kind := _kind(member)) not in tried:
+            kinds.setdefault(kind, []).append(member)
+    alike = _MOST_ALIKE if len(kinds) == 1 else 1
+    chosen = [member for same in kinds.values() for member in _spread(same, alike)]
+    reason = _why_not_these(chosen) if chosen else None
+    if reason is None:
+        tried.update(kinds)
+    return reason
+
+
+def _kind(member: Member) -> Kind:
+    """Return which of a member's numbers are zero: these leave something out of what is computed."""
+    task, strengths = member.task, member.task.regularization
+    optimizer = task.make_optimizer()
+    group = optimizer.param_groups[0]
+    smoothing = task.loss.label_smoothing if type(task.loss) is CrossEntropy else 0.0
+    dropouts = [module.p for module in task.model.modules() if isinstance(module, nn.Dropout)]
+    numbers = [group[name] for name in NUMBERS[type(optimizer)]]
+    return (
+        *(bool(value) for value in (strengths.l1, strengths.l2, member.gradient_clip, smoothing, *dropouts)),
+        *(all(value) if isinstance(value, tuple | list) else bool(value) for value in numbers),
+        task.schedules_steps,
+    )
+
+
+def _spread(members: list[Member], most: int) -> list[Member]:
+    """Return members from all over a list, the first and the last among them."""
+    if len(members) <= most:
+        return members
+    return [members[round(place * (len(members) - 1) / max(1, most - 1))] for place in range(most)]
+
+
+def _why_not_these(members: Sequence[Member]) -> str | None:
     with torch.random.fork_rng(devices=[]):
         alone = [_double(member) for member in members]
         memories = [_memory(member.task) for member in alone]
@@ -81,7 +125,7 @@ def _steps_fused(loop: FusedLoop) -> Tensor:
     """Train the same steps together; return losses (steps + 1, M)."""
     losses: list[Tensor] = []
     loop.watch_steps(lambda _, step: losses.append(step.clone()))
-    loop.train_epoch(0, most_batches=_STEPS)
+    loop.train_rows(most_batches=_STEPS)
     for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
         last = batch
     losses.append(loop.program.judge(loop.stack.parameters, loop.stack.buffers, last.x, last.wanted)[0])

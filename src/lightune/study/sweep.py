@@ -287,7 +287,6 @@ def _open_pool(scene: _Scene, task_function: TaskFunction, lease: Lease, book: B
             task_function=task_function,
             alone=in_process,
             size=_batch_size(scene, launcher),
-            folder_of=_folders_of(scene),
             report=book.report,
             reported=book.reported,
         )
