@@ -222,9 +222,9 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
 
 def best_value(folder: Path) -> str:
     """Return the best validation accuracy that a study says it has found."""
-    found = re.search(r"best.value: ([0-9.]+)", "\n".join(file.read_text() for file in folder.rglob("*.yaml")))
-    said = re.search(r"best.value: ([0-9.]+)", (folder / "said.txt").read_text())
-    return f"{float((found or said)[1]):.4f}" if found or said else "?"
+    texts = [*(file.read_text() for file in folder.rglob("best.yaml")), (folder / "said.txt").read_text()]
+    found = re.search(r"\bvalue: ([0-9.]+)", "\n".join(texts))
+    return f"{float(found[1]):.4f}" if found else "?"
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -57,6 +58,12 @@ def reports(folder):
     storage = open_storage(None, folder)
     (known,) = storage.get_all_studies()
     return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
+
+
+def curves(folder, number):
+    read = EventAccumulator(str(folder / "trials" / str(number))).Reload()
+    values = {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    return {tag: [(step, pytest.approx(value, rel=1e-5)) for step, value in of] for tag, of in values.items()}
 
 
 def content(folder):
@@ -166,15 +173,67 @@ def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
     assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
 
 
+def test_a_killed_program_goes_on_where_each_trial_was(study):
+    swept = ("optimizer.lr=1e-3,3e-3,1e-2", "model.dropout=0.2", "trainer.max_epochs=4", "search=grid")
+    swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine")
+    if (child := os.fork()) == 0:
+        torch.set_num_threads(1)
+        torch.cuda.is_available = lambda: False  # a fork has no GPU
+        with contextlib.suppress(BaseException), at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+            study(*swept)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    folder = study(main=lambda: None)[0]
+    shutil.rmtree(folder / "trials" / "1" / "checkpoints")  # as if it had been cut off before its first
+    trained, judge = [], FusedLoop.judge
+
+    def counted(self):
+        trained.append([member.epochs for member in self.active])
+        return judge(self)
+
+    FusedLoop.judge = counted
+    try:
+        _, code, said = study(*swept)
+    finally:
+        FusedLoop.judge = judge
+    assert (code, "fused  3 trials as one program" in said) == (0, True)
+    assert trained == [[2, 0, 2], [3, 1, 3], [2], [3]]
+    whole, _, _ = study(*swept, name="whole")
+    for number in range(3):
+        one, other = told(folder, number), told(whole, number)
+        assert (one["epochs"], one["steps"]) == (other["epochs"], other["steps"]) == (4, 80)
+        assert one["metrics"] == pytest.approx(other["metrics"], rel=1e-6)
+        assert curves(folder, number) == curves(whole, number)
+
+
+def test_free_places_are_taken_by_the_next_trials(study):
+    swept = ("optimizer.lr=3e-2,1e-5,1e-3,1e-6,1e-2", "seed=0,1", "callbacks.early_stopping.patience=1")
+    swept += ("trainer.max_epochs=5", "search=grid")
+    together, code, said = study(*swept, "search.fused_width=4")
+    assert code == 0, said
+    assert said.count("as one program") == 1
+    assert "more in free places" in said
+    assert "alone" not in said
+    alone, _, _ = study(*swept, name="a", launcher="basic")
+    for one, other in zip(rows(together), rows(alone), strict=True):
+        assert [one[key] for key in ("state", "optimizer.lr", "seed")] == [
+            other[key] for key in ("state", "optimizer.lr", "seed")
+        ]
+    for number in range(10):
+        ours, theirs = told(together, number), told(alone, number)
+        assert (ours["status"], ours["epochs"]) == (theirs["status"], theirs["epochs"])
+        assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
+
+
 def test_batches_are_as_wide_as_the_sampler_allows(study):
-    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=9")
+    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=17")
     folder, code, said = study("search=tpe", *swept)
     assert code == 0, said
-    assert "fused  8 trials" in said
-    assert "alone  trial 8: no other differs from it in numbers only" in said
-    assert [row["state"] for row in rows(folder)] == ["completed"] * 9
+    assert "fused  16 trials" in said
+    assert "fused  1 more in free places: 16" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 17
     _, code, said = study("search=random", *swept, name="r")
-    assert (code, "fused  9 trials" in said) == (0, True)
+    assert (code, "fused  17 trials" in said) == (0, True)
 
 
 def test_a_width_that_is_none_is_refused_by_its_name(study):

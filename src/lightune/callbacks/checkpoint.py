@@ -33,6 +33,7 @@ class BestAndLast(Checkpoint):
         hold: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
             returns what makes it, later: `best.ckpt` is then written with `last.ckpt`, and that for the first time
             when `every_seconds` have passed.
+        pause: set there, too: least seconds between two writings, as these take long; not if `every_seconds` is 0.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class BestAndLast(Checkpoint):
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
         self.hold: Callable[[], Callable[[], dict[str, Any]]] | None = None
+        self.pause = 0.0
         self._kept: Callable[[], dict[str, Any]] | None = None
         self._improved = False
         self._saved_at = -float("inf")
@@ -102,7 +104,8 @@ class BestAndLast(Checkpoint):
         return trainer.current_epoch > 0 and trainer.global_step != self._saved_step
 
     def _is_due(self, trainer: Trainer) -> bool:
-        return any_process(trainer, time.monotonic() - self._saved_at >= self.every_seconds)
+        least = max(self.every_seconds, self.pause) if self.every_seconds else 0.0
+        return any_process(trainer, time.monotonic() - self._saved_at >= least)
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         if self._improved:

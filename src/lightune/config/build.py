@@ -1,6 +1,7 @@
 """Turn a configuration into the objects of a run: its data, its task, its trainer."""
 
 import functools
+import importlib.metadata
 import inspect
 import os
 import shutil
@@ -390,15 +391,15 @@ def build_trainer(
 @contextmanager
 def _plugins_looked_up_once() -> Iterator[None]:
     """Lightning reads the metadata of all installed packages for each trainer; once a process is enough."""
-    before = registry.entry_points
-    registry.entry_points = _entry_points
+    before = vars(registry)["entry_points"]
+    vars(registry)["entry_points"] = _entry_points
     try:
         yield
     finally:
-        registry.entry_points = before
+        vars(registry)["entry_points"] = before
 
 
-_entry_points = functools.cache(registry.entry_points)
+_entry_points = functools.cache(importlib.metadata.entry_points)
 
 
 def _require_device(trainer: DictConfig) -> None:

@@ -122,7 +122,7 @@ class FusedLoop:
         monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         on_epoch_end: is told of each member's epoch; it returns whether that member shall end.
-        on_epoch_start: is told of each member and the epoch that begins, from 0.
+        on_round_start: is told of the members that are trained in the round that begins.
         on_member_end: is told of each member that has ended, when its schedule has moved.
         dtype: of the computation.
         device: where it happens.
@@ -141,7 +141,7 @@ class FusedLoop:
         monitor: str,
         mode: Mode,
         on_epoch_end: Callable[[EpochEnd], bool] = lambda end: False,
-        on_epoch_start: Callable[[Member, int], object] = lambda member, epoch: None,
+        on_round_start: Callable[[Sequence[Member]], object] = lambda members: None,
         on_member_end: Callable[[Member], object] = lambda member: None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
@@ -151,7 +151,7 @@ class FusedLoop:
         self.members = list(members)
         self._keeps_best = keeps_best
         self.max_epochs, self.monitor, self.mode = max_epochs, monitor, mode
-        self._on_epoch_end, self._on_epoch_start = on_epoch_end, on_epoch_start
+        self._on_epoch_end, self._on_round_start = on_epoch_end, on_round_start
         self._on_member_end = on_member_end
         self._on_step: Callable[[Sequence[Member], Tensor], None] | None = None
         self._rows = list(members)
@@ -199,8 +199,7 @@ class FusedLoop:
         """Train every member for its next epoch."""
         self._compact()
         active = self.active
-        for member in active:
-            self._on_epoch_start(member, member.epochs)
+        self._on_round_start(active)
         rates = [self.schedules[row].lr for row in range(self.width)]
         clock = [time.perf_counter()]
         self.data.epochs = [member.epochs for member in self._rows]
@@ -212,15 +211,17 @@ class FusedLoop:
             member.train_seconds += (clock[1] - clock[0]) / len(active)
             member.validate_seconds += (clock[2] - clock[1]) / len(active)
         self._end_epoch({**train, **val}, rates)
-        for member in active:
+        for row, member in enumerate(self._rows):
             if member.ending is None and member.epochs == self.max_epochs:
                 member.ending = "completed"
-            if member.ending is not None:
+            if member.ending is not None and member in active:
+                self.stack.let_go(row)
                 self._on_member_end(member)
 
     def end(self, member: Member, ending: Ending) -> None:
         """Let a member end that has nothing left to do."""
         member.ending = ending
+        self.stack.let_go(self._row_of(member))
         self._on_member_end(member)
 
     def takes(self, member: Member) -> bool:
@@ -308,7 +309,7 @@ class FusedLoop:
         schedule.optimizer.load_state_dict(optimizer)
         schedule.scheduler.load_state_dict(scheduler)
         member.epochs, member.steps = content["epoch"], content["global_step"]
-        names = {parameter: name for name, parameter in member.task.model.named_parameters()}
+        names: dict[Tensor, str] = {each: name for name, each in member.task.model.named_parameters()}
         state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
         schedule.optimizer.state.clear()
         groups = self.schedules.groups

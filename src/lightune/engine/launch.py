@@ -115,7 +115,7 @@ class _Batch:
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         before = HydraConfig.instance().cfg
-        HydraConfig.instance().cfg = config  # which names of folders may ask
+        HydraConfig.instance().cfg = config  # type: ignore[assignment]  # which names of folders may ask
         folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
         HydraConfig.instance().cfg = before
         return _Job(number, config, job_config(config), folder)

@@ -69,6 +69,7 @@ class MemberRun:
         self.number, self.member, self.cfg = number, member, cfg
         self._report = report
         self._pruned = False
+        self._failure: NonFiniteLossError | None = None
         self._randomness = _OwnRandomness()
         self._voice = voice
         self._log = self._open_log(run_dir / "train.log")
@@ -190,12 +191,14 @@ class MemberRun:
             self._pruned = self._report(self.number, end.epoch, end.measures[self.cfg.monitor.metric])
         return trainer.should_stop or self._pruned
 
-    def end(self) -> Result:
-        """Save the end and write the result.
+    def pause_between_saves(self, seconds: float) -> None:
+        """Let at least so many seconds pass between two writings of checkpoints."""
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, BestAndLast):
+                callback.pause = seconds
 
-        Raises:
-            TrainingError: if the training failed; its result is written.
-        """
+    def save_end(self) -> None:
+        """Save the end, or what was best before the training failed."""
         with self._speaking():
             try:
                 if self.member.bad_loss is not None:
@@ -209,10 +212,20 @@ class MemberRun:
                 for logger in self.trainer.loggers:
                     logger.finalize("success")
             except NonFiniteLossError as error:
+                self._failure = error
                 for callback in self.trainer.checkpoint_callbacks:
                     if isinstance(callback, BestAndLast):
                         callback.write_kept(self.trainer)
-                raise TrainingError(self._close("failed", error)) from error
+
+    def end(self) -> Result:
+        """Write the result; what `save_end` has saved is on the disk.
+
+        Raises:
+            TrainingError: if the training failed; its result is written.
+        """
+        with self._speaking():
+            if self._failure is not None:
+                raise TrainingError(self._close("failed", self._failure)) from self._failure
             fit = self.fit.result()
             self._run.finished.append(fit)
             return self._close("pruned" if self._pruned else self._run.ending)

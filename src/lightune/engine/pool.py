@@ -26,6 +26,7 @@ from lightune.engine.plan import Group, Known, build_member, plan, structure, wh
 from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
 from lightune.engine.trial import why_not
 from lightune.errors import TrialError
+from lightune.fit import no_driver_loaded
 from lightune.quiet import quiet
 from lightune.reporting.provenance import one_look_at_the_code
 from lightune.resumption import reopen
@@ -107,6 +108,7 @@ class FusedPool:
         self._jobs: list[Job] = []
         self._outstanding = 0
         self._folders: dict[int, Path] = {}
+        self._judged: set[int] = set()
         self._candidates: list[_Candidate] = []
         self._left: deque[tuple[list[Job], Callable[[], Sequence[Event]]]] = deque()
         self._known: dict[str, Known] = {}
@@ -132,7 +134,7 @@ class FusedPool:
         else:
             try:
                 with self._running():
-                    events = self._step()
+                    events = list(self._step())
             except KeyboardInterrupt:
                 self._stopped = True
                 events = self._let_go()
@@ -144,7 +146,14 @@ class FusedPool:
             jobs, self._jobs = sorted(self._jobs, key=lambda job: job.trial.number), []
             return self._begin(jobs)
         if self._group is not None:
-            return [*self._join(self._group), *self._round(self._group)]
+            events: list[Event] = self._join(self._group)
+            if self._group is not None and self._group.candidates:
+                events += self._round(self._group)
+            else:
+                self._group = None  # nobody came
+                gc.collect()  # trainers and their callbacks hold each other
+            if events:
+                return events
         if self._candidates:
             self._plan()
         if not self._left:
@@ -190,7 +199,7 @@ class FusedPool:
         """Divide all that wait into groups, and those that train alone."""
         candidates, self._candidates = self._candidates, []
         device = device_of(candidates[0].cfg)
-        with as_found(), quiet(verbose=False):
+        with as_found(), quiet(verbose=False), no_driver_loaded():
             configs = [candidate.cfg for candidate in candidates]
             made = plan(configs, device=device, fused_width=self._fused_width, known=self._known)
         for index, reason in sorted(made.alone.items()):
@@ -221,9 +230,10 @@ class FusedPool:
             events += broken
         return events
 
-    def _join(self, group: "_UnderWay") -> Sequence[Event]:
+    def _join(self, group: "_UnderWay") -> list[Event]:
         """Let those that wait take the places of those that have ended, if they are of the group's structure."""
         events: list[Event] = []
+        joined: list[int] = []
         for candidate in list(self._candidates):
             if group.together is None or not group.together.vacant:
                 break
@@ -244,7 +254,10 @@ class FusedPool:
             group.candidates.append(candidate)
             with self._breaking_only(group) as broken, as_found(), quiet(verbose=False):
                 group.together.admit(self._entrant(candidate), *built)
+            joined.append(candidate.number)
             events += broken
+        if joined:
+            print(f"fused  {len(joined)} more in free places: {spans(joined)}")
         return events
 
     def _round(self, group: "_UnderWay") -> Sequence[Event]:
@@ -261,9 +274,6 @@ class FusedPool:
             if candidate.entrant is not None and candidate.entrant.ending is not None:
                 group.candidates.remove(candidate)
                 events.append(_conclude(candidate))
-        if not group.candidates and self._group is group:
-            self._group = None
-            gc.collect()  # trainers and their callbacks hold each other
         return events
 
     @contextmanager
@@ -318,11 +328,19 @@ class FusedPool:
                 number=candidate.number,
                 job_id=str(candidate.number),
                 context=self._context,
-                task_function=_begin_run,
+                task_function=partial(_begin_run, judged=self._is_judged(candidate)),
                 started=begin,
             )
         refused = candidate.returned.status != JobStatus.COMPLETED
         return Done(candidate.number, candidate.returned, candidate.seconds) if refused else None
+
+    def _is_judged(self, candidate: _Candidate) -> bool:
+        """Tell whether a trial before tells that this one's folder is in order: only the number differs."""
+        written = candidate.made.whole.hydra.sweep._get_node("subdir")._value()
+        only_number = "${" not in str(written).replace("${hydra.job.num}", "").replace("${hydra:job.num}", "")
+        known = only_number and id(candidate.made.texts) in self._judged
+        self._judged.add(id(candidate.made.texts))
+        return known
 
     def _entrant(self, candidate: _Candidate) -> Entrant:
         trial, last = candidate.job.trial, int(candidate.cfg.trainer.max_epochs)
@@ -362,8 +380,8 @@ class FusedPool:
         """Do nothing: there is no process of ours."""
 
 
-def _begin_run(cfg: DictConfig) -> None:
-    open_run_dir(cfg)
+def _begin_run(cfg: DictConfig, *, judged: bool) -> None:
+    open_run_dir(cfg, follows=judged)
     cfg.test = False  # as every trial
 
 

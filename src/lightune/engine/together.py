@@ -1,6 +1,7 @@
 """The runs of one fused group: who is in it, how each ends, and what is left when it is cut off."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from lightune.engine.fused import EpochEnd, FusedLoop, Member
 from lightune.engine.member_run import MemberRun, Voice
 from lightune.engine.plan import Group
 from lightune.errors import ConfigError, Problem, StopRequested
+from lightune.files import written_together
+from lightune.fit import no_driver_loaded
 from lightune.reporting.result import Result
 from lightune.reporting.tensorboard import HParam
 from lightune.resumption import newest_checkpoint
@@ -24,6 +27,9 @@ from lightune.run import TrainingError
 
 __all__ = ["Entrant", "Report", "Together", "checkpoint_of", "device_of", "spans", "why_no_job"]
 
+_SHARE_OF_SAVING = 0.05  # of a group's time, at most about
+_SECONDS_A_MEMBER = 0.02  # that saving takes about, until it is known
+_LEAST_SAVING = 0.1  # seconds: less is no saving, or costs nothing
 Report = Callable[[int, int, float], bool]
 
 
@@ -67,6 +73,7 @@ class Together:
         self._runs: dict[Member, MemberRun] = {}
         self._voice = Voice()
         self._interruption = Interruption()
+        self._ended: list[Member] = []
         self._waiting: list[tuple[Member, dict[str, Any] | None]] = []
         for entrant, place in zip(entrants, places, strict=True):
             self._prepare(entrant, group.members[place], group.parts[place])
@@ -77,9 +84,9 @@ class Together:
             max_epochs=cfg.trainer.max_epochs,
             monitor=cfg.monitor.metric,
             mode=cfg.monitor.mode,
-            on_epoch_start=lambda member, epoch: self._runs[member].epoch_starts(epoch),
+            on_round_start=self._epochs_start,
             on_epoch_end=self._epoch_ends,
-            on_member_end=self._end,
+            on_member_end=lambda member: self._ended.append(member),
             dtype=torch.float64 if double else torch.float32,
             device=device,
             keeps_best=False,
@@ -114,10 +121,11 @@ class Together:
             SystemExit: as `train`.
         """
         try:
-            with self._interruption.watching(), self._voice.heard():
+            with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
                 self._start()
                 if not self.is_over:
                     self._loop.round()
+                self._conclude()
         except (KeyboardInterrupt, StopRequested):
             for run in self._runs.values():
                 run.interrupt()
@@ -163,18 +171,36 @@ class Together:
             member, content = self._waiting.pop(0)
             run = self._runs[member]
             run.start(self._loop, content)
+            run.pause_between_saves(len(self._runs) * _SECONDS_A_MEMBER / _SHARE_OF_SAVING)
             if run.trainer.should_stop or member.epochs >= self._loop.max_epochs:
                 self._loop.end(member, "stopped" if run.trainer.should_stop else "completed")
 
     def _epoch_ends(self, end: EpochEnd) -> bool:
         return self._runs[end.member].epoch_ends(end)
 
-    def _end(self, member: Member) -> None:
-        run, entrant = self._runs.pop(member), self._entrants.pop(member)
-        try:
-            entrant.ending = run.end()
-        except TrainingError as error:
-            entrant.ending = error
+    def _epochs_start(self, members: Sequence[Member]) -> None:
+        """Let all of them save what is due; see to it that saving takes a small share of the time."""
+        began = time.monotonic()
+        with written_together():
+            for member in members:
+                self._runs[member].epoch_starts(member.epochs)
+        if (took := time.monotonic() - began) > _LEAST_SAVING:
+            for member in members:
+                self._runs[member].pause_between_saves(took / _SHARE_OF_SAVING)
+
+    def _conclude(self) -> None:
+        """Let those end that have nothing left to train: their checkpoints, then the results that tell of them."""
+        ended, self._ended = self._ended, []
+        with written_together():
+            for member in ended:
+                self._runs[member].save_end()
+        with written_together():
+            for member in ended:
+                run, entrant = self._runs.pop(member), self._entrants.pop(member)
+                try:
+                    entrant.ending = run.end()
+                except TrainingError as error:
+                    entrant.ending = error
 
 
 def why_no_job(config: DictConfig, task: TaskFunction) -> str | None:

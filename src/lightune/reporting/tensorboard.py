@@ -155,13 +155,13 @@ class _Writer(SummaryWriter):
 
     def _get_file_writer(self) -> FileWriter:
         if self.file_writer is None:
-            self.file_writer = writer = _FileWriter(str(self.log_dir))
-            self.all_writers = {writer.get_logdir(): writer}
+            writer = self.file_writer = _FileWriter(str(self.log_dir))  # type: ignore[assignment]
+            self.all_writers = {str(self.log_dir): writer}  # type: ignore[assignment]
             if self.purge_step is not None:
                 writer.add_event(Event(file_version=_VERSION), self.purge_step)
                 writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), self.purge_step)
                 self.purge_step = None
-        return self.file_writer
+        return self.file_writer  # type: ignore[return-value]
 
 
 class _FileWriter(FileWriter):
@@ -169,7 +169,7 @@ class _FileWriter(FileWriter):
         self.event_writer = _Events(folder)
 
 
-class _Events(EventFileWriter):
+class _Events(EventFileWriter):  # type: ignore[misc]
     """Write each event where it is said, and to disk with the first that comes ten seconds after the last time."""
 
     def __init__(self, folder: str) -> None:

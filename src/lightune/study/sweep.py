@@ -44,8 +44,8 @@ from lightune.study.storage import JOURNAL, StorageError, open_storage, redacted
 
 __all__ = ["sweep"]
 
-_BATCH = 32  # trials of a fused launcher's batch
-_BATCH_THAT_TEACHES = 8  # the same where a sampler learns from one batch for the next
+_BATCH = 64  # trials of a fused launcher's batch
+_BATCH_THAT_TEACHES = 16  # the same where a sampler learns from one batch for the next
 
 
 @dataclass(frozen=True)
