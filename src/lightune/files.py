@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["write_whole", "written_together"]
 
-_waiting: list[list[tuple[Path, Path]]] = []
+_waiting: list[dict[Path, Path]] = []  # target → what will be moved there
 
 
 @contextmanager
@@ -20,18 +20,18 @@ def written_together() -> Iterator[None]:
 
     They appear in the order of their writing, each whole.
     """
-    _waiting.append([])
+    _waiting.append({})
     try:
         yield
     finally:
         files = _waiting.pop()
         try:
-            for temporary, _ in files:
+            for temporary in files.values():
                 _to_disk(temporary)
-            for temporary, target in files:
+            for target, temporary in files.items():
                 temporary.replace(target)
         finally:
-            for temporary, _ in files:
+            for temporary in files.values():
                 temporary.unlink(missing_ok=True)
 
 
@@ -59,7 +59,7 @@ def write_whole(target: Path, content: Any) -> None:
         with temporary.open("wb") as file:
             file.write(content)
         if _waiting:
-            _waiting[-1].append((temporary, target))
+            _waiting[-1][target] = temporary
             return
         _to_disk(temporary)
         temporary.replace(target)

@@ -17,7 +17,7 @@ from lightune.config.build import Parts, build
 from lightune.data import InMemoryData
 from lightune.engine.fused import Member
 from lightune.engine.program import Recorded
-from lightune.engine.trial import Kind, why_not
+from lightune.engine.trial import Tried, why_not
 from lightune.engine.updates import NUMBERS
 from lightune.engine.worth import most_members, why_not_worth
 from lightune.errors import ConfigError
@@ -93,13 +93,13 @@ class Known:
     Args:
         like: what one of its configurations was built of.
         divided: seed and validation → what a configuration with these was built of, while it is in use.
-        tried: kinds of members that were tried.
+        tried: sets of kinds of members that were tried together.
         recorded: programs that were written down.
     """
 
     like: Parts | None = None
     divided: WeakValueDictionary[str, Parts] = field(default_factory=WeakValueDictionary)
-    tried: set[Kind] = field(default_factory=set)
+    tried: Tried = field(default_factory=list)
     recorded: Recorded = field(default_factory=dict)
 
 

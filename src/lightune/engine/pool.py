@@ -24,7 +24,7 @@ from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.engine.plan import Group, Known, build_member, plan, structure, why_not_fusable
 from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
-from lightune.engine.trial import why_not
+from lightune.engine.trial import Kind, kinds_of, were_tried
 from lightune.errors import TrialError
 from lightune.fit import no_driver_loaded
 from lightune.quiet import quiet
@@ -71,6 +71,7 @@ class _UnderWay:
 
     structure: str
     known: Known
+    kinds: frozenset[Kind]
     candidates: list[_Candidate] = field(default_factory=list)
     together: Together | None = None
 
@@ -213,7 +214,7 @@ class FusedPool:
         """Begin a group."""
         numbers = spans([candidate.number for candidate in candidates])
         print(f"fused  {len(candidates)} trials as one program on {device}: {numbers}")
-        under_way = _UnderWay(structure(_plain(candidates[0].cfg)), group.known)
+        under_way = _UnderWay(structure(_plain(candidates[0].cfg)), group.known, kinds_of(group.members))
         events: list[Event] = []
         for place, candidate in enumerate(candidates):
             if (refused := self._open(candidate)) is not None:
@@ -244,8 +245,10 @@ class FusedPool:
                 built = build_member(candidate.cfg, group.known)
                 if isinstance(built, str) or not group.together.takes(built[0]):
                     continue
-                if why_not([built[0]], group.known.tried):
+                kinds = group.kinds | kinds_of([built[0]])
+                if not were_tried(kinds, group.known.tried):
                     continue
+            group.kinds = kinds
             self._candidates.remove(candidate)
             if (refused := self._open(candidate)) is not None:
                 events.append(refused)

@@ -5,7 +5,7 @@ replaces instead of changing, a count kept in Python, random numbers of a networ
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,39 +14,54 @@ from torch import Tensor, nn
 from lightune.engine.fused import FusedLoop, Member
 from lightune.engine.updates import NUMBERS
 from lightune.losses import CrossEntropy
+from lightune.tasks import SupervisedTask
 
 _MOST_ALIKE = 3  # members of one kind that are tried
 _STEPS = 2  # the second sees what the first left
 _RTOL = 1e-6  # of double precision numbers that went through a few layers
-Kind = tuple[bool, ...]
+Kind = tuple[bool | str, ...]
+Tried = list[frozenset[Kind]]
 _OWN = ("_parameters", "_buffers", "_modules", "training")
 
 
-def why_not(members: Sequence[Member], tried: set[Kind] | None = None) -> str | None:
+def why_not(members: Sequence[Member], tried: Tried | None = None) -> str | None:
     """Say in one line why members cannot be fused; None if they can.
 
-    Members of one structure compute by one program, whatever their numbers, except that what is zero is left out
-    of it. So a few members of each kind are tried, and no kind twice.
+    Members of one structure compute by one program, whatever their numbers, except for what `kinds_of` tells. So a
+    few members of each kind are tried, together, and the same kinds not twice.
 
     Args:
         members: as `FusedLoop` takes them; they are left as they are.
-        tried: the kinds that were tried before; those that can be fused are added.
+        tried: sets of kinds that were tried together before; it is added to.
     """
-    tried = set() if tried is None else tried
+    tried = [] if tried is None else tried
     kinds: dict[Kind, list[Member]] = {}
     for member in members:
-        if (kind := _kind(member)) not in tried:
-            kinds.setdefault(kind, []).append(member)
+        kinds.setdefault(_kind(member), []).append(member)
+    if were_tried(frozenset(kinds), tried):
+        return None
     alike = _MOST_ALIKE if len(kinds) == 1 else 1
-    chosen = [member for same in kinds.values() for member in _spread(same, alike)]
-    reason = _why_not_these(chosen) if chosen else None
+    reason = _why_not_these([member for same in kinds.values() for member in _spread(same, alike)])
     if reason is None:
-        tried.update(kinds)
+        tried.append(frozenset(kinds))
     return reason
 
 
+def kinds_of(members: Sequence[Member]) -> frozenset[Kind]:
+    """Return what only a trial can tell the effect of.
+
+    That is which of a member's numbers are zero, which leaves something out of what is computed, and all that its
+    network and its loss keep in Python.
+    """
+    return frozenset(map(_kind, members))
+
+
+def were_tried(kinds: frozenset[Kind], tried: Tried) -> bool:
+    """Tell whether all of these kinds were tried together."""
+    return any(kinds <= together for together in tried)
+
+
 def _kind(member: Member) -> Kind:
-    """Return which of a member's numbers are zero: these leave something out of what is computed."""
     task, strengths = member.task, member.task.regularization
     optimizer = task.make_optimizer()
     group = optimizer.param_groups[0]
@@ -57,7 +72,17 @@ def _kind(member: Member) -> Kind:
         *(bool(value) for value in (strengths.l1, strengths.l2, member.gradient_clip, smoothing, *dropouts)),
         *(all(value) if isinstance(value, tuple | list) else bool(value) for value in numbers),
         task.schedules_steps,
+        *_kept_in_python(task),
     )
+
+
+def _kept_in_python(task: SupervisedTask) -> Iterator[str]:
+    for part in (task.model, task.loss):
+        known = {f"{name}.p" for name, module in part.named_modules() if type(module) is nn.Dropout}
+        known |= {".label_smoothing"} if type(part) is CrossEntropy else set()
+        for name, value in _memory(part).items():
+            if name not in known:
+                yield f"{name}={value!r}"
 
 
 def _spread(members: list[Member], most: int) -> list[Member]:
