@@ -8,14 +8,13 @@ steps are timed, on both sides: forward, backward, update. Interleaved; the figu
 """
 
 import argparse
-import platform
 import resource
 import statistics
 import time
-from datetime import date
 from functools import partial
 
 import torch
+from hardware import hardware
 from pytorch_lightning import seed_everything
 from torch.nn import functional
 from torch.optim.lr_scheduler import ConstantLR
@@ -109,7 +108,7 @@ def main():
             print(f"{name:10} {count:7} {ours:8.3f} {theirs:8.3f} {ratio:10.2f}  {goal}", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process {peak:.0f} MiB")
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}")
+    print(f"one thread; {hardware()}")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ on the wall and by the processor's, which other programs do not disturb.
 
 import argparse
 import os
-import platform
 import statistics
 import tempfile
 import time
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import torch
+from hardware import hardware
 from hydra.utils import get_class
 from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -165,7 +164,7 @@ def main():
         print(f"{name:10} {clock:5}", *(f"{speed:8.0f}" for speed in figures[:4]), end="")
         print("", *(f"{ratio:8.2f}" for ratio in figures[4:]))
     print("* the bare loop with torch's fused optimizer, which train.py takes by itself")
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}")
+    print(f"one thread; {hardware()}")
 
 
 if __name__ == "__main__":

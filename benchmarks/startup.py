@@ -5,13 +5,13 @@
 Both are fresh processes, interleaved; the figure is the median of the pairs' ratios.
 """
 
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
+
+from hardware import hardware
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 REPEATS = 15
@@ -32,7 +32,7 @@ def main() -> None:
     print(f"train.py --cfg job   {ours:6.3f} s")
     print(f"import hydra         {bare:6.3f} s")
     print(f"ratio                {ratio:6.2f}    (goal: at most {GOAL})")
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {date.today()}")
+    print(hardware())
 
 
 if __name__ == "__main__":
