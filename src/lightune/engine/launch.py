@@ -195,8 +195,8 @@ class _Batch:
 def _checkpoint_of(job: _Job) -> Path | None:
     """Return the checkpoint of the same job, cut off before; None if it begins, or its checkpoint is of no use."""
     try:
-        if load_run_config(job.folder) != job.cfg:
-            return None
-        return checkpoint_of(job.folder)
+        before = load_run_config(job.folder)
+        before.test = job.cfg.test  # which a job is told after its configuration was written
+        return checkpoint_of(job.folder) if before == job.cfg else None
     except ConfigError:
         return None
