@@ -242,6 +242,17 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
         assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
 
 
+def test_members_that_differ_in_size_take_in_no_other():
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+    loop = FusedLoop([spec.member() for spec in group], max_epochs=1, monitor="val/loss", mode="min")
+    loop.fit()
+    later = group[0].member()
+    assert loop.vacant
+    assert not loop.takes(later)
+    with pytest.raises(ValueError, match="of the others' sizes"):
+        loop.admit([later])
+
+
 def test_folds_of_other_numbers_of_batches_are_refused():
     sizes = (20, 40)
     members = [Spec(batch_size=size).member() for size in sizes]

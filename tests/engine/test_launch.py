@@ -11,7 +11,6 @@ from tests.engine.conftest import killed_in_epoch
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
-from lightune.engine import launch as launching
 from lightune.engine.fused import FusedLoop
 from lightune.run import TrainingError
 
@@ -155,22 +154,6 @@ def test_a_width_that_is_none_is_refused(sweep, width):
 def test_a_width_bounds_the_programs(sweep):
     _, code, said = sweep("fused", "seed=0,1,2,3", "hydra.launcher.fused_width=2", "trainer.max_epochs=1")
     assert (code, said.count("fused  2 jobs as one program")) == (0, 2)
-
-
-def test_a_member_that_is_told_to_stop_is_pruned(sweep, monkeypatch):
-    told_of = []
-
-    def report(number, epoch, value):
-        told_of.append((number, epoch))
-        return number == 1 and epoch == 1
-
-    original = launching.launch
-    monkeypatch.setattr(launching, "launch", lambda *given, **how: original(*given, **{**how, "report": report}))
-    together, code, _ = sweep("fused", "optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
-    assert code == 0
-    assert [told(together / str(number))["status"] for number in range(2)] == ["completed", "pruned"]
-    assert told(together / "1")["epochs"] == 2
-    assert told_of == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
 
 
 def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):

@@ -8,11 +8,14 @@ import signal
 import sys
 
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.engine.conftest import killed_in_epoch
 
+from lightune import hardware
 from lightune.cli import tools
 from lightune.engine.fused import FusedLoop
+from lightune.study import opening
 
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
 HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
@@ -216,15 +219,34 @@ def test_free_places_are_taken_by_the_next_trials(study):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
 
 
-def test_batches_are_as_wide_as_the_sampler_allows(study):
-    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=17")
+def test_batches_are_as_wide_as_the_sampler_allows(study, monkeypatch):
+    assert (opening._BATCH_THAT_TEACHES, opening._BATCH) == (16, 64)
+    monkeypatch.setattr(opening, "_BATCH_THAT_TEACHES", 2)
+    monkeypatch.setattr(opening, "_BATCH", 3)
+    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=4")
     folder, code, said = study("search=tpe", *swept)
     assert code == 0, said
-    assert "fused  16 trials" in said
-    assert "fused  1 more in free places: 16" in said
-    assert [row["state"] for row in rows(folder)] == ["completed"] * 17
+    assert "fused  2 trials" in said
+    assert "fused  2 more in free places: 2-3" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     _, code, said = study("search=random", *swept, name="r")
-    assert (code, "fused  17 trials" in said) == (0, True)
+    assert (code, "fused  3 trials" in said, "fused  1 more in free places: 3" in said) == (0, True, True)
+
+
+def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkeypatch):
+    monkeypatch.setattr(hardware, "matmul_precision", lambda device_type, *, deterministic: "high")
+    judge, seen = FusedLoop.judge, []
+
+    def look(self):
+        seen.append(torch.get_float32_matmul_precision())
+        return judge(self)
+
+    monkeypatch.setattr(FusedLoop, "judge", look)
+    before = torch.get_float32_matmul_precision()
+    _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
+    assert code == 0, said
+    assert seen == ["high"] * 3
+    assert torch.get_float32_matmul_precision() == before != "high"
 
 
 def test_a_width_that_is_none_is_refused_by_its_name(study):

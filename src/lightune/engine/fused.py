@@ -239,6 +239,7 @@ class FusedLoop:
         """
         rows = [row for row, member in enumerate(self._rows) if member.ending is not None]
         taken = dict(zip(rows, members, strict=False))
+        self.data.admit({row: member.data for row, member in taken.items()})
         for row, member in taken.items():
             _load_weights(member, self.stack.flat.dtype)
             model = member.task.model
@@ -247,7 +248,6 @@ class FusedLoop:
             self.schedules.admit(row, self._schedule_of(member))
             self.optimizer.admit(row, self.schedules.groups, self.stack.columns)
             self._rows[row] = member
-        self.data.admit({row: member.data for row, member in taken.items()})
         self.members += members
         self.members = [member for member in self.members if member in self._rows]
         self._columns()

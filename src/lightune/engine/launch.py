@@ -15,7 +15,7 @@ from lightune.cli.folders import job_config
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.engine.plan import Group, plan
-from lightune.engine.together import Entrant, Report, Together, checkpoint_of, device_of, spans, why_no_job
+from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
 from lightune.errors import ConfigError
 from lightune.quiet import quiet
 from lightune.reporting.provenance import one_look_at_the_code
@@ -24,7 +24,7 @@ from lightune.resumption import load_run_config
 from lightune.run import TrainingError
 from lightune.study.composer import Composer
 
-__all__ = ["Report", "launch"]
+__all__ = ["launch"]
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,6 @@ def launch(
     hydra_context: HydraContext,
     task_function: TaskFunction,
     fused_width: int | None = None,
-    report: Report | None = None,
     say: Callable[[str], None] = print,
 ) -> list[JobReturn]:
     """Run a batch of jobs and wait for all of it.
@@ -73,7 +72,6 @@ def launch(
         hydra_context: as Hydra hands it to a launcher.
         task_function: what a job runs.
         fused_width: most members of a program, >= 2; by default as many as memory holds.
-        report: takes a job's number, an epoch from 0 and the monitored value; tells whether that job shall stop.
         say: takes each line about what trains how.
     """
     setup_globals()
@@ -94,7 +92,7 @@ def launch(
         for group in made.groups:
             members = [fusable[index] for index in group.indices]
             say(f"fused  {len(members)} jobs as one program on {device}: {spans([job.number for job in members])}")
-            batch.train_together(members, group, device=device, report=report)
+            batch.train_together(members, group, device=device)
     for job in jobs:
         if job.returned is None:
             job.returned = batch.run_alone(job)
@@ -171,7 +169,7 @@ class _Batch:
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def train_together(self, jobs: list[_Job], group: Group, *, device: str, report: Report | None) -> None:
+    def train_together(self, jobs: list[_Job], group: Group, *, device: str) -> None:
         """Train a group; leave in each job what came of it."""
         from lightune.cli.train import open_run_dir
 
@@ -180,7 +178,7 @@ class _Batch:
             checkpoint = _checkpoint_of(job)
             job.returned = self._run(job, lambda cfg: open_run_dir(cfg) and None)
             if job.returned.status == JobStatus.COMPLETED:
-                entrants[place] = Entrant(job.number, job.cfg, job.folder, report=report, checkpoint=checkpoint)
+                entrants[place] = Entrant(job.number, job.cfg, job.folder, checkpoint=checkpoint)
         with one_look_at_the_code(), quiet(verbose=False):
             Together(list(entrants.values()), group, list(entrants), device=device).train()
         for place, entrant in entrants.items():

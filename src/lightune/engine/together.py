@@ -1,5 +1,6 @@
 """The runs of one fused group: who is in it, how each ends, and what is left when it is cut off."""
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from lightune.engine.plan import Group
 from lightune.errors import ConfigError, Problem, StopRequested
 from lightune.files import written_together
 from lightune.fit import no_driver_loaded
+from lightune.hardware import use_matmul_precision
 from lightune.reporting.result import Result
 from lightune.reporting.tensorboard import HParam
 from lightune.resumption import newest_checkpoint
@@ -78,6 +80,8 @@ class Together:
         for entrant, place in zip(entrants, places, strict=True):
             self._prepare(entrant, group.members[place], group.parts[place])
         cfg = entrants[0].cfg
+        deterministic = bool(cfg.trainer.get("deterministic"))
+        self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
         double = str(cfg.trainer.get("precision", "auto")).startswith("64")
         self._loop = FusedLoop(
             list(self._runs),
@@ -121,6 +125,7 @@ class Together:
             SystemExit: as `train`.
         """
         try:
+            self._use_precision()  # which whoever trains one round after the other may have put back
             with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
                 self._start()
                 if not self.is_over:
