@@ -326,8 +326,12 @@ class Run:
             self.start_session(fit.trainer.loggers)
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
-        fit.train()
-        self.finished.append(self.conclude(fit))
+        try:
+            fit.train()
+            self.finished.append(self.conclude(fit))
+        finally:
+            for board in fit.boards if self._several else []:
+                board.close()
 
     def conclude(self, fit: Fit) -> FitResult:
         """Take down what came of a fit that has ended by itself: from now on it is finished."""
@@ -338,8 +342,6 @@ class Run:
             fit.require_best()
         if self._several and self.group.is_first:
             fit_files.write_fit(result, fit.folder)
-        for board in fit.boards if self._several else []:
-            board.close()
         return result
 
     def _fit_together(self) -> dict[int, FitResult | Exception]:
@@ -362,17 +364,18 @@ class Run:
         if not (self._fresh_task and plan.index == 0):
             task = build_fit(self.cfg, self.parts.data, plan)
         self._fresh_task = False
+        folder = self.folder(plan)
         return Fit(
             self.cfg,
             self.parts.data,
             task,
             plan,
-            folder=self.folder(plan),
+            folder=folder,
             run_dir=self.run_dir,
             console=self.console,
             watchers=(self.interruption, *self.watchers),
             checkpoint=checkpoint,
-            resumed=self.resume or checkpoint is not None,
+            resumed=self.resume or checkpoint is not None or any(folder.glob("events.*")),
             fits=len(self.parts.plans),
         )
 

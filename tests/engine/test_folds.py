@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from pytorch_lightning import Callback
@@ -210,6 +211,7 @@ def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
             run(*FOLDS, "data.scaling=none", "trainer.max_epochs=2", f"validation.fused={fused}")
         ended.append(failed.value.result)
     assert SAID in log_of(ended[0])
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(Path.cwd()))]
     assert ended[0].status == ended[1].status == "failed"
     assert ended[0].error == ended[1].error
     assert len(ended[0].folds) == len(ended[1].folds) == 1

@@ -243,9 +243,11 @@ class _Keeper:
 
     def report(self, status: Status, error: Exception | None = None) -> Any:
         """Take what came of the fit."""
-        if error is not None:
-            self.outcome = error
-        elif self.current is not None:
-            self.outcome = self._run.conclude(self.current)
+        assert self.current is not None
+        try:
+            self.outcome = self._run.conclude(self.current) if error is None else error
+        finally:
+            for board in self.current.boards:
+                board.close()
         self._member.data.release()
         return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))
