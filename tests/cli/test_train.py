@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -146,7 +147,9 @@ def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_verbose_brings_everything_back(cli):
+def test_verbose_brings_everything_back(cli, monkeypatch):
+    # Lightning speaks through the handlers of the root if it had any when Lightning was imported, by whatever test
+    monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "propagate", True)
     _, out, err = cli(*SHORT, "hydra.verbose=true")
     assert "GPU available" in out + err
 
