@@ -35,7 +35,9 @@ def test_a_worker_is_as_large_after_fifty_trainings_as_after_ten(tmp_path):
         driver.communicate()
         assert driver.returncode == 0
         assert after[0] - before[0] < 25, f"{before[0]:.0f} MB grew to {after[0]:.0f} MB"
-        assert after[1] <= before[1] + 2
-        assert after[2] <= before[2] + 1
+        assert (
+            after[1] <= before[1] + 15
+        )  # the next trial may have opened its files; forty trials may not add one each
+        assert after[2] <= before[2] + 15
     finally:
         driver.kill()
