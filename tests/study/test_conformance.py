@@ -79,6 +79,8 @@ class TestCluster(LauncherTestSuite):
     def _ray(self):
         import ray
 
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.2")
+        ray.init(
+            address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.2"
+        )
         yield
         ray.shutdown()

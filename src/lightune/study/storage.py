@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ JOURNAL = "journal.log"
 FOLDER = "folder"
 """Attribute of a trial: where it writes, relative to the study's folder."""
 
+_PAUSE = 1.0  # seconds
 _PASSING = (
     JournalOperation.CREATE_TRIAL,
     JournalOperation.SET_TRIAL_PARAM,
@@ -124,7 +126,7 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
             lock = KernelLock(journal)
             repair_journal(journal, lock)
             return JournalStorage(Journal(journal, lock))
-        return open_url(url)
+        return _open_database(url)
     except StorageError:
         raise
     except Exception as error:
@@ -132,6 +134,15 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
         said = str(error).strip()
         reason = hider(url)(said.splitlines()[0]) if said else type(error).__name__
         raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error
+
+
+def _open_database(url: str) -> BaseStorage:
+    """Open a database; a second time if need be, as two sweepers that start together both make its tables."""
+    try:
+        return open_url(url)
+    except Exception:  # noqa: BLE001 - each database has errors of its own
+        time.sleep(_PAUSE)
+        return open_url(url)
 
 
 def repair_journal(journal: Path, lock: KernelLock) -> Path | None:

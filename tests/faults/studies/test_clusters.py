@@ -106,8 +106,8 @@ def test_a_crashing_trial_costs_that_trial_only(app, nodes):
 
 def test_trainings_run_on_both_nodes_and_the_poor_are_pruned(tmp_path, nodes):
     cluster, _ = nodes
-    pruner = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:2,n_warmup_steps:0}"
-    swept = ["optimizer.lr=0.01,1e-8", "model.units=8,16", "search.study=s", "trainer.max_epochs=3", pruner]
+    pruner = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.2}"
+    swept = ["optimizer.lr=0.01,1e-8", "model.units=32,64", "search.study=s", "trainer.max_epochs=3", pruner]
     command = [sys.executable, "-m", "lightune.cli.train", "-m", *on(cluster), *swept, "trainer=cpu"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
     assert ended.returncode == 0, ended.stdout + ended.stderr

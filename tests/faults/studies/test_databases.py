@@ -122,6 +122,6 @@ def test_trials_of_a_batch_elsewhere_are_pruned_and_keep_the_password(app, datab
 
 def test_a_server_that_does_not_answer_is_refused(app, database):
     said = app.run("x=1,2", "hydra.sweeper.storage=postgresql+psycopg://me:hidden@127.0.0.1:1/none", code=2)
-    assert "search.storage: postgresql+psycopg://me:***@127.0.0.1:1/none cannot be opened" in said
+    assert "hydra.sweeper.storage: postgresql+psycopg://me:***@127.0.0.1:1/none cannot be opened" in said
     assert "Traceback" not in said
     assert "hidden" not in said
