@@ -3,7 +3,7 @@
 Hydra imports this module at each start; it must not import Ray, Optuna, torch or Lightning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from lightune.study.launcher import KeepingLauncher
+from lightune.study.launcher import KeepingLauncher, groups
 
 __all__ = ["ClusterLauncher", "ClusterLauncherConf"]
 
@@ -22,16 +22,23 @@ class ClusterLauncher(KeepingLauncher):
     Args:
         ray: `init`, the arguments of `ray.init`, and `remote`, the options of the actor that holds a job's
             resources, as hydra-ray-launcher takes them.
+        fused: whether each place trains several jobs together, as `hydra/launcher=fused` does.
+        fused_width: most jobs of a program, >= 2; None for as many as memory holds.
     """
 
-    def __init__(self, ray: DictConfig) -> None:
+    def __init__(self, ray: DictConfig, fused: bool = False, fused_width: int | None = None) -> None:
         self.ray = ray
+        self.fused, self.fused_width = fused, fused_width
 
     def open_remote(self, **arguments: Any) -> Any:
         """Start the processes, for a sweeper that need not wait for a whole batch."""
         from lightune.study.cluster import open_cluster
 
         return open_cluster(self.ray, **arguments)
+
+    def serving(self, size: int) -> Callable[[Any], None]:
+        """Return what a place that trains jobs together does with them; it takes `size` of them at a time."""
+        return groups(size=size, fused_width=self.fused_width)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.
@@ -44,13 +51,20 @@ class ClusterLauncher(KeepingLauncher):
         from lightune.study.cluster import open_cluster
         from lightune.study.settings import Settings
 
-        config = self.handed_over["config"]
+        config, size = self.handed_over["config"], len(job_overrides)
         return run_batch(
             job_overrides,
             initial_job_idx,
             **self.handed_over,
+            serve=self.serving(size) if self.fused else None,
             open_pool=lambda most, inheritance: open_cluster(
-                self.ray, settings=Settings(()), config=config, most=most, inheritance=inheritance, owner="batch"
+                self.ray,
+                settings=Settings(()),
+                config=config,
+                most=most,
+                inheritance=inheritance,
+                owner="batch",
+                capacity=size if self.fused else 1,
             ),
         )
 
@@ -71,6 +85,8 @@ class ClusterLauncherConf:
 
     _target_: str = "hydra_plugins.hydra_lightune.cluster.ClusterLauncher"
     ray: RayConf = field(default_factory=RayConf)
+    fused: bool = False
+    fused_width: Any = "${oc.select:search.fused_width,null}"
 
 
 ConfigStore.instance().store(

@@ -25,9 +25,9 @@ class LocalLauncher(KeepingLauncher):
     def __init__(self, n_jobs: int = 1) -> None:
         self.n_jobs = n_jobs
 
-    def open(self, workers: Any, slots: Sequence[Any], inheritance: bytes, owner: str) -> Any:
+    def open(self, workers: Any, slots: Sequence[Any], **how: Any) -> Any:
         """Start the processes, for a sweeper that need not wait for a whole batch."""
-        return workers(slots, inheritance=inheritance, owner=owner)
+        return workers(slots, **how)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.

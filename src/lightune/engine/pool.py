@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
@@ -35,7 +35,6 @@ from lightune.study.attempts import make_room
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer, Composition
 from lightune.study.conclude import signal_of
-from lightune.study.inprocess import InProcess
 from lightune.study.job import folder_of, run_job
 from lightune.study.pools import Done, Event, Job, Started
 
@@ -76,6 +75,19 @@ class _UnderWay:
     together: Together | None = None
 
 
+class Alone(Protocol):
+    """What runs a trial that cannot train with others, in the same process."""
+
+    def submit(self, job: Job) -> None:
+        """Keep a trial until `wait`."""
+
+    def wait(self, seconds: float) -> Sequence[Event]:
+        """Run it to its end."""
+
+    def interrupt(self) -> None:
+        """Stop it: this is called where the signal came in."""
+
+
 class FusedPool:
     """What `hydra/launcher=fused` means in a study.
 
@@ -87,7 +99,6 @@ class FusedPool:
         size: most trials of a batch, > 0.
         fused_width: most members of a program, >= 2; None for as many as memory holds.
         report: takes (number, epochs trained, value) and tells whether the trial should stop.
-        reported: tells how many epochs an earlier start of a trial has reported.
     """
 
     def __init__(
@@ -96,15 +107,14 @@ class FusedPool:
         *,
         context: HydraContext,
         task_function: TaskFunction,
-        alone: InProcess,
+        alone: Alone,
         size: int,
         fused_width: int | None,
         report: Callable[[int, int, float], bool],
-        reported: Callable[[int], int],
     ) -> None:
         self._config, self._context, self._task_function = config, context, task_function
         self._alone, self._size, self._fused_width = alone, size, fused_width
-        self._report, self._reported = report, reported
+        self._report = report
         self._composer = Composer(context.config_loader, config)
         self._jobs: list[Job] = []
         self._outstanding = 0
@@ -176,9 +186,10 @@ class FusedPool:
         began: list[Event] = []
         reason = why_no_job(self._config, self._task_function)
         for job in jobs:
-            candidate = None if reason else self._candidate(job)
+            ended = "a program that it was in ended its process" if job.alone else None
+            candidate = None if reason or ended else self._candidate(job)
             if candidate is None:
-                self._run_alone(job, reason or "its configuration is refused")
+                self._run_alone(job, reason or ended or "its configuration is refused")
             else:
                 self._candidates.append(candidate)
                 began.append(Started(job.trial.number, self._folders[job.trial.number]))
@@ -347,7 +358,7 @@ class FusedPool:
 
     def _entrant(self, candidate: _Candidate) -> Entrant:
         trial, last = candidate.job.trial, int(candidate.cfg.trainer.max_epochs)
-        heard = self._reported(trial.number) if trial.resume and trial.prunes else 0
+        heard = trial.reported
 
         def report(number: int, epoch: int, value: float) -> bool:
             """Report as an ordinary trial does: what is trained to its end is complete."""

@@ -1,6 +1,7 @@
 """A batch of jobs in warm processes, for sweepers that wait until all of it is over."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
@@ -22,6 +23,7 @@ def run_batch(
     hydra_context: HydraContext,
     task_function: TaskFunction,
     open_pool: Callable[[int, bytes], Pool],
+    serve: Callable[[Any], None] | None = None,
 ) -> list[JobReturn]:
     """Run jobs, as many at a time as there are slots.
 
@@ -32,9 +34,10 @@ def run_batch(
         hydra_context: as Hydra hands it to a launcher.
         task_function: what a job runs.
         open_pool: takes how many places are of use, and what their processes inherit.
+        serve: what these processes do with jobs; one after another by default.
     """
     inheritance = Inheritance(
-        hydra_context=hydra_context, task_function=task_function, config=config, objectives=None
+        hydra_context=hydra_context, task_function=task_function, config=config, objectives=None, serve=serve
     )
     waiting = [Job(Trial(first + index), tuple(overrides)) for index, overrides in enumerate(job_overrides)]
     returns: dict[int, JobReturn] = {}

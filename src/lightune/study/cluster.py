@@ -12,7 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ def open_cluster(
     inheritance: bytes,
     owner: str,
     study: Path | None = None,
+    capacity: int = 1,
 ) -> "Cluster":
     """Start a study's processes on a cluster.
 
@@ -157,6 +158,7 @@ def open_cluster(
         inheritance: what every worker is sent, once, as `cloudpickle` packs it.
         owner: the name of the driver's lease.
         study: the study's folder.
+        capacity: trials of a place at the same time, > 0.
 
     Raises:
         ConfigError: if the cluster cannot be reached, or no node of it could ever hold a trial.
@@ -187,7 +189,14 @@ def open_cluster(
         "num_cpus": needs.get("CPU", 0),
         "num_gpus": needs.get("GPU", 0),
     }
-    return Cluster(max(min(wanted, most), 1), options=options, place=place, inheritance=inheritance, owner=owner)
+    return Cluster(
+        max(min(wanted, most), 1),
+        options=options,
+        place=place,
+        inheritance=inheritance,
+        owner=owner,
+        capacity=capacity,
+    )
 
 
 def _environment(config: DictConfig) -> dict[str, str]:
@@ -204,37 +213,47 @@ class _Seat:
     call: Any
     open: bool = False
     replaces: bool = False
-    job: Job | None = None
-    began: float = 0.0
+    asks: bool = False
+    began: dict[int, float] = field(default_factory=dict)
+    outbox: list[Job] = field(default_factory=list)
 
 
 class Cluster:
     """Run trials on a cluster; one that is lost with its node is told as such.
 
     Args:
-        size: trials at the same time, > 0.
+        size: places, > 0.
         options: of the actors.
         place: what their processes are to be like.
         inheritance: what every worker is sent, once.
         owner: the name of the driver's lease.
+        capacity: trials of a place at the same time, > 0.
     """
 
     def __init__(
-        self, size: int, *, options: dict[str, Any], place: Place, inheritance: bytes, owner: str
+        self,
+        size: int,
+        *,
+        options: dict[str, Any],
+        place: Place,
+        inheritance: bytes,
+        owner: str,
+        capacity: int = 1,
     ) -> None:
         self._ray = ray = _ray()
         self._actor = ray.remote(Host).options(**options)
-        self._arguments = (place, ray.put(inheritance), owner)
+        self._arguments = (place, ray.put(inheritance), owner, capacity)
+        self._capacity = capacity
         self._queue: deque[Job] = deque()
         self._asked, self._passed_on = 0, 0
         self._failed_starts = 0
         self._seats = [self._start() for _ in range(size)]
 
     def free(self) -> int:
-        """Return how many places have no trial; one whose node is lost counts again when another has taken it."""
+        """Return how many trials there is room for; a place that is lost counts when another has taken it."""
         places = sum(seat.open or not seat.replaces for seat in self._seats)
-        busy = sum(seat.job is not None for seat in self._seats)
-        return max(max(places, 1) - busy - len(self._queue), 0)
+        busy = sum(len(seat.began) for seat in self._seats)
+        return max(max(places, 1) * self._capacity - busy - len(self._queue), 0)
 
     def submit(self, job: Job) -> None:
         """Give a trial to a place, or to the first that is free; one that was lost comes first."""
@@ -242,11 +261,13 @@ class Cluster:
             self._queue.appendleft(job)
         else:
             self._queue.append(job)
-        self._fill()
+        if self._capacity == 1:  # no other is to go with it
+            self._fill()
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Wait for a trial to start, report or end."""
         events = self._pass_on_interrupt()
+        self._fill()
         calls = {seat.call: seat for seat in self._seats if seat.call is not None}
         if not calls:
             time.sleep(0 if events else seconds)
@@ -255,7 +276,8 @@ class Cluster:
         more, _ = self._ray.wait(list(calls), num_returns=len(calls), timeout=0)
         for call in dict.fromkeys([*ready, *more]):
             events += self._receive(calls[call])
-        self._fill()
+        if self._capacity == 1:
+            self._fill()
         return events
 
     def interrupt(self) -> None:
@@ -279,10 +301,21 @@ class Cluster:
         return _Seat(actor, actor.open.remote(), replaces=replaces)
 
     def _fill(self) -> None:
+        while self._queue:
+            able = [seat for seat in self._seats if seat.open and len(seat.began) < self._capacity]
+            if not able:
+                break
+            seat, job = min(able, key=lambda seat: len(seat.began)), self._queue.popleft()
+            seat.began[job.trial.number] = time.perf_counter()
+            seat.outbox.append(job)
         for seat in self._seats:
-            if self._queue and seat.open and seat.job is None:
-                seat.job, seat.began = self._queue.popleft(), time.perf_counter()
-                seat.call = seat.actor.run.remote(seat.job)
+            if seat.outbox and seat.call is None and not seat.asks:
+                self._listen(seat)
+
+    def _listen(self, seat: _Seat) -> None:
+        """Wait for what a place has to say, and hand it what waits for it."""
+        jobs, seat.outbox = seat.outbox, []
+        seat.call = seat.actor.run.remote(jobs) if jobs else seat.actor.listen.remote()
 
     def _receive(self, seat: _Seat) -> list[Event]:
         try:
@@ -296,19 +329,23 @@ class Cluster:
                 )
             seat.open, seat.call, self._failed_starts = True, None, 0
             return []
-        seat.call = seat.actor.listen.remote()
-        return [self._taken_in(seat, event) for event in cloudpickle.loads(said)]
+        seat.call = None
+        events = [self._taken_in(seat, event) for event in cloudpickle.loads(said)]
+        if seat.began and not seat.asks:
+            self._listen(seat)
+        return events
 
     def _taken_in(self, seat: _Seat, event: Started | Done | tuple[int, int, float]) -> Event:
         if isinstance(event, Done):
-            seat.job = seat.call = None
+            del seat.began[event.number]
         if not isinstance(event, tuple):
             return event
 
         def answer(stop: bool) -> None:
+            seat.asks = False
             seat.call = seat.actor.answer.remote(stop)
 
-        seat.call = None
+        seat.asks = True
         return Report(*event, answer)
 
     def _lose(self, seat: _Seat, reason: str) -> list[Event]:
@@ -318,19 +355,17 @@ class Cluster:
         if self._failed_starts >= _MOST_FAILED_STARTS * len(self._seats):
             raise ConfigError([Problem("hydra/launcher", f"no process starts on the Ray cluster: {reason}")])
         self._seats[self._seats.index(seat)] = self._start(replaces=True)
-        if seat.job is None:
-            return []
-        seconds = time.perf_counter() - seat.began
-        return [Done(seat.job.trial.number, None, seconds, f"its node was lost: {reason}", lost=True)]
+        now, why = time.perf_counter(), f"its node was lost: {reason}"
+        return [Done(number, None, now - began, why, lost=True) for number, began in seat.began.items()]
 
     def _pass_on_interrupt(self) -> list[Event]:
         if self._passed_on == self._asked:
             return []
         again, self._passed_on = self._passed_on > 0 or self._asked > 1, self._asked
         for seat in self._seats:
-            if seat.job is not None and again:
+            if seat.began and again:
                 self._ray.kill(seat.actor)
-            elif seat.job is not None:
+            elif seat.began:
                 seat.actor.interrupt.remote()
         waiting, self._queue = list(self._queue), deque()
         return [Done(job.trial.number, None, 0.0, interrupted=True) for job in waiting]

@@ -139,12 +139,14 @@ class Driver:
     def _submit(self, ticket: Ticket) -> None:
         self._running[ticket.number] = ticket
         objectives = self._book.settings.objectives
+        heard = self._book.reported(ticket.number) if ticket.resume and self._book.prunes else 0
         trial = Trial(
             number=ticket.number,
             point=ticket.point,
             keys=tuple(dimension.key for dimension in self._book.space.dimensions),
             resume=ticket.resume,
             prunes=self._book.prunes,
+            reported=heard,
             objectives=tuple(o.metric for o in objectives if o.metric) if len(objectives) > 1 else (),
         )
         self._pool.submit(Job(trial, tuple(self._book.space.overrides(ticket.point)), ticket.attempt))

@@ -8,7 +8,7 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,19 +44,20 @@ class Place:
 
 
 class Host:
-    """Run one trial at a time; every method returns what happened, packed by `cloudpickle`.
+    """Run trials; every method returns what happened, packed by `cloudpickle`.
 
     Args:
         place: what its process is to be like.
         inheritance: as `Workers` takes it.
         owner: the name of the driver's lease.
+        capacity: trials at the same time, > 0.
     """
 
-    def __init__(self, place: Place, inheritance: bytes, owner: str) -> None:
-        self._place, self._inheritance, self._owner = place, inheritance, owner
+    def __init__(self, place: Place, inheritance: bytes, owner: str, capacity: int = 1) -> None:
+        self._place, self._inheritance, self._owner, self._capacity = place, inheritance, owner, capacity
         self._workers: Workers | None = None
         self._report: Report | None = None
-        self._claim = contextlib.ExitStack()
+        self._claims: dict[int, contextlib.ExitStack] = {}
 
     def open(self) -> str | None:
         """Start the process; return why it cannot be, in one line."""
@@ -70,15 +71,17 @@ class Host:
         sys.path[:] = dict.fromkeys([*place.path, *sys.path])
         sys.argv[:] = place.argv
         slot = Slot(dict(place.environment))
-        self._workers = Workers([slot], inheritance=self._inheritance, owner=self._owner)
+        self._workers = Workers([slot], inheritance=self._inheritance, owner=self._owner, capacity=self._capacity)
         return None
 
-    def run(self, job: Job) -> bytes:
-        """Begin a trial, once nothing else writes into its folder."""
+    def run(self, jobs: Sequence[Job]) -> bytes:
+        """Begin trials, each once nothing else writes into its folder."""
         assert self._workers is not None
-        if self._place.study is not None:
-            self._claim.enter_context(claimed(self._place.study, job.trial.number))
-        self._workers.submit(job)
+        for job in jobs:
+            claim = self._claims[job.trial.number] = contextlib.ExitStack()
+            if self._place.study is not None:
+                claim.enter_context(claimed(self._place.study, job.trial.number))
+            self._workers.submit(job)
         return self.listen()
 
     def answer(self, stop: bool) -> bytes:
@@ -88,13 +91,13 @@ class Host:
         return self.listen()
 
     def listen(self) -> bytes:
-        """Wait for the trial to start, report or end."""
+        """Wait for a trial to start, report or end."""
         assert self._workers is not None
         events = self._workers.wait(_POLL)
         return bytes(cloudpickle.dumps([self._plain(event) for event in events]))
 
     def interrupt(self) -> None:
-        """Ask the trial to save and stop."""
+        """Ask the trials to save and stop."""
         if self._workers is not None:
             self._workers.interrupt()
 
@@ -102,12 +105,13 @@ class Host:
         """End the process."""
         if self._workers is not None:
             self._workers.close()
-        self._claim.close()
+        for claim in self._claims.values():
+            claim.close()
 
     def _plain(self, event: Started | Report | Done) -> Started | Done | tuple[int, int, float]:
         if isinstance(event, Report):
             self._report = event
             return event.number, event.step, event.value
         if isinstance(event, Done):
-            self._claim.close()
+            self._claims.pop(event.number).close()
         return event

@@ -3,13 +3,15 @@
 Hydra imports this module at each start; it must not import Optuna, torch or Lightning.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-__all__ = ["KeepingLauncher"]
+__all__ = ["KeepingLauncher", "groups"]
 
 
 class KeepingLauncher(Launcher):
@@ -23,3 +25,14 @@ class KeepingLauncher(Launcher):
     def handed_over(self) -> dict[str, Any]:
         """`config`, `hydra_context` and `task_function`, as `setup` took them."""
         return self._handed_over
+
+
+def groups(*, size: int, fused_width: int | None) -> Callable[[Any], None]:
+    """Return what lets a worker train its trials together; arguments are those of `serve_groups`."""
+    return partial(_serve_groups, size=size, fused_width=fused_width)
+
+
+def _serve_groups(service: Any, *, size: int, fused_width: int | None) -> None:
+    from lightune.engine.groups import serve_groups
+
+    serve_groups(service, size=size, fused_width=fused_width)

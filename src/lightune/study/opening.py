@@ -47,31 +47,36 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     launcher: Launcher = Plugins.instance().instantiate_launcher(
         config=scene.config, hydra_context=scene.context, task_function=task_function
     )
-    pool: Pool
     opener: Any = getattr(launcher, "open", None)
     remote: Any = getattr(launcher, "open_remote", None)
-    if opener is not None or remote is not None:
-        left = book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows())
+    together: Any = getattr(launcher, "open_together", None)
+    slots = make_slots(scene.settings, scene.config) if together is not None or opener is not None else []
+    if remote is not None or (opener is not None and (together is None or len(slots) > 1)):
+        left = max(1, book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows()))
+        fuses = together is not None or getattr(launcher, "fused", False)
+        capacity = _batch_size(scene, launcher) if fuses else 1
         inheritance = Inheritance(
             hydra_context=scene.context,
             task_function=task_function,
             config=scene.config,
             objectives=scene.settings.objectives,
+            serve=launcher.serving(capacity) if fuses else None,  # type: ignore[attr-defined]
         )
+        packed = cloudpickle.dumps(inheritance)
+        pool: Pool
         if remote is not None:
             pool = remote(
                 settings=scene.settings,
                 config=scene.config,
-                most=max(left, 1),
-                inheritance=cloudpickle.dumps(inheritance),
+                most=left,
+                inheritance=packed,
                 owner=scene.lease.name,
                 study=scene.folder,
+                capacity=capacity,
             )
         else:
-            slots = make_slots(scene.settings, scene.config)
-            pool = opener(Workers, slots[: max(left, 1)], cloudpickle.dumps(inheritance), scene.lease.name)
+            pool = opener(Workers, slots[:left], inheritance=packed, owner=scene.lease.name, capacity=capacity)
         return pool
-    together: Any = getattr(launcher, "open_together", None)
     if together is not None or isinstance(launcher, BasicLauncher):
         in_process = InProcess(
             scene.config,
@@ -89,7 +94,6 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
             alone=in_process,
             size=_batch_size(scene, launcher),
             report=book.report,
-            reported=book.reported,
         )
         return pool
     if scene.url is not None:
@@ -106,9 +110,9 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
 
 
 def _batch_size(scene: Scene, launcher: Any) -> int:
-    """Return how many trials a batch has at most: fewer where the next points learn from their results."""
+    """Return how many trials a place takes at most: fewer where the next points learn from their results."""
     settings = scene.settings
-    asked = settings.max_batch_size or settings.n_jobs or launcher.fused_width
+    asked = settings.max_batch_size or launcher.fused_width
     return asked or (_BATCH_THAT_TEACHES if learns(settings, scene.space) else _BATCH)
 
 

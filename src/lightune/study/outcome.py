@@ -13,7 +13,16 @@ from typing import Any, Literal
 from lightune.files import write_whole
 from lightune.study.settings import Objective
 
-__all__ = ["RESULTS", "Outcome", "commit", "outcome_of_value", "read_outcome", "read_status", "write_json"]
+__all__ = [
+    "RESULTS",
+    "Outcome",
+    "Status",
+    "commit",
+    "outcome_of_value",
+    "read_outcome",
+    "read_status",
+    "write_json",
+]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
 _STATUSES = ("completed", "early_stopped", "pruned", "failed", "interrupted")

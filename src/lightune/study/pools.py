@@ -24,11 +24,13 @@ class Job:
         trial: what its task will see; its `report` is replaced on the other side.
         overrides: as Hydra takes them.
         attempt: how often it failed before.
+        alone: whether it must not train with others: a program that it was in ended its process.
     """
 
     trial: Trial
     overrides: tuple[str, ...]
     attempt: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Trial:
         keys: all keys that the study sweeps; those that do not exist at this point are not in `point`.
         resume: whether an earlier, interrupted start of this trial may have left a checkpoint in its folder.
         prunes: whether the study has a pruner; without one nothing needs to be reported.
+        reported: how far earlier starts of this trial have said to be, >= 0.
         objectives: the metrics that the study is judged by; empty if the task's return value says it all.
         report: tell how far the trial is (step, value); True means that it should stop.
     """
@@ -37,6 +38,7 @@ class Trial:
     keys: tuple[str, ...] = ()
     resume: bool = False
     prunes: bool = False
+    reported: int = 0
     objectives: tuple[str, ...] = ()
     report: Callable[[int, float], bool] = _keep
 

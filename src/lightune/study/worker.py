@@ -1,4 +1,4 @@
-"""The process of one slot: it imports once, runs one trial after another, and ends with its parent.
+"""The process of one slot: it imports once, runs trials as they come, and ends with its parent.
 
 Started as `python -m lightune.study.worker CONNECTION LIFELINE`. It must not import Optuna, torch or Lightning
 before a trial does.
@@ -27,52 +27,17 @@ from lightune.study.attempts import has_room, make_room
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
 from lightune.study.conclude import conclude, leave_traceback, signal_of
-from lightune.study.job import PackedReturn, run_job
-from lightune.study.outcome import Outcome, read_outcome
-from lightune.study.pools import Job
+from lightune.study.job import run_job
+from lightune.study.line import Interrupt, Line
+from lightune.study.outcome import Outcome, Status, read_outcome
+from lightune.study.pools import Done, Job
 from lightune.study.trial import running
 from lightune.warm import keep_data
 
-__all__ = ["Inheritance", "main"]
+__all__ = ["Inheritance", "Service", "main"]
 
 CONSOLE = "console.log"
 _PR_SET_PDEATHSIG = 1
-
-
-class Interrupt:
-    """SIGINT means: save and stop. It reaches the trial that runs or is on its way here, and nothing else."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._raises = False
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})  # Ray's processes block them
-
-    def _on_signal(self, *_: Any) -> None:
-        self.asked = True
-        if self._raises:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def job(self) -> Iterator[None]:
-        """Let a signal reach what runs inside, also one that came a little before."""
-        self._raises = True
-        try:
-            if self.asked:
-                raise KeyboardInterrupt
-            yield
-        finally:
-            self._raises = False
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Let a signal wait until what is said inside has been answered."""
-        self._raises = False
-        yield
-        self._raises = True
-        if self.asked:
-            raise KeyboardInterrupt
 
 
 class Inheritance:
@@ -83,13 +48,23 @@ class Inheritance:
         task_function: what a trial runs.
         config: of the multirun.
         objectives: what the study is judged by; None if it is no study, and nobody judges.
+        serve: runs the trials; one after another by default.
     """
 
-    def __init__(self, *, hydra_context: Any, task_function: Any, config: Any, objectives: Any) -> None:
+    def __init__(
+        self,
+        *,
+        hydra_context: Any,
+        task_function: Any,
+        config: Any,
+        objectives: Any,
+        serve: "Callable[[Service], None] | None" = None,
+    ) -> None:
         self.hydra_context = hydra_context
         self.task_function = task_function
         self.config = config
         self.objectives = objectives
+        self.serve = serve
         self.singletons = Singleton.get_state()
 
 
@@ -108,16 +83,9 @@ def main(arguments: list[str]) -> None:
     Singleton.set_state(inherited.singletons)
     faulthandler.enable()
     keep_data()
-    composer = Composer(inherited.hydra_context.config_loader, inherited.config)
-    while True:
-        try:
-            job: Job = cloudpickle.loads(connection.recv_bytes())
-        except EOFError:
-            return
-        done = _serve(job, inherited, composer, connection, interrupt)
-        interrupt.asked = False  # a trial that was stopped by hand does not stop the next
-        connection.send_bytes(done)
-        give_memory_back()
+    service = Service(inherited, Line(connection, interrupt), interrupt)
+    with contextlib.suppress(EOFError):  # which is how the driver says that it is over
+        (inherited.serve or serve_each)(service)
 
 
 def _end_with_parent(lifeline: int) -> None:
@@ -133,79 +101,108 @@ def _end_with_parent(lifeline: int) -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
-def _serve(
-    job: Job, inherited: Inheritance, composer: Composer, connection: Connection, interrupt: Interrupt
-) -> bytes:
-    """Run one trial; return its end as bytes."""
-    began = time.perf_counter()
-    returned: JobReturn | None = None
-    folder: Path | None = None
-    error: str | None = None
+class Service:
+    """What a worker runs trials with.
 
-    def started(path: Path) -> None:
-        nonlocal folder
-        folder = path
-        with interrupt.held():
-            connection.send_bytes(cloudpickle.dumps(("started", str(path))))
+    Args:
+        inherited: from the driver.
+        line: to the driver.
+        interrupt: hears signals.
+    """
 
-    try:
-        with as_found(), interrupt.job():
-            returned = _run(job, inherited, composer, connection, started, interrupt)
-    except _OverError as over:
-        return _packed(None, over.outcome, over.outcome.seconds)
-    except KeyboardInterrupt:
-        error = "interrupted"
-    except SystemExit as stop:
-        error = f"the task called sys.exit({stop.code!r})"
-        interrupt.asked = interrupt.asked or signal_of(stop, folder) is not None
-    except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
-        error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-        if folder is not None:
-            leave_traceback(folder, failure)
-    seconds = time.perf_counter() - began
-    if folder is not None and not has_room(folder, job.attempt):
-        folder = None  # it is still that of a start that failed
-    if inherited.objectives is None:
-        return _packed(returned, Outcome("completed" if returned else "failed", None, seconds, error), seconds)
-    outcome = conclude(
-        returned, folder, inherited.objectives, seconds=seconds, error=error, interrupted=interrupt.asked
-    )
-    return _packed(returned, outcome, seconds)
+    def __init__(self, inherited: Inheritance, line: Line, interrupt: Interrupt) -> None:
+        self.inherited, self.line, self.interrupt = inherited, line, interrupt
+        self._composer = Composer(inherited.hydra_context.config_loader, inherited.config)
 
-
-def _run(
-    job: Job,
-    inherited: Inheritance,
-    composer: Composer,
-    connection: Connection,
-    started: Callable[[Path], None],
-    interrupt: Interrupt,
-) -> JobReturn:
-    def report(step: int, value: float) -> bool:
-        with interrupt.held():
-            connection.send_bytes(cloudpickle.dumps(("report", step, value)))
-            return bool(cloudpickle.loads(connection.recv_bytes()))
-
-    with contextlib.ExitStack() as stack:
-
-        def begin(folder: Path) -> None:
-            started(folder)
-            make_room(folder, job.attempt)
-            if job.trial.resume:
-                _require_open(folder, inherited)
-            stack.enter_context(_console(folder / CONSOLE))
-            stack.enter_context(running(replace(job.trial, report=report)))
-
+    def run(self, job: Job) -> Done:
+        """Run one trial to its end."""
+        began = time.perf_counter()
         number = job.trial.number
-        made = composer.compose_for_job(job.overrides)
-        return run_job(
-            made,
-            number=number,
-            job_id=f"{made.whole.hydra.job.name}_{number}",
-            context=inherited.hydra_context,
-            task_function=inherited.task_function,
-            started=begin,
+        returned: JobReturn | None = None
+        folder: Path | None = None
+        error: str | None = None
+
+        def started(path: Path) -> None:
+            nonlocal folder
+            folder = path
+            self.line.started(number, path)
+
+        try:
+            with as_found(), self.interrupt.job():
+                returned = self._run(job, started)
+        except _OverError as over:
+            return Done(number, None, over.outcome.seconds, outcome=over.outcome)
+        except KeyboardInterrupt:
+            error = "interrupted"
+        except SystemExit as stop:
+            error = f"the task called sys.exit({stop.code!r})"
+            self.interrupt.asked = self.interrupt.asked or signal_of(stop, folder) is not None
+        except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
+            error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            if folder is not None:
+                leave_traceback(folder, failure)
+        seconds = time.perf_counter() - began
+        done = Done(number, returned, seconds, error, interrupted=self.interrupt.asked)
+        return self.judged(job, done, folder)
+
+    def judged(self, job: Job, done: Done, folder: Path | None) -> Done:
+        """Judge how a trial ended, here, where it ran.
+
+        Args:
+            job: the trial.
+            done: what is known of its end.
+            folder: where it wrote; None if that was not known yet.
+        """
+        if folder is not None and not has_room(folder, job.attempt):
+            folder = None  # it is still that of a start that failed
+        if self.inherited.objectives is None:
+            status: Status = "completed" if done.returned else "failed"
+            return replace(done, outcome=Outcome(status, None, done.seconds, done.error))
+        outcome = conclude(
+            done.returned,
+            folder,
+            self.inherited.objectives,
+            seconds=done.seconds,
+            error=done.error,
+            interrupted=done.interrupted,
         )
+        return replace(done, outcome=outcome)
+
+    def _run(self, job: Job, started: Callable[[Path], None]) -> JobReturn:
+        inherited, number = self.inherited, job.trial.number
+
+        def report(step: int, value: float) -> bool:
+            return self.line.report(number, step, value)
+
+        with contextlib.ExitStack() as stack:
+
+            def begin(folder: Path) -> None:
+                started(folder)
+                make_room(folder, job.attempt)
+                if job.trial.resume:
+                    _require_open(folder, inherited)
+                stack.enter_context(_console(folder / CONSOLE))
+                stack.enter_context(running(replace(job.trial, report=report)))
+
+            made = self._composer.compose_for_job(job.overrides)
+            return run_job(
+                made,
+                number=number,
+                job_id=f"{made.whole.hydra.job.name}_{number}",
+                context=inherited.hydra_context,
+                task_function=inherited.task_function,
+                started=begin,
+            )
+
+
+def serve_each(service: Service) -> None:
+    """Run trials one after another until the driver closes the line."""
+    while True:
+        for job in service.line.jobs():
+            done = service.run(job)
+            service.interrupt.asked = False  # a trial that was stopped by hand does not stop the next
+            service.line.done([done])
+            give_memory_back()
 
 
 class _OverError(Exception):
@@ -244,26 +241,6 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(ValueError):
             stream.flush()
-
-
-def _packed(returned: JobReturn | None, outcome: Outcome, seconds: float) -> bytes:
-    """Pack the end of a trial; what cannot travel stays here, and its text goes in its place."""
-    try:
-        light = None if returned is None else PackedReturn.of(returned)
-        return bytes(cloudpickle.dumps(("done", light, outcome, seconds)))
-    except Exception:  # noqa: BLE001 - anything can be unpicklable, and in any way
-        assert returned is not None
-        kept = JobReturn(
-            overrides=returned.overrides,
-            cfg=returned.cfg,
-            hydra_cfg=returned.hydra_cfg,
-            working_dir=returned.working_dir,
-            task_name=returned.task_name,
-        )
-        kept.status = returned.status
-        value = returned._return_value
-        kept._return_value = RuntimeError(str(value)) if isinstance(value, Exception) else repr(value)
-        return bytes(cloudpickle.dumps(("done", kept, outcome, seconds)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""The driver's side of the workers: one warm process per slot, each on devices of its own."""
+"""The driver's side of the workers: one warm process per slot, each on devices of its own.
+
+A process runs one trial at a time, or trains several together. When one that trained several ends, by a crash or
+by the system, nobody knows for which of them: they go on one by one, and the guilty one is found.
+"""
 
 import contextlib
 import os
@@ -9,7 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.connection import Pipe as Duplex
 from pathlib import Path
@@ -25,7 +30,7 @@ __all__ = ["Slot", "Workers"]
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one trial at a time.
+    """A place for one process.
 
     Args:
         environment: variables that its process has beside the driver's own.
@@ -37,13 +42,21 @@ class Slot:
 
 
 @dataclass
+class _Sent:
+    job: Job
+    began: float
+    started: bool = False
+
+
+@dataclass
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
     lifeline: int
     boot: threading.Thread
-    job: Job | None = None
-    began: float = 0.0
+    sent: dict[int, _Sent] = field(default_factory=dict)
+    outbox: list[Job] = field(default_factory=list)
+    alone: int | None = None
     told: bool = False
 
 
@@ -54,54 +67,71 @@ class Workers:
         slots: at least one.
         inheritance: what every worker is sent, once, as `cloudpickle` packs it.
         owner: the name of the driver's lease.
+        capacity: trials of a process at the same time, > 0.
     """
 
-    def __init__(self, slots: Sequence[Slot], *, inheritance: bytes, owner: str) -> None:
+    def __init__(self, slots: Sequence[Slot], *, inheritance: bytes, owner: str, capacity: int = 1) -> None:
         self._slots = slots
         self._inheritance = inheritance
         self._owner = owner
+        self._capacity = capacity
         self._workers: list[_Worker | None] = [None] * len(slots)
         self._interrupted = False
         for index in range(len(slots)):
             self._workers[index] = self._start(index)
 
     def free(self) -> int:
-        """Return how many slots have no trial."""
-        return sum(worker is None or worker.job is None for worker in self._workers)
+        """Return how many trials there is room for."""
+        return sum(self._capacity - (len(worker.sent) if worker else 0) for worker in self._workers)
 
     def submit(self, job: Job) -> None:
-        """Send a trial to a free slot, whose process is started anew if it died."""
-        index = next(i for i, worker in enumerate(self._workers) if worker is None or worker.job is None)
+        """Give a trial to the process with the fewest, which is started anew if it died."""
+        index = min(range(len(self._workers)), key=self._load)
         worker = self._workers[index]
-        if worker is None or worker.process.poll() is not None:
+        if worker is None or (not worker.sent and worker.process.poll() is not None):
             if worker is not None:
                 self._bury(worker)
             worker = self._workers[index] = self._start(index)
-        worker.job, worker.began, worker.told = job, time.perf_counter(), False
-        if self._interrupted:  # a moment ago, when this trial had no process yet
+        if not worker.sent:
+            worker.told, worker.alone = False, None
+        worker.sent[job.trial.number] = _Sent(job, time.perf_counter())
+        worker.outbox.append(job)
+        if self._interrupted and not worker.told:  # a moment ago, when this trial had no process yet
             self._tell(worker)
-        worker.boot.join()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
-            worker.connection.send_bytes(cloudpickle.dumps(job))
+        if self._capacity == 1:  # no other is to go with it
+            self._send_off(worker)
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Wait for a trial to start, report or end."""
-        busy = {worker.connection: index for index, worker in enumerate(self._workers) if worker and worker.job}
+        busy = {worker.connection: index for index, worker in enumerate(self._workers) if worker and worker.sent}
         if not busy:
             time.sleep(seconds)
             return []
+        for worker in filter(None, self._workers):
+            self._send_off(worker)
         events: list[Event] = []
         for connection in wait(list(busy), timeout=seconds):
             assert isinstance(connection, Connection)
-            events.append(self._receive(busy[connection]))
+            events += self._receive(busy[connection])
         return events
 
     def interrupt(self) -> None:
         """Ask the running trials to save and stop; asked a second time, end them."""
         for worker in self._workers:
-            if worker is not None and worker.job is not None:
+            if worker is not None and worker.sent:
                 self._tell(worker)
         self._interrupted = True
+
+    def _load(self, index: int) -> int:
+        worker = self._workers[index]
+        return len(worker.sent) if worker else 0
+
+    def _send_off(self, worker: _Worker) -> None:
+        jobs, worker.outbox = worker.outbox, []
+        if jobs:
+            worker.boot.join()
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
+                worker.connection.send_bytes(cloudpickle.dumps(jobs))
 
     def _tell(self, worker: _Worker) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -114,27 +144,47 @@ class Workers:
             self._bury(worker)
         self._workers = [None] * len(self._slots)
 
-    def _receive(self, index: int) -> Event:
+    def _receive(self, index: int) -> list[Event]:
         worker = self._workers[index]
         assert worker is not None
-        assert worker.job is not None
-        number = worker.job.trial.number
         try:
-            kind, *content = cloudpickle.loads(worker.connection.recv_bytes())
+            heard = cloudpickle.loads(worker.connection.recv_bytes())
         except (EOFError, OSError):
-            seconds = time.perf_counter() - worker.began
-            reason = _epitaph(worker.process.wait())
-            self._bury(worker)
-            self._workers[index] = None
-            return Done(number, None, seconds, reason, interrupted=self._interrupted)
-        if kind == "started":
-            return Started(number, Path(content[0]))
-        if kind == "report":
-            step, value = content
-            return Report(number, step, value, lambda stop: worker.connection.send_bytes(cloudpickle.dumps(stop)))
-        returned, outcome, seconds = content
-        worker.job = None
-        return Done(number, returned, seconds, outcome=outcome)
+            return self._lose(index, worker)
+        events: list[Event] = []
+        for kind, *content in heard:
+            if kind == "said":
+                print(*content)
+            elif kind == "started":
+                number, folder, alone = content
+                worker.sent[number].started = True
+                worker.alone = number if alone else worker.alone
+                events.append(Started(number, Path(folder)))
+            elif kind == "report":
+                number, step, value = content
+                events.append(Report(number, step, value, partial(_answer, worker)))
+            else:
+                number, outcome, seconds, returned = content
+                del worker.sent[number]
+                worker.alone = None if worker.alone == number else worker.alone
+                events.append(Done(number, cloudpickle.loads(returned), seconds, outcome=outcome))
+        return events
+
+    def _lose(self, index: int, worker: _Worker) -> list[Event]:
+        """Take in that a process has ended: the trial that it ran is lost, and those that trained go on alone."""
+        reason = _epitaph(worker.process.wait())
+        self._bury(worker)
+        self._workers[index] = None
+        events: list[Event] = []
+        for number, sent in worker.sent.items():
+            guilty = worker.alone is None and sent.job.alone
+            if self._capacity == 1 or self._interrupted or guilty or number == worker.alone:
+                seconds = time.perf_counter() - sent.began
+                events.append(Done(number, None, seconds, reason, interrupted=self._interrupted))
+            else:
+                trial = replace(sent.job.trial, resume=sent.job.trial.resume or sent.started)
+                self.submit(replace(sent.job, trial=trial, alone=True))
+        return events
 
     def _start(self, index: int) -> _Worker:
         slot = self._slots[index]
@@ -184,6 +234,10 @@ def _send(connection: Connection, *messages: bytes) -> None:
     with contextlib.suppress(OSError):  # a process that died is found when it is waited for
         for message in messages:
             connection.send_bytes(message)
+
+
+def _answer(worker: _Worker, stop: bool) -> None:
+    worker.connection.send_bytes(cloudpickle.dumps(stop))
 
 
 def _epitaph(code: int) -> str:
