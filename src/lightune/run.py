@@ -248,11 +248,13 @@ class Run:
             fit = self.current if not self._several and self.current else self._open(plan)
             if not fit.can_be_tested:
                 return
-            if self._several:
-                fit.stand_at(self.finished[plan.index].steps)
-            figures, predicted = fit.test()
-            for board in fit.boards if self._several else []:
-                board.close()
+            try:
+                if self._several:
+                    fit.stand_at(self.finished[plan.index].steps)
+                figures, predicted = fit.test()
+            finally:
+                for board in fit.boards if self._several else []:
+                    board.close()
             self._seconds["test"] += fit.record.test_seconds
             measured.append(figures)
             predictions += [predicted] if predicted else []
