@@ -14,16 +14,15 @@ import contextlib
 import gc
 import io
 import os
-import platform
 import resource
 import statistics
 import tempfile
 import time
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 import torch
+from hardware import hardware
 from pytorch_lightning import seed_everything
 from torch.nn import functional
 from torch.optim.lr_scheduler import ConstantLR
@@ -212,9 +211,7 @@ def main():
             penalty(given.only, given.repeats, max(given.epochs, 10))
         if given.memory:
             memory(given.only, given.members)
-        print(
-            f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}"
-        )
+        print(f"one thread; {hardware()}")
         return
     print(f"{'network':10} {'members':>7} {'fused s':>8} {'bare s':>8} {'bare/fused':>10}  goal")
     for name in given.only:
@@ -224,7 +221,7 @@ def main():
             print(f"{name:10} {count:7} {ours:8.3f} {theirs:8.3f} {ratio:10.2f}  {goal}", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process {peak:.0f} MiB")
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}")
+    print(f"one thread; {hardware()}")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,14 @@ on the wall and by the processor's, which other programs do not disturb.
 
 import argparse
 import os
-import platform
 import statistics
 import tempfile
 import time
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import torch
+from hardware import hardware
 from hydra.utils import get_class
 from pytorch_lightning import LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
@@ -171,7 +170,7 @@ def main():
             own, plain = (TRAINING_SAMPLES / speed for speed in figures[:2])
             print(f"{name}, {clock}: {own:.2f} s an epoch, {1 / figures[4]:.2f} of the bare loop's {plain:.2f} s")
     print("* the bare loop with torch's fused optimizer, which train.py takes by itself")
-    print(f"{platform.processor() or platform.machine()}, torch {torch.__version__}, one thread, {date.today()}")
+    print(f"one thread; {hardware()}")
 
 
 if __name__ == "__main__":

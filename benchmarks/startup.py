@@ -9,15 +9,15 @@ the modules that the training has imported by its first step, in their order.
 """
 
 import argparse
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
+
+from hardware import hardware
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 REPEATS = 15
@@ -92,7 +92,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.training:
         training(given.repeats)
-        print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {date.today()}")
+        print(hardware())
         return
     seconds("-c", "import hydra")
     pairs = [(seconds(str(TRAIN), "--cfg", "job"), seconds("-c", "import hydra")) for _ in range(given.repeats)]
@@ -101,7 +101,7 @@ def main() -> None:
     print(f"train.py --cfg job   {ours:6.3f} s")
     print(f"import hydra         {bare:6.3f} s")
     print(f"ratio                {ratio:6.2f}    (goal: at most {GOAL})")
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {date.today()}")
+    print(hardware())
 
 
 if __name__ == "__main__":

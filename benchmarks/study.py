@@ -10,7 +10,6 @@ import argparse
 import csv
 import heapq
 import json
-import os
 import resource
 import shutil
 import statistics
@@ -19,6 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from hardware import hardware
 
 SECONDS = [0.2, 2.0, 0.4, 1.8, 0.6, 1.6, 0.8, 1.4, 1.0, 1.2, 0.3, 1.9]
 WORKERS = 4
@@ -192,7 +193,7 @@ def main() -> None:
         parts = [globals()[options.only]]
     folder = Path(tempfile.mkdtemp(prefix="lightune_study_"))
     try:
-        print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
+        print(hardware())
         for number, part in enumerate(parts):
             part(folder / str(number))
     finally:

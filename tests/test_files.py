@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from lightune.files import write_whole
+from lightune.files import write_whole, written_together
 
 
 def names(folder):
@@ -68,3 +68,27 @@ def test_a_process_that_is_killed_while_it_writes_leaves_the_old_file(tmp_path, 
         os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_files_written_together_appear_at_the_end_and_whole(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "folder" / "second"
+    first.write_bytes(b"before")
+    with written_together():
+        write_whole(first, b"between")
+        write_whole(first, b"after")
+        write_whole(second, b"new")
+        assert first.read_bytes() == b"before"
+        assert not second.exists()
+    assert (first.read_bytes(), second.read_bytes()) == (b"after", b"new")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["first", "folder", "second"]
+
+
+def test_what_was_written_before_an_error_appears(tmp_path):
+    def write_and_fail():
+        with written_together():
+            write_whole(tmp_path / "file", b"whole")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

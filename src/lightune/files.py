@@ -4,10 +4,43 @@ This module must not import torch or Lightning.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_whole"]
+__all__ = ["write_whole", "written_together"]
+
+_waiting: list[dict[Path, Path]] = []  # target → what will be moved there
+
+
+@contextmanager
+def written_together() -> Iterator[None]:
+    """Let files written meanwhile be moved into place at the end: the disk is waited for about once, not for each.
+
+    They appear in the order of their writing, each whole.
+    """
+    _waiting.append({})
+    try:
+        yield
+    finally:
+        files = _waiting.pop()
+        try:
+            for temporary in files.values():
+                _to_disk(temporary)
+            for target, temporary in files.items():
+                temporary.replace(target)
+        finally:
+            for temporary in files.values():
+                temporary.unlink(missing_ok=True)
+
+
+def _to_disk(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(target: Path, content: Any) -> None:
@@ -25,8 +58,11 @@ def write_whole(target: Path, content: Any) -> None:
     try:
         with temporary.open("wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        if _waiting:
+            _waiting[-1][target] = temporary
+            return
+        _to_disk(temporary)
         temporary.replace(target)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise

@@ -41,7 +41,7 @@ from lightune.reporting.result import Objective
 from lightune.reporting.tensorboard import TensorBoard
 from lightune.tasks import SupervisedTask
 
-__all__ = ["Fit"]
+__all__ = ["Fit", "no_driver_loaded"]
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Fit:
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
         self._make_ready()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
-        with _synchronised(self.task), _no_driver_loaded():
+        with _synchronised(self.task), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
             log.warning(
@@ -257,7 +257,7 @@ def _synchronised(task: LightningModule) -> Iterator[None]:
 
 
 @contextmanager
-def _no_driver_loaded() -> Iterator[None]:
+def no_driver_loaded() -> Iterator[None]:
     """Let torch tell quickly that there is no GPU: an optimizer asks at every step.
 
     Lightning makes it load NVIDIA's library each time, which takes a tenth of a small network's step.

@@ -248,11 +248,13 @@ class Run:
             fit = self.current if not self._several and self.current else self._open(plan)
             if not fit.can_be_tested:
                 return
-            if self._several:
-                fit.stand_at(self.finished[plan.index].steps)
-            figures, predicted = fit.test()
-            for board in fit.boards if self._several else []:
-                board.close()
+            try:
+                if self._several:
+                    fit.stand_at(self.finished[plan.index].steps)
+                figures, predicted = fit.test()
+            finally:
+                for board in fit.boards if self._several else []:
+                    board.close()
             self._seconds["test"] += fit.record.test_seconds
             measured.append(figures)
             predictions += [predicted] if predicted else []
@@ -326,8 +328,12 @@ class Run:
             self.start_session(fit.trainer.loggers)
         else:
             log.info("fit %d of %d: seed %d", plan.index + 1, len(self.parts.plans), plan.seed)
-        fit.train()
-        self.finished.append(self.conclude(fit))
+        try:
+            fit.train()
+            self.finished.append(self.conclude(fit))
+        finally:
+            for board in fit.boards if self._several else []:
+                board.close()
 
     def conclude(self, fit: Fit) -> FitResult:
         """Take down what came of a fit that has ended by itself: from now on it is finished."""
@@ -338,8 +344,6 @@ class Run:
             fit.require_best()
         if self._several and self.group.is_first:
             fit_files.write_fit(result, fit.folder)
-        for board in fit.boards if self._several else []:
-            board.close()
         return result
 
     def _fit_together(self) -> dict[int, FitResult | Exception]:
@@ -362,17 +366,18 @@ class Run:
         if not (self._fresh_task and plan.index == 0):
             task = build_fit(self.cfg, self.parts.data, plan)
         self._fresh_task = False
+        folder = self.folder(plan)
         return Fit(
             self.cfg,
             self.parts.data,
             task,
             plan,
-            folder=self.folder(plan),
+            folder=folder,
             run_dir=self.run_dir,
             console=self.console,
             watchers=(self.interruption, *self.watchers),
             checkpoint=checkpoint,
-            resumed=self.resume or checkpoint is not None,
+            resumed=self.resume or checkpoint is not None or any(folder.glob("events.*")),
             fits=len(self.parts.plans),
         )
 

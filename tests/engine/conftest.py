@@ -1,5 +1,8 @@
-"""Members to train fused, and the same ones trained alone by the real task and trainer."""
+"""Members to train fused, the same ones trained alone by the real task and trainer, and programs to kill."""
 
+import signal
+import subprocess
+import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -18,6 +21,35 @@ from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout
 
 SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
+
+
+_KILLED = """
+import os, signal, sys, torch
+from lightune.cli import train
+from lightune.engine import folds
+from lightune.engine.fused import FusedLoop
+
+judge, epoch = FusedLoop.judge, int(sys.argv.pop(1))
+
+def die(self):
+    if max(member.epochs for member in self.active) == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return judge(self)
+
+torch.set_num_threads(1)
+FusedLoop.judge, folds.LEAST_STEPS_ON_CPU, sys.argv[0] = die, 0, "train.py"
+train.main()
+"""
+
+
+def killed_in_epoch(epoch, *overrides):
+    """Let `train.py` be killed in an epoch, from 0, of what it trains as one program, before that is measured.
+
+    It is a process of its own: autograd works in no fork of a process where it has worked already.
+    """
+    command = [sys.executable, "-c", _KILLED, str(epoch), *overrides]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
 
 
 class Blobs(InMemoryData):

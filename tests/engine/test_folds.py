@@ -4,9 +4,11 @@ import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from pytorch_lightning import Callback
+from tests.engine.conftest import killed_in_epoch
 from tests.engine.test_launch import close, curves, told
 from tests.engine.test_plan import (
     ChangesBuffer,
@@ -209,6 +211,7 @@ def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
             run(*FOLDS, "data.scaling=none", "trainer.max_epochs=2", f"validation.fused={fused}")
         ended.append(failed.value.result)
     assert SAID in log_of(ended[0])
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(Path.cwd()))]
     assert ended[0].status == ended[1].status == "failed"
     assert ended[0].error == ended[1].error
     assert len(ended[0].folds) == len(ended[1].folds) == 1
@@ -218,39 +221,26 @@ def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
 @pytest.mark.parametrize("every", [0, 1000], ids=["with checkpoints", "without"])
 def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_alone(every):
     settings = (*FOLDS, "model.dropout=0.2", f"callbacks.checkpoint.every_seconds={every}")
-    train_epoch = FusedLoop.train_epoch
-
-    def die(self, epoch, **how):
-        if epoch == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return train_epoch(self, epoch, **how)
-
-    if (child := os.fork()) == 0:
-        try:
-            FusedLoop.train_epoch = die
-            run(*settings, "name=killed")
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed_in_epoch(2, *SMALL, *settings, "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()
     resume(killed)
     assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
 
 
 def test_a_signal_interrupts_all_of_them_and_the_run_goes_on(monkeypatch):
-    train_epoch = FusedLoop.train_epoch
+    judge = FusedLoop.judge
 
-    def stop(self, epoch, **how):
-        if epoch == 2:
+    def stop(self):
+        if self.active[0].epochs == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return train_epoch(self, epoch, **how)
+        return judge(self)
 
-    monkeypatch.setattr(FusedLoop, "train_epoch", stop)
+    monkeypatch.setattr(FusedLoop, "judge", stop)
     with pytest.raises(InterruptedRun) as stopped:
         run(*FOLDS)
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     assert told(stopped.value.result.run_dir)["status"] == "interrupted"
-    monkeypatch.setattr(FusedLoop, "train_epoch", train_epoch)
+    monkeypatch.setattr(FusedLoop, "judge", judge)
     assert_same(resume(stopped.value.result.run_dir).run_dir, run(*FOLDS).run_dir, tiny=1e-6)
 
 

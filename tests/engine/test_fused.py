@@ -232,7 +232,7 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
     data = StackedData([spec.member().data for spec in group])
     together = [[] for _ in group]
     for epoch in range(2):
-        data.epoch = epoch
+        data.epochs = [epoch] * len(group)
         for batch in data.train():
             for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
                 for member, x in zip(members, part.x, strict=True):
@@ -240,6 +240,17 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
     for (watch, _), rows in zip(apart, together, strict=True):
         assert len(watch.rows) == len(rows)
         assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+def test_members_that_differ_in_size_take_in_no_other():
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+    loop = FusedLoop([spec.member() for spec in group], max_epochs=1, monitor="val/loss", mode="min")
+    loop.fit()
+    later = group[0].member()
+    assert loop.vacant
+    assert not loop.takes(later)
+    with pytest.raises(ValueError, match="of the others' sizes"):
+        loop.admit([later])
 
 
 def test_folds_of_other_numbers_of_batches_are_refused():
@@ -276,7 +287,7 @@ def test_members_take_their_samples_in_the_order_they_take_alone(alone):
     data = StackedData([spec.member().data for spec in group])
     together = [[] for _ in group]
     for epoch in range(3):
-        data.epoch = epoch
+        data.epochs = [epoch] * len(group)
         for batch in data.train():
             for rows, x in zip(together, batch.x, strict=True):
                 rows.append(x)
@@ -300,6 +311,77 @@ def test_members_that_end_leave_the_others_as_they_are(fused):
         assert one.losses == pytest.approx(two.losses[: 11 * epochs], rel=1e-9)
         assert member.ending == ("completed" if member.seed == 2 else "stopped")
         assert member.steps == 11 * epochs
+
+
+def test_members_in_free_places_are_those_trained_alone(alone):
+    first = [Spec(0), Spec(1, regularization=Regularization(dropout=0.4)), Spec(2)]
+    later = [
+        Spec(3, optimizer=partial(optim.AdamW, lr=3e-3, weight_decay=0.1), scheduler=partial(StepLR, step_size=2)),
+        Spec(0, regularization=Regularization(l2=1e-2, dropout=0.2, gradient_clip=0.5)),
+        Spec(4, scheduler=partial(warmup_cosine)),
+    ]
+    for spec in (*first, *later):
+        spec.model = partial(MLP, SHAPE, CLASSES, units=8, dropout=spec.regularization.dropout)
+    losses, ends = {}, {0: 2, 1: 1}
+
+    def on_step(rows, step):
+        for member, loss in zip(rows, step.tolist(), strict=True):
+            if member.ending is None:
+                losses.setdefault(member, []).append(loss)
+
+    members = [spec.member() for spec in first]
+    loop = FusedLoop(
+        list(members),
+        max_epochs=EPOCHS,
+        monitor="val/loss",
+        mode="min",
+        on_epoch_end=lambda end: end.member in members and ends.get(members.index(end.member)) == end.epoch,
+        dtype=torch.float64,
+    )
+    loop.watch_steps(on_step)
+    waiting, joined = [spec.member() for spec in later], []
+    while loop.active:
+        loop.round()
+        while waiting and loop.vacant:
+            assert loop.takes(waiting[0])
+            joined.append(waiting.pop(0))
+            loop.admit([joined[-1]])
+    assert [len(losses[member]) for member in (*members, *joined)] == [33, 22, 55, 55, 55, 55]
+    for (watch, apart), member in zip(alone(later, EPOCHS), joined, strict=True):
+        assert watch.losses == pytest.approx(losses[member], rel=1e-6)
+        for name, value in apart.task.state_dict().items():
+            torch.testing.assert_close(member.task.state_dict()[name].to(value), value, rtol=1e-6, atol=1e-9)
+
+
+def test_momentum_comes_with_the_member_that_has_it(alone):
+    plain, heavy = (Spec(2, optimizer=partial(optim.SGD, lr=1e-2, momentum=m)) for m in (0.0, 0.9))
+    losses = []
+    member = heavy.member()
+    loop = FusedLoop(
+        [plain.member(), Spec(1, optimizer=plain.optimizer).member()],
+        max_epochs=EPOCHS,
+        monitor="val/loss",
+        mode="min",
+        on_epoch_end=lambda end: end.member is not member and end.epoch == 1,
+        dtype=torch.float64,
+    )
+    loop.round()
+    loop.round()
+    loop.admit([member])
+    loop.watch_steps(lambda rows, step: losses.append(step[rows.index(member)].item()))
+    loop.fit()
+    [(watch, _)] = alone([heavy], EPOCHS)
+    assert watch.losses == pytest.approx(losses, rel=1e-6)
+
+
+def test_a_member_that_needs_another_program_is_not_taken():
+    loop = FusedLoop([Spec().member(), Spec(1).member()], max_epochs=1, monitor="val/loss", mode="min")
+    assert loop.takes(Spec(2).member())
+    assert not loop.takes(Spec(loss=partial(CrossEntropy, label_smoothing=0.1)).member())
+    assert not loop.takes(Spec(model=partial(MLP, SHAPE, CLASSES, layers=2, units=8, dropout=0.1)).member())
+    loop.fit()
+    with pytest.raises(ValueError, match="same names and shapes"):
+        loop.admit([Spec(model=partial(MLP, SHAPE, CLASSES, units=4)).member()])
 
 
 def test_the_program_narrows_to_a_few_widths_when_members_end():

@@ -1,18 +1,16 @@
 """`hydra/launcher=fused`: each member leaves what the same ordinary run leaves."""
 
-import contextlib
 import json
-import os
-import signal
+import shutil
 import sys
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.engine.conftest import killed_in_epoch
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
-from lightune.engine import launch as launching
 from lightune.engine.fused import FusedLoop
 from lightune.run import TrainingError
 
@@ -26,16 +24,7 @@ def sweep(tmp_path, monkeypatch, capsys):
     from lightune.cli import train
 
     def run(launcher, *overrides):
-        folder = tmp_path / "outputs" / "studies" / launcher
-        arguments = [
-            "-m",
-            "hydra/sweeper=basic",
-            f"hydra/launcher={launcher}",
-            f"hydra.sweep.dir={folder}",
-            *SMALL,
-            *overrides,
-        ]
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments(launcher, *overrides)])
         code = 0
         try:
             train.main()
@@ -43,9 +32,14 @@ def sweep(tmp_path, monkeypatch, capsys):
             code = stop.code or 0
         except TrainingError:
             code = 1
-        return folder / "trials", code, "".join(capsys.readouterr())
+        return tmp_path / "outputs" / "studies" / launcher / "trials", code, "".join(capsys.readouterr())
 
     return run
+
+
+def arguments(launcher, *overrides):
+    chosen = ("hydra/sweeper=basic", f"hydra/launcher={launcher}", f"hydra.sweep.dir=outputs/studies/{launcher}")
+    return ["-m", *chosen, *SMALL, *overrides]
 
 
 def told(trial):
@@ -162,22 +156,6 @@ def test_a_width_bounds_the_programs(sweep):
     assert (code, said.count("fused  2 jobs as one program")) == (0, 2)
 
 
-def test_a_member_that_is_told_to_stop_is_pruned(sweep, monkeypatch):
-    told_of = []
-
-    def report(number, epoch, value):
-        told_of.append((number, epoch))
-        return number == 1 and epoch == 1
-
-    original = launching.launch
-    monkeypatch.setattr(launching, "launch", lambda *given, **how: original(*given, **{**how, "report": report}))
-    together, code, _ = sweep("fused", "optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
-    assert code == 0
-    assert [told(together / str(number))["status"] for number in range(2)] == ["completed", "pruned"]
-    assert told(together / "1")["epochs"] == 2
-    assert told_of == [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]
-
-
 def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2,3e-2", "trainer.max_epochs=2")
     together, _, _ = sweep("fused", *again)
@@ -193,27 +171,20 @@ def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
 
 def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep, monkeypatch):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2", "callbacks.checkpoint.every_seconds=0")
-    train_epoch = FusedLoop.train_epoch
+    judge = FusedLoop.judge
 
-    def die(self, epoch, **settings):
-        if epoch == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return train_epoch(self, epoch, **settings)
-
-    if (child := os.fork()) == 0:
-        torch.set_num_threads(1)
-        FusedLoop.train_epoch = die
-        with contextlib.suppress(BaseException):
-            torch.cuda.is_available = lambda: False
-            sweep("fused", *again)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed_in_epoch(2, *arguments("fused", *again))
+    trained = []
+    monkeypatch.setattr(
+        FusedLoop, "judge", lambda self: trained.append([m.epochs for m in self.active]) or judge(self)
+    )
     together, code, _ = sweep("fused", *again)
-    assert code == 0
+    assert (code, trained) == (0, [[2, 2], [3, 3]])
     left_alone = [told(together / str(number)) for number in range(2)]
     drawn = [curves(together / str(number)) for number in range(2)]
     for number in range(2):
         (together / str(number) / "result.json").unlink()
+        shutil.rmtree(together / str(number) / "checkpoints")
         for file in (together / str(number)).glob("events.*"):
             file.unlink()
     sweep("fused", *again)

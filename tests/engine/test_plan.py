@@ -76,6 +76,17 @@ class Cube(torch.autograd.Function):
         return 3 * x**2 * gradient
 
 
+class Scaled(Network):
+    """Makes another use of its `dropout`."""
+
+    def __init__(self, num_outputs: int, dropout: float):
+        super().__init__(num_outputs)
+        self.scale = 1 - dropout
+
+    def between(self, x):
+        return x.relu() * self.scale
+
+
 class OwnGradient(Network):
     def between(self, x):
         return Cube.apply(x)
@@ -202,6 +213,34 @@ def test_strange_networks_train_alone_and_the_reason_is_said(own, network, reaso
     assert groups(made) == []
     assert reason in made.alone[0]
     assert "\n" not in made.alone[0]
+
+
+def test_a_number_that_a_network_keeps_is_tried_whichever_member_has_it(own):
+    def scaled(*dropouts):
+        cfgs = [compose(["trainer=cpu", f"seed={seed}"]) for seed in range(len(dropouts))]
+        for cfg, dropout in zip(cfgs, dropouts, strict=True):
+            cfg.model = {"_target_": f"{own}.Scaled", "dropout": dropout}
+        return cfgs
+
+    known = {}
+    assert groups(plan(scaled(0.1, 0.1), known=known)) == [[0, 1]]
+    assert groups(plan(scaled(0.5, 0.5), known=known)) == [[0, 1]]
+    made = plan(scaled(0.1, 0.5, 0.1, 0.1, 0.1), known=known)
+    assert groups(made) == []
+    assert "than a step alone" in made.alone[0]
+
+
+def test_what_was_tried_is_not_tried_again(monkeypatch):
+    from lightune.engine import trial
+
+    tried, original = [], trial._why_not_these
+    monkeypatch.setattr(trial, "_why_not_these", lambda members: tried.append(len(members)) or original(members))
+    known = {}
+    plan(configs(*(f"seed={seed}" for seed in range(5))), known=known)
+    plan(configs("seed=5", "seed=6", "seed=7"), known=known)
+    assert tried == [3]
+    plan(configs("seed=0", "seed=1 regularization.l1=0.1"), known=known)
+    assert tried == [3, 2]
 
 
 def test_a_width_bounds_the_groups():

@@ -3,16 +3,19 @@
 import contextlib
 import csv
 import json
-import os
+import shutil
 import signal
 import sys
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.engine.conftest import killed_in_epoch
 
+from lightune import hardware
 from lightune.cli import tools
 from lightune.engine.fused import FusedLoop
+from lightune.study import opening
 
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
 HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
@@ -25,8 +28,8 @@ def study(tmp_path, monkeypatch, capfd):
     from lightune.cli import train
 
     def run(*overrides, name="s", launcher="fused", main=train.main):
-        named = ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL]
-        monkeypatch.setattr(sys, "argv", ["train.py", *(named if main is train.main else []), *overrides])
+        given = arguments(*overrides, name=name, launcher=launcher) if main is train.main else overrides
+        monkeypatch.setattr(sys, "argv", ["train.py", *given])
         code = 0
         try:
             main()
@@ -35,6 +38,10 @@ def study(tmp_path, monkeypatch, capfd):
         return tmp_path / "out" / "studies" / name, code, "".join(capfd.readouterr())
 
     return run
+
+
+def arguments(*overrides, name="s", launcher="fused"):
+    return ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL, *overrides]
 
 
 def tool():
@@ -59,6 +66,12 @@ def reports(folder):
     return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
 
 
+def curves(folder, number):
+    read = EventAccumulator(str(folder / "trials" / str(number))).Reload()
+    values = {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    return {tag: [(step, pytest.approx(value, rel=1e-5)) for step, value in of] for tag, of in values.items()}
+
+
 def content(folder):
     return {file.name: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
 
@@ -73,19 +86,19 @@ def hparams_of(folder):
 
 @contextlib.contextmanager
 def at_epoch(number, happens):
-    """Let something happen before an epoch of every fused group."""
-    train_epoch = FusedLoop.train_epoch
+    """Let something happen in an epoch of every fused group."""
+    judge = FusedLoop.judge
 
-    def changed(self, epoch, **settings):
-        if epoch == number and settings == {}:  # not one of the two trial steps
+    def changed(self):
+        if max(member.epochs for member in self.active) == number:
             happens()
-        return train_epoch(self, epoch, **settings)
+        return judge(self)
 
-    FusedLoop.train_epoch = changed
+    FusedLoop.judge = changed
     try:
         yield
     finally:
-        FusedLoop.train_epoch = train_epoch
+        FusedLoop.judge = judge
 
 
 def test_trials_trained_together_end_as_those_trained_alone(study):
@@ -116,13 +129,7 @@ def test_trials_trained_together_end_as_those_trained_alone(study):
 
 def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(study):
     swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3")
-    if (child := os.fork()) == 0:
-        torch.set_num_threads(1)
-        torch.cuda.is_available = lambda: False  # a fork has no GPU
-        with contextlib.suppress(BaseException), at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGKILL)):
-            study(*swept)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    killed_in_epoch(2, *arguments(*swept))
     folder, _, _ = study(main=lambda: None)
     assert told(folder, 1)["status"] == "pruned"
     kept = content(folder / "trials" / "1")
@@ -147,7 +154,7 @@ def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
     assert (code, said.count("as one program")) == (143, 1)
     assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
     _, code, said = study(*swept)
-    assert (code, said.count("as one program")) == (0, 2)
+    assert (code, said.count("as one program"), "fused  2 more in free places: 2-3" in said) == (0, 1, True)
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
 
@@ -166,15 +173,80 @@ def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
     assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
 
 
-def test_batches_are_as_wide_as_the_sampler_allows(study):
-    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=9")
+def test_a_killed_program_goes_on_where_each_trial_was(study):
+    swept = ("optimizer.lr=1e-3,3e-3,1e-2", "model.dropout=0.2", "trainer.max_epochs=4", "search=grid")
+    swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine")
+    killed_in_epoch(2, *arguments(*swept))
+    folder = study(main=lambda: None)[0]
+    shutil.rmtree(folder / "trials" / "1" / "checkpoints")  # as if it had been cut off before its first
+    trained, judge = [], FusedLoop.judge
+
+    def counted(self):
+        trained.append([member.epochs for member in self.active])
+        return judge(self)
+
+    FusedLoop.judge = counted
+    try:
+        _, code, said = study(*swept)
+    finally:
+        FusedLoop.judge = judge
+    assert (code, "fused  3 trials as one program" in said) == (0, True)
+    assert trained == [[2, 0, 2], [3, 1, 3], [2], [3]]
+    whole, _, _ = study(*swept, name="whole")
+    for number in range(3):
+        one, other = told(folder, number), told(whole, number)
+        assert (one["epochs"], one["steps"]) == (other["epochs"], other["steps"]) == (4, 80)
+        assert one["metrics"] == pytest.approx(other["metrics"], rel=1e-6)
+        assert curves(folder, number) == curves(whole, number)
+
+
+def test_free_places_are_taken_by_the_next_trials(study):
+    swept = ("optimizer.lr=3e-2,1e-5,1e-3,1e-6,1e-2", "seed=0,1", "callbacks.early_stopping.patience=1")
+    swept += ("trainer.max_epochs=5", "search=grid")
+    together, code, said = study(*swept, "search.fused_width=4")
+    assert code == 0, said
+    assert said.count("as one program") == 1
+    assert "more in free places" in said
+    assert "alone" not in said
+    alone, _, _ = study(*swept, name="a", launcher="basic")
+    for one, other in zip(rows(together), rows(alone), strict=True):
+        assert [one[key] for key in ("state", "optimizer.lr", "seed")] == [
+            other[key] for key in ("state", "optimizer.lr", "seed")
+        ]
+    for number in range(10):
+        ours, theirs = told(together, number), told(alone, number)
+        assert (ours["status"], ours["epochs"]) == (theirs["status"], theirs["epochs"])
+        assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
+
+
+def test_batches_are_as_wide_as_the_sampler_allows(study, monkeypatch):
+    assert (opening._BATCH_THAT_TEACHES, opening._BATCH) == (16, 64)
+    monkeypatch.setattr(opening, "_BATCH_THAT_TEACHES", 2)
+    monkeypatch.setattr(opening, "_BATCH", 3)
+    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=4")
     folder, code, said = study("search=tpe", *swept)
     assert code == 0, said
-    assert "fused  8 trials" in said
-    assert "alone  trial 8: no other differs from it in numbers only" in said
-    assert [row["state"] for row in rows(folder)] == ["completed"] * 9
+    assert "fused  2 trials" in said
+    assert "fused  2 more in free places: 2-3" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     _, code, said = study("search=random", *swept, name="r")
-    assert (code, "fused  9 trials" in said) == (0, True)
+    assert (code, "fused  3 trials" in said, "fused  1 more in free places: 3" in said) == (0, True, True)
+
+
+def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkeypatch):
+    monkeypatch.setattr(hardware, "matmul_precision", lambda device_type, *, deterministic: "high")
+    judge, seen = FusedLoop.judge, []
+
+    def look(self):
+        seen.append(torch.get_float32_matmul_precision())
+        return judge(self)
+
+    monkeypatch.setattr(FusedLoop, "judge", look)
+    before = torch.get_float32_matmul_precision()
+    _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
+    assert code == 0, said
+    assert seen == ["high"] * 3
+    assert torch.get_float32_matmul_precision() == before != "high"
 
 
 def test_a_width_that_is_none_is_refused_by_its_name(study):

@@ -5,7 +5,7 @@ from importlib import metadata
 import pytest
 import torch
 
-from lightune.reporting.provenance import collect
+from lightune.reporting.provenance import collect, one_look_at_the_code
 
 
 @pytest.fixture
@@ -94,3 +94,11 @@ def test_outside_a_repository_there_is_none(run_dir, tmp_path, monkeypatch):
 def test_without_git_there_is_none(run_dir, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert gather(run_dir)["git"] is None
+
+
+def test_runs_that_end_together_have_the_code_of_the_first(run_dir, repository):
+    with one_look_at_the_code():
+        first = gather(run_dir)["git"]
+        (repository / "code.py").write_text("a = 2\n")
+        assert gather(run_dir)["git"] == first
+    assert gather(run_dir)["git"]["dirty"]

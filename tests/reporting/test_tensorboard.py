@@ -1,8 +1,11 @@
+import threading
+
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 
+from lightune.reporting import tensorboard
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
 
 
@@ -31,6 +34,26 @@ def test_metrics_become_curves_over_steps(board, tmp_path):
     board.log_metrics({"train/loss": 0.5, "epoch": 1}, step=20)
     board.finalize("success")
     assert curve(tmp_path, "train/loss") == [(10, 1.5), (20, 0.5)]
+
+
+def test_many_boards_need_no_threads(tmp_path):
+    before = threading.active_count()
+    boards = [TensorBoard(str(tmp_path / str(number))) for number in range(3)]
+    for number, one in enumerate(boards):
+        one.log_metrics({"train/loss": number, "val/loss": number + 1}, step=7)
+    assert threading.active_count() == before
+    for one in boards:
+        one.close()
+    assert curve(tmp_path / "2", "train/loss") == [(7, 2.0)]
+    assert curve(tmp_path / "2", "val/loss") == [(7, 3.0)]
+
+
+def test_what_was_said_is_on_disk_ten_seconds_later(board, tmp_path, monkeypatch):
+    board.log_metrics({"train/loss": 1.5}, step=1)
+    assert not events(tmp_path).Tags()["scalars"]
+    monkeypatch.setattr(tensorboard, "_FLUSH_SECONDS", 0)
+    board.log_metrics({"train/loss": 0.5}, step=2)
+    assert curve(tmp_path, "train/loss") == [(1, 1.5), (2, 0.5)]
 
 
 def test_a_training_leaves_no_curve_of_epochs_and_no_placeholder(board, fit_scripted, tmp_path):

@@ -3,7 +3,7 @@
 Hydra imports this module at each start; it must not import torch or Lightning.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,10 @@ class FusedLauncher(KeepingLauncher):
 
     Args:
         fused_width: most jobs of a program, >= 2; None for as many as memory holds.
-
-    Attributes:
-        report: set by a sweeper that prunes: takes a job's number, an epoch from 0 and the monitored value, and
-            tells whether that job shall stop.
     """
 
     def __init__(self, fused_width: int | None = None) -> None:
         self.fused_width = fused_width
-        self.report: Callable[[int, int, float], bool] | None = None
 
     def open_together(self, **how: Any) -> Any:
         """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
@@ -50,7 +45,6 @@ class FusedLauncher(KeepingLauncher):
             initial_job_idx,
             **self.handed_over,
             fused_width=self.fused_width,
-            report=self.report,
         )
 
 

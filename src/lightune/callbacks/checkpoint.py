@@ -1,7 +1,7 @@
 """The checkpoints that a run keeps: its best epoch and its last state."""
 
-import copy
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,10 @@ class BestAndLast(Checkpoint):
         every_seconds: least time between two writings of `last.ckpt`, >= 0.
 
     Attributes:
-        keeps_best: set where many networks are trained at once: `best.ckpt` is then kept in memory, and written
-            with `last.ckpt`.
+        hold: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
+            returns what makes it, later: `best.ckpt` is then written with `last.ckpt`, and that for the first time
+            when `every_seconds` have passed.
+        pause: set there, too: least seconds between two writings, as these take long; not if `every_seconds` is 0.
     """
 
     def __init__(
@@ -40,8 +42,9 @@ class BestAndLast(Checkpoint):
         super().__init__()
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
-        self.keeps_best = False
-        self._kept: dict[str, Any] | None = None
+        self.hold: Callable[[], Callable[[], dict[str, Any]]] | None = None
+        self.pause = 0.0
+        self._kept: Callable[[], dict[str, Any]] | None = None
         self._improved = False
         self._saved_at = -float("inf")
         self._saved_step = -1
@@ -50,6 +53,11 @@ class BestAndLast(Checkpoint):
     def folder(trainer: Trainer) -> Path:
         """Return the folder of the checkpoints of a run."""
         return Path(trainer.default_root_dir) / "checkpoints"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let the first writing wait where many networks are trained at once."""
+        if self.hold is not None:
+            self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch; it is saved when its schedulers have moved."""
@@ -96,12 +104,13 @@ class BestAndLast(Checkpoint):
         return trainer.current_epoch > 0 and trainer.global_step != self._saved_step
 
     def _is_due(self, trainer: Trainer) -> bool:
-        return any_process(trainer, time.monotonic() - self._saved_at >= self.every_seconds)
+        least = max(self.every_seconds, self.pause) if self.every_seconds else 0.0
+        return any_process(trainer, time.monotonic() - self._saved_at >= least)
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         if self._improved:
-            if self.keeps_best and not due:
-                self._keep(trainer)
+            if self.hold is not None and not due:
+                self._kept = self.hold()
             else:
                 self._save(trainer, "best")
                 self._kept = None
@@ -115,12 +124,8 @@ class BestAndLast(Checkpoint):
     def write_kept(self, trainer: Trainer) -> None:
         """Write `best.ckpt` if it is only kept so far."""
         if self._kept is not None:
-            trainer.strategy.save_checkpoint(self._kept, self.folder(trainer) / "best.ckpt")
+            trainer.strategy.save_checkpoint(self._kept(), self.folder(trainer) / "best.ckpt")
             self._kept = None
-
-    def _keep(self, trainer: Trainer) -> None:
-        if self._is_finite(trainer):
-            self._kept = copy.deepcopy(trainer._checkpoint_connector.dump_checkpoint())
 
     @staticmethod
     def _is_finite(trainer: Trainer) -> bool:

@@ -1,7 +1,7 @@
 """A loss that is no number ends a training before it is saved as one."""
 
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -58,7 +58,7 @@ class FiniteLoss(Callback):
         """
         self.look(trainer)
         if not every_process(trainer, all(bool(torch.isfinite(each).all()) for each in pl_module.parameters())):
-            raise NonFiniteLossError(f"the weights became non-finite at step {trainer.global_step}; {_ADVICE}")
+            refuse_weights(trainer.global_step)
 
     def look(self, trainer: Trainer) -> None:
         """Look at the losses that were taken in, in every process.
@@ -83,3 +83,12 @@ def require_finite(step: int, value: float) -> None:
     """
     if not math.isfinite(value):
         raise NonFiniteLossError(f"the training loss became {value} at step {step}; {_ADVICE}")
+
+
+def refuse_weights(step: int) -> NoReturn:
+    """Refuse weights that are not finite after a step.
+
+    Raises:
+        NonFiniteLossError: always.
+    """
+    raise NonFiniteLossError(f"the weights became non-finite at step {step}; {_ADVICE}")

@@ -4,6 +4,7 @@ This module must not import torch or Lightning.
 """
 
 import copy
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def folder_problems(config: DictConfig, *, multirun: bool) -> list[Problem]:
         config: as composed, with Hydra's own node.
         multirun: whether jobs have folders of their own below the command's.
     """
-    return list(_Places(copy.deepcopy(config), multirun).problems())
+    return list(_Places(pickle.loads(pickle.dumps(config)), multirun).problems())
 
 
 def reserve_folder(config: DictConfig, *, multirun: bool) -> None:

@@ -13,7 +13,7 @@ from lightune.config.secrets import redact, secret_values
 __all__ = ["conceal"]
 
 
-def conceal(folder: Path, cfg: DictConfig, env_set: dict[str, Any] | None) -> None:
+def conceal(folder: Path, cfg: DictConfig, env_set: dict[str, Any] | None, *, sets_nothing: bool = False) -> None:
     """Rewrite the two places of `hydra.yaml` where Hydra resolved what should have stayed an expression.
 
     Whatever else Hydra saves, it saves as it was written.
@@ -22,9 +22,10 @@ def conceal(folder: Path, cfg: DictConfig, env_set: dict[str, Any] | None) -> No
         folder: where Hydra wrote its files.
         cfg: the run's configuration, which names the variables.
         env_set: `hydra.job.env_set` as it was written; None if it is not known, and then no value is kept.
+        sets_nothing: whether it is known to be empty.
     """
     file = folder / "hydra.yaml"
-    if not file.is_file():
+    if not file.is_file() or (sets_nothing and not secret_values(cfg)):
         return
     content = OmegaConf.load(file)
     job, runtime = content.hydra.job, content.hydra.runtime

@@ -3,8 +3,8 @@
 This module must not import torch or Lightning at its top: help, completion, `--cfg` and refusals are light.
 """
 
-import copy
 import os
+import pickle
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +137,8 @@ def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
     if hydra_config.output_subdir is not None:
-        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set)
+        sets_nothing = not hydra_config.job.env_set
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set, sets_nothing=sets_nothing)
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
         raise ConfigError(problems)  # of a job, or where the preflight was removed
@@ -146,7 +147,7 @@ def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
 
 def _whole_config(cfg: DictConfig) -> DictConfig:
     """Return a job's configuration with Hydra's own node in its place."""
-    whole = copy.deepcopy(cfg)
+    whole: DictConfig = pickle.loads(pickle.dumps(cfg))
     with open_dict(whole):
         whole.hydra = HydraConfig.get()
     return whole

@@ -1,13 +1,14 @@
 """Turn a configuration into the objects of a run: its data, its task, its trainer."""
 
 import functools
+import importlib.metadata
 import inspect
 import os
 import shutil
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import execution_whitelist, instantiate
+from lightning_fabric.utilities import registry
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
@@ -81,29 +83,34 @@ class Parts:
     seconds: float
 
 
-def build(cfg: DictConfig, *, data: LightningDataModule | None = None, like: InMemoryData | None = None) -> Parts:
+def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None = None) -> Parts:
     """Build the data and the first task of a validated configuration, and plan its fits.
 
     Shapes and counts flow from the data to whatever takes them by name; nobody writes them by hand.
 
     Args:
         cfg: the configuration.
-        data: of the same data, validation and seed, divided by an earlier building; they are taken as they are.
-        like: data of the same `data` node, whose samples are taken over instead of being read again.
+        like: of a configuration that differs in numbers only: its samples are taken over instead of being read
+            again, and what was tried then is not tried again.
+        division: of a configuration with the same data, validation and seed: its data are taken as they are.
 
     Raises:
         ConfigError: if a part refuses its arguments, cannot be imported, or does not fit another.
     """
     began = time.perf_counter()
     seed_everything(cfg.seed, workers=True, verbose=False)
-    divided, data = data is not None, data or _build_data(cfg, like)
+    data = _build_data(cfg, like) if division is None else division.data
     validation = _make("validation", cfg.validation, {})
-    plans = _plan_fits(cfg, data, validation)
+    plans = _plan_fits(cfg, data, validation) if division is None else division.plans
     if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
         raise ConfigError([Problem("callbacks.checkpoint", rule)])
-    task = build_fit(cfg, data, plans[0], divided=divided)
-    _try_parts(cfg, task, data)
+    task = build_fit(cfg, data, plans[0], divided=division is not None)
+    if like is None:
+        _try_network(cfg, task, data)
+    _try_optimizer(task)
+    if like is None:
+        _try_trainer(cfg)
     for part in (task, data):  # what loggers are given of `save_hyperparameters`; the part keeps its own
         if part.hparams:
             hidden = redact_all(plain_values(part.hparams), secret_values(cfg))
@@ -128,7 +135,7 @@ def build_fit(
     return _build_task(cfg, data)
 
 
-def _build_data(cfg: DictConfig, like: InMemoryData | None) -> LightningDataModule:
+def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
     data: LightningDataModule = _make("data", cfg.data, {})
     with _refusing("data"):
         _require(
@@ -136,8 +143,8 @@ def _build_data(cfg: DictConfig, like: InMemoryData | None) -> LightningDataModu
         )
         data.prepare_data()
         if isinstance(data, InMemoryData):
-            if type(like) is type(data):
-                data.read(like.samples)
+            if like is not None and isinstance(like.data, InMemoryData):
+                data.read(like.data.samples)
             data.read(kept(_source(cfg.data), lambda: data.samples))  # now, while a refusal is still due
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
@@ -207,14 +214,50 @@ def _make(group: str, node: DictConfig, supply: Mapping[str, Callable[[], Any]],
     A node with `_partial_: true` is bound, not called; whoever uses it supplies the rest.
     """
     with _refusing(key or group):
-        with execution_whitelist(list(whitelist())):
-            factory = instantiate(node, _partial_=True, _convert_="all")
+        factory = _bound(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
         if node.get("_partial_"):
             return factory
         wanted = inspect.signature(factory.func).parameters
         names = [name for name in schema.SUPPLIED.get(group, ()) if name in wanted and name in supply]
         extra = {name: supply[name]() for name in names if name not in factory.keywords}
         return factory(**extra)
+
+
+def _bound(plain: Any) -> functools.partial[Any]:
+    """Bind a node's target to its keys, as Hydra does.
+
+    Hydra copies a configuration several times to do so. A target that it has found and trusted before is bound
+    without it, unless the node holds other nodes to build.
+
+    Args:
+        plain: the node, resolved.
+    """
+    trusted, target = whitelist(), plain.get("_target_")
+    keys = {key for key in plain if key.startswith("_")}
+    found = None if keys - {"_target_", "_partial_"} or _holds_targets(plain) else _found.get((target, trusted))
+    if found is not None:
+        return functools.partial(found, **{key: value for key, value in plain.items() if key not in keys})
+    with execution_whitelist(list(trusted)):
+        factory: functools.partial[Any] = instantiate(plain, _partial_=True, _convert_="all")
+    _found[target, trusted] = factory.func
+    return factory
+
+
+_found: dict[tuple[Any, tuple[str, ...]], Callable[..., Any]] = {}
+
+
+def _holds_targets(plain: Mapping[str, Any]) -> bool:
+    """Tell whether there are nodes to build below a node."""
+    inner: list[Any] = list(plain.values())
+    while inner:
+        value = inner.pop()
+        if isinstance(value, dict):
+            if "_target_" in value:
+                return True
+            inner.extend(value.values())
+        elif isinstance(value, list):
+            inner.extend(value)
+    return False
 
 
 @contextmanager
@@ -270,8 +313,8 @@ def _require(condition: bool, rule: str) -> None:
         raise ValueError(rule)
 
 
-def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule) -> None:
-    """Run two samples through the model, and make what training will make, for what they say."""
+def _try_network(cfg: DictConfig, task: LightningModule, data: LightningDataModule) -> None:
+    """Run two samples through the model and the loss, for what they say."""
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData):
         with _refusing("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
@@ -284,11 +327,19 @@ def _try_parts(cfg: DictConfig, task: LightningModule, data: LightningDataModule
         with _refusing("loss"), torch.no_grad():
             value: Tensor = task.loss(outputs, task.wanted(target[:2]))
             _require(value.ndim == 0, f"must return one number, got a tensor of shape {tuple(value.shape)}")
+
+
+def _try_optimizer(task: LightningModule) -> None:
+    """Make the optimizer and the scheduler that training will make, for what they say."""
     if isinstance(task, SupervisedTask):
         with _refusing("optimizer"):
             optimizer = task.make_optimizer()
         with _refusing("scheduler"):
             task.make_scheduler(optimizer, total_steps=_MANY_STEPS)
+
+
+def _try_trainer(cfg: DictConfig) -> None:
+    """Make the trainer, for what it says."""
     trainer: Trainer = build_trainer(cfg, run_dir=Path(cfg.output_root))
     _require_compiler(cfg.trainer, trainer.strategy.root_device.type)
     if trainer.world_size == 1 and (started := torchrun_size()) > 1:
@@ -320,23 +371,38 @@ def build_trainer(
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     _require_device(cfg.trainer)
     with _refusing("trainer"):
-        with execution_whitelist(list(whitelist())):
-            given = {key: value for key, value in cfg.trainer.items() if key not in schema.TRAINER_OURS}
-            factory = instantiate(given, _partial_=True, _convert_="all")
-        trainer: Trainer = factory(
-            precision=_precision(cfg.trainer),
-            logger=loggers or False,
-            callbacks=[*watchers, *callbacks],
-            plugins=[WholeCheckpointIO(secret_values(cfg))],
-            default_root_dir=str(run_dir),
-            gradient_clip_val=cfg.regularization.get("gradient_clip"),
-            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            enable_autolog_hparams=False,
-        )
+        plain = OmegaConf.to_container(cfg.trainer, resolve=True, throw_on_missing=True)
+        assert isinstance(plain, dict)
+        factory = _bound({key: value for key, value in plain.items() if key not in schema.TRAINER_OURS})
+        with _plugins_looked_up_once():
+            trainer: Trainer = factory(
+                precision=_precision(cfg.trainer),
+                logger=loggers or False,
+                callbacks=[*watchers, *callbacks],
+                plugins=[WholeCheckpointIO(secret_values(cfg))],
+                default_root_dir=str(run_dir),
+                gradient_clip_val=cfg.regularization.get("gradient_clip"),
+                enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_autolog_hparams=False,
+            )
     use_matmul_precision(trainer.strategy.root_device.type, deterministic=bool(cfg.trainer.get("deterministic")))
     return trainer
+
+
+@contextmanager
+def _plugins_looked_up_once() -> Iterator[None]:
+    """Lightning reads the metadata of all installed packages for each trainer; once a process is enough."""
+    before = vars(registry)["entry_points"]
+    vars(registry)["entry_points"] = _entry_points
+    try:
+        yield
+    finally:
+        vars(registry)["entry_points"] = before
+
+
+_entry_points = functools.cache(importlib.metadata.entry_points)
 
 
 def _require_compiler(trainer: DictConfig, device_type: str) -> None:

@@ -24,6 +24,8 @@ _lock = threading.RLock()
 
 def names_behind(cfg: DictConfig, key: str) -> set[str]:
     """Return the environment variables that the value at a dotted key is made of, through other values too."""
+    if _calls_nothing(cfg):
+        return set()
     with _watching() as read, suppress(OmegaConfBaseException, ValueError):
         OmegaConf.select(cfg, key)
     return set(read)
@@ -31,6 +33,8 @@ def names_behind(cfg: DictConfig, key: str) -> set[str]:
 
 def secret_values(cfg: Container) -> dict[str, str]:
     """Return value → name of every environment variable that a configuration asks for, longest value first."""
+    if _calls_nothing(cfg):
+        return {}
     with _watching() as read:
         _resolve_all(cfg)
     names = {*read, *_REFERENCE.findall(OmegaConf.to_yaml(cfg))}
@@ -67,6 +71,21 @@ def saveable(cfg: Container) -> Any:
     """
     with _watching() as read:
         return _plain(cfg, read)
+
+
+def _calls_nothing(cfg: Container) -> bool:
+    """Tell from the text of a configuration that no resolver makes a value of it: nothing need be resolved."""
+    nodes: list[Any] = [cfg._get_root()]
+    while nodes:
+        node = nodes.pop()
+        content = node._content if isinstance(node, Container) else node._val
+        if isinstance(content, dict):
+            nodes.extend(content.values())
+        elif isinstance(content, list):
+            nodes.extend(content)
+        elif isinstance(content, str) and ":" in content and ("${" in content or "oc.env" in content):
+            return False
+    return True
 
 
 def _plain(node: Container, read: list[str]) -> Any:

@@ -1,6 +1,6 @@
 """The batches of several members: each in its own order, gathered with one index operation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -49,6 +49,10 @@ class StackedData:
     share the samples, and each batch is scaled as its member scales it. Parts may differ in size as long as all
     members have as many batches an epoch.
 
+    Attributes:
+        epochs: of each member the epoch that is served next, from 0.
+        steps_per_epoch: number of batches in an epoch; the last may be smaller.
+
     Args:
         data: the members' data, divided.
         dtype: of inputs, and of targets that are values.
@@ -65,11 +69,15 @@ class StackedData:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
+        self._dtype, self._device = dtype, torch.device(device)
+        self.epochs = [0] * len(data)
+        self._lay_out(data)
+
+    def _lay_out(self, data: Sequence[InMemoryData]) -> None:
         self._unique = list({id(member): member for member in data}.values())
         numbers = {id(member): index for index, member in enumerate(self._unique)}
         self._source = [numbers[id(member)] for member in data]
-        self._dtype, self._device = dtype, torch.device(device)
-        self.epoch = 0
+        dtype, device = self._dtype, self._device
         if share_samples(self._unique):
             loaders = [member.rows_in_batches("train") for member in self._unique]
             judging = [member.rows_in_batches("val") for member in self._unique]
@@ -90,6 +98,7 @@ class StackedData:
         )
         # alone, a validation batch is large; here every member has one at the same time
         self._judging_batch = max([*self._batch_sizes, judging[0].batch_size // len(data)])
+        self._ordered_epoch = 0
         self._orders = [
             TensorLoader(
                 loader.targets,
@@ -97,7 +106,7 @@ class StackedData:
                 batch_size=1,
                 shuffle=True,
                 seed=loader.seed,
-                epoch=lambda: self.epoch,
+                epoch=lambda: self._ordered_epoch,
             )
             for loader in loaders
         ]
@@ -109,11 +118,15 @@ class StackedData:
 
     def orders(self) -> list[Tensor]:
         """Return the order of the epoch that begins, (N,) int64 a member: row numbers in its training part."""
-        own = [
-            loader.order() if self._shuffled else torch.arange(size)
-            for loader, size in zip(self._orders, self._sizes["train"], strict=True)
-        ]
-        return [own[source] for source in self._source]
+        wanted = list(zip(self._source, self.epochs, strict=True))
+        own = {each: self._order(*each) for each in dict.fromkeys(wanted)}
+        return [own[each] for each in wanted]
+
+    def _order(self, source: int, epoch: int) -> Tensor:
+        if not self._shuffled:
+            return torch.arange(self._sizes["train"][source])
+        self._ordered_epoch = epoch
+        return self._orders[source].order()
 
     def train(self) -> Iterator[StackedBatch | RaggedBatch]:
         """Iterate over the batches of the epoch that begins."""
@@ -157,6 +170,35 @@ class StackedData:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only."""
         self._source = [self._source[row] for row in rows]
+        self.epochs = [self.epochs[row] for row in rows]
+
+    def takes(self, data: InMemoryData) -> bool:
+        """Tell whether data have parts and batches of the sizes that all of these members have.
+
+        Members that differ in size take in no other: theirs are the fits of one run, which are known beforehand.
+        """
+        if data.is_streamed:
+            return False
+        sizes = zip(self._sizes["train"], self._batch_sizes, self._sizes["val"], strict=True)
+        theirs = data.sizes["train"], data.rows_in_batches("train").batch_size, data.sizes["val"]
+        return all(ours == theirs for ours in sizes)
+
+    def admit(self, data: Mapping[int, InMemoryData]) -> None:
+        """Let members take the places of others: row → its data.
+
+        Raises:
+            ValueError: if the parts or batches of one are of other sizes than theirs.
+        """
+        if not all(self.takes(one) for one in data.values()):
+            raise ValueError("members that come later must have parts and batches of the others' sizes")
+        known = {id(one): number for number, one in enumerate(self._unique)}
+        own = [data.get(row, self._unique[source]) for row, source in enumerate(self._source)]
+        if any(id(one) not in known for one in own):
+            self._lay_out(own)
+        else:
+            self._source = [known[id(one)] for one in own]
+        for row in data:
+            self.epochs[row] = 0
 
 
 class _Pool:

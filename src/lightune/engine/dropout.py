@@ -6,21 +6,30 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+Site = tuple[str, torch.Size]
+"""A use of a dropout layer: its name, and the shape of what it drops of."""
+
+
+def dropout_layers(model: nn.Module) -> set[str]:
+    """Return the names of a network's dropout layers."""
+    return {name for name, module in model.named_modules() if type(module) is nn.Dropout}
+
 
 class MaskedDropout(nn.Module):
     """Multiply by the next mask that `feed` gives while training; do nothing otherwise.
 
     Args:
-        feed: takes the input and returns its mask, already divided by the probability of being kept.
+        name: of the layer in its network.
+        feed: takes the name and the input and returns its mask, already divided by the probability of being kept.
     """
 
-    def __init__(self, feed: Callable[["MaskedDropout", Tensor], Tensor]) -> None:
+    def __init__(self, name: str, feed: Callable[[str, Tensor], Tensor]) -> None:
         super().__init__()
-        self._feed = feed
+        self._name, self._feed = name, feed
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop units of x: any shape."""
-        return x * self._feed(self, x) if self.training else x
+        return x * self._feed(self._name, x) if self.training else x
 
 
 class DropoutMasks:
@@ -49,17 +58,17 @@ class DropoutMasks:
         self.model = copy.deepcopy(template)
         self.device, self.dtype = torch.device(device), dtype
         self._next: Iterator[Tensor] = iter(())
-        self._found: list[tuple[MaskedDropout, torch.Size]] | None = None
-        self._probabilities: dict[MaskedDropout, list[float]] = {}
+        self._found: list[Site] | None = None
+        self._probabilities: dict[str, list[float]] = {}
         for name, module in list(self.model.named_modules()):
             if type(module) is nn.Dropout:
-                layer = MaskedDropout(self._feed)
-                self._probabilities[layer] = [_probability(member, name) for member in members]
+                layer = MaskedDropout(name, self._feed)
+                self._probabilities[name] = [_probability(member, name) for member in members]
                 parent, _, child = name.rpartition(".")
                 setattr(self.model.get_submodule(parent), child, layer)
         self.generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
 
-    def find(self, forward: Callable[[nn.Module], object]) -> list[tuple[MaskedDropout, torch.Size]]:
+    def find(self, forward: Callable[[nn.Module], object]) -> list[Site]:
         """Run one member's batch through the network; return its dropout layers in the order of their use."""
         self._found = []
         try:
@@ -68,9 +77,7 @@ class DropoutMasks:
         finally:
             self._found = None
 
-    def draw(
-        self, sites: Sequence[tuple[MaskedDropout, torch.Size]], members: Sequence[int] | None = None
-    ) -> list[Tensor]:
+    def draw(self, sites: Sequence[Site], members: Sequence[int] | None = None) -> list[Tensor]:
         """Draw a mask (M, …) for each of the layers found; for some of the members, if they are named."""
         masks = []
         chosen = range(len(self.generators)) if members is None else members
@@ -84,7 +91,7 @@ class DropoutMasks:
             masks.append(mask)
         return masks
 
-    def blank(self, sites: Sequence[tuple[MaskedDropout, torch.Size]], members: int) -> list[Tensor]:
+    def blank(self, sites: Sequence[Site], members: int) -> list[Tensor]:
         """Return masks that drop nothing, without drawing."""
         return [torch.ones(members, *shape, dtype=self.dtype, device=self.device) for _, shape in sites]
 
@@ -99,7 +106,22 @@ class DropoutMasks:
             layer: [values[row] for row in rows] for layer, values in self._probabilities.items()
         }
 
-    def _feed(self, layer: MaskedDropout, x: Tensor) -> Tensor:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the layers whose masks are drawn."""
+        return tuple(self._probabilities)
+
+    def takes(self, model: nn.Module) -> bool:
+        """Tell whether all dropout layers of a network are known here."""
+        return dropout_layers(model) <= self._probabilities.keys()
+
+    def admit(self, row: int, model: nn.Module, seed: int) -> None:
+        """Let a member take the place of another."""
+        self.generators[row] = torch.Generator(self.device).manual_seed(seed)
+        for name, values in self._probabilities.items():
+            values[row] = _probability(model, name)
+
+    def _feed(self, layer: str, x: Tensor) -> Tensor:
         if self._found is not None:
             self._found.append((layer, x.shape))
             return torch.ones_like(x)

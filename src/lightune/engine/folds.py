@@ -167,11 +167,12 @@ class _Together:
             max_epochs=run.cfg.trainer.max_epochs,
             monitor=run.cfg.monitor.metric,
             mode=run.cfg.monitor.mode,
-            on_epoch_start=lambda member, epoch: self._runs[member].epoch_starts(epoch),
+            on_round_start=self._epochs_start,
             on_epoch_end=self._epoch_ends,
             on_member_end=self._end,
             dtype=torch.float64 if double else torch.float32,
             device=device,
+            keeps_best=False,
         )
 
     def train(self) -> None:
@@ -192,6 +193,10 @@ class _Together:
         known = [(keeper.plan.index, keeper.outcome) for keeper in self._keepers.values()]
         return {index: outcome for index, outcome in known if outcome is not None}
 
+    def _epochs_start(self, members: Sequence[Member]) -> None:
+        for member in members:
+            self._runs[member].epoch_starts(member.epochs)
+
     def _epoch_ends(self, end: EpochEnd) -> bool:
         stops = self._runs[end.member].epoch_ends(end)
         return stops or _is_in_vain(self._keepers[end.member].plan, self.endings)
@@ -201,6 +206,7 @@ class _Together:
             self._runs[member].abandon()
             return
         with suppress(TrainingError):  # its keeper has heard of it
+            self._runs[member].save_end()
             self._runs[member].end()
 
 
@@ -237,9 +243,11 @@ class _Keeper:
 
     def report(self, status: Status, error: Exception | None = None) -> Any:
         """Take what came of the fit."""
-        if error is not None:
-            self.outcome = error
-        elif self.current is not None:
-            self.outcome = self._run.conclude(self.current)
+        assert self.current is not None
+        try:
+            self.outcome = self._run.conclude(self.current) if error is None else error
+        finally:
+            for board in self.current.boards:
+                board.close()
         self._member.data.release()
         return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))

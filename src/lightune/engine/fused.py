@@ -1,11 +1,12 @@
 """The fused loop: many trainings that differ in numbers only, as one stacked program on one device."""
 
+import copy
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from lightune.data import InMemoryData
 from lightune.data.scaling import Affine
 from lightune.engine.batches import RaggedBatch, StackedBatch, StackedData, alike
 from lightune.engine.dropout import DropoutMasks
-from lightune.engine.program import Program
+from lightune.engine.program import Program, Recorded
 from lightune.engine.ragged import STAGES, meter_of
 from lightune.engine.schedules import Schedule, Schedules
 from lightune.engine.stack import Stack
@@ -23,7 +24,7 @@ from lightune.engine.updates import StackedOptimizer
 from lightune.losses import CrossEntropy
 from lightune.tasks import SupervisedTask
 
-__all__ = ["Ending", "EpochEnd", "FusedLoop", "Member"]
+__all__ = ["Ending", "EpochEnd", "FusedLoop", "Held", "Member"]
 
 Ending = Literal["completed", "stopped", "diverged"]
 
@@ -37,18 +38,21 @@ class Member:
         data: divided; members of the same data may share the object.
         seed: of the dropout masks; the order of batches is the data's own.
         gradient_clip: largest norm of its gradient, > 0; None leaves it free.
+        checkpoint: of the end of an epoch, where it goes on; it is let go of when it has been taken up.
 
     Attributes:
         ending: how it ended; None while it is trained.
         train_seconds: its share, the group's time over the number of members that were trained.
         validate_seconds: likewise.
         bad_loss: the step, from 1, at which its loss was first not finite, and that loss.
+        bad_weights: whether its weights were not finite at the end of an epoch.
     """
 
     task: SupervisedTask
     data: InMemoryData
     seed: int
     gradient_clip: float | None = None
+    checkpoint: Mapping[str, Any] | None = None
     ending: Ending | None = field(default=None, init=False)
     epochs: int = field(default=0, init=False)
     steps: int = field(default=0, init=False)
@@ -59,6 +63,28 @@ class Member:
     train_seconds: float = field(default=0.0, init=False)
     validate_seconds: float = field(default=0.0, init=False)
     bad_loss: tuple[int, float] | None = field(default=None, init=False)
+    bad_weights: bool = field(default=False, init=False)
+
+
+@dataclass(frozen=True)
+class Held:
+    """All that a member's training goes on from, as it was at one moment.
+
+    Args:
+        parameters: (1, P), as they lie in the stack.
+        buffers: name → tensor.
+        optimizer: name → (1, P), and the number of steps.
+        numbers: of its optimizer's parameter group.
+        schedule: state of its scheduler.
+        random: state of the generator of its dropout masks.
+    """
+
+    parameters: Tensor
+    buffers: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    numbers: dict[str, Any]
+    schedule: dict[str, Any]
+    random: Tensor
 
 
 class _Kept(Protocol):
@@ -87,16 +113,21 @@ class EpochEnd:
 class FusedLoop:
     """Train M members together; each is trained as it would be alone.
 
+    Members may be at different epochs: one that has ended leaves a place, which another can take between two
+    rounds, and a round trains every member for the epoch that is its next.
+
     Args:
         members: of one structure, batch size, loss and kind of optimizer, with as many batches an epoch.
         max_epochs: epochs each member trains unless it ends before, > 0.
         monitor: name of the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         on_epoch_end: is told of each member's epoch; it returns whether that member shall end.
-        on_epoch_start: is told of each member and the epoch that begins, from 0.
+        on_round_start: is told of the members that are trained in the round that begins.
         on_member_end: is told of each member that has ended, when its schedule has moved.
         dtype: of the computation.
         device: where it happens.
+        keeps_best: whether members keep the state of their best epoch.
+        recorded: programs that were written down for members of this structure before.
 
     Raises:
         ValueError: if the members cannot be stacked.
@@ -110,30 +141,38 @@ class FusedLoop:
         monitor: str,
         mode: Mode,
         on_epoch_end: Callable[[EpochEnd], bool] = lambda end: False,
-        on_epoch_start: Callable[[Member, int], object] = lambda member, epoch: None,
+        on_round_start: Callable[[Sequence[Member]], object] = lambda members: None,
         on_member_end: Callable[[Member], object] = lambda member: None,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        keeps_best: bool = True,
+        recorded: Recorded | None = None,
     ) -> None:
         self.members = list(members)
+        self._keeps_best = keeps_best
         self.max_epochs, self.monitor, self.mode = max_epochs, monitor, mode
-        self._on_epoch_end, self._on_epoch_start = on_epoch_end, on_epoch_start
+        self._on_epoch_end, self._on_round_start = on_epoch_end, on_round_start
         self._on_member_end = on_member_end
         self._on_step: Callable[[Sequence[Member], Tensor], None] | None = None
         self._rows = list(members)
         self.data = StackedData([member.data for member in members], dtype=dtype, device=device)
+        for member in members:
+            _load_weights(member, dtype)
         models = [member.task.model for member in members]
         template = max(models, key=lambda model: sum(type(m) is torch.nn.Dropout for m in model.modules()))
         masks = DropoutMasks(template, models, [m.seed for m in members], device=device, dtype=dtype)
         self.stack = Stack(models, dtype=dtype, device=device)
-        self.program = Program(masks, members[0].task.loss, label_smoothing=self._label_smoothing())
-        total_steps = self.data.steps_per_epoch * max_epochs
-        self.schedules = Schedules([Schedule(member.task, total_steps=total_steps) for member in members])
+        smoothing = self._label_smoothing()
+        self.program = Program(masks, members[0].task.loss, label_smoothing=smoothing, recorded=recorded)
+        self.schedules = Schedules([self._schedule_of(member) for member in members])
         kind = type(self.schedules[0].optimizer)
         self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat)
         metrics = members[0].task.metrics
         self._meters = [meter_of(metrics, stage, self.data.sizes(stage)) for stage in STAGES]
         self._columns()
+        for row, member in enumerate(members):
+            if member.checkpoint is not None:
+                self._take_up(row, member)
 
     @property
     def width(self) -> int:
@@ -145,44 +184,137 @@ class FusedLoop:
         """The members that are still trained."""
         return [member for member in self.members if member.ending is None]
 
+    @property
+    def vacant(self) -> int:
+        """How many places others can take."""
+        return self.width - len(self.active)
+
     def fit(self) -> None:
         """Train until every member has ended."""
-        for epoch in range(self.max_epochs):
-            for member in self.active:
-                self._on_epoch_start(member, epoch)
-            rates = [self.schedules[row].lr for row in range(self.width)]
-            clock = [time.perf_counter()]
-            train = self.train_epoch(epoch)
-            clock.append(time.perf_counter())
-            val = self.judge()
-            clock.append(time.perf_counter())
-            for member in (active := self.active):
-                member.train_seconds += (clock[1] - clock[0]) / len(active)
-                member.validate_seconds += (clock[2] - clock[1]) / len(active)
-            self._end_epoch(epoch, {**train, **val}, rates)
-            if epoch + 1 == self.max_epochs:
-                for member in self.active:
-                    member.ending = "completed"
-            for member in active:
-                if member.ending is not None:
-                    self._on_member_end(member)
-            if not self.active:
-                return
-            self._compact()
+        while self.active:
+            self.round()
 
-    def fill_in(self, member: Member) -> tuple[Schedule, torch.Generator]:
+    def round(self) -> None:
+        """Train every member for its next epoch."""
+        self._compact()
+        active = self.active
+        self._on_round_start(active)
+        rates = [self.schedules[row].lr for row in range(self.width)]
+        clock = [time.perf_counter()]
+        self.data.epochs = [member.epochs for member in self._rows]
+        train = self.train_rows()
+        clock.append(time.perf_counter())
+        val = self.judge()
+        clock.append(time.perf_counter())
+        for member in active:
+            member.train_seconds += (clock[1] - clock[0]) / len(active)
+            member.validate_seconds += (clock[2] - clock[1]) / len(active)
+        self._end_epoch({**train, **val}, rates)
+        for row, member in enumerate(self._rows):
+            if member.ending is None and member.epochs == self.max_epochs:
+                member.ending = "completed"
+            if member.ending is not None and member in active:
+                self.stack.let_go(row)
+                self._on_member_end(member)
+
+    def end(self, member: Member, ending: Ending) -> None:
+        """Let a member end that has nothing left to do."""
+        member.ending = ending
+        self.stack.let_go(self._row_of(member))
+        self._on_member_end(member)
+
+    def takes(self, member: Member) -> bool:
+        """Tell whether a member of the same structure can take a place: its numbers may need another program."""
+        smoothing = _label_smoothing_of(member)
+        return self.program.takes(member.task.model, smoothing) and self.data.takes(member.data)
+
+    def admit(self, members: Sequence[Member]) -> None:
+        """Let members take the places of ended ones, each from its seed or from its checkpoint.
+
+        Args:
+            members: at most as many as are vacant, which `takes` has approved.
+
+        Raises:
+            ValueError: if one cannot be stacked on the others.
+        """
+        rows = [row for row, member in enumerate(self._rows) if member.ending is not None]
+        taken = dict(zip(rows, members, strict=False))
+        self.data.admit({row: member.data for row, member in taken.items()})
+        for row, member in taken.items():
+            _load_weights(member, self.stack.flat.dtype)
+            model = member.task.model
+            self.stack.admit(row, model)
+            self.program.admit(row, model, member.seed, _label_smoothing_of(member))
+            self.schedules.admit(row, self._schedule_of(member))
+            self.optimizer.admit(row, self.schedules.groups, self.stack.columns)
+            self._rows[row] = member
+        self.members += members
+        self.members = [member for member in self.members if member in self._rows]
+        self._columns()
+        for row, member in taken.items():
+            if member.checkpoint is not None:
+                self._take_up(row, member)
+
+    def seat(self, member: Member) -> tuple[Schedule, torch.Generator]:
+        """Return a member's schedule, and the generator of its dropout masks."""
+        row = self._row_of(member)
+        return self.schedules[row], self.program.generator(row)
+
+    def hold(self, member: Member) -> Held:
+        """Return copies of all that a member's training goes on from."""
+        row = self._row_of(member)
+        schedule = self.schedules[row]
+        return Held(
+            *self.stack.hold(row),
+            self.optimizer.hold(row),
+            {name: value for name, value in schedule.group.items() if name != "params"},
+            copy.deepcopy(schedule.scheduler.state_dict()),
+            self.program.generator(row).get_state(),
+        )
+
+    def weights_of(self, held: Held) -> dict[str, Tensor]:
+        """Return the parameters and buffers that are held, as a network's `load_state_dict` takes them."""
+        return {name: view[0] for name, view in self.stack.columns(held.parameters).items()} | held.buffers
+
+    def fill_in(self, member: Member, held: Held | None = None) -> tuple[Schedule, torch.Generator]:
         """Put what the group knows of a member into its own optimizer, as if that had trained it.
+
+        Args:
+            member: one of the group.
+            held: what is put there; by default all as it is now.
 
         Returns:
             Its schedule, with that optimizer, and the generator of its dropout masks.
         """
-        row = next(row for row, other in enumerate(self._rows) if other is member)
+        row = self._row_of(member)
         schedule = self.schedules[row]
-        own = self.optimizer.member(row, self.stack.columns)
+        state = self.optimizer.hold(row) if held is None else held.optimizer
         parameters = dict(member.task.model.named_parameters())
-        for name, state in own.items():
-            schedule.optimizer.state[parameters[name]] = state
+        for name, own in self.optimizer.named(state, self.stack.columns).items():
+            schedule.optimizer.state[parameters[name]] = own
         return schedule, self.program.generator(row)
+
+    def _row_of(self, member: Member) -> int:
+        return next(row for row, other in enumerate(self._rows) if other is member)
+
+    def _schedule_of(self, member: Member) -> Schedule:
+        return Schedule(member.task, total_steps=self.data.steps_per_epoch * self.max_epochs)
+
+    def _take_up(self, row: int, member: Member) -> None:
+        """Go on from a member's checkpoint, whose weights are in the stack."""
+        content, schedule = member.checkpoint, self.schedules[row]
+        assert content is not None
+        [optimizer], [scheduler] = content["optimizer_states"], content["lr_schedulers"]
+        schedule.optimizer.load_state_dict(optimizer)
+        schedule.scheduler.load_state_dict(scheduler)
+        member.epochs, member.steps = content["epoch"], content["global_step"]
+        names: dict[Tensor, str] = {each: name for name, each in member.task.model.named_parameters()}
+        state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
+        schedule.optimizer.state.clear()
+        groups = self.schedules.groups
+        self.optimizer.admit(row, groups, self.stack.columns, state, member.steps)
+        self.program.generator(row).set_state(content["random_state"][0]["torch"])
+        member.checkpoint = None
 
     def record(self) -> None:
         """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
@@ -197,9 +329,13 @@ class FusedLoop:
         """Tell of each step from now on: the members of the rows, and their losses (width,)."""
         self._on_step = on_step
 
-    def train_epoch(self, epoch: int, *, most_batches: int | None = None) -> dict[str, list[float]]:
-        """Train every row for one epoch, or its first batches; return `train/metric` → one value a row."""
-        self.data.epoch = epoch
+    def train_epoch(self, epoch: int) -> dict[str, list[float]]:
+        """Train every row for an epoch, counted from 0; return `train/metric` → one value a row."""
+        self.data.epochs = [epoch] * self.width
+        return self.train_rows()
+
+    def train_rows(self, *, most_batches: int | None = None) -> dict[str, list[float]]:
+        """Train every row for its epoch, or its first batches; return `train/metric` → one value a row."""
         seen, before = [], [member.steps for member in self._rows]
         for batch in itertools.islice(self.data.train(), most_batches):
             losses = self._learn_from(batch)
@@ -274,19 +410,24 @@ class FusedLoop:
             losses[rows] = torch.stack(own)
         return losses
 
-    def _end_epoch(self, epoch: int, measures: dict[str, list[float]], rates: list[float]) -> None:
+    def _end_epoch(self, measures: dict[str, list[float]], rates: list[float]) -> None:
+        finite = self.stack.flat.isfinite().all(dim=1).tolist()
         for row, member in enumerate(self._rows):
             own = {name: values[row] for name, values in measures.items()}
             if member.ending is None:
-                self._tell(row, member, epoch, own, rates[row])
+                member.bad_weights = not finite[row]
+                self._tell(row, member, own, rates[row])
             self.schedules[row].after_epoch(own)
         self.optimizer.set_numbers(self.schedules.groups)
 
-    def _tell(self, row: int, member: Member, epoch: int, measures: dict[str, float], lr: float) -> None:
+    def _tell(self, row: int, member: Member, measures: dict[str, float], lr: float) -> None:
         if member.bad_loss is not None:
             member.ending, member.steps = "diverged", member.bad_loss[0]
             return
-        member.epochs = epoch + 1
+        if member.bad_weights:
+            member.ending = "diverged"
+            return
+        epoch, member.epochs = member.epochs, member.epochs + 1
         value = measures[self.monitor]
         is_best = math.isfinite(value) and (
             member.best_value is None
@@ -294,7 +435,8 @@ class FusedLoop:
         )
         if is_best:
             member.best_value, member.best_epoch, member.best_measures = value, epoch, measures
-            member.best_state = self.stack.member(row)
+            if self._keeps_best:
+                member.best_state = self.stack.member(row)
         stops = self._on_epoch_end(EpochEnd(member, epoch, measures, lr, is_best))
         if stops:
             member.ending = "stopped"
@@ -355,11 +497,19 @@ class FusedLoop:
         return predicted * scale + shift
 
     def _label_smoothing(self) -> Tensor | None:
-        losses = [member.task.loss for member in self.members]
-        if not all(type(loss) is CrossEntropy for loss in losses):
-            return None
-        shares = [loss.label_smoothing for loss in losses if isinstance(loss, CrossEntropy)]
+        shares = [_label_smoothing_of(member) for member in self.members]
         return self.stack.flat.new_tensor(shares) if any(shares) else None
+
+
+def _label_smoothing_of(member: Member) -> float:
+    loss = member.task.loss
+    return loss.label_smoothing if type(loss) is CrossEntropy else 0.0
+
+
+def _load_weights(member: Member, dtype: torch.dtype) -> None:
+    if member.checkpoint is not None:
+        member.task.model.to(dtype)
+        member.task.load_state_dict(member.checkpoint["state_dict"])
 
 
 def _some(stacked: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:

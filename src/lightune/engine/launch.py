@@ -1,5 +1,6 @@
 """Launch a batch of jobs: what differs in numbers only trains as one program, the rest as ordinary runs."""
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,17 +12,23 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from lightune.cli.folders import job_config
+from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.engine.plan import Group, plan
-from lightune.engine.together import Entrant, Report, Together, device_of, spans, why_no_job
+from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
+from lightune.errors import ConfigError
 from lightune.quiet import quiet
+from lightune.reporting.provenance import one_look_at_the_code
 from lightune.reporting.result import FILE_NAME, read_result
+from lightune.resumption import load_run_config
 from lightune.run import TrainingError
+from lightune.study.composer import Composer
 
-__all__ = ["Report", "launch"]
+__all__ = ["launch"]
 
 log = logging.getLogger(__name__)
 
+_describe = functools.cache(describe)
 _FINAL = ("completed", "early_stopped", "pruned", "failed")
 
 
@@ -52,7 +59,6 @@ def launch(
     hydra_context: HydraContext,
     task_function: TaskFunction,
     fused_width: int | None = None,
-    report: Report | None = None,
     say: Callable[[str], None] = print,
 ) -> list[JobReturn]:
     """Run a batch of jobs and wait for all of it.
@@ -66,7 +72,6 @@ def launch(
         hydra_context: as Hydra hands it to a launcher.
         task_function: what a job runs.
         fused_width: most members of a program, >= 2; by default as many as memory holds.
-        report: takes a job's number, an epoch from 0 and the monitored value; tells whether that job shall stop.
         say: takes each line about what trains how.
     """
     setup_globals()
@@ -87,7 +92,7 @@ def launch(
         for group in made.groups:
             members = [fusable[index] for index in group.indices]
             say(f"fused  {len(members)} jobs as one program on {device}: {spans([job.number for job in members])}")
-            batch.train_together(members, group, device=device, report=report)
+            batch.train_together(members, group, device=device)
     for job in jobs:
         if job.returned is None:
             job.returned = batch.run_alone(job)
@@ -99,15 +104,16 @@ class _Batch:
         self, config: DictConfig, context: HydraContext, task: TaskFunction, say: Callable[[str], None]
     ) -> None:
         self._config, self._context, self._task, self._say = config, context, task, say
+        self._composer = Composer(context.config_loader, config)
 
     def compose(self, overrides: list[str], number: int) -> _Job:
         """Compose a job as Hydra's own launcher does."""
-        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        config = self._composer.compose(overrides)
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         before = HydraConfig.instance().cfg
-        HydraConfig.instance().set_config(config)  # which names of folders may ask
+        HydraConfig.instance().cfg = config  # type: ignore[assignment]  # which names of folders may ask
         folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
         HydraConfig.instance().cfg = before
         return _Job(number, config, job_config(config), folder)
@@ -139,7 +145,7 @@ class _Batch:
         sound = []
         for job in jobs:
             job.cfg.test = False  # as every job of a search
-            if find_problems(job.cfg):
+            if find_problems(job.cfg, describe=_describe):
                 self._say(f"alone  job {job.number}: its configuration is refused")
             else:
                 sound.append(job)
@@ -163,16 +169,17 @@ class _Batch:
             job_subdir_key="hydra.sweep.subdir",
         )
 
-    def train_together(self, jobs: list[_Job], group: Group, *, device: str, report: Report | None) -> None:
+    def train_together(self, jobs: list[_Job], group: Group, *, device: str) -> None:
         """Train a group; leave in each job what came of it."""
         from lightune.cli.train import open_run_dir
 
         entrants: dict[int, Entrant] = {}
         for place, job in enumerate(jobs):
+            checkpoint = _checkpoint_of(job)
             job.returned = self._run(job, lambda cfg: open_run_dir(cfg) and None)
             if job.returned.status == JobStatus.COMPLETED:
-                entrants[place] = Entrant(job.number, job.cfg, job.folder, report=report)
-        with quiet(verbose=False):
+                entrants[place] = Entrant(job.number, job.cfg, job.folder, checkpoint=checkpoint)
+        with one_look_at_the_code(), quiet(verbose=False):
             Together(list(entrants.values()), group, list(entrants), device=device).train()
         for place, entrant in entrants.items():
             returned, ending = jobs[place].returned, entrant.ending
@@ -181,3 +188,13 @@ class _Batch:
                 returned.return_value, returned.status = ending, JobStatus.FAILED
             elif ending is not None:
                 returned.return_value = ending.objective.value
+
+
+def _checkpoint_of(job: _Job) -> Path | None:
+    """Return the checkpoint of the same job, cut off before; None if it begins, or its checkpoint is of no use."""
+    try:
+        before = load_run_config(job.folder)
+        before.test = job.cfg.test  # which a job is told after its configuration was written
+        return checkpoint_of(job.folder) if before == job.cfg else None
+    except ConfigError:
+        return None

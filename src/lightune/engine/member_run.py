@@ -4,6 +4,7 @@ The member's own trainer takes no step. It is told how far the group is, and its
 would do alone: what they write is what an ordinary run writes, and goes on as one.
 """
 
+import copy
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,14 +14,16 @@ from typing import Any, Protocol
 import torch
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.trainer import call
 from pytorch_lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.types import LRSchedulerConfig
 from rich.console import Console
 
 from lightune.callbacks import BestAndLast, Interruption
-from lightune.callbacks.finite import NonFiniteLossError, require_finite
+from lightune.callbacks.finite import FiniteLoss, NonFiniteLossError, refuse_weights, require_finite
 from lightune.config.build import Parts
 from lightune.engine.fused import EpochEnd, FusedLoop, Member
 from lightune.fit import Fit
@@ -31,7 +34,9 @@ from lightune.reporting.tensorboard import HParam, TensorBoard
 from lightune.reporting.train_log import Redacting
 from lightune.run import Run, TrainingError
 
-__all__ = ["Keeper", "MemberRun"]
+__all__ = ["Keeper", "MemberRun", "Voice"]
+
+log = logging.getLogger(__name__)
 
 
 class Keeper(Protocol):
@@ -66,6 +71,9 @@ class MemberRun:
         report: takes the job's number, the epoch from 0 and the monitored value; tells whether the member shall
             stop as pruned.
         hparams: of its row on the HParams page; by default all that can be tuned.
+        voice: the group's log, in which each member speaks in its turn; None where all of them speak in that of
+            one run.
+        checkpoint: where it goes on; None from the seed on.
         keeper: what it reports to, where it is a fit of a run and no run of its own.
     """
 
@@ -79,12 +87,16 @@ class MemberRun:
         run_dir: Path,
         report: Callable[[int, int, float], bool] | None = None,
         hparams: Mapping[str, HParam] | None = None,
+        voice: "Voice | None" = None,
+        checkpoint: Path | None = None,
         keeper: Keeper | None = None,
     ) -> None:
         self.number, self.member, self.cfg = number, member, cfg
         self._report = report
         self._pruned = False
+        self._failure: NonFiniteLossError | None = None
         self._randomness = _OwnRandomness()
+        self._voice = Voice() if voice is None else voice
         self._run: Run | Keeper
         self._log: logging.Handler
         if keeper is not None:
@@ -102,18 +114,25 @@ class MemberRun:
                 run_dir=run_dir,
                 console=console,
                 watchers=[self._randomness],
+                checkpoint=checkpoint,
                 resumed=any(run_dir.glob("events.*")),
             )
         self._run.current = self.fit
         self.trainer: Trainer = self.fit.trainer
         self._task = self.fit.task
         self._samples = 0
+        self._seconds_before = (0.0, 0.0)
         for callback in self.trainer.checkpoint_callbacks:
             if isinstance(callback, BestAndLast):
-                callback.keeps_best = True
+                callback.hold = self._hold
 
-    def start(self, loop: FusedLoop) -> None:
-        """Take the place that the trainer of an ordinary run has when its first epoch begins."""
+    def start(self, loop: FusedLoop, content: dict[str, Any] | None = None) -> None:
+        """Take the place that the trainer of an ordinary run has when its first epoch begins.
+
+        Args:
+            loop: the group's.
+            content: of the checkpoint that the member goes on from.
+        """
         self._loop = loop
         self._samples = self.member.data.sizes["train"]
         trainer, task = self.trainer, self._task
@@ -122,13 +141,16 @@ class MemberRun:
             task.trainer = trainer
             trainer.strategy.connect(task)
             trainer.strategy.model = task
-            schedule, self._randomness.generator = loop.fill_in(self.member)
+            schedule, generator = loop.seat(self.member)
+            self._randomness.random = generator.get_state if generator.device.type == "cpu" else None
             self._by_step = schedule.by_step
-            dump = trainer._checkpoint_connector.dump_checkpoint
+            dump = self._dump = trainer._checkpoint_connector.dump_checkpoint
 
             def dump_member(*given: Any, **how: Any) -> dict[str, Any]:
                 loop.fill_in(self.member)
-                return dump(*given, **how)
+                content = dump(*given, **how)
+                schedule.optimizer.state.clear()
+                return content
 
             trainer._checkpoint_connector.dump_checkpoint = dump_member  # type: ignore[method-assign]
             trainer.strategy.optimizers = [schedule.optimizer]
@@ -139,58 +161,101 @@ class MemberRun:
             trainer.state.fn, trainer.state.status = TrainerFn.FITTING, TrainerStatus.RUNNING
             trainer.state.stage = RunningStage.TRAINING
             call._call_callback_hooks(trainer, "setup", stage="fit")
+            if content is not None:
+                log.info("going on from epoch %d", content["epoch"])
+                call._call_callbacks_on_load_checkpoint(trainer, content)
+                call._call_callbacks_load_state_dict(trainer, content)
+                self._seconds_before = self.fit.record.train_seconds, self.fit.record.validate_seconds
             call._call_callback_hooks(trainer, "on_fit_start")
             call._call_callback_hooks(trainer, "on_train_start")
+        self._starters = self._callbacks("on_train_epoch_start")
+        self._judges = [
+            *self._callbacks("on_validation_end"),
+            *self._callbacks("on_train_epoch_end", monitoring=False),
+            *self._callbacks("on_train_epoch_end", monitoring=True),
+        ]
+
+    def _callbacks(self, hook: str, *, monitoring: bool | None = None) -> list[Callable[[Trainer, Any], None]]:
+        """Return what of the callbacks is called at a hook, in Lightning's order."""
+        chosen: list[Callable[[Trainer, Any], None]] = []
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            passed_over = isinstance(callback, FiniteLoss)  # the group looks at all weights at once
+            monitors = isinstance(callback, Checkpoint | EarlyStopping)
+            if passed_over or (monitoring is not None and monitors != monitoring):
+                continue
+            if is_overridden(hook, callback, Callback):
+                chosen.append(getattr(callback, hook))
+        return chosen
 
     def epoch_starts(self, epoch: int) -> None:
         """Let callbacks do what they do before an epoch."""
         self._stand_at(epoch, began=True)
         with self._speaking():
-            call._call_callback_hooks(self.trainer, "on_train_epoch_start")
+            for call_it in self._starters:
+                call_it(self.trainer, self._task)
 
     def epoch_ends(self, end: EpochEnd) -> bool:
         """Let callbacks and loggers do what they do after an epoch; tell whether the member shall end."""
         trainer, record = self.trainer, self.fit.record
         self._stand_at(end.epoch, began=True, stepped=True)
         measures = {name: torch.tensor(value) for name, value in end.measures.items()}
+        step, loggers = self.member.steps - 1, trainer.loggers
         with self._speaking():
             trainer.callback_metrics.update(measures)
-            trainer.fit_loop.epoch_loop._batches_that_stepped -= 1
+            trainer.fit_loop.epoch_loop._batches_that_stepped = step
             for stage in ("train/", "val/"):  # one after the other, as alone
-                own = {name: value for name, value in measures.items() if name.startswith(stage)}
-                trainer._logger_connector.log_metrics(own)
-            call._call_callback_hooks(trainer, "on_validation_end")
-            for watching in (False, True):
-                call._call_callback_hooks(trainer, "on_train_epoch_end", monitoring_callbacks=watching)
-            trainer.fit_loop.epoch_loop._batches_that_stepped += 1
-        record.train_seconds, record.validate_seconds = self.member.train_seconds, self.member.validate_seconds
+                own = {name: value for name, value in end.measures.items() if name.startswith(stage)}
+                for logger in loggers:
+                    logger.log_metrics({**own, "epoch": end.epoch}, step)
+                    logger.save()
+            for call_it in self._judges:
+                call_it(trainer, self._task)
+            trainer.fit_loop.epoch_loop._batches_that_stepped = step + 1
+        before, member = self._seconds_before, self.member
+        record.train_seconds = before[0] + member.train_seconds
+        record.validate_seconds = before[1] + member.validate_seconds
         record._counted = (end.epoch + 1) * self._samples
-        if end.epoch == 0:
-            record._first = (self._samples, record.train_seconds)
+        if record._first is None or end.epoch == 0:
+            record._first = (record._counted, record.train_seconds)
         if self._report is not None and not trainer.should_stop:
             self._pruned = self._report(self.number, end.epoch, end.measures[self.cfg.monitor.metric])
         return trainer.should_stop or self._pruned
 
-    def end(self) -> Result:
-        """Save the end and write the result.
+    def pause_between_saves(self, seconds: float) -> None:
+        """Let at least so many seconds pass between two writings of checkpoints."""
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, BestAndLast):
+                callback.pause = seconds
 
-        Raises:
-            TrainingError: if the training failed; its result is written.
-        """
+    def save_end(self) -> None:
+        """Save the end, or what was best before the training failed."""
         with self._speaking():
             try:
                 if self.member.bad_loss is not None:
                     self._count_steps(self.member.steps)
                     require_finite(*self.member.bad_loss)
+                if self.member.bad_weights:
+                    self._count_steps(self.member.steps)
+                    refuse_weights(self.member.steps)
                 self._stand_at(self.member.epochs, began=False)
                 call._call_callback_hooks(self.trainer, "on_train_end")
                 for logger in self.trainer.loggers:
                     logger.finalize("success")
             except NonFiniteLossError as error:
+                self._failure = error
                 for callback in self.trainer.checkpoint_callbacks:
                     if isinstance(callback, BestAndLast):
                         callback.write_kept(self.trainer)
-                raise TrainingError(self._close("failed", error)) from error
+
+    def end(self) -> Result:
+        """Write the result; what `save_end` has saved is on the disk.
+
+        Raises:
+            TrainingError: if the training failed; its result is written.
+        """
+        with self._speaking():
+            if self._failure is not None:
+                raise TrainingError(self._close("failed", self._failure)) from self._failure
             fit = self.fit.result()
             self._run.finished.append(fit)
             return self._close("pruned" if self._pruned else self._run.ending)
@@ -215,16 +280,20 @@ class MemberRun:
 
     def _stand_at(self, epoch: int, *, began: bool, stepped: bool = False) -> None:
         """Let the trainer count as at the beginning of an epoch, behind its last step, or at the very end."""
-        trainer, member = self.trainer, self.member
+        self._place((epoch, began, stepped, self.member.steps))
+
+    def _place(self, where: tuple[int, bool, bool, int]) -> None:
+        self._stood, trainer = where, self.trainer
+        epoch, began, stepped, steps = where
         counts = trainer.fit_loop.epoch_progress
         stage = {"ready": epoch + began, "started": epoch + (began and stepped), "processed": epoch + stepped}
         for progress in (counts.total, counts.current):
             for name, number in {**stage, "completed": epoch}.items():
                 setattr(progress, name, number)
-        self._count_steps(member.steps)
+        self._count_steps(steps)
         done = epoch + stepped
         moved = trainer.fit_loop.epoch_loop.scheduler_progress
-        moved.total.ready = moved.total.completed = member.steps if self._by_step else done
+        moved.total.ready = moved.total.completed = steps if self._by_step else done
         moved.current.ready = moved.current.completed = self._per_epoch if self._by_step else min(1, done)
 
     @property
@@ -251,14 +320,64 @@ class MemberRun:
     @contextmanager
     def _speaking(self) -> Iterator[None]:
         """Let what is said meanwhile be this member's."""
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.INFO)
-        root.addHandler(self._log)
+        self._voice.of = self._log
         try:
             yield
         finally:
-            root.removeHandler(self._log)
+            self._voice.of = None
+
+    def _hold(self) -> Callable[[], dict[str, Any]]:
+        """Take what a checkpoint of this moment needs; return what makes it."""
+        trainer, loop, stood = self.trainer, self._loop, self._stood
+        held = loop.hold(self.member)
+        states = copy.deepcopy(call._call_callbacks_state_dict(trainer))
+
+        def make() -> dict[str, Any]:
+            stands, random = self._stood, self._randomness.random
+            self._place(stood)
+            schedule, _ = loop.fill_in(self.member, held)
+            self._randomness.random = (lambda: held.random) if random is not None else None
+            content = self._dump()
+            weights = {f"model.{name}": value for name, value in loop.weights_of(held).items()}
+            content["state_dict"] |= {name: weights[name] for name in content["state_dict"] if name in weights}
+            content["optimizer_states"][0]["param_groups"][0].update(held.numbers)
+            content["lr_schedulers"] = [held.schedule]
+            content["callbacks"] = states
+            schedule.optimizer.state.clear()
+            self._place(stands)
+            self._randomness.random = random
+            return content
+
+        return make
+
+
+class Voice(logging.Handler):
+    """Hand what is said to the log of the member whose turn it is.
+
+    Attributes:
+        of: that log; None if nobody's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Pass a record on."""
+        if self.of is not None:
+            self.of.handle(record)
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen to all that is said meanwhile."""
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.INFO)
+        root.addHandler(self)
+        try:
+            yield
+        finally:
+            root.removeHandler(self)
             root.setLevel(level)
 
 
@@ -267,9 +386,9 @@ class _OwnRandomness(Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.generator: torch.Generator | None = None
+        self.random: Callable[[], torch.Tensor] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Replace what the process would save."""
-        if self.generator is not None and self.generator.device.type == "cpu":
-            checkpoint["random_state"][0]["torch"] = self.generator.get_state()
+        if self.random is not None:
+            checkpoint["random_state"][0]["torch"] = self.random()

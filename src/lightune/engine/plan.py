@@ -9,19 +9,31 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.build import Parts, build
 from lightune.data import InMemoryData
 from lightune.engine.fused import Member
-from lightune.engine.trial import why_not
+from lightune.engine.program import Recorded
+from lightune.engine.trial import Tried, why_not
 from lightune.engine.updates import NUMBERS
 from lightune.engine.worth import most_members, why_not_worth
 from lightune.errors import ConfigError
 from lightune.tasks import SupervisedTask
 
-__all__ = ["Group", "Plan", "chunks", "plan", "serves_as_ours", "why_not_fusable"]
+__all__ = [
+    "Group",
+    "Known",
+    "Plan",
+    "build_member",
+    "chunks",
+    "plan",
+    "serves_as_ours",
+    "structure",
+    "why_not_fusable",
+]
 
 _FREE_ROOT = (
     "name",
@@ -76,11 +88,30 @@ class Group:
         indices: which of those given.
         members: their trainings, built and seeded as alone.
         parts: what each would be built of alone; members of one division of the data share it.
+        known: what is known of their structure.
     """
 
     indices: list[int]
     members: list[Member]
     parts: list[Parts]
+    known: "Known"
+
+
+@dataclass
+class Known:
+    """What a process has found out of one structure: it serves every group of that structure.
+
+    Args:
+        like: what one of its configurations was built of.
+        divided: seed and validation → what a configuration with these was built of, while it is in use.
+        tried: sets of kinds of members that were tried together.
+        recorded: programs that were written down.
+    """
+
+    like: Parts | None = None
+    divided: WeakValueDictionary[str, Parts] = field(default_factory=WeakValueDictionary)
+    tried: Tried = field(default_factory=list)
+    recorded: Recorded = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,18 +128,25 @@ class Plan:
 
 
 def plan(
-    configs: Sequence[DictConfig], *, device: str = "cpu", fused_width: int | None = None, force: bool = False
+    configs: Sequence[DictConfig],
+    *,
+    device: str = "cpu",
+    fused_width: int | None = None,
+    force: bool = False,
+    known: dict[str, Known] | None = None,
 ) -> Plan:
     """Divide configurations into groups that train together and those that train alone.
 
-    Nothing is fused on trust: each group takes two steps fused and alone, on copies, and must agree.
+    Nothing is fused on trust: a few of each group take two steps fused and alone, on copies, and must agree.
 
     Args:
         configs: composed and validated.
         device: where groups will be trained, `cpu` or `cuda`.
         fused_width: most members of a group, >= 2; by default as many as memory holds.
         force: fuse even where that is slower.
+        known: structure → what was found out of it before; it is added to.
     """
+    known = {} if known is None else known
     made = Plan()
     alike: dict[str, list[int]] = {}
     for index, cfg in enumerate(configs):
@@ -118,8 +156,12 @@ def plan(
             made.alone[index] = reason
         else:
             alike.setdefault(structure(tree), []).append(index)
-    for indices in alike.values():
-        _plan_alike(made, indices, configs, device=device, fused_width=fused_width, force=force)
+    for alike_in, indices in alike.items():
+        if len(indices) < 2:
+            made.alone.update(dict.fromkeys(indices, "no other differs from it in numbers only"))
+            continue
+        own = known.setdefault(alike_in, Known())
+        _plan_alike(made, indices, configs, own, device=device, fused_width=fused_width, force=force)
     return made
 
 
@@ -171,16 +213,20 @@ def _plan_alike(
     made: Plan,
     indices: list[int],
     configs: Sequence[DictConfig],
+    known: Known,
     *,
     device: str,
     fused_width: int | None,
     force: bool,
 ) -> None:
     """Build configurations of one structure, sort them by the sizes of their parts, and try them."""
-    if len(indices) < 2:
-        made.alone.update(dict.fromkeys(indices, "no other differs from it in numbers only"))
-        return
-    built = _build(made, indices, configs)
+    built: dict[int, tuple[Member, Parts]] = {}
+    for index in indices:
+        outcome = build_member(configs[index], known)
+        if isinstance(outcome, str):
+            made.alone[index] = outcome
+        else:
+            built[index] = outcome
     by_size: dict[tuple[int, ...], list[int]] = {}
     for index, (member, _) in built.items():
         by_size.setdefault(tuple(member.data.sizes[part] for part in ("train", "val")), []).append(index)
@@ -196,40 +242,40 @@ def _plan_alike(
             together = [built[index][0] for index in chunk]
             if len(chunk) < 2:
                 made.alone.update(dict.fromkeys(chunk, "no room for another beside it"))
-            elif reason := why_not(together):
+            elif reason := why_not(together, known.tried):
                 made.alone.update(dict.fromkeys(chunk, reason))
             else:
-                made.groups.append(Group(chunk, together, [built[index][1] for index in chunk]))
+                made.groups.append(Group(chunk, together, [built[index][1] for index in chunk], known))
 
 
-def _build(made: Plan, indices: list[int], configs: Sequence[DictConfig]) -> dict[int, tuple[Member, Parts]]:
-    """Build each configuration as a run of its own would; equal divisions of the data are held once."""
-    built: dict[int, tuple[Member, Parts]] = {}
-    divided: dict[str, InMemoryData] = {}
-    for index in indices:
-        cfg = configs[index]
-        division = json.dumps([cfg.seed, OmegaConf.to_container(cfg.validation, resolve=True)], default=str)
-        try:
-            parts = build(cfg, data=divided.get(division), like=next(iter(divided.values()), None))
-        except ConfigError as error:
-            made.alone[index] = f"is refused: {error.problems[0].message}"
-            continue
-        task, data = parts.task, parts.data
-        assert isinstance(task, SupervisedTask)
-        if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
-            made.alone[index] = f"data: {type(data).__name__} makes batches of its own"
-            continue
-        if data.is_streamed:
-            made.alone[index] = "data: are streamed, each run its own"
-            continue
-        divided[division] = data
-        if len(parts.plans) > 1:
-            made.alone[index] = f"consists of {len(parts.plans)} fits"
-        elif task.loss.state_dict():
-            made.alone[index] = "loss: has a state of its own"
-        else:
-            built[index] = Member(task, data, cfg.seed, cfg.regularization.get("gradient_clip")), parts
-    return built
+def build_member(cfg: DictConfig, known: Known) -> tuple[Member, Parts] | str:
+    """Build a configuration as a run of its own would; equal divisions of the data are held once.
+
+    Args:
+        cfg: composed and validated.
+        known: what is known of its structure; it is added to.
+
+    Returns:
+        The training and what it would be built of alone, or why it cannot be fused, in one line.
+    """
+    division = json.dumps([cfg.seed, OmegaConf.to_container(cfg.validation, resolve=True)], default=str)
+    try:
+        parts = build(cfg, like=known.like, division=known.divided.get(division))
+    except ConfigError as error:
+        return f"is refused: {error.problems[0].message}"
+    task, data = parts.task, parts.data
+    assert isinstance(task, SupervisedTask)
+    if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
+        return f"data: {type(data).__name__} makes batches of its own"
+    if data.is_streamed:
+        return "data: are streamed, each run its own"
+    known.like = parts
+    known.divided[division] = parts
+    if len(parts.plans) > 1:
+        return f"consists of {len(parts.plans)} fits"
+    if task.loss.state_dict():
+        return "loss: has a state of its own"
+    return Member(task, data, cfg.seed, cfg.regularization.get("gradient_clip")), parts
 
 
 def serves_as_ours(data: InMemoryData) -> bool:

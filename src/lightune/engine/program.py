@@ -14,10 +14,11 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
-from lightune.engine.dropout import DropoutMasks, MaskedDropout
+from lightune.engine.dropout import DropoutMasks, Site
 from lightune.losses import CrossEntropy
 
 Tensors = dict[str, Tensor]
+Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
 LossOf = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -28,14 +29,22 @@ class Program:
         masks: the network in training form, and its dropout.
         loss: maps outputs (B, K) and targets to a scalar mean; without state.
         label_smoothing: (M,) share of the target spread over all classes, for cross-entropy; None without.
+        recorded: what was written down for networks of this structure before; it is added to.
     """
 
-    def __init__(self, masks: DropoutMasks, loss: nn.Module, *, label_smoothing: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        masks: DropoutMasks,
+        loss: nn.Module,
+        *,
+        label_smoothing: Tensor | None = None,
+        recorded: Recorded | None = None,
+    ) -> None:
         self._masks = masks
         self._model = masks.model
         self.label_smoothing = label_smoothing
         self._loss = _smoothed_cross_entropy if label_smoothing is not None else _without_smoothing(loss)
-        self._recorded: dict[Any, tuple[fx.GraphModule, list[Any]]] = {}
+        self._recorded: Recorded = {} if recorded is None else recorded
 
     def train(
         self,
@@ -72,7 +81,7 @@ class Program:
 
     def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
         """Write down the step for batches of this shape, if it is not yet; return its key."""
-        key = ("train", x.shape, target.shape)
+        key = self._key("train", x, target)
         if key not in self._recorded:
             self._model.train()
             sites = self._sites(parameters, buffers, x)
@@ -83,7 +92,7 @@ class Program:
     def judge(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return losses (M,) and outputs (M, B, K) in evaluation form."""
         smoothing = self._smoothing(x)
-        key = ("judge", x.shape, target.shape)
+        key = self._key("judge", x, target)
         if key not in self._recorded:
             self._model.eval()
             arguments = (parameters, buffers, x, target, smoothing)
@@ -99,11 +108,24 @@ class Program:
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only; steps of the new width are recorded when they come."""
         self._masks.keep(rows)
-        self._recorded.clear()
         if self.label_smoothing is not None:
             self.label_smoothing = self.label_smoothing[rows]
 
-    def _sites(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> list[tuple[MaskedDropout, torch.Size]]:
+    def takes(self, model: nn.Module, label_smoothing: float) -> bool:
+        """Tell whether a member can be computed by this program as it is."""
+        return self._masks.takes(model) and (self.label_smoothing is not None or not label_smoothing)
+
+    def admit(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
+        """Let a member take the place of another."""
+        self._masks.admit(row, model, seed)
+        if self.label_smoothing is not None:
+            self.label_smoothing[row] = label_smoothing
+
+    def _key(self, stage: str, x: Tensor, target: Tensor) -> Any:
+        smooths = self.label_smoothing is not None
+        return (stage, x.shape, target.shape, x.dtype, x.device, smooths, self._masks.names)
+
+    def _sites(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> list[Site]:
         own, state = _first(parameters), _clones(_first(buffers))
         with torch.no_grad():
             return self._masks.find(lambda _: self._forward(own, state, x[0]))

@@ -61,7 +61,8 @@ class Schedules:
 
     def __init__(self, schedules: Sequence[Schedule]) -> None:
         self._schedules = list(schedules)
-        self._by_step = any(schedule.by_step for schedule in schedules)
+        self._by_step = False
+        self._look()
 
     def __getitem__(self, index: int) -> Schedule:
         return self._schedules[index]
@@ -81,3 +82,12 @@ class Schedules:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only."""
         self._schedules = [self._schedules[row] for row in rows]
+        self._look()
+
+    def admit(self, row: int, schedule: Schedule) -> None:
+        """Let a schedule take the place of another."""
+        self._schedules[row] = schedule
+        self._look()
+
+    def _look(self) -> None:
+        self._by_step = any(schedule.by_step for schedule in self._schedules)

@@ -29,7 +29,7 @@ class Stack:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._models = list(models)
+        self._models: list[nn.Module | None] = list(models)
         trained, fixed = _split(models[0])
         for model in models[1:]:
             if [_shapes(part) for part in _split(model)] != [_shapes(trained), _shapes(fixed)]:
@@ -75,14 +75,41 @@ class Stack:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these members only, in this order; the networks of the others keep a copy of their end."""
-        for index, model in enumerate(self._models):
-            if index not in rows:
-                _point(model, self.member(index))
+        for row in range(len(self._models)):
+            if row not in rows:
+                self.let_go(row)
         kept = torch.tensor(list(rows), device=self.flat.device)
         self.flat, self.gradients = self.flat[kept], self.gradients[kept]
         self.buffers = {name: value[kept] for name, value in self.buffers.items()}
         self._models = [self._models[row] for row in rows]
         self._bind()
+
+    def hold(self, row: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return copies of a member's parameters (1, P) and of its buffers."""
+        return self.flat[row : row + 1].clone(), {name: value[row].clone() for name, value in self.buffers.items()}
+
+    def let_go(self, row: int) -> None:
+        """Let a network keep a copy of its end: what happens to its row does not happen to it any more."""
+        if (model := self._models[row]) is not None:
+            _point(model, self.member(row))
+            self._models[row] = None
+
+    def admit(self, row: int, model: nn.Module) -> None:
+        """Let a network take the place of another.
+
+        Raises:
+            ValueError: if it has another structure.
+        """
+        trained, fixed = _split(model)
+        if _shapes(trained) != self.shapes or _shapes(fixed) != {n: v.shape[1:] for n, v in self.buffers.items()}:
+            raise ValueError("members must have parameters and buffers of the same names and shapes")
+        self.let_go(row)
+        self._models[row] = model
+        for name, view in self._views(self.flat[row : row + 1]).items():
+            view[0].copy_(trained[name].detach())
+        for name, value in self.buffers.items():
+            value[row].copy_(fixed[name].detach())
+        self._point_at(row)
 
     def columns(self, flat: Tensor) -> dict[str, Tensor]:
         """Divide rows (M, P) that lie as the parameters do: name → (M, …) views."""
@@ -90,10 +117,14 @@ class Stack:
 
     def _bind(self) -> None:
         self._gradient_views = self._views(self.gradients)
-        parameters = self.parameters
-        for index, model in enumerate(self._models):
-            rows = {name: value[index] for name, value in (parameters | self.buffers).items()}
-            _point(model, rows)
+        for row in range(len(self._models)):
+            self._point_at(row)
+
+    def _point_at(self, row: int) -> None:
+        if (model := self._models[row]) is None:
+            return
+        parameters = {name: view[0] for name, view in self._views(self.flat[row : row + 1]).items()}
+        _point(model, parameters | {name: value[row] for name, value in self.buffers.items()})
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
         columns = torch.split(flat, [shape.numel() for shape in self.shapes.values()], dim=1)

@@ -1,25 +1,37 @@
 """The runs of one fused group: who is in it, how each ends, and what is left when it is cut off."""
 
+import functools
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from lightune.callbacks import Interruption
+from lightune.checkpoints import read_checkpoint
+from lightune.config.build import Parts
 from lightune.engine.fused import EpochEnd, FusedLoop, Member
-from lightune.engine.member_run import MemberRun
+from lightune.engine.member_run import MemberRun, Voice
 from lightune.engine.plan import Group
-from lightune.errors import StopRequested
+from lightune.errors import ConfigError, Problem, StopRequested
+from lightune.files import written_together
+from lightune.fit import no_driver_loaded
+from lightune.hardware import use_matmul_precision
 from lightune.reporting.result import Result
 from lightune.reporting.tensorboard import HParam
+from lightune.resumption import newest_checkpoint
 from lightune.run import TrainingError
 
-__all__ = ["Entrant", "Report", "Together", "device_of", "spans", "why_no_job"]
+__all__ = ["Entrant", "Report", "Together", "checkpoint_of", "device_of", "spans", "why_no_job"]
 
+_SHARE_OF_SAVING = 0.05  # of a group's time, at most about
+_SECONDS_A_MEMBER = 0.02  # that saving takes about, until it is known
+_LEAST_SAVING = 0.1  # seconds: less is no saving, or costs nothing
 Report = Callable[[int, int, float], bool]
 
 
@@ -33,6 +45,7 @@ class Entrant:
         folder: where it writes; it exists.
         hparams: of its row on the HParams page; by default all that can be tuned.
         report: takes the job's number, an epoch from 0 and the monitored value; tells whether it shall stop.
+        checkpoint: where it goes on, the end of an epoch; None from the seed on.
 
     Attributes:
         ending: what came of it; None while that is not known.
@@ -43,6 +56,7 @@ class Entrant:
     folder: Path
     hparams: Mapping[str, HParam] | None = None
     report: Report | None = None
+    checkpoint: Path | None = None
     ending: Result | TrainingError | None = field(default=None, init=False)
 
 
@@ -57,33 +71,41 @@ class Together:
     """
 
     def __init__(self, entrants: Sequence[Entrant], group: Group, places: Sequence[int], *, device: str) -> None:
-        members = [group.members[place] for place in places]
-        self._entrants: dict[Member, Entrant] = dict(zip(members, entrants, strict=True))
+        self._entrants: dict[Member, Entrant] = {}
         self._runs: dict[Member, MemberRun] = {}
-        for member, place in zip(members, places, strict=True):
-            job = self._entrants[member]
-            self._runs[member] = MemberRun(
-                job.number,
-                job.cfg,
-                group.parts[place],
-                member,
-                run_dir=job.folder,
-                report=job.report,
-                hparams=job.hparams,
-            )
+        self._voice = Voice()
+        self._interruption = Interruption()
+        self._ended: list[Member] = []
+        self._waiting: list[tuple[Member, dict[str, Any] | None]] = []
+        for entrant, place in zip(entrants, places, strict=True):
+            self._prepare(entrant, group.members[place], group.parts[place])
         cfg = entrants[0].cfg
+        deterministic = bool(cfg.trainer.get("deterministic"))
+        self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
         double = str(cfg.trainer.get("precision", "auto")).startswith("64")
         self._loop = FusedLoop(
-            members,
+            list(self._runs),
             max_epochs=cfg.trainer.max_epochs,
             monitor=cfg.monitor.metric,
             mode=cfg.monitor.mode,
-            on_epoch_start=lambda member, epoch: self._runs[member].epoch_starts(epoch),
+            on_round_start=self._epochs_start,
             on_epoch_end=self._epoch_ends,
-            on_member_end=self._end,
+            on_member_end=lambda member: self._ended.append(member),
             dtype=torch.float64 if double else torch.float32,
             device=device,
+            keeps_best=False,
+            recorded=group.known.recorded,
         )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of them have ended."""
+        return not self._loop.active
+
+    @property
+    def vacant(self) -> int:
+        """How many others can be taken in."""
+        return self._loop.vacant
 
     def train(self) -> None:
         """Train all of them; leave in each entrant how it ended.
@@ -91,31 +113,99 @@ class Together:
         Raises:
             SystemExit: after a signal, with the exit code that a shell expects; those under way are interrupted.
         """
-        interruption = Interruption()
+        while True:
+            self.round()
+            if self.is_over:
+                return
+
+    def round(self) -> None:
+        """Train each of them for one epoch; leave in those that end how they ended.
+
+        Raises:
+            SystemExit: as `train`.
+        """
         try:
-            with interruption.watching():
-                for run in self._runs.values():
-                    run.start(self._loop)
-                self._loop.fit()
+            self._use_precision()  # which whoever trains one round after the other may have put back
+            with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
+                self._start()
+                if not self.is_over:
+                    self._loop.round()
+                self._conclude()
         except (KeyboardInterrupt, StopRequested):
-            for member, run in self._runs.items():
-                if self._entrants[member].ending is None:
-                    run.interrupt()
-            sys.exit(interruption.exit_code)
+            for run in self._runs.values():
+                run.interrupt()
+            sys.exit(self._interruption.exit_code)
         except Exception:
-            for member, run in self._runs.items():
-                if self._entrants[member].ending is None:
-                    run.abandon()
+            for run in self._runs.values():
+                run.abandon()
             raise
+
+    def takes(self, member: Member) -> bool:
+        """Tell whether a member of the same structure can take a place."""
+        return self._loop.takes(member)
+
+    def admit(self, entrant: Entrant, member: Member, parts: Parts) -> None:
+        """Take in another, if there is a place; it trains with the next round.
+
+        Raises:
+            ConfigError: if it cannot be built.
+        """
+        self._prepare(entrant, member, parts)
+        self._loop.admit([member])
+
+    def _prepare(self, entrant: Entrant, member: Member, parts: Parts) -> None:
+        content = read_checkpoint(entrant.checkpoint) if entrant.checkpoint is not None else None
+        member.checkpoint = content
+        self._runs[member] = MemberRun(
+            entrant.number,
+            entrant.cfg,
+            parts,
+            member,
+            run_dir=entrant.folder,
+            report=entrant.report,
+            hparams=entrant.hparams,
+            voice=self._voice,
+            checkpoint=entrant.checkpoint,
+        )
+        self._entrants[member] = entrant
+        self._waiting.append((member, content))
+
+    def _start(self) -> None:
+        """Let those begin that have not; what a checkpoint says is over ends at once."""
+        while self._waiting:
+            member, content = self._waiting.pop(0)
+            run = self._runs[member]
+            run.start(self._loop, content)
+            run.pause_between_saves(len(self._runs) * _SECONDS_A_MEMBER / _SHARE_OF_SAVING)
+            if run.trainer.should_stop or member.epochs >= self._loop.max_epochs:
+                self._loop.end(member, "stopped" if run.trainer.should_stop else "completed")
 
     def _epoch_ends(self, end: EpochEnd) -> bool:
         return self._runs[end.member].epoch_ends(end)
 
-    def _end(self, member: Member) -> None:
-        try:
-            self._entrants[member].ending = self._runs[member].end()
-        except TrainingError as error:
-            self._entrants[member].ending = error
+    def _epochs_start(self, members: Sequence[Member]) -> None:
+        """Let all of them save what is due; see to it that saving takes a small share of the time."""
+        began = time.monotonic()
+        with written_together():
+            for member in members:
+                self._runs[member].epoch_starts(member.epochs)
+        if (took := time.monotonic() - began) > _LEAST_SAVING:
+            for member in members:
+                self._runs[member].pause_between_saves(took / _SHARE_OF_SAVING)
+
+    def _conclude(self) -> None:
+        """Let those end that have nothing left to train: their checkpoints, then the results that tell of them."""
+        ended, self._ended = self._ended, []
+        with written_together():
+            for member in ended:
+                self._runs[member].save_end()
+        with written_together():
+            for member in ended:
+                run, entrant = self._runs.pop(member), self._entrants.pop(member)
+                try:
+                    entrant.ending = run.end()
+                except TrainingError as error:
+                    entrant.ending = error
 
 
 def why_no_job(config: DictConfig, task: TaskFunction) -> str | None:
@@ -135,6 +225,21 @@ def why_no_job(config: DictConfig, task: TaskFunction) -> str | None:
         if node.get("_target_") != "lightune.cli.preflight.Preflight":
             return f"hydra.callbacks.{key} watches every job"
     return None
+
+
+def checkpoint_of(folder: Path) -> Path | None:
+    """Return the checkpoint that a run in a folder goes on from; None if it was cut off before it wrote one.
+
+    Raises:
+        ConfigError: if none is sound, or it is of the middle of an epoch, where only the run by itself goes on.
+    """
+    path = newest_checkpoint(folder)
+    if path is not None:
+        content = read_checkpoint(path)
+        batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        if batches["current"]["completed"] and not batches["is_last_batch"]:
+            raise ConfigError([Problem("resume", f"{path} is of the middle of an epoch")])
+    return path
 
 
 def device_of(cfg: DictConfig) -> str:

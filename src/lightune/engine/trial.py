@@ -5,25 +5,94 @@ replaces instead of changing, a count kept in Python, random numbers of a networ
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lightune.engine.fused import FusedLoop, Member
+from lightune.engine.updates import NUMBERS
+from lightune.losses import CrossEntropy
+from lightune.tasks import SupervisedTask
 
+_MOST_ALIKE = 3  # members of one kind that are tried
 _STEPS = 2  # the second sees what the first left
 _RTOL = 1e-6  # of double precision numbers that went through a few layers
+Kind = tuple[bool | str, ...]
+Tried = list[frozenset[Kind]]
 _OWN = ("_parameters", "_buffers", "_modules", "training")
 
 
-def why_not(members: Sequence[Member]) -> str | None:
+def why_not(members: Sequence[Member], tried: Tried | None = None) -> str | None:
     """Say in one line why members cannot be fused; None if they can.
+
+    Members of one structure compute by one program, whatever their numbers, except for what `kinds_of` tells. So a
+    few members of each kind are tried, together, and the same kinds not twice.
 
     Args:
         members: as `FusedLoop` takes them; they are left as they are.
+        tried: sets of kinds that were tried together before; it is added to.
     """
+    tried = [] if tried is None else tried
+    kinds: dict[Kind, list[Member]] = {}
+    for member in members:
+        kinds.setdefault(_kind(member), []).append(member)
+    if were_tried(frozenset(kinds), tried):
+        return None
+    alike = _MOST_ALIKE if len(kinds) == 1 else 1
+    reason = _why_not_these([member for same in kinds.values() for member in _spread(same, alike)])
+    if reason is None:
+        tried.append(frozenset(kinds))
+    return reason
+
+
+def kinds_of(members: Sequence[Member]) -> frozenset[Kind]:
+    """Return what only a trial can tell the effect of.
+
+    That is which of a member's numbers are zero, which leaves something out of what is computed, and all that its
+    network and its loss keep in Python.
+    """
+    return frozenset(map(_kind, members))
+
+
+def were_tried(kinds: frozenset[Kind], tried: Tried) -> bool:
+    """Tell whether all of these kinds were tried together."""
+    return any(kinds <= together for together in tried)
+
+
+def _kind(member: Member) -> Kind:
+    task, strengths = member.task, member.task.regularization
+    optimizer = task.make_optimizer()
+    group = optimizer.param_groups[0]
+    smoothing = task.loss.label_smoothing if type(task.loss) is CrossEntropy else 0.0
+    dropouts = [module.p for module in task.model.modules() if isinstance(module, nn.Dropout)]
+    numbers = [group[name] for name in NUMBERS[type(optimizer)]]
+    return (
+        *(bool(value) for value in (strengths.l1, strengths.l2, member.gradient_clip, smoothing, *dropouts)),
+        *(all(value) if isinstance(value, tuple | list) else bool(value) for value in numbers),
+        task.schedules_steps,
+        *_kept_in_python(task),
+    )
+
+
+def _kept_in_python(task: SupervisedTask) -> Iterator[str]:
+    for part in (task.model, task.loss):
+        known = {f"{name}.p" for name, module in part.named_modules() if type(module) is nn.Dropout}
+        known |= {".label_smoothing"} if type(part) is CrossEntropy else set()
+        for name, value in _memory(part).items():
+            if name not in known:
+                yield f"{name}={value!r}"
+
+
+def _spread(members: list[Member], most: int) -> list[Member]:
+    """Return members from all over a list, the first and the last among them."""
+    if len(members) <= most:
+        return members
+    return [members[round(place * (len(members) - 1) / max(1, most - 1))] for place in range(most)]
+
+
+def _why_not_these(members: Sequence[Member]) -> str | None:
     with torch.random.fork_rng(devices=[]):
         alone = [_double(member) for member in members]
         memories = [_memory(member.task) for member in alone]
@@ -82,7 +151,7 @@ def _steps_fused(loop: FusedLoop) -> Tensor:
     """Train the same steps together; return losses (steps + 1, M)."""
     losses: list[Tensor] = []
     loop.watch_steps(lambda _, step: losses.append(step.clone()))
-    loop.train_epoch(0, most_batches=_STEPS)
+    loop.train_rows(most_batches=_STEPS)
     for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
         last = batch
     losses.append(loop.losses_of(last))

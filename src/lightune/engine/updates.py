@@ -114,6 +114,7 @@ class StackedOptimizer:
         if any(_switches(kind, group) != self._switches for group in groups):
             raise ValueError(f"members must have the same switches of {kind.__name__}")
         self.steps = torch.zeros(len(flat), dtype=torch.float64)
+        self._like = flat.new_empty(1, flat.shape[1])
         self.state = self._fresh_state(groups, flat)
         self._flat: Tensor | None = None
         self._gradients: Tensor | None = None
@@ -153,16 +154,62 @@ class StackedOptimizer:
             row: which member.
             columns: divides rows (M, P) by parameters.
         """
-        idle = {"momentum_buffer"} if not float(self._raw.get("momentum", torch.ones(row + 1))[row]) else set()
+        return self.named(self.hold(row), columns)
+
+    def hold(self, row: int) -> State:
+        """Return copies of one member's state: name → (1, P), and its number of steps."""
+        has_momentum = "momentum" not in self._raw or bool(self._raw["momentum"][row])
+        idle = set() if has_momentum else {"momentum_buffer"}
+        state = {key: value[row : row + 1].clone() for key, value in self.state.items() if key not in idle}
+        return {**state, "step": self.steps[row].float()}
+
+    def named(self, held: State, columns: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """Return what `hold` returned as torch's optimizer keeps it: parameter's name → name → tensor."""
         state: dict[str, dict[str, Tensor]] = {}
-        for key, value in self.state.items():
-            if key not in idle:
-                for name, view in columns(value[row : row + 1]).items():
+        for key, value in held.items():
+            if key != "step":
+                for name, view in columns(value).items():
                     state.setdefault(name, {})[key] = view[0].clone()
         if self.kind is not SGD:
             for own in state.values():
-                own["step"] = self.steps[row].float()
+                own["step"] = held["step"].clone()
         return state
+
+    def admit(
+        self,
+        row: int,
+        groups: list[dict[str, object]],
+        columns: Callable[[Tensor], dict[str, Tensor]],
+        state: Mapping[str, Mapping[str, Tensor]] | None = None,
+        steps: int = 0,
+    ) -> None:
+        """Let a member take the place of another.
+
+        Args:
+            row: its place.
+            groups: the parameter groups of all members.
+            columns: divides rows (M, P) by parameters.
+            state: what `member` returned of it before; None if it has taken no step.
+            steps: how many it has taken.
+
+        Raises:
+            ValueError: if its switches are others.
+        """
+        if _switches(self.kind, groups[row]) != self._switches:
+            raise ValueError(f"members must have the same switches of {self.kind.__name__}")
+        fresh = self._fresh_state([groups[row]], self._like)
+        for key, value in fresh.items():
+            if key not in self.state:  # nobody had momentum so far
+                self.state[key] = value.new_zeros(len(self.steps), value.shape[1])
+                self._flat = self._gradients = None
+        for key, value in self.state.items():
+            value[row] = fresh[key][0] if key in fresh else 0
+        self.steps[row] = steps
+        for name, own in (state or {}).items():
+            for key, value in own.items():
+                if key != "step":
+                    columns(self.state[key][row : row + 1])[name][0].copy_(value)
+        self.set_numbers(groups)
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only."""

@@ -37,9 +37,9 @@ class StageMeter(nn.Module):
     ) -> None:
         super().__init__()
         self.stage = stage
-        self.collection = metrics.collection(stage)
+        self._metrics = metrics
+        self._collection: MetricCollection | None = None
         self._adapt, self._predict = metrics.adapt, predict
-        self._has_metrics = len(self.collection) > 0
         self._loss: list[Tensor] = []  # sums over samples
         self._samples = 0
         self._losses: list[Tensor] = []
@@ -47,6 +47,17 @@ class StageMeter(nn.Module):
         self._values = 0
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
+
+    @property
+    def collection(self) -> MetricCollection:
+        """The metrics, made when they are first needed: members of a fused group never need them."""
+        if self._collection is None:
+            self._collection = self._metrics.collection(self.stage)
+        return self._collection
+
+    @property
+    def _has_metrics(self) -> bool:
+        return len(self.collection) > 0
 
     def add(self, loss: Tensor, outputs: Tensor, target: Tensor) -> None:
         """Take in a batch: its mean loss (scalar), outputs (B, …) and targets (B, …)."""
@@ -110,6 +121,7 @@ class StageMeter(nn.Module):
         if self._outputs:
             with torch.no_grad():
                 predictions = self._predict(_joined(self._outputs))
+            self.collection.to(predictions.device)
             self.collection.update(*self._adapt(predictions, _joined(self._targets)))
         self._losses, self._sizes, self._values = [], [], 0
         self._outputs, self._targets = [], []

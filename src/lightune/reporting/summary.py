@@ -20,6 +20,8 @@ def show_summary(result: Result, console: Console, *, output_root: Path, fits: i
         output_root: where all runs lie; the run may have been moved out of it since.
         fits: how many the run was to have.
     """
+    if console.quiet:
+        return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

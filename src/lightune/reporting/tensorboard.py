@@ -1,5 +1,9 @@
 """Curves for TensorBoard, and the row of a run on its HParams page."""
 
+import itertools
+import os
+import socket
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Mapping
@@ -8,12 +12,17 @@ from typing import Any
 
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities import rank_zero_only
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard import FileWriter, SummaryWriter
 
 HParam = str | float | bool
 _FLUSH_SECONDS = 10
+_VERSION = "brain.Event:2"
+_numbers = itertools.count()
 
 _STATUS = {
     "completed": api_pb2.STATUS_SUCCESS,
@@ -70,15 +79,17 @@ class TensorBoard(Logger):
         if self._writer is None:
             if self.purge_step is not None:
                 self._outlast_earlier_files()
-            self._writer = SummaryWriter(self._save_dir, flush_secs=_FLUSH_SECONDS, purge_step=self.purge_step)
+            self._writer = _Writer(self._save_dir, purge_step=self.purge_step)
         return self._writer
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Add a point to each curve; the `epoch` that Lightning adds is left out."""
-        for tag, value in metrics.items():
-            if tag != "epoch":
-                self.experiment.add_scalar(tag, value, step)
+        values = [
+            Summary.Value(tag=tag, simple_value=float(value)) for tag, value in metrics.items() if tag != "epoch"
+        ]
+        if values:
+            self._write(Summary(value=values), step)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Do nothing: what a module saved of its arguments is not what a person chose; see `start_session`."""
@@ -133,10 +144,58 @@ class TensorBoard(Logger):
         while seconds and time.time() < max(seconds) + 1:
             time.sleep(0.05)
 
-    def _write(self, message: Any) -> None:
+    def _write(self, message: Any, step: int | None = None) -> None:
         writer = self.experiment.file_writer
         assert writer is not None
-        writer.add_summary(message)
+        writer.add_summary(message, step)
+
+
+class _Writer(SummaryWriter):
+    """torch's writer without its thread: many runs in one process would have as many."""
+
+    def _get_file_writer(self) -> FileWriter:
+        if self.file_writer is None:
+            writer = self.file_writer = _FileWriter(str(self.log_dir))  # type: ignore[assignment]
+            self.all_writers = {str(self.log_dir): writer}  # type: ignore[assignment]
+            if self.purge_step is not None:
+                writer.add_event(Event(file_version=_VERSION), self.purge_step)
+                writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), self.purge_step)
+                self.purge_step = None
+        return self.file_writer  # type: ignore[return-value]
+
+
+class _FileWriter(FileWriter):
+    def __init__(self, folder: str) -> None:
+        self.event_writer = _Events(folder)
+
+
+class _Events(EventFileWriter):  # type: ignore[misc]
+    """Write each event where it is said, and to disk with the first that comes ten seconds after the last time."""
+
+    def __init__(self, folder: str) -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self._logdir = folder
+        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        self._file = (Path(folder) / name).open("wb")
+        self._records, self._lock = RecordWriter(self._file), threading.Lock()
+        self._flushed = time.monotonic()
+        self.add_event(Event(wall_time=time.time(), file_version=_VERSION))
+        self.flush()
+
+    def add_event(self, event: Event) -> None:
+        with self._lock:
+            self._records.write(event.SerializeToString())
+        if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            if not self._file.closed:
+                self._file.flush()
+        self._flushed = time.monotonic()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HParam]:

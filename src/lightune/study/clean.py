@@ -144,7 +144,8 @@ def _logging() -> Callable[[], None]:
                 log.removeHandler(handler)
                 handler.close()
             log.handlers[:] = handlers
-            log.setLevel(level)
+            if log.level != level:  # setting it makes every logger of the process think anew
+                log.setLevel(level)
             log.propagate, log.disabled = propagate, off
         for name, new in root.manager.loggerDict.items():
             if name not in named and isinstance(new, logging.Logger):

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lightune.study.composer import Composition, filled_in, section_text
 
-__all__ = ["PackedReturn", "run_job"]
+__all__ = ["PackedReturn", "folder_of", "run_job"]
 
 
 def run_job(
@@ -56,6 +56,18 @@ def run_job(
             made.hydra.hydra._set_parent(made.hydra)  # what is returned holds Hydra's node alone
             HydraConfig.instance().cfg = before
             os.chdir(folder)
+
+
+def folder_of(made: Composition, number: int, job_id: str) -> Path:
+    """Return where a job will write, without running it; arguments are those of `run_job`."""
+    before, node = HydraConfig.instance().cfg, made.whole.hydra
+    with read_write(node), open_dict(node.job):
+        node.job.id, node.job.num = job_id, number
+    HydraConfig.instance().cfg = made.hydra  # type: ignore[assignment]
+    try:
+        return Path(os.path.abspath(os.path.join(str(node.sweep.dir), str(node.sweep.subdir))))
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def _place(made: Composition, number: int, job_id: str) -> Path:

@@ -25,8 +25,8 @@ from lightune.study.slots import make_slots
 
 __all__ = ["open_pool"]
 
-_BATCH = 32  # trials of a fused launcher's batch
-_BATCH_THAT_TEACHES = 8  # the same where a sampler learns from one batch for the next
+_BATCH = 64  # trials of a fused launcher's batch
+_BATCH_THAT_TEACHES = 16  # the same where a sampler learns from one batch for the next
 
 
 def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
@@ -88,7 +88,6 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
             task_function=task_function,
             alone=in_process,
             size=_batch_size(scene, launcher),
-            folder_of=_folders_of(scene),
             report=book.report,
             reported=book.reported,
         )
