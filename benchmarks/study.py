@@ -1,6 +1,6 @@
 """What a study costs beside the trials themselves, against what one would use instead.
 
-    python benchmarks/study.py                 # makespan and bookkeeping, a minute or two
+    python benchmarks/study.py                 # makespan and bookkeeping, three minutes or four
     python benchmarks/study.py --training      # warm workers and Hyperband as well; ten minutes and more
 
 Ratios, not times, are what to compare; they are taken in one run on one machine.
@@ -23,6 +23,7 @@ from hardware import hardware
 
 SECONDS = [0.2, 2.0, 0.4, 1.8, 0.6, 1.6, 0.8, 1.4, 1.0, 1.2, 0.3, 1.9]
 WORKERS = 4
+REPEATS = 5
 
 CONFIG = """
 defaults:
@@ -43,7 +44,7 @@ def main(cfg):
     began = time.time()
     time.sleep(cfg.sleep)
     with open("{log}", "a") as file:
-        file.write(f"{{began}} {{time.time()}}\\n")
+        file.write(f"{{began}} {{time.time()}} {{cfg.sleep}}\\n")
     return cfg.x**2
 
 
@@ -66,10 +67,15 @@ def run(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - began
 
 
+def jobs(folder: Path) -> list[tuple[float, float, float]]:
+    """Return when each trial began and ended, and how long it slept, in the order of their beginnings."""
+    lines = (folder / "log").read_text().splitlines()
+    return sorted((float(began), float(ended), float(slept)) for began, ended, slept in map(str.split, lines))
+
+
 def span(folder: Path) -> float:
     """Return the time from the first trial's beginning to the last one's end."""
-    times = [tuple(map(float, line.split())) for line in (folder / "log").read_text().splitlines()]
-    return max(end for _, end in times) - min(begin for begin, _ in times)
+    return max(end for _, end, _ in jobs(folder)) - min(begin for begin, _, _ in jobs(folder))
 
 
 def greedy(seconds: list[float], workers: int) -> float:
@@ -79,20 +85,32 @@ def greedy(seconds: list[float], workers: int) -> float:
     return max(free)
 
 
+def over_greedy(folder: Path) -> float:
+    """Return the time that the trials took, over that of workers who always take the next of the same order."""
+    return span(folder) / greedy([slept for *_, slept in jobs(folder)], WORKERS)
+
+
 def makespan(folder: Path) -> None:
     """Uneven trials: how near the workers come to never being idle."""
-    swept = "sleep=" + ",".join(map(str, SECONDS))
-    ideal = greedy(SECONDS, WORKERS)
-    ours = application(folder / "ours", sweeper="lightune", launcher="local")
-    run(ours, swept, f"hydra.sweeper.n_jobs={WORKERS}")
-    batches = [SECONDS[start : start + WORKERS] for start in range(0, len(SECONDS), WORKERS)]
-    print(f"makespan of {len(SECONDS)} uneven trials on {WORKERS} workers (greedy ideal {ideal:.2f} s)")
-    print(f"  lightune                       {span(ours) / ideal:5.2f} x the ideal   (bound 1.15)")
-    waits = sum(map(max, batches))
-    print(
-        f"  any sweeper that waits for     {waits / ideal:5.2f} x the ideal   (computed; the stock Optuna sweeper"
-    )
-    print("  the slowest of each batch                       does so, with a launcher that has workers)")
+    values = ",".join(map(str, SECONDS))
+    grid = [f"sleep=choice({values})", "hydra/sweeper/sampler=grid", f"hydra.sweeper.n_trials={len(SECONDS)}"]
+    ratios: dict[str, list[float]] = {"ours": [], "stock": [], "waits": []}
+    for repeat in range(REPEATS):
+        ours = application(folder / f"ours_{repeat}", sweeper="lightune", launcher="local")
+        run(ours, f"sleep={values}", f"hydra.sweeper.n_jobs={WORKERS}")
+        stock = application(folder / f"stock_{repeat}", sweeper="optuna", launcher="local")
+        places = [f"hydra.sweeper.n_jobs={WORKERS}", f"hydra.launcher.n_jobs={WORKERS}"]
+        run(stock, *grid, *places)
+        order = [slept for *_, slept in jobs(stock)]
+        waits = sum(max(order[start : start + WORKERS]) for start in range(0, len(order), WORKERS))
+        for name, ratio in (("ours", over_greedy(ours)), ("stock", over_greedy(stock))):
+            ratios[name].append(ratio)
+        ratios["waits"].append(waits / greedy(order, WORKERS))
+    middle = {name: statistics.median(values) for name, values in ratios.items()}
+    print(f"makespan of {len(SECONDS)} uneven trials on {WORKERS} workers, over the greedy ideal of their order")
+    print(f"  lightune                   {middle['ours']:5.2f}   (bound 1.15)")
+    print(f"  the stock Optuna sweeper   {middle['stock']:5.2f}   with hydra/launcher=local, which starts workers")
+    print(f"                                     for each of its batches; waiting alone {middle['waits']:.2f}")
 
 
 def bookkeeping(folder: Path) -> None:
@@ -118,18 +136,21 @@ def warm_workers(folder: Path) -> None:
     """Twenty one-epoch trainings in a study and in a loop of one process."""
     rates = [round(0.0005 * 1.2**index, 6) for index in range(20)]
     fixed = ["trainer=cpu", "trainer.max_epochs=1", "test=false"]
-    fixed_loop = [*fixed, f"output_root={folder / 'loop'}"]
-    loop = (
-        "from lightune import compose, train\n"
-        f"for lr in {rates}: train(compose({fixed_loop!r} + [f'optimizer.lr={{lr}}']))\n"
-    )
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", loop], check=True, stdout=subprocess.DEVNULL)
-    plain = time.perf_counter() - began
-    began = time.perf_counter()
-    study(folder / "warm", *fixed, "optimizer.lr=" + ",".join(map(str, rates)))
-    ratio = (time.perf_counter() - began) / plain
-    print(f"20 one-epoch trials in one worker: {ratio:.2f} x the same trainings in one loop   (bound 1.3)")
+    ratios = []
+    for repeat in range(REPEATS):
+        fixed_loop = [*fixed, f"output_root={folder / f'loop_{repeat}'}"]
+        loop = (
+            "from lightune import compose, train\n"
+            f"for lr in {rates}: train(compose({fixed_loop!r} + [f'optimizer.lr={{lr}}']))\n"
+        )
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", loop], check=True, stdout=subprocess.DEVNULL)
+        plain = time.perf_counter() - began
+        began = time.perf_counter()
+        study(folder / f"warm_{repeat}", *fixed, "optimizer.lr=" + ",".join(map(str, rates)))
+        ratios.append((time.perf_counter() - began) / plain)
+    named = f"{statistics.median(ratios):.2f} x the same trainings in one loop"
+    print(f"20 one-epoch trials in one worker: {named}   (bound 1.3)")
 
 
 def hyperband(folder: Path) -> None:
