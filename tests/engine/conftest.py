@@ -1,5 +1,7 @@
 """Members to train fused, the same ones trained alone by the real task and trainer, and programs to kill."""
 
+import csv
+import json
 import signal
 import subprocess
 import sys
@@ -21,6 +23,8 @@ from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout
 
 SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
+SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
+HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
 
 
 _KILLED = """
@@ -207,3 +211,44 @@ def fused():
         return [(told[id(member)], member) for member in members]
 
     return run
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, capfd):
+    """Run a study in this process; return its folder, its exit code, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    from lightune.cli import train
+
+    def run(*overrides, name="s", launcher="fused", main=train.main):
+        given = arguments(*overrides, name=name, launcher=launcher) if main is train.main else overrides
+        monkeypatch.setattr(sys, "argv", ["train.py", *given])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return tmp_path / "out" / "studies" / name, code, "".join(capfd.readouterr())
+
+    return run
+
+
+def arguments(*overrides, name="s", launcher="fused"):
+    return ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL, *overrides]
+
+
+def rows(folder):
+    with open(folder / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(folder, number):
+    return json.loads((folder / "trials" / str(number) / "result.json").read_text())
+
+
+def reports(folder):
+    """Return what each trial has reported, as Optuna recorded it."""
+    from lightune.study.storage import open_storage
+
+    storage = open_storage(None, folder)
+    (known,) = storage.get_all_studies()
+    return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]

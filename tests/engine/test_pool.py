@@ -1,7 +1,6 @@
 """Studies with `hydra/launcher=fused`: trials are trained together and end as ordinary trials do."""
 
 import contextlib
-import csv
 import json
 import shutil
 import signal
@@ -10,60 +9,16 @@ import sys
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.engine.conftest import killed_in_epoch
+from tests.engine.conftest import HALVING, arguments, killed_in_epoch, reports, rows, told
 
 from lightune import hardware
 from lightune.cli import tools
 from lightune.engine.fused import FusedLoop
 from lightune.study import opening
 
-SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
-HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
-
-
-@pytest.fixture
-def study(tmp_path, monkeypatch, capfd):
-    """Run a study in this process; return its folder, its exit code, and what was said."""
-    monkeypatch.chdir(tmp_path)
-    from lightune.cli import train
-
-    def run(*overrides, name="s", launcher="fused", main=train.main):
-        given = arguments(*overrides, name=name, launcher=launcher) if main is train.main else overrides
-        monkeypatch.setattr(sys, "argv", ["train.py", *given])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return tmp_path / "out" / "studies" / name, code, "".join(capfd.readouterr())
-
-    return run
-
-
-def arguments(*overrides, name="s", launcher="fused"):
-    return ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL, *overrides]
-
 
 def tool():
     tools.main(sys.argv[1:])
-
-
-def rows(folder):
-    with open(folder / "trials.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def told(folder, number):
-    return json.loads((folder / "trials" / str(number) / "result.json").read_text())
-
-
-def reports(folder):
-    """Return what each trial has reported, as Optuna recorded it."""
-    from lightune.study.storage import open_storage
-
-    storage = open_storage(None, folder)
-    (known,) = storage.get_all_studies()
-    return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
 
 
 def curves(folder, number):

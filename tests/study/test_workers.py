@@ -3,10 +3,17 @@ import subprocess
 import sys
 import threading
 from multiprocessing.connection import Pipe
+from pathlib import Path
+from types import SimpleNamespace
 
-from lightune.study.pools import Job
+import cloudpickle
+import pytest
+
+from lightune.study.outcome import Outcome
+from lightune.study.pools import Done, Job, Report, Said, Started
 from lightune.study.trial import Trial
-from lightune.study.workers import Workers, _Worker
+from lightune.study.worker import Inheritance
+from lightune.study.workers import Slot, Workers, _Worker
 
 
 def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
@@ -27,3 +34,102 @@ def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     workers.close()
     theirs.close()
     os.close(lifeline)
+
+
+def serve_all(service):
+    """Run what has come as one program, and what is to be alone by itself; some jobs end the process."""
+    while True:
+        jobs = service.line.jobs()
+        together = [job for job in jobs if not job.alone]
+        for group in [together] * bool(together) + [[job] for job in jobs if job.alone]:
+            for job in group:
+                service.line.started(job.trial.number, Path(str(job.trial.number)), alone=job.alone)
+            if ("die",) in {job.overrides for job in group}:
+                os._exit(3)
+            ended = []
+            for job in group:
+                stop = service.line.report(job.trial.number, 1, 0.5)
+                end = Outcome("completed", (float(stop), float(job.trial.resume)))
+                ended.append(Done(job.trial.number, None, 0.0, outcome=end))
+            service.line.done(ended)
+
+
+@pytest.fixture
+def shared():
+    """Start processes that take several trials at a time."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    started = []
+
+    def start(slots, serve=serve_all, capacity=4):
+        context = SimpleNamespace(config_loader=None)
+        inheritance = Inheritance(
+            hydra_context=context, task_function=None, config=None, objectives=None, serve=serve
+        )
+        packed = cloudpickle.dumps(inheritance)
+        started.append(Workers([Slot()] * slots, inheritance=packed, owner="nobody", capacity=capacity))
+        return started[-1]
+
+    yield start
+    for workers in started:
+        workers.close()
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+def ends_of(workers, trials):
+    """Wait for so many ends; return them by their numbers, and the size of each group of them."""
+    ends, groups = {}, []
+    while len(ends) < trials:
+        events = workers.wait(10.0)
+        for event in events:
+            if isinstance(event, Report):
+                event.answer(event.number == 2)
+        done = {event.number: event for event in events if isinstance(event, Done)}
+        groups += [len(done)] * bool(done)
+        ends |= done
+    return ends, groups
+
+
+def test_trials_of_a_process_start_together_and_are_heard_of_together(shared):
+    workers = shared(2)
+    assert workers.free() == 8
+    for number in range(6):
+        workers.submit(Job(Trial(number), ("run",)))
+    assert workers.free() == 2
+    ends, groups = ends_of(workers, 6)
+    assert sum(groups) == 6
+    assert min(groups) >= 3
+    assert [ends[number].outcome.values for number in range(6)] == [(float(n == 2), 0.0) for n in range(6)]
+    assert workers.free() == 8
+
+
+def test_of_trials_whose_process_ends_the_guilty_one_is_found(shared):
+    workers = shared(1)
+    for number in range(4):
+        workers.submit(Job(Trial(number), ("die" if number == 1 else "run",)))
+    ends, _ = ends_of(workers, 4)
+    assert ends[1].error == "its process ended with exit code 3"
+    assert ends[1].outcome is None
+    assert [ends[number].outcome.values for number in (0, 2, 3)] == [(0.0, 1.0), (1.0, 1.0), (0.0, 1.0)]
+
+
+def test_a_process_that_never_starts_a_trial_is_given_up(shared):
+    workers = shared(1, serve=lambda service: os._exit(5))
+    for number in range(3):
+        workers.submit(Job(Trial(number), ("run",)))
+    ends, _ = ends_of(workers, 3)
+    assert {end.error for end in ends.values()} == {"its process ended with exit code 5"}
+
+
+def test_what_is_said_and_where_trials_write_is_handed_on(shared):
+    def serve(service):
+        for job in service.line.jobs():
+            service.line.say("a program of one")
+            service.line.started(job.trial.number, Path("there"), alone=False)
+        service.line.jobs()
+
+    workers = shared(1, serve=serve)
+    workers.submit(Job(Trial(0), ("run",)))
+    events = []
+    while len(events) < 2:
+        events += workers.wait(10.0)
+    assert events == [Said("a program of one"), Started(0, Path("there"))]

@@ -160,4 +160,6 @@ def put_current_folder_on_path() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from lightune.cli import train  # by its own name, which workers and launchers know its task by
+
+    train.main()

@@ -6,6 +6,7 @@ Ray only when it is called.
 
 import importlib
 import importlib.util
+import math
 import os
 import socket
 import sys
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.secrets import secret_values
 from lightune.errors import ConfigError, Problem
 from lightune.study.host import Host, Place
-from lightune.study.pools import Done, Event, Job, Report, Started
+from lightune.study.pools import Done, Event, Job, Report, Said, Started
 from lightune.study.settings import Settings
 
 __all__ = ["Cluster", "connect", "needs_of", "open_cluster", "reach", "room_for"]
@@ -301,8 +302,12 @@ class Cluster:
         return _Seat(actor, actor.open.remote(), replaces=replaces)
 
     def _fill(self) -> None:
+        most = self._capacity
+        if not all(seat.open for seat in self._seats):  # those that open later shall have their share
+            trials = len(self._queue) + sum(len(seat.began) for seat in self._seats)
+            most = min(most, math.ceil(trials / len(self._seats)))
         while self._queue:
-            able = [seat for seat in self._seats if seat.open and len(seat.began) < self._capacity]
+            able = [seat for seat in self._seats if seat.open and len(seat.began) < most]
             if not able:
                 break
             seat, job = min(able, key=lambda seat: len(seat.began)), self._queue.popleft()
@@ -335,7 +340,7 @@ class Cluster:
             self._listen(seat)
         return events
 
-    def _taken_in(self, seat: _Seat, event: Started | Done | tuple[int, int, float]) -> Event:
+    def _taken_in(self, seat: _Seat, event: Started | Done | Said | tuple[int, int, float]) -> Event:
         if isinstance(event, Done):
             del seat.began[event.number]
         if not isinstance(event, tuple):

@@ -13,7 +13,7 @@ from lightune.study.conclude import conclude
 from lightune.study.display import Display
 from lightune.study.files import StudyFiles
 from lightune.study.outcome import Outcome
-from lightune.study.pools import Done, Event, Job, Pool, Report, Started
+from lightune.study.pools import Done, Event, Job, Pool, Report, Said, Started
 from lightune.study.signals import StopSignal
 from lightune.study.trial import Trial
 
@@ -158,6 +158,8 @@ class Driver:
             self._display.began(self._book.rows)
         elif isinstance(event, Report):
             event.answer(self._book.report(event.number, event.step, event.value))
+        elif isinstance(event, Said):
+            print(event.text)
         else:
             self._end(event)
 

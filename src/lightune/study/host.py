@@ -16,7 +16,7 @@ import cloudpickle
 
 from lightune.study.claim import claimed
 from lightune.study.lease import has_lease
-from lightune.study.pools import Done, Job, Report, Started
+from lightune.study.pools import Done, Event, Job, Report, Said, Started
 from lightune.study.workers import Slot, Workers
 
 __all__ = ["Host", "Place"]
@@ -108,7 +108,7 @@ class Host:
         for claim in self._claims.values():
             claim.close()
 
-    def _plain(self, event: Started | Report | Done) -> Started | Done | tuple[int, int, float]:
+    def _plain(self, event: Event) -> Started | Done | Said | tuple[int, int, float]:
         if isinstance(event, Report):
             self._report = event
             return event.number, event.step, event.value

@@ -13,7 +13,7 @@ from lightune.study.attempts import make_room
 from lightune.study.outcome import Outcome
 from lightune.study.trial import Trial
 
-__all__ = ["Blocking", "Done", "Event", "Job", "Pool", "Report", "Started"]
+__all__ = ["Blocking", "Done", "Event", "Job", "Pool", "Report", "Said", "Started"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,14 @@ class Done:
     lost: bool = False
 
 
-Event = Started | Report | Done
+@dataclass(frozen=True)
+class Said:
+    """A place has something to say, in one line."""
+
+    text: str
+
+
+Event = Started | Report | Done | Said
 
 
 class Pool(Protocol):

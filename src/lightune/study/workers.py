@@ -23,7 +23,7 @@ from typing import Any
 import cloudpickle
 
 from lightune.study.lease import WORKER_MARK
-from lightune.study.pools import Done, Event, Job, Report, Started
+from lightune.study.pools import Done, Event, Job, Report, Said, Started
 
 __all__ = ["Slot", "Workers"]
 
@@ -154,7 +154,7 @@ class Workers:
         events: list[Event] = []
         for kind, *content in heard:
             if kind == "said":
-                print(*content)
+                events.append(Said(*content))
             elif kind == "started":
                 number, folder, alone = content
                 worker.sent[number].started = True

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -115,3 +116,27 @@ def test_trainings_run_on_both_nodes_and_the_poor_are_pruned(tmp_path, nodes):
     assert [row["state"] for row in study.rows] == ["completed", "completed", "pruned", "pruned"]
     results = [json.loads((study.trial_folder(row) / "result.json").read_text()) for row in study.rows]
     assert [result["epochs"] for result in results] == [3, 3, 1, 1]
+
+
+def test_each_place_trains_a_group_and_one_whose_node_dies_goes_on_on_another(tmp_path, nodes):
+    cluster, workers = nodes
+    swept = [
+        "optimizer.lr=0.01,0.02,0.03,0.04,0.05,0.06",
+        "optimizer=sgd",
+        "search.study=s",
+        "trainer.max_epochs=300",
+    ]
+    swept += ["~callbacks.early_stopping", "callbacks.checkpoint.every_seconds=0", "trainer=cpu"]
+    command = [sys.executable, "-m", "lightune.cli.train", "-m", *on(cluster), "hydra.launcher.fused=true", *swept]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    checkpoints = "outputs/studies/s/trials/*/checkpoints/last.ckpt"
+    while process.poll() is None and len(list(tmp_path.glob(checkpoints))) < 6:
+        time.sleep(0.1)
+    cluster.remove_node(workers[0], allow_graceful=False)
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert said.count("trials as one program") == 3, said
+    study = open_study(tmp_path / "outputs" / "studies" / "s")
+    assert [row["state"] for row in study.rows] == ["completed"] * 6
+    results = [json.loads((study.trial_folder(row) / "result.json").read_text()) for row in study.rows]
+    assert [result["epochs"] for result in results] == [300] * 6

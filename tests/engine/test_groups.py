@@ -1,0 +1,104 @@
+"""Studies that train a group of trials in each of several processes."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+from tests.engine.conftest import HALVING, reports, rows, told
+
+from lightune.study.book import Book
+from lightune.study.workers import Workers
+
+TWO = ("search.n_jobs=2", "optimizer=sgd", "trainer.max_epochs=4", "callbacks.checkpoint.every_seconds=0")
+
+
+@contextlib.contextmanager
+def at_report(epoch, happens):
+    """Let something happen when the driver hears of an epoch, from 1, of the first trial for the first time."""
+    report, awaited = Book.report, [(0, epoch)]
+
+    def heard(self, number, step, value):
+        if (number, step) in awaited:
+            awaited.clear()
+            happens()
+        return report(self, number, step, value)
+
+    Book.report = heard
+    try:
+        yield
+    finally:
+        Book.report = report
+
+
+@pytest.fixture
+def workers(monkeypatch):
+    """Remember the workers of a study."""
+    made, begin = [], Workers.__init__
+
+    def remember(self, *given, **named):
+        made.append(self)
+        begin(self, *given, **named)
+
+    monkeypatch.setattr(Workers, "__init__", remember)
+    return made
+
+
+def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
+    swept = (*TWO, "optimizer.lr=1e-2,1e-8,3e-2,1e30,2e-2", "search=grid", HALVING)
+    together, code, said = study(*swept)
+    assert (code, said.count("as one program")) == (0, 2), said
+    assert "trials as one program on cpu: 0, 2, 4" in said
+    assert "trials as one program on cpu: 1, 3" in said
+    states = {row["number"]: row["state"] for row in rows(together)}
+    assert states["3"] == "failed"
+    assert set(states.values()) == {"completed", "pruned", "failed"}
+    for number in (number for number, state in states.items() if state == "completed"):
+        alone, code, said = study(*TWO[1:], f"optimizer.lr={rows(together)[int(number)]['optimizer.lr']}",
+                                  name=f"alone_{number}", launcher="basic")  # fmt: skip
+        ours, theirs = told(together, number), told(alone, 0)
+        assert code == 0, said
+        assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
+        assert (ours["epochs"], ours["steps"]) == (theirs["epochs"], theirs["steps"])
+    assert all(sorted(values) == list(range(1, len(values) + 1)) for values in reports(together))
+
+
+@pytest.mark.slow
+def test_trials_whose_process_is_killed_go_on_alone(study, workers):
+    def kill():
+        os.kill(workers[0]._workers[0].process.pid, signal.SIGKILL)
+
+    swept = (
+        *TWO,
+        "optimizer.lr=1e-2,2e-2,3e-2,4e-2",
+        "search=grid",
+        "search.pruner={_target_:optuna.pruners.NopPruner}",
+    )
+    with at_report(2, kill):
+        folder, code, said = study(*swept)
+    assert code == 0, said
+    assert "alone  trial 0: a program that it was in ended its process" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
+    said = (folder / "trials" / "0" / "train.log").read_text()
+    assert "going on from" in said
+    assert [said.count(f" epoch {epoch}/4 ") for epoch in (1, 4)] == [1, 1], said
+
+
+@pytest.mark.slow
+def test_a_signal_stops_all_groups_and_the_same_command_goes_on(study):
+    swept = (
+        *TWO,
+        "optimizer.lr=1e-2,2e-2,3e-2,4e-2",
+        "search=grid",
+        "search.pruner={_target_:optuna.pruners.NopPruner}",
+    )
+    with at_report(1, lambda: signal.raise_signal(signal.SIGINT)):
+        folder, code, said = study(*swept)
+    assert code == 130, said
+    assert {row["state"] for row in rows(folder)} == {"interrupted"}
+    _, code, said = study(*swept)
+    assert (code, said.count("as one program")) == (0, 2), said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
+    assert [sorted(values) for values in reports(folder)] == [[1, 2, 3]] * 4
