@@ -23,6 +23,18 @@ def test_a_signal_that_is_earlier_than_its_trial_stops_it(interrupt):
         raise AssertionError("it began")
 
 
+def test_a_signal_that_waited_for_the_process_to_begin_is_heard():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        signal.raise_signal(signal.SIGINT)
+        assert Interrupt().asked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def test_a_signal_waits_for_an_answer(interrupt):
     said = []
 

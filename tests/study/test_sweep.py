@@ -1,0 +1,192 @@
+"""Whole studies in this process: what is left behind when one is refused at an awkward moment."""
+
+import signal
+import sys
+
+import pytest
+from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+from hydra.errors import ConfigCompositionException
+from hydra.types import HydraContext, RunMode
+
+from lightune.errors import ConfigError, Problem, StudyFailedError
+from lightune.study import opening
+from lightune.study.clean import as_found
+from lightune.study.lease import Lease
+from lightune.study.sweep import sweep
+
+CONFIG = """
+defaults:
+  - _self_
+  - override hydra/sweeper: lightune
+  - override hydra/launcher: basic
+  - override hydra/job_logging: none
+x: 1.0
+hydra:
+  sweep: {dir: study}
+"""
+REFUSAL = ConfigError([Problem("hydra/launcher", "no process starts on the Ray cluster: told to")])
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Run a study in this process; `ran` has the points of its trials, `argv` the command as it was left."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
+    setup_globals()
+    ran = []
+
+    def task(config):
+        ran.append(config.x)
+        return float(config.x)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["app.py", "-m", *arguments])
+        with as_found(), initialize_config_dir(str(tmp_path / "conf"), job_name="app"):
+            loader = GlobalHydra.instance().config_loader()
+            config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
+            HydraConfig.instance().set_config(config)
+            context = HydraContext(config_loader=loader, callbacks=Callbacks())
+            own = [line for line in arguments if not line.startswith("hydra")]
+            try:
+                sweep(config, hydra_context=context, task_function=task, arguments=own)
+            finally:
+                HydraConfig.instance().cfg, run.argv = None, list(sys.argv)
+
+    run.folder, run.ran = tmp_path / "study", ran
+    return run
+
+
+class Breaking:
+    """A cluster's pool on which no process starts any more, after one trial."""
+
+    def __init__(self, pool):
+        self._pool, self._waits = pool, 0
+
+    def __getattr__(self, name):
+        return getattr(self._pool, name)
+
+    def wait(self, seconds):
+        self._waits += 1
+        if self._waits > 1:
+            raise REFUSAL
+        return self._pool.wait(seconds)
+
+
+def test_a_refusal_while_trials_are_under_way_keeps_the_study(study, monkeypatch, capsys):
+    open_pool = opening.open_pool
+    with monkeypatch.context() as patch:
+        patch.setattr("lightune.study.sweep.open_pool", lambda *arguments: Breaking(open_pool(*arguments)))
+        with pytest.raises(StudyFailedError, match="cannot run any more"):
+            study("x=1,2,3")
+    assert "hydra/launcher" in capsys.readouterr().out
+    assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log", "multirun.yaml"))
+    assert not list((study.folder / ".leases").iterdir())
+    study("x=1,2,3")
+    assert study.ran == [1, 2, 3]
+
+
+def refused(*arguments):
+    raise REFUSAL
+
+
+@pytest.fixture
+def no_room(monkeypatch):
+    """Let a cluster have no room for a trial, as is seen when the study has its folder."""
+    monkeypatch.setattr("lightune.study.sweep.open_pool", refused)
+
+
+@pytest.mark.usefixtures("no_room")
+def test_a_study_that_is_refused_after_all_leaves_nothing(study):
+    with pytest.raises(ConfigError, match="no process starts"):
+        study("x=1,2")
+    assert not study.folder.exists()
+
+
+@pytest.mark.usefixtures("no_room")
+def test_what_was_in_the_folder_of_a_refused_study_stays(study):
+    study.folder.mkdir()
+    (study.folder / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError):
+        study("x=1,2")
+    assert [path.name for path in study.folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, monkeypatch):
+    others = []
+
+    def joined(scene, *_):
+        others.append(Lease(scene.folder))
+        raise REFUSAL
+
+    monkeypatch.setattr("lightune.study.sweep.open_pool", joined)
+    with pytest.raises(ConfigError):
+        study("x=1,2")
+    assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log"))
+    assert [path.name for path in (study.folder / ".leases").iterdir()] == [others[0].name]
+    others[0].end()
+
+
+def test_a_sweeper_that_has_died_is_no_reason_to_leave_a_refused_study(study, monkeypatch):
+    def died(scene, *_):
+        (scene.folder / ".leases" / "1-dead").touch()
+        raise REFUSAL
+
+    monkeypatch.setattr("lightune.study.sweep.open_pool", died)
+    with pytest.raises(ConfigError):
+        study("x=1,2")
+    assert not study.folder.exists()
+
+
+def test_a_refusal_of_a_study_that_goes_on_leaves_it_as_it_is(study, monkeypatch):
+    study("x=1,2,3", "hydra.sweeper.n_trials=1")
+    before = sorted(study.folder.rglob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr("lightune.study.sweep.open_pool", refused)
+        with pytest.raises(ConfigError):
+            study("x=1,2,3", "hydra.sweeper.n_trials=3")
+    assert sorted(study.folder.rglob("*")) == before
+    study("x=1,2,3", "hydra.sweeper.n_trials=3")
+    assert study.ran == [1, 2, 3]
+
+
+def test_a_study_whose_snapshot_was_damaged_is_not_removed(study):
+    study("x=1,2")
+    (snapshot,) = (study.folder / "conf").rglob("config.yaml")
+    snapshot.write_text("defaults: [nowhere]\n")
+    with pytest.raises(ConfigCompositionException, match="nowhere"):
+        study("x=1,2")
+    assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log", "trials.csv"))
+
+
+def test_a_misspelt_key_leaves_nothing(study):
+    with pytest.raises(ConfigCompositionException, match="nosuch"):
+        study("nosuch=1,2")
+    assert not study.folder.exists()
+
+
+@pytest.mark.parametrize("where", ["on the command line", "in YAML"])
+@pytest.mark.parametrize("password", ["hunter2", "hunter2/x y", "hunter2@x", "hunter2''x"])
+def test_a_password_is_written_nowhere(study, where, password, tmp_path):
+    line = f"'sqlite:///file:record.db?uri=true&password={password}'"
+    arguments = ["x=1,2"]
+    if where == "in YAML":
+        (tmp_path / "conf" / "config.yaml").write_text(f"{CONFIG}  sweeper: {{storage: {line}}}\n")
+    else:
+        spelled = line.replace("''x", r"\'x")
+        arguments.append(f"hydra.sweeper.storage={spelled}")
+    study(*arguments)
+    study(*arguments)
+    assert study.ran == [1, 2]
+    left = [path for path in study.folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
+    assert (left, "hunter2" in " ".join(study.argv)) == ([], False)
+
+
+def test_a_signal_is_heard_as_before_when_a_study_is_over(study):
+    before = signal.getsignal(signal.SIGINT)
+    study("x=1,2")
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,86 @@
+"""One trial in a worker's process, without the process."""
+
+import signal
+from types import SimpleNamespace
+
+import cloudpickle
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import setup_globals
+from hydra.types import HydraContext, RunMode
+
+from lightune.study import worker
+from lightune.study.attempts import has_room
+from lightune.study.composer import Composer
+from lightune.study.outcome import Outcome, commit, read_outcome
+from lightune.study.pools import Job
+from lightune.study.settings import Objective
+from lightune.study.trial import Trial
+
+ONE = (Objective(None, "max"),)
+
+
+@pytest.fixture
+def serve(tmp_path, monkeypatch):
+    """Run a trial as a worker does; return what it tells the driver of its end."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("x: 1\nhydra: {sweep: {dir: study}}\n")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    setup_globals()
+    with initialize_config_dir(str(tmp_path / "conf"), job_name="app"):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
+        monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+
+        def run(job, task):
+            silent = SimpleNamespace(on_job_start=lambda **_: None, on_job_end=lambda **_: None)
+            inherited = worker.Inheritance(
+                hydra_context=HydraContext(config_loader=loader, callbacks=silent),
+                task_function=task,
+                config=config,
+                objectives=ONE,
+            )
+            connection = SimpleNamespace(send_bytes=lambda said: None)
+            composer = Composer(loader, config)
+            packed = worker._serve(job, inherited, composer, connection, worker.Interrupt())
+            return cloudpickle.loads(packed)[2]
+
+        yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def never(config):
+    raise AssertionError("it ran")
+
+
+@pytest.mark.parametrize("status", ["completed", "pruned", "failed"])
+def test_a_trial_that_was_finished_by_who_it_was_taken_from_is_not_run_again(serve, tmp_path, status):
+    values = (0.5,) if status == "completed" else None
+    commit(tmp_path / "study" / "0", Outcome(status, values, 7.0))
+    outcome = serve(Job(Trial(0, resume=True), ()), never)
+    assert (outcome.status, outcome.values, outcome.seconds) == (status, values, 7.0)
+    assert not (tmp_path / "study" / "0" / "trial.json").exists()
+
+
+def test_a_trial_that_was_interrupted_goes_on(serve, tmp_path):
+    commit(tmp_path / "study" / "0", Outcome("interrupted", None, 7.0))
+    outcome = serve(Job(Trial(0, resume=True), ()), lambda config: 0.25)
+    assert (outcome.status, outcome.values) == ("completed", (0.25,))
+
+
+def test_a_start_that_is_stopped_before_it_has_its_folder_is_interrupted(serve, tmp_path, monkeypatch):
+    folder = tmp_path / "study" / "0"
+    commit(folder, Outcome("failed", None, 0.1, "told to"))
+
+    def stopped(folder, attempt):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(worker, "make_room", stopped)
+    outcome = serve(Job(Trial(0), (), attempt=1), never)
+    assert outcome.status == "interrupted"
+    assert not has_room(folder, 1)
+    assert read_outcome(folder, ONE).error == "told to"
