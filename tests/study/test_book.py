@@ -191,3 +191,13 @@ def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(bo
     third = book(n_trials=1, retries=1)
     assert third.next(set()) is None
     assert third.row(0).state == "failed"
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_trial_that_was_left_in_its_folder_goes_on_there(book, noted):
+    first = book(n_trials=1)
+    first.next(set())
+    if noted:
+        first.note_folder(0, first.folder / "0")
+    first.lease.end()
+    assert book(n_trials=1).next(set()).resume == noted

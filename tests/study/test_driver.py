@@ -152,3 +152,18 @@ def test_a_trial_that_fails_when_a_signal_has_come_keeps_its_other_starts(book, 
     assert study.next(set()).attempt == 2
     study.tell(0, failed[0].outcome)
     assert study.next(set()) is None
+
+
+def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(book, drive):
+    study, seen = book("x=1,2", max_failures=1), []
+
+    def play(job):
+        seen.append((number(job), job.trial.resume))
+        if number(job) == 0:
+            return [Done(0, None, 0.1, "its node was lost: told to", lost=True)]
+        return completed(job)
+
+    ending, _, _, _ = drive(study, play)
+    assert seen == [(0, False), (0, True), (0, True), (0, True), (1, False)]
+    assert [row.state for row in ending.rows] == ["failed", "completed"]
+    assert ending.rows[0].error == "its node was lost: told to"

@@ -1,11 +1,11 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
-import signal
 import sys
 
 import pytest
 from hydra import initialize_config_dir
 from hydra._internal.callbacks import Callbacks
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
@@ -169,24 +169,34 @@ def test_a_misspelt_key_leaves_nothing(study):
     assert not study.folder.exists()
 
 
-@pytest.mark.parametrize("where", ["on the command line", "in YAML"])
-@pytest.mark.parametrize("password", ["hunter2", "hunter2/x y", "hunter2@x", "hunter2''x"])
-def test_a_password_is_written_nowhere(study, where, password, tmp_path):
-    line = f"'sqlite:///file:record.db?uri=true&password={password}'"
+@pytest.mark.parametrize(
+    ("given", "password"),
+    [
+        ("hydra.sweeper.storage={}", "hunter2/x y@z"),
+        ("++search={{storage: {}}}", "hunter2'x"),
+        ("in YAML", "hunter2'x"),
+        ("+db=hydras_of_a_package", "hunter2'x"),
+        ("+db=ours_of_a_package", "hunter2'x"),
+    ],
+)
+def test_a_password_is_written_nowhere(study, given, password, tmp_path, monkeypatch):
+    url = f"sqlite:///file:record.db?uri=true&password={password}"
     arguments = ["x=1,2"]
-    if where == "in YAML":
-        (tmp_path / "conf" / "config.yaml").write_text(f"{CONFIG}  sweeper: {{storage: {line}}}\n")
+    if given == "in YAML":
+        quoted = url.replace("'", "''")
+        (tmp_path / "conf" / "config.yaml").write_text(f"{CONFIG}  sweeper: {{storage: '{quoted}'}}\n")
     else:
-        spelled = line.replace("''x", r"\'x")
-        arguments.append(f"hydra.sweeper.storage={spelled}")
+        quoted = url.replace("'", r"\'")
+        arguments.append(given.format(f"'{quoted}'"))
+    known = ConfigStore.instance()
+    monkeypatch.setattr(known, "repo", dict(known.repo))
+    for name, node in (
+        ("hydras", {"hydra": {"sweeper": {"storage": url}}}),
+        ("ours", {"search": {"storage": url}}),
+    ):
+        known.store(f"{name}_of_a_package", node, group="db", package="_global_", replace=True)
     study(*arguments)
     study(*arguments)
     assert study.ran == [1, 2]
     left = [path for path in study.folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
     assert (left, "hunter2" in " ".join(study.argv)) == ([], False)
-
-
-def test_a_signal_is_heard_as_before_when_a_study_is_over(study):
-    before = signal.getsignal(signal.SIGINT)
-    study("x=1,2")
-    assert signal.getsignal(signal.SIGINT) is before

@@ -11,6 +11,7 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from lightune.study.identity import overrides_of
+from lightune.study.syntax import value_text
 
 __all__ = ["conceal", "has_bare_at", "hidden", "hider"]
 
@@ -50,12 +51,14 @@ def has_bare_at(url: str) -> bool:
     return _WITH_AT.match(url) is not None
 
 
-def conceal(config: DictConfig, url: str | None) -> None:
+def conceal(config: DictConfig, url: str | None, *, pin: bool = False) -> None:
     """Keep a storage's password out of a multirun's configuration, and out of this process's command.
 
     Args:
         config: of the multirun; its overrides and the keys of the storage are changed.
         url: of the storage.
+        pin: whether an override is to hide what is left, which is of no file of the study but of a package, say:
+            each trial is composed anew.
     """
     hide = hider(url)
     if url is None or hide(url) == url:
@@ -68,6 +71,8 @@ def conceal(config: DictConfig, url: str | None) -> None:
         for key in ("search.storage", "hydra.sweeper.storage"):
             if OmegaConf.select(config, key) == url and not _refers(config, key):
                 OmegaConf.update(config, key, hidden(url))
+                if pin:
+                    config.hydra.overrides.hydra.append(f"{key}={value_text(hidden(url))}")
 
 
 def _refers(config: DictConfig, key: str) -> bool:

@@ -104,7 +104,7 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
             loader = snapshot_loader(context.config_loader, folder)
             config = compose_again(loader, config, folder, context.config_loader)
             settings = Settings.from_config(config)
-            conceal(config, url)
+            conceal(config, url, pin=True)
             space = _space_of(config, loader, spec.overrides if spec is not None else arguments, settings)
             loader.load_sweep_config(config, space.overrides(_first_point(space)))
             if is_grid(settings, space) and settings.objectives[0].metric is None:
