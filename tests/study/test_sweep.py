@@ -16,6 +16,7 @@ from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study import opening
 from lightune.study.clean import as_found
 from lightune.study.lease import Lease
+from lightune.study.storage import open_storage
 from lightune.study.sweep import sweep
 
 CONFIG = """
@@ -200,3 +201,20 @@ def test_a_password_is_written_nowhere(study, given, password, tmp_path, monkeyp
     assert study.ran == [1, 2]
     left = [path for path in study.folder.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
     assert (left, "hunter2" in " ".join(study.argv)) == ([], False)
+
+
+def test_a_study_that_is_refused_after_all_leaves_nothing_in_a_database(study, monkeypatch):
+    storage = "hydra.sweeper.storage=sqlite:///record.db"
+    with monkeypatch.context() as patch:
+        patch.setattr("lightune.study.sweep.open_pool", refused)
+        with pytest.raises(ConfigError, match="no process starts"):
+            study("x=1,2", storage)
+    study("x=3,4", storage)  # another one of its name
+    assert study.ran == [3, 4]
+
+
+def test_a_study_that_is_refused_with_another_storage_leaves_nothing_there(study):
+    study("x=1,2")
+    with pytest.raises(ConfigError, match="knows of no trial"):
+        study("x=1,2", "hydra.sweeper.storage=sqlite:///other.db")
+    assert open_storage("sqlite:///other.db", study.folder).get_all_studies() == []
