@@ -201,3 +201,14 @@ def test_a_trial_that_was_left_in_its_folder_goes_on_there(book, noted):
         first.note_folder(0, first.folder / "0")
     first.lease.end()
     assert book(n_trials=1).next(set()).resume == noted
+
+
+def test_a_study_is_forgotten_by_who_began_it_while_it_has_no_trial(book):
+    one, other = book(), book()
+    other.forget()
+    assert one.rows() == []
+    one.forget()
+    again = book()  # as if it had never been
+    again.next(set())
+    again.forget()
+    assert [row.number for row in book().rows()] == [0]

@@ -1,6 +1,9 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
+import csv
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 from hydra import initialize_config_dir
@@ -11,9 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from hydra.errors import ConfigCompositionException
 from hydra.types import HydraContext, RunMode
+from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study import opening
+from lightune.study import carried, opening
+from lightune.study.claim import claimed
 from lightune.study.clean import as_found
 from lightune.study.lease import Lease
 from lightune.study.storage import open_storage
@@ -218,3 +223,48 @@ def test_a_study_that_is_refused_with_another_storage_leaves_nothing_there(study
     with pytest.raises(ConfigError, match="knows of no trial"):
         study("x=1,2", "hydra.sweeper.storage=sqlite:///other.db")
     assert open_storage("sqlite:///other.db", study.folder).get_all_studies() == []
+
+
+class Crashing:
+    """A launcher whose first job crashes while the second runs: it raises, and leaves the second to itself."""
+
+    def __init__(self, crashed):
+        self._crashed, self._begun = crashed, threading.Event()
+        self.second = threading.Thread(target=self._run)
+
+    def setup(self, *, hydra_context, task_function, config):
+        self._task = task_function
+
+    def launch(self, job_overrides, initial_job_idx):
+        self._task._task = self._second
+        self.second.start()
+        assert self._begun.wait(20)
+        raise RuntimeError("the first job crashed")
+
+    def _run(self):
+        self._task(OmegaConf.create())
+
+    def _second(self, config):
+        self._begun.set()
+        assert self._crashed.wait(20)
+        return 7.0
+
+
+def test_a_batch_whose_first_job_crashes_is_over_when_its_second_is(study, monkeypatch):
+    settling = threading.Event()
+
+    def settle(folder, number):
+        settling.set()
+        return claimed(folder, number)
+
+    launcher = Crashing(settling)
+    job = SimpleNamespace(num=1)
+    second = SimpleNamespace(job=job, runtime=SimpleNamespace(output_dir=str(study.folder / "1")))
+    monkeypatch.setattr(carried, "HydraConfig", SimpleNamespace(get=lambda: second))
+    monkeypatch.setattr(opening, "claimed", settle)
+    monkeypatch.setattr(opening.Plugins.instance(), "instantiate_launcher", lambda **_: launcher)
+    study("x=1,2", "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_failures=1")
+    launcher.second.join(20)
+    with (study.folder / "trials.csv").open(newline="") as file:
+        rows = [(row["state"], row["value"]) for row in csv.DictReader(file)]
+    assert rows == [("failed", ""), ("completed", "7.0")]
