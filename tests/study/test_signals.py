@@ -70,6 +70,15 @@ def test_a_study_that_runs_nothing_leaves_and_one_that_does_is_told(number):
     assert signal.getsignal(number) is before
 
 
+def test_a_study_hears_the_signals_again_that_a_library_took():
+    told = []
+    with stop_signals() as stop:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Ray does, once it is connected
+        with stop.told_to(lambda: told.append("stop")):
+            signal.raise_signal(signal.SIGTERM)
+    assert told == ["stop"]
+
+
 def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):
     import fcntl
 

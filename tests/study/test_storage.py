@@ -4,10 +4,11 @@ import os
 import signal
 import time
 
+import optuna
 import pytest
 
 from lightune.study.lease import Lease, locked
-from lightune.study.storage import Journal, KernelLock, StorageError, open_storage, repair_journal
+from lightune.study.storage import FOLDER, Journal, KernelLock, StorageError, open_storage, repair_journal
 
 
 def record(number):
@@ -152,3 +153,18 @@ def test_a_record_that_a_killed_writer_left_half_is_cut_by_the_next(tmp_path):
     assert [json.loads(line)["op_code"] for line in file.read_text().splitlines()] == [0, 1]
     (copy,) = tmp_path.glob("journal.log.damaged-*")
     assert copy.read_bytes().endswith(b'{"op_co')
+
+
+def test_what_a_power_cut_must_not_lose_is_forced_to_the_disk(tmp_path, monkeypatch):
+    forced = []
+    monkeypatch.setattr("lightune.study.storage.os.fsync", forced.append)
+    storage = open_storage(None, tmp_path)
+    study = optuna.create_study(storage=storage)
+    del forced[:]
+    trial = study.ask()
+    trial.report(1.0, 1)
+    assert forced == []
+    trial.set_user_attr(FOLDER, "0")
+    assert len(forced) == 1
+    study.tell(trial, 1.0)
+    assert len(forced) == 2

@@ -1,6 +1,7 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
 import csv
+import signal
 import sys
 import threading
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from lightune.study import carried, opening
 from lightune.study.claim import claimed
 from lightune.study.clean import as_found
 from lightune.study.lease import Lease
+from lightune.study.outcome import read_status
 from lightune.study.storage import open_storage
 from lightune.study.sweep import sweep
 
@@ -268,3 +270,25 @@ def test_a_batch_whose_first_job_crashes_is_over_when_its_second_is(study, monke
     with (study.folder / "trials.csv").open(newline="") as file:
         rows = [(row["state"], row["value"]) for row in csv.DictReader(file)]
     assert rows == [("failed", ""), ("completed", "7.0")]
+
+
+def test_a_failed_start_is_kept_and_a_study_that_failed_stays_failed(study, capsys):
+    for _ in range(2):
+        with pytest.raises(StudyFailedError, match="1 of 1 trials failed"):
+            study("x=choice(nan)", "hydra.sweeper.retries=1")
+    assert "is finished (1 of 1 trials, 1 of them failed)" in capsys.readouterr().out
+    assert len(study.ran) == 2
+    trial = study.folder / "0"
+    assert all(read_status(folder) == "failed" for folder in (trial, trial / "attempts" / "1"))
+
+
+def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("lightune.study.sweep.open_pool", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(SystemExit) as left:
+            study("x=1,2")
+    assert left.value.code == 130
+    assert (study.folder / "study.json").exists()
+    assert not list((study.folder / ".leases").iterdir())
+    study("x=1,2")
+    assert study.ran == [1, 2]

@@ -1,11 +1,14 @@
-"""One trial in a worker's process, without the process."""
+"""Trials as a worker runs them, most of them without its process."""
 
+import os
 import signal
+import time
 from types import SimpleNamespace
 
 import cloudpickle
 import pytest
 from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
@@ -15,40 +18,44 @@ from lightune.study import worker
 from lightune.study.attempts import has_room
 from lightune.study.composer import Composer
 from lightune.study.outcome import Outcome, commit, read_outcome
-from lightune.study.pools import Job
+from lightune.study.pools import Done, Job, Started
 from lightune.study.settings import Objective
 from lightune.study.trial import Trial
+from lightune.study.workers import Slot, Workers
 
 ONE = (Objective(None, "max"),)
 
 
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
-    """Run a trial as a worker does; return what it tells the driver of its end."""
+def inherit(tmp_path, monkeypatch):
+    """Make what a worker is sent by the driver of a small application, for a task."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").write_text("x: 1\nhydra: {sweep: {dir: study}}\n")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     setup_globals()
     with initialize_config_dir(str(tmp_path / "conf"), job_name="app"):
         loader = GlobalHydra.instance().config_loader()
         config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
         monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
+        context = HydraContext(config_loader=loader, callbacks=Callbacks())
+        yield lambda task: worker.Inheritance(
+            hydra_context=context, task_function=task, config=config, objectives=ONE
+        )
 
-        def run(job, task):
-            silent = SimpleNamespace(on_job_start=lambda **_: None, on_job_end=lambda **_: None)
-            inherited = worker.Inheritance(
-                hydra_context=HydraContext(config_loader=loader, callbacks=silent),
-                task_function=task,
-                config=config,
-                objectives=ONE,
-            )
-            connection = SimpleNamespace(send_bytes=lambda said: None)
-            composer = Composer(loader, config)
-            packed = worker._serve(job, inherited, composer, connection, worker.Interrupt())
-            return cloudpickle.loads(packed)[2]
 
-        yield run
+@pytest.fixture
+def serve(inherit):
+    """Run a trial as a worker does; return what it tells the driver of its end."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(job, task):
+        inherited = inherit(task)
+        connection = SimpleNamespace(send_bytes=lambda said: None)
+        composer = Composer(inherited.hydra_context.config_loader, inherited.config)
+        packed = worker._serve(job, inherited, composer, connection, worker.Interrupt())
+        return cloudpickle.loads(packed)[2]
+
+    yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -85,3 +92,28 @@ def test_a_start_that_is_stopped_before_it_has_its_folder_is_interrupted(serve, 
     assert outcome.status == "interrupted"
     assert not has_room(folder, 1)
     assert read_outcome(folder, ONE).error == "told to"
+
+
+def test_a_trial_that_is_stopped_by_hand_does_not_stop_the_next(inherit):
+    def task(config):
+        while config.x == 1:
+            time.sleep(0.01)
+        return float(config.x)
+
+    workers = Workers([Slot()], inheritance=cloudpickle.dumps(inherit(task)), owner="nobody")
+
+    def heard():
+        (event,) = workers.wait(60)
+        return event
+
+    try:
+        workers.submit(Job(Trial(0), ()))
+        assert isinstance(heard(), Started)
+        os.kill(workers._workers[0].process.pid, signal.SIGINT)
+        assert heard().outcome.status == "interrupted"
+        workers.submit(Job(Trial(1), ("x=2",)))
+        started, done = heard(), heard()
+        assert (type(started), type(done)) == (Started, Done)
+        assert (done.outcome.status, done.outcome.values) == ("completed", (2.0,))
+    finally:
+        workers.close()
