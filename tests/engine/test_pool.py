@@ -174,6 +174,15 @@ def test_free_places_are_taken_by_the_next_trials(study):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
 
 
+def test_trials_of_another_structure_wait_for_the_end_of_a_program(study):
+    swept = ("optimizer.lr=3e-2,1e-6,1e-3", "model.units=16,24", "callbacks.early_stopping.patience=1")
+    folder, code, said = study(*swept, "trainer.max_epochs=4", "search=grid", "search.fused_width=4")
+    assert code == 0, said
+    assert "alone" not in said
+    assert {row["state"] for row in rows(folder)} <= {"completed", "early_stopped"}
+    assert len({told(folder, number)["epochs"] for number in range(6)}) > 1  # places were free before the end
+
+
 def test_batches_are_as_wide_as_the_sampler_allows(study, monkeypatch):
     assert (opening._BATCH_THAT_TEACHES, opening._BATCH) == (16, 64)
     monkeypatch.setattr(opening, "_BATCH_THAT_TEACHES", 2)

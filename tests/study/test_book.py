@@ -2,15 +2,9 @@ import pytest
 
 from lightune.errors import ConfigError
 from lightune.study.attempts import make_room
-from lightune.study.book import Book
-from lightune.study.lease import Lease
 from lightune.study.outcome import Outcome, commit
-from lightune.study.settings import Objective, Settings
-from lightune.study.space import read_space
-from lightune.study.storage import open_storage
+from lightune.study.settings import Objective
 
-ONE = (Objective(None, "min"),)
-SPACE = ("x=interval(0,5)", "y=a,b,c", "z=range(1,10)")
 SAMPLERS = {
     "auto": None,
     "random": {"_target_": "optuna.samplers.RandomSampler"},
@@ -19,28 +13,6 @@ SAMPLERS = {
     "qmc": {"_target_": "optuna.samplers.QMCSampler"},
     "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False},
 }
-
-
-@pytest.fixture
-def book(tmp_path):
-    """Open the book of a study, as a new process would."""
-    leases = []
-
-    def open_book(*arguments, folder="study", objectives=ONE, **settings):
-        place = tmp_path / folder
-        place.mkdir(exist_ok=True)
-        leases.append(Lease(place))
-        return Book(
-            open_storage(None, place),
-            folder=place,
-            space=read_space(arguments or SPACE),
-            settings=Settings(objectives=objectives, **settings),
-            lease=leases[-1],
-        )
-
-    yield open_book
-    for lease in leases:
-        lease.end()
 
 
 def run(book, trials):
@@ -83,6 +55,14 @@ def test_a_point_of_a_grid_that_is_tried_first_is_tried_once(book):
 def test_a_point_that_leaves_a_key_of_a_grid_open_is_refused(book):
     with pytest.raises(ConfigError, match=r"search\.enqueue\[0\]  must name every key of a grid, and lacks y"):
         book("x=1,2", "y=1,2", enqueue=({"x": 2},))
+
+
+def test_a_point_of_a_grid_names_the_keys_that_exist_there(book):
+    only_there = {"z": {"space": [5, 6], "when": {"y": 2}}}
+    grid = book("y=1,2", params=only_there, enqueue=({"y": 1},))
+    assert run(grid, 3) == [{"y": "1"}, {"y": "2", "z": "5"}, {"y": "2", "z": "6"}]
+    with pytest.raises(ConfigError, match="must name every key of a grid, and lacks z"):
+        book("y=1,2", params=only_there, enqueue=({"y": 2},), folder="other")
 
 
 def test_failures_of_all_sweepers_are_counted(book):
@@ -211,3 +191,24 @@ def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(bo
     third = book(n_trials=1, retries=1)
     assert third.next(set()) is None
     assert third.row(0).state == "failed"
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_a_trial_that_was_left_in_its_folder_goes_on_there(book, noted):
+    first = book(n_trials=1)
+    first.next(set())
+    if noted:
+        first.note_folder(0, first.folder / "0")
+    first.lease.end()
+    assert book(n_trials=1).next(set()).resume == noted
+
+
+def test_a_study_is_forgotten_by_who_began_it_while_it_has_no_trial(book):
+    one, other = book(), book()
+    other.forget()
+    assert one.rows() == []
+    one.forget()
+    again = book()  # as if it had never been
+    again.next(set())
+    again.forget()
+    assert [row.number for row in book().rows()] == [0]

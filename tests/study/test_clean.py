@@ -70,11 +70,18 @@ def test_files_of_loggers_that_a_trial_makes_are_closed(tmp_path):
     assert [type(handler) for handler in made.handlers] == [logging.NullHandler]
 
 
-def test_signals_mean_what_they_meant():
-    before = signal.getsignal(signal.SIGINT)
-    with as_found():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_mean_what_they_meant(number):
+    def ours(number, frame):
+        """Mean something."""
+
+    before = signal.signal(number, ours)
+    try:
+        with as_found():
+            signal.signal(number, signal.SIG_IGN)
+        assert signal.getsignal(number) is ours
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_library_that_a_trial_is_the_first_to_import_is_as_it_was_when_new():
@@ -91,6 +98,7 @@ with as_found():
     torch.manual_seed(1)
     numpy.random.seed(1)
 assert (torch.get_num_threads(), torch.get_rng_state().tolist(), numpy.random.get_state()[1].tolist()) == new
+assert [finder for finder in sys.meta_path if type(finder).__module__.startswith("lightune.")] == []
 assert torch.get_default_dtype() is torch.float32 and not torch.are_deterministic_algorithms_enabled()
 """
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -77,3 +77,15 @@ def test_a_signal_between_batches_stops_the_next_and_raises_nothing(pool):
     (event,) = made.wait(0)
     assert event.interrupted
     assert not launcher.batches
+
+
+def test_what_a_failed_start_left_is_moved_before_its_batch_runs_again(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "result.json").write_text("failed")
+    made = Blocking(
+        Launcher(), size=1, folder_of=lambda job: tmp_path / "0", trials={}, settle=lambda number: None
+    )
+    made.submit(Job(Trial(0), (), attempt=1))
+    made.wait(0)
+    assert (tmp_path / "0" / "attempts" / "1" / "result.json").read_text() == "failed"
+    assert not (tmp_path / "0" / "result.json").exists()

@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from lightune.study.lease import Lease
+from lightune.study.line import Interrupt
 from lightune.study.signals import stop_signals
-from lightune.study.worker import Interrupt
 
 
 @pytest.fixture
@@ -21,6 +21,18 @@ def test_a_signal_that_is_earlier_than_its_trial_stops_it(interrupt):
     signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), interrupt.job():
         raise AssertionError("it began")
+
+
+def test_a_signal_that_waited_for_the_process_to_begin_is_heard():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        signal.raise_signal(signal.SIGINT)
+        assert Interrupt().asked
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_signal_waits_for_an_answer(interrupt):
@@ -56,6 +68,15 @@ def test_a_study_that_runs_nothing_leaves_and_one_that_does_is_told(number):
             signal.raise_signal(number)
         assert (told, stop.number) == ([number], number)
     assert signal.getsignal(number) is before
+
+
+def test_a_study_hears_the_signals_again_that_a_library_took():
+    told = []
+    with stop_signals() as stop:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as Ray does, once it is connected
+        with stop.told_to(lambda: told.append("stop")):
+            signal.raise_signal(signal.SIGTERM)
+    assert told == ["stop"]
 
 
 def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):

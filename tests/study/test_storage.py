@@ -4,10 +4,11 @@ import os
 import signal
 import time
 
+import optuna
 import pytest
 
 from lightune.study.lease import Lease, locked
-from lightune.study.storage import Journal, KernelLock, StorageError, open_storage, repair_journal
+from lightune.study.storage import FOLDER, Journal, KernelLock, StorageError, open_storage, repair_journal
 
 
 def record(number):
@@ -70,6 +71,41 @@ def test_a_url_that_cannot_be_opened_is_refused_without_its_password(tmp_path):
     assert "secret" not in str(refusal.value)
 
 
+def test_a_reason_that_has_the_url_is_told_without_its_password(tmp_path, monkeypatch):
+    def refuse(url):
+        raise ValueError(f"could not read {url} today\nand more")
+
+    monkeypatch.setattr("lightune.study.storage.open_url", refuse)
+    monkeypatch.setattr("lightune.study.storage._PAUSE", 0)
+    with pytest.raises(StorageError, match=r"cannot be opened: could not read db://me:\*\*\*@host/db today$"):
+        open_storage("db://me:secret@host/db", tmp_path)
+
+
+def test_the_rest_of_a_password_with_an_at_is_told_to_nobody(tmp_path, monkeypatch):
+    def refuse(url):
+        raise OSError("failed to resolve host 'ret@host'")
+
+    monkeypatch.setattr("lightune.study.storage.open_url", refuse)
+    monkeypatch.setattr("lightune.study.storage._PAUSE", 0)
+    with pytest.raises(StorageError, match=r"db://me:\*\*\*@host/db cannot be opened: an @ .* written as %40$"):
+        open_storage("db://me:sec@ret@host/db", tmp_path)
+
+
+def test_who_comes_second_to_the_tables_of_a_database_goes_on(tmp_path, monkeypatch):
+    tried = []
+
+    def open_url(url):
+        tried.append(url)
+        if len(tried) == 1:
+            raise ValueError("table studies already exists")
+        return "the storage"
+
+    monkeypatch.setattr("lightune.study.storage.open_url", open_url)
+    monkeypatch.setattr("lightune.study.storage._PAUSE", 0)
+    assert open_storage("db://host/db", tmp_path) == "the storage"
+    assert tried == ["db://host/db"] * 2
+
+
 def test_a_lease_lives_as_long_as_its_owner(tmp_path):
     mine, other = Lease(tmp_path), Lease(tmp_path)
     assert mine.is_alive(other.name)
@@ -87,7 +123,8 @@ def test_a_lock_can_be_taken_again(tmp_path):
             pass
 
 
-def test_a_record_that_does_not_fit_is_written_not_at_all(tmp_path):
+@pytest.mark.parametrize("torn", [b"", b'{"op_code": 1, "worker_'], ids=["after a whole one", "after a torn one"])
+def test_a_record_that_does_not_fit_is_written_not_at_all(tmp_path, torn):
     """Another writer must not glue its own to a part of it."""
     import resource
 
@@ -95,10 +132,12 @@ def test_a_record_that_does_not_fit_is_written_not_at_all(tmp_path):
     journal = Journal(file, KernelLock(file))
     journal.append_logs([{"op_code": 0}])
     before, (soft, hard) = file.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, hard))
+    with file.open("ab") as end:
+        end.write(torn)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(len(before) + 5, len(before + torn)), hard))
     try:
         with pytest.raises(OSError, match="File too large"):
-            journal.append_logs([{"op_code": 1}])
+            journal.append_logs([{"op_code": 1, "rest": "." * 99}])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert file.read_bytes() == before
@@ -114,3 +153,18 @@ def test_a_record_that_a_killed_writer_left_half_is_cut_by_the_next(tmp_path):
     assert [json.loads(line)["op_code"] for line in file.read_text().splitlines()] == [0, 1]
     (copy,) = tmp_path.glob("journal.log.damaged-*")
     assert copy.read_bytes().endswith(b'{"op_co')
+
+
+def test_what_a_power_cut_must_not_lose_is_forced_to_the_disk(tmp_path, monkeypatch):
+    forced = []
+    monkeypatch.setattr("lightune.study.storage.os.fsync", forced.append)
+    storage = open_storage(None, tmp_path)
+    study = optuna.create_study(storage=storage)
+    del forced[:]
+    trial = study.ask()
+    trial.report(1.0, 1)
+    assert forced == []
+    trial.set_user_attr(FOLDER, "0")
+    assert len(forced) == 1
+    study.tell(trial, 1.0)
+    assert len(forced) == 2

@@ -98,6 +98,16 @@ def trials_of(study):
 EAGER = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:0}"
 
 
+def row_of(trial):
+    """Return the beginning of a trial's row on TensorBoard's page of parameters."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    content = EventAccumulator(str(trial)).Reload().PluginTagToContent("hparams")
+    data = plugin_data_pb2.HParamsPluginData.FromString(content[metadata.SESSION_START_INFO_TAG])
+    return data.session_start_info
+
+
 def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHTUNE_TRUST", "own")
     (tmp_path / "own.py").write_text("def broken(**settings):\n    raise RuntimeError('told to')\n")
@@ -107,9 +117,10 @@ def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_p
     study = tmp_path / "out" / "studies" / "h"
     assert [row["state"] for row in rows(study)] == ["completed", "failed"]
     assert rows(study)[1]["error"] == "ConfigError: loss: RuntimeError: told to (own.py, line 2)"
-    (events,) = (study / "trials" / "1").glob("events.out.tfevents.*")
-    assert b"_hparams_/session_start_info" in events.read_bytes()
-    assert b"studies/h/trials/1" in events.read_bytes()
+    starts = [row_of(study / "trials" / number) for number in "01"]
+    assert [start.group_name for start in starts] == ["studies/h/trials/0", "studies/h/trials/1"]
+    losses = [start.hparams["loss._target_"].string_value for start in starts]
+    assert losses == ["lightune.losses.CrossEntropy", "own.broken"]
 
 
 @pytest.mark.slow

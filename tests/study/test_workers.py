@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Job, Report, Said, Started
 from lightune.study.trial import Trial
 from lightune.study.worker import Inheritance
-from lightune.study.workers import Slot, Workers, _Worker
+from lightune.study.workers import Slot, Workers, _Sent, _Worker
 
 
 def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
@@ -133,3 +134,43 @@ def test_what_is_said_and_where_trials_write_is_handed_on(shared):
     while len(events) < 2:
         events += workers.wait(10.0)
     assert events == [Said("a program of one"), Started(0, Path("there"))]
+
+
+def test_each_trial_is_asked_to_stop_before_it_is_ended(monkeypatch):
+    told = []
+    monkeypatch.setattr("lightune.study.workers.os.kill", lambda pid, number: told.append(number))
+    workers = Workers([], inheritance=b"", owner="nobody")
+    ours, theirs = Pipe()
+    boot = threading.Thread(target=lambda: None)
+    boot.start()
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
+    lifeline, other_end = os.pipe()
+    worker = _Worker(process, ours, other_end, boot, sent={0: _Sent(Job(Trial(0), ()), 0.0)})
+    workers._workers.append(worker)
+    workers.interrupt()
+    workers.interrupt()
+    assert told == [signal.SIGINT, signal.SIGKILL]
+    worker.sent.clear()  # it ended, and another one was on its way
+    workers.submit(Job(Trial(1), ()))
+    assert told[2:] == [signal.SIGINT]
+    process.stdin.close()
+    workers.close()
+    theirs.close()
+    os.close(lifeline)
+
+
+def test_a_process_is_started_with_its_signal_waiting(monkeypatch):
+    """Until it can say what the signal means; the driver's own is as it was."""
+    masks = []
+
+    class Process(subprocess.Popen):
+        def __init__(self, arguments, **settings):
+            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+            super().__init__([sys.executable, "-c", "pass"], **settings)
+
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    monkeypatch.setattr("lightune.study.workers.subprocess.Popen", Process)
+    workers = Workers([Slot()], inheritance=b"", owner="nobody")
+    assert signal.SIGINT in masks[0]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    workers.close()

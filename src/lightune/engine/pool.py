@@ -159,10 +159,9 @@ class FusedPool:
         if self._group is not None:
             events: list[Event] = self._join(self._group)
             if self._group is not None and self._group.candidates:
-                events += self._round(self._group)
-            else:
-                self._group = None  # nobody came
-                gc.collect()  # trainers and their callbacks hold each other
+                return [*events, *self._round(self._group)]
+            self._group = None  # nobody came
+            gc.collect()  # trainers and their callbacks hold each other
             if events:
                 return events
         if self._candidates:

@@ -102,16 +102,6 @@ class Book:
         self.folder, self.space, self.settings, self.lease = folder, space, settings, lease
         self._pruner: BasePruner = make_pruner(settings)
         make_sampler(settings, 0)
-        with study_lock(self.folder):
-            self._study = optuna.create_study(
-                study_name=name or folder.name,
-                storage=storage,
-                directions=[objective.direction for objective in settings.objectives],
-                sampler=RandomSampler(0),
-                pruner=self._pruner,
-                load_if_exists=True,
-            )
-            self._require_same(identity or {})
         listed = [space.point_of(point) for point in settings.enqueue]
         grid = is_grid(settings, space)
         if grid:
@@ -123,12 +113,23 @@ class Book:
         self._listed: Sequence[Point] = listed
         wanted = settings.n_trials or (len(listed) if grid else 20)
         self.n_trials: int = min(wanted, len(listed)) if grid else wanted
+        with study_lock(self.folder):
+            self._study = optuna.create_study(
+                study_name=name or folder.name,
+                storage=storage,
+                directions=[objective.direction for objective in settings.objectives],
+                sampler=RandomSampler(0),
+                pruner=self._pruner,
+                load_if_exists=True,
+            )
+            self._require_same(identity or {})
 
     def _require_same(self, identity: dict[str, str]) -> None:
         """Refuse a study that a storage knows under this name and that began as another one."""
         name, began = self._study.study_name, self._study.user_attrs.get(_IDENTITY)
         wanted = [objective.direction.upper() for objective in self.settings.objectives]
         directions = [direction.name for direction in self._study.directions]
+        self._is_new = began is None
         if began is None:
             self._study.set_user_attr(_IDENTITY, identity)
         else:
@@ -136,6 +137,11 @@ class Book:
         if directions != wanted:
             rule = f"the storage has a study '{name}' that seeks {directions}, and this one seeks {wanted}"
             raise ConfigError([Problem("search.study", f"{rule}; take another search.study=")])
+
+    def forget(self) -> None:
+        """Remove the study from its storage, if it began here and has no trial."""
+        if self._is_new and not self._trials():
+            optuna.delete_study(study_name=self._study.study_name, storage=self._study._storage)
 
     @property
     def study(self) -> optuna.Study:

@@ -183,7 +183,10 @@ class Driver:
                 return
             reason = done.error if done.lost else "it was interrupted from outside"
             outcome = Outcome("failed", None, outcome.seconds, reason)
-        if outcome.failed and self._stop.number is None and ticket.attempt < self._book.settings.retries:
+        if outcome.failed and ticket.attempt < self._book.settings.retries:
+            if self._stop.number is not None:
+                self._book.release(done.number)  # whoever goes on with the study owes it a start
+                return
             attempt = self._book.note_failure(done.number)
             self._display.say(f"trial {done.number} failed ({outcome.error}); start {attempt + 1}")
             self._submit(Ticket(ticket.number, ticket.point, attempt=attempt))

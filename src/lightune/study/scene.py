@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.secrets import redact, secret_values
 from lightune.files import write_whole
 from lightune.study.board import write_experiment
+from lightune.study.book import Book
 from lightune.study.cluster import reach
 from lightune.study.identity import identity_of
 from lightune.study.lease import FOLDER as LEASES
@@ -104,7 +105,7 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
             loader = snapshot_loader(context.config_loader, folder)
             config = compose_again(loader, config, folder, context.config_loader)
             settings = Settings.from_config(config)
-            conceal(config, url)
+            conceal(config, url, pin=True)
             space = _space_of(config, loader, spec.overrides if spec is not None else arguments, settings)
             loader.load_sweep_config(config, space.overrides(_first_point(space)))
             if is_grid(settings, space) and settings.objectives[0].metric is None:
@@ -129,10 +130,19 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
     return Scene(folder, context, config, settings, space, url, say, spec, goes_on, lease)
 
 
-def take_back(scene: Scene) -> None:
-    """Remove what a study that is refused after all has written, unless another sweeper has joined it."""
+def take_back(scene: Scene, book: Book | None) -> None:
+    """Remove what a study that is refused after all has written, unless another sweeper has joined it.
+
+    Args:
+        scene: the study.
+        book: of its trials, if it got that far.
+    """
     with study_lock(scene.folder):
-        if not scene.goes_on and scene.lease.is_alone():
+        if not scene.lease.is_alone():
+            return
+        if book is not None:
+            book.forget()
+        if not scene.goes_on:
             scene.lease.end()
             _remove_start(scene.folder)
 

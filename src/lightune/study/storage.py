@@ -16,7 +16,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 
 from lightune.errors import LightuneError
-from lightune.study.passwords import hidden, hider
+from lightune.study.passwords import has_bare_at, hidden, hider
 
 __all__ = ["FOLDER", "JOURNAL", "StorageError", "lock_of", "open_storage", "repair_journal"]
 
@@ -133,6 +133,8 @@ def open_storage(url: str | None, study: Path) -> BaseStorage:
         where = hidden(url) if url else str(study / JOURNAL)
         said = str(error).strip()
         reason = hider(url)(said.splitlines()[0]) if said else type(error).__name__
+        if url and has_bare_at(url):  # drivers take the rest of the password for the host, and say it
+            reason = "an @ in a password is written as %40"
         raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error
 
 

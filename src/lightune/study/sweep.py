@@ -63,6 +63,7 @@ def sweep(
 def _run(
     scene: Scene, task_function: TaskFunction, stop: StopSignal, console: Console
 ) -> list[Sequence[JobReturn]]:
+    book: Book | None = None
     try:
         with contextlib.ExitStack() as stack:
             book = Book(
@@ -102,7 +103,7 @@ def _run(
                 scene.say("; ".join(map(str, refusal.problems)))
                 raise StudyFailedError("its trials cannot run any more") from refusal
     except ConfigError:
-        take_back(scene)
+        take_back(scene, book)
         raise
     except OSError as error:
         rule = f"cannot be written: {error.strerror or error}"

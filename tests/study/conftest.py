@@ -1,0 +1,34 @@
+"""Studies within one process: their record, and the whole of them."""
+
+import pytest
+
+from lightune.study.book import Book
+from lightune.study.lease import Lease
+from lightune.study.settings import Objective, Settings
+from lightune.study.space import read_space
+from lightune.study.storage import open_storage
+
+ONE = (Objective(None, "min"),)
+SPACE = ("x=interval(0,5)", "y=a,b,c", "z=range(1,10)")
+
+
+@pytest.fixture
+def book(tmp_path):
+    """Open the book of a study, as a new process would."""
+    leases = []
+
+    def open_book(*arguments, folder="study", objectives=ONE, params=None, **settings):
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        leases.append(Lease(place))
+        return Book(
+            open_storage(None, place),
+            folder=place,
+            space=read_space(arguments or SPACE, params=params or {}),
+            settings=Settings(objectives=objectives, **settings),
+            lease=leases[-1],
+        )
+
+    yield open_book
+    for lease in leases:
+        lease.end()
