@@ -164,7 +164,7 @@ class FusedPool:
             gc.collect()  # trainers and their callbacks hold each other
             if events:
                 return events
-        if self._candidates:
+        if self._candidates and not self._left:  # they may find a place in what is left
             self._plan()
         if not self._left:
             return []
