@@ -1,7 +1,9 @@
+import fcntl
 import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import optuna
@@ -115,6 +117,35 @@ def test_a_lease_lives_as_long_as_its_owner(tmp_path):
     assert not mine.is_alive(name)
     assert not mine.is_alive("nobody")
     mine.end()
+
+
+def test_a_lock_whose_file_is_removed_by_its_holder_is_that_of_the_file_that_comes_next(tmp_path):
+    path = tmp_path / "study" / "lock"
+    waits = threading.Event()
+
+    def wait(held):
+        waits.set()
+        with locked(path):
+            held.append(path.stat().st_ino)
+            go_on.wait(20)
+
+    held, go_on = [], threading.Event()
+    with locked(path):
+        waiting = threading.Thread(target=wait, args=(held,))
+        waiting.start()
+        waits.wait(20)
+        time.sleep(0.2)  # so that it waits for the lock of the file that goes
+        path.unlink()
+        path.parent.rmdir()
+    while not held and waiting.is_alive():
+        time.sleep(0.01)
+    other = os.open(path, os.O_RDWR)
+    with pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    go_on.set()
+    waiting.join()
+    os.close(other)
+    assert held == [path.stat().st_ino]
 
 
 def test_a_lock_can_be_taken_again(tmp_path):

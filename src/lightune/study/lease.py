@@ -10,7 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["FOLDER", "LOCK", "WORKER_MARK", "Lease", "has_lease", "lives", "locked", "study_lock"]
@@ -121,14 +121,29 @@ def study_lock(study: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock, which dies with its holder.
+    """Hold a file's lock, which dies with its holder; a holder may remove the file.
 
     Args:
         path: made if it does not exist.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    file = _locked_file(path)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
         yield
     finally:
+        os.close(file)
+
+
+def _locked_file(path: Path) -> int:
+    """Return the file at a path once its lock is ours: while we waited, another may have taken its place."""
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    return file
+        except BaseException:
+            os.close(file)
+            raise
         os.close(file)
