@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightune import compose, train
 from lightune.config.build import build_trainer
+from lightune.engine import lean
 from lightune.engine.lean import engage
 from lightune.errors import ConfigError
 from lightune.run import prepare
@@ -130,3 +131,17 @@ def test_a_schedule_of_steps_knows_the_length_of_the_run(tmp_path):
 def test_a_size_that_is_none_is_refused(value):
     with pytest.raises(ConfigError, match=r"trainer\.steps_per_execution"):
         prepare(compose([f"trainer.steps_per_execution={value}"]))
+
+
+def test_gradients_are_forgotten_as_the_optimizer_wants_it():
+    class Own(torch.optim.SGD):
+        def zero_grad(self, set_to_none=True):
+            self.asked = True
+
+    weight = torch.nn.Parameter(torch.ones(2))
+    for kind in (torch.optim.SGD, Own):
+        optimizer = kind([weight], lr=0.1)
+        weight.grad = torch.ones(2)
+        lean._clearing(optimizer)()
+        assert (weight.grad is None) == (kind is torch.optim.SGD)
+    assert optimizer.asked

@@ -43,7 +43,8 @@ class FiniteLoss(Callback):
             NonFiniteLossError: if it is not finite; elsewhere than on a CPU, if one before was not.
         """
         if loss.device.type == "cpu" and trainer.world_size == 1:
-            require_finite(trainer.global_step, float(loss))
+            if not math.isfinite(value := float(loss)):
+                require_finite(trainer.global_step, value)
             return
         self._steps.append(trainer.global_step)
         self._losses.append(loss.detach())

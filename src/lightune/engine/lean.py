@@ -83,9 +83,10 @@ class LeanSteps:
         loop = self._trainer.fit_loop.epoch_loop
         progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer = self._trainer.strategy.optimizers[0]
+        clear = _clearing(optimizer)
         with self._as_precise_as_lightning():
             for minibatch in minibatches[:-1]:
-                loss = self._step(task, optimizer, minibatch)
+                loss = self._step(task, optimizer, clear, minibatch)
                 _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
                 for callback in self._finite:
                     callback.take(self._trainer, loss)
@@ -114,10 +115,12 @@ class LeanSteps:
         for name in current:
             current[name] += shift
 
-    def _step(self, task: Learner, optimizer: Optimizer, minibatch: Batch) -> Tensor:
+    def _step(
+        self, task: Learner, optimizer: Optimizer, clear: Callable[[], object], minibatch: Batch
+    ) -> Tensor:
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)
-        optimizer.zero_grad()
+        clear()
         torch.autograd.backward(loss)
         if clip := self._trainer.gradient_clip_val:
             algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
@@ -181,6 +184,19 @@ def engage(
         data.steps_per_execution = steps
     log.info("steps_per_execution=%d", steps)
     return steps
+
+
+def _clearing(optimizer: Optimizer) -> Callable[[], object]:
+    """Return what forgets the gradients; torch's own way asks the profiler and the compiler first, 0.1 ms a step."""
+    if type(optimizer).zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer):
+        return optimizer.zero_grad
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+
+    def clear() -> None:
+        for each in parameters:
+            each.grad = None
+
+    return clear
 
 
 def _count_on(*progress: Any, by: int = 1) -> None:
