@@ -115,9 +115,7 @@ class LeanSteps:
         for name in current:
             current[name] += shift
 
-    def _step(
-        self, task: Learner, optimizer: Optimizer, clear: Callable[[], object], minibatch: Batch
-    ) -> Tensor:
+    def _step(self, task: Learner, optimizer: Optimizer, clear: Callable[[], object], minibatch: Batch) -> Tensor:
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)
         clear()
@@ -187,7 +185,7 @@ def engage(
 
 
 def _clearing(optimizer: Optimizer) -> Callable[[], object]:
-    """Return what forgets the gradients; torch's own way asks the profiler and the compiler first, 0.1 ms a step."""
+    """Return what forgets the gradients; torch's own way asks the profiler and the compiler first (0.05 ms)."""
     if type(optimizer).zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer):
         return optimizer.zero_grad
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
