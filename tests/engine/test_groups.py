@@ -3,13 +3,21 @@
 import contextlib
 import os
 import signal
+from multiprocessing.connection import Pipe
+from types import SimpleNamespace
 
+import cloudpickle
 import pytest
-from tests.engine.conftest import HALVING, reports, rows, told
+from tests.engine.conftest import reports, rows, told
 
+from lightune.engine.groups import _Serving
 from lightune.study.book import Book
+from lightune.study.line import Interrupt, Line
+from lightune.study.pools import Job
+from lightune.study.trial import Trial
 from lightune.study.workers import Workers
 
+LOW = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.125,n_warmup_steps:3}"
 TWO = ("search.n_jobs=2", "optimizer=sgd", "trainer.max_epochs=4", "callbacks.checkpoint.every_seconds=0")
 
 
@@ -45,7 +53,7 @@ def workers(monkeypatch):
 
 
 def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
-    swept = (*TWO, "optimizer.lr=1e-2,1e-8,3e-2,1e30,2e-2", "search=grid", HALVING)
+    swept = (*TWO, "optimizer.lr=1e-2,1e-8,3e-2,1e30,2e-2", "search=grid", LOW)
     together, code, said = study(*swept)
     assert (code, said.count("as one program")) == (0, 2), said
     assert "trials as one program on cpu: 0, 2, 4" in said
@@ -61,6 +69,44 @@ def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
         assert (ours["epochs"], ours["steps"]) == (theirs["epochs"], theirs["steps"])
     assert all(sorted(values) == list(range(1, len(values) + 1)) for values in reports(together))
+
+
+class PoolThatIsStopped:
+    """Give back what it has when a signal comes, which is at its second step."""
+
+    def __init__(self, also=lambda: None):
+        self.jobs, self._also = [], also
+
+    def submit(self, job):
+        self.jobs.append(job)
+
+    def wait(self, seconds):
+        self._also()
+        signal.raise_signal(signal.SIGINT)
+        return []
+
+    def interrupt(self):
+        self.wait = lambda seconds: []
+
+
+def test_trials_that_were_sent_before_a_signal_are_stopped_by_it():
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours, theirs = Pipe()
+    try:
+        interrupt = Interrupt()
+        line = Line(theirs, interrupt)
+        service = SimpleNamespace(line=line, interrupt=interrupt, judged=lambda job, done, folder: done)
+        ours.send_bytes(cloudpickle.dumps([Job(Trial(0), ())]))
+        pool = PoolThatIsStopped(lambda: ours.send_bytes(cloudpickle.dumps([Job(Trial(1), ())])))
+        _Serving(service, pool).run()
+        told = cloudpickle.loads(ours.recv_bytes())
+        assert [number for _, number, *_ in told] == [0, 1]
+        assert (line.jobs(wait=False), interrupt.asked) == ([], False)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        ours.close()
+        theirs.close()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tests.engine.conftest import HALVING, arguments, killed_in_epoch, reports, 
 
 from lightune import hardware
 from lightune.cli import tools
+from lightune.engine import pool
 from lightune.engine.fused import FusedLoop
 from lightune.study import opening
 
@@ -112,6 +113,17 @@ def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
     assert (code, said.count("as one program"), "fused  2 more in free places: 2-3" in said) == (0, 1, True)
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
+
+
+def test_a_signal_while_trials_are_planned_interrupts_all(study, monkeypatch):
+    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "plan", lambda *given, **how: signal.raise_signal(signal.SIGTERM))
+        folder, code, said = study(*swept)
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    _, code, said = study(*swept)
+    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
 
 
 def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):

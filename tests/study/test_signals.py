@@ -92,3 +92,23 @@ def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):
     assert seen == [f".{lease.name}"]
     assert [path.name for path in (tmp_path / ".leases").iterdir()] == [lease.name]
     lease.end()
+
+
+def test_what_is_said_is_answered_before_a_signal_is_heard_by_whoever_listens(interrupt):
+    told = []
+
+    def listen(number, frame):
+        told.append("signal")
+        raise RuntimeError("stop")
+
+    signal.signal(signal.SIGTERM, listen)
+
+    def say():
+        with interrupt.held():
+            signal.raise_signal(signal.SIGTERM)
+            told.append("answered")
+
+    with pytest.raises(RuntimeError):
+        say()
+    assert told == ["answered", "signal"]
+    assert signal.getsignal(signal.SIGTERM) is listen

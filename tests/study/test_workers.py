@@ -43,8 +43,10 @@ def serve_all(service):
         jobs = service.line.jobs()
         together = [job for job in jobs if not job.alone]
         for group in [together] * bool(together) + [[job] for job in jobs if job.alone]:
+            if group[0].alone:
+                service.line.alone(group[0].trial.number)
             for job in group:
-                service.line.started(job.trial.number, Path(str(job.trial.number)), alone=job.alone)
+                service.line.started(job.trial.number, Path(str(job.trial.number)))
             if ("die",) in {job.overrides for job in group}:
                 os._exit(3)
             ended = []
@@ -113,6 +115,48 @@ def test_of_trials_whose_process_ends_the_guilty_one_is_found(shared):
     assert [ends[number].outcome.values for number in (0, 2, 3)] == [(0.0, 1.0), (1.0, 1.0), (0.0, 1.0)]
 
 
+def test_trials_that_wait_to_be_alone_are_not_blamed_for_others(shared):
+    workers = shared(1, capacity=6)
+    for number in range(6):
+        workers.submit(Job(Trial(number), ("die" if number == 5 else "run",), alone=number < 3))
+    ends, _ = ends_of(workers, 6)
+    assert [number for number, end in ends.items() if end.error] == [5]
+
+
+def test_a_trial_that_ended_its_process_is_alone_when_it_is_tried_again(shared):
+    workers = shared(1)
+    for overrides in ("die", "run"):
+        workers.submit(Job(Trial(0), (overrides,)))
+        workers.submit(Job(Trial(1), ("run",)))
+        ends, groups = ends_of(workers, 2)
+    assert ends[0].outcome is not None
+    assert groups == [1, 1]
+
+
+def test_a_process_that_dies_before_its_report_is_answered_costs_no_trial(shared):
+    workers = shared(1)
+    for number in range(2):
+        workers.submit(Job(Trial(number), ("run",)))
+    report = None
+    while report is None:
+        report = next((event for event in workers.wait(10.0) if isinstance(event, Report)), None)
+    process = workers._workers[0].process
+    process.kill()
+    process.wait()
+    report.answer(False)
+    ends, _ = ends_of(workers, 2)
+    assert [ends[number].outcome.values for number in range(2)] == [(0.0, 1.0)] * 2
+
+
+def test_what_was_not_sent_when_a_signal_came_is_given_back(shared):
+    workers = shared(1)
+    workers.submit(Job(Trial(0), ("run",)))
+    workers.interrupt()
+    (done,) = workers.wait(10.0)
+    assert (done.number, done.interrupted) == (0, True)
+    assert workers.free() == 4
+
+
 def test_a_process_that_never_starts_a_trial_is_given_up(shared):
     workers = shared(1, serve=lambda service: os._exit(5))
     for number in range(3):
@@ -125,7 +169,7 @@ def test_what_is_said_and_where_trials_write_is_handed_on(shared):
     def serve(service):
         for job in service.line.jobs():
             service.line.say("a program of one")
-            service.line.started(job.trial.number, Path("there"), alone=False)
+            service.line.started(job.trial.number, Path("there"))
         service.line.jobs()
 
     workers = shared(1, serve=serve)

@@ -1,15 +1,17 @@
 """The trials of a worker as programs: a process of its own for each device, with a pool of trials in it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
 from lightune.engine.pool import FusedPool
 from lightune.study.clean import give_memory_back
+from lightune.study.outcome import Outcome, read_outcome
 from lightune.study.pools import Done, Event, Job, Started
-from lightune.study.worker import Service
+from lightune.study.worker import Inheritance, Service
 
 __all__ = ["serve_groups"]
 
@@ -27,7 +29,6 @@ def serve_groups(service: Service, *, size: int, fused_width: int | None) -> Non
     """
     while True:
         _Serving(service, _pool(service, size, fused_width)).run()
-        service.interrupt.asked = False  # what was stopped by hand does not stop the next
 
 
 def _pool(service: Service, size: int, fused_width: int | None) -> FusedPool:
@@ -40,7 +41,12 @@ def _pool(service: Service, size: int, fused_width: int | None) -> FusedPool:
         size=size,
         fused_width=fused_width,
         report=service.line.report,
+        ended=partial(_ended, inherited),
     )
+
+
+def _ended(inherited: Inheritance, folder: Path) -> Outcome | None:
+    return read_outcome(folder, inherited.objectives) if inherited.objectives is not None else None
 
 
 class _Serving:
@@ -53,22 +59,28 @@ class _Serving:
 
     def run(self) -> None:
         """Train what comes; return when a signal has stopped it and all is given back."""
-        service = self._service
-        while not service.interrupt.asked or self._jobs:
+        service, stopped = self._service, False
+        while not stopped:
             for job in service.line.jobs(wait=not self._jobs):
                 self._jobs[job.trial.number] = job
                 self._pool.submit(job)
             ended = [done for event in self._events() if (done := self._heard(event)) is not None]
-            if service.interrupt.asked:
-                told = {done.number for done in ended}
-                left = [job for number, job in self._jobs.items() if number not in told]
-                ended += [self._judged(Done(job.trial.number, None, 0.0, interrupted=True)) for job in left]
+            if stopped := service.interrupt.asked:
+                ended += self._given_back({done.number for done in ended})
+                service.interrupt.asked = False  # before the driver hears of it: what comes next is not stopped
             for done in ended:
                 del self._jobs[done.number]
             if ended:
                 service.line.done(ended)
             if not self._jobs:
                 give_memory_back()
+
+    def _given_back(self, ended: Container[int]) -> list[Done]:
+        """Tell of all others that they were stopped, of those too that were sent a moment ago."""
+        for job in self._service.line.jobs(wait=False):
+            self._jobs[job.trial.number] = job
+        left = [number for number in self._jobs if number not in ended]
+        return [self._judged(Done(number, None, 0.0, interrupted=True)) for number in left]
 
     def _events(self) -> Sequence[Event]:
         """Let the pool take its next step; after a signal, let it give back what it has."""
@@ -87,7 +99,7 @@ class _Serving:
         """Hand on where a trial writes; judge how one ended."""
         if isinstance(event, Started):
             self._folders[event.number] = event.folder
-            self._service.line.started(event.number, event.folder, alone=False)
+            self._service.line.started(event.number, event.folder)
             return None
         assert isinstance(event, Done)
         return event if event.outcome is not None else self._judged(event)
@@ -109,8 +121,10 @@ class _Alone:
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Run it."""
+        job = self._waiting.pop(0)
+        self._service.line.alone(job.trial.number)
         with redirect_stdout(sys.__stdout__ or sys.stdout):  # what the trial says is its own
-            return [self._service.run(self._waiting.pop(0))]
+            return [self._service.run(job)]
 
     def interrupt(self) -> None:
         """Do nothing: signals reach the trial by themselves."""

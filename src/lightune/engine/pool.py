@@ -31,11 +31,12 @@ from lightune.quiet import quiet
 from lightune.reporting.provenance import one_look_at_the_code
 from lightune.resumption import reopen
 from lightune.run import TrainingError
-from lightune.study.attempts import make_room
+from lightune.study.attempts import has_room, make_room
 from lightune.study.clean import as_found
 from lightune.study.composer import Composer, Composition
 from lightune.study.conclude import signal_of
 from lightune.study.job import folder_of, run_job
+from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Event, Job, Started
 
 __all__ = ["FusedPool"]
@@ -99,6 +100,7 @@ class FusedPool:
         size: most trials of a batch, > 0.
         fused_width: most members of a program, >= 2; None for as many as memory holds.
         report: takes (number, epochs trained, value) and tells whether the trial should stop.
+        ended: reads how the trial of a folder ended; None if it did not.
     """
 
     def __init__(
@@ -111,13 +113,15 @@ class FusedPool:
         size: int,
         fused_width: int | None,
         report: Callable[[int, int, float], bool],
+        ended: Callable[[Path], Outcome | None] = lambda folder: None,
     ) -> None:
+        self._ended = ended
         self._config, self._context, self._task_function = config, context, task_function
         self._alone, self._size, self._fused_width = alone, size, fused_width
         self._report = report
         self._composer = Composer(context.config_loader, config)
         self._jobs: list[Job] = []
-        self._outstanding = 0
+        self._open_jobs: dict[int, Job] = {}
         self._folders: dict[int, Path] = {}
         self._judged: set[int] = set()
         self._candidates: list[_Candidate] = []
@@ -128,16 +132,16 @@ class FusedPool:
 
     def free(self) -> int:
         """Return how many trials are wanted: those that end leave their places to others."""
-        return max(0, self._size - self._outstanding)
+        return max(0, self._size - len(self._open_jobs))
 
     def submit(self, job: Job) -> None:
         """Put a trial among those that train next."""
         self._jobs.append(job)
-        self._outstanding += 1
+        self._open_jobs[job.trial.number] = job
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Take the next step: look at new trials, train a group for an epoch, or run one trial by itself."""
-        if not (self._jobs or self._candidates or self._group or self._left):
+        if not self._open_jobs:
             time.sleep(seconds)
             return []
         if self._stopped:
@@ -149,7 +153,9 @@ class FusedPool:
             except KeyboardInterrupt:
                 self._stopped = True
                 events = self._let_go()
-        self._outstanding -= sum(isinstance(event, Done) for event in events)
+        for event in events:
+            if isinstance(event, Done):
+                self._open_jobs.pop(event.number)
         return events
 
     def _step(self) -> Sequence[Event]:
@@ -173,12 +179,9 @@ class FusedPool:
 
     def _let_go(self) -> list[Event]:
         """Give back all that has not ended."""
-        jobs = [*self._jobs, *(candidate.job for candidate in self._candidates)]
-        jobs += [job for group, _ in self._left for job in group]
-        jobs += [candidate.job for candidate in self._group.candidates] if self._group is not None else []
         self._jobs, self._candidates, self._group = [], [], None
         self._left.clear()
-        return [Done(job.trial.number, None, 0.0, interrupted=True) for job in jobs]
+        return [Done(number, None, 0.0, interrupted=True) for number in self._open_jobs]
 
     def _begin(self, jobs: list[Job]) -> Sequence[Event]:
         """Sort out what is never fused; tell where the rest will write before anything is written there."""
@@ -199,7 +202,8 @@ class FusedPool:
         try:
             made = self._composer.compose_for_job(job.overrides)
             self._folders[number] = folder_of(made, number, str(number))
-            checkpoint = checkpoint_of(self._folders[number]) if job.trial.resume else None
+            goes_on = job.trial.resume and has_room(self._folders[number], job.attempt)
+            checkpoint = checkpoint_of(self._folders[number]) if goes_on else None
         except Exception:  # noqa: BLE001 - whatever it is, the trial meets it again by itself, and fails of it
             return None
         if find_problems(made.task, describe=_describe):
@@ -328,7 +332,11 @@ class FusedPool:
 
     def _open(self, candidate: _Candidate) -> Done | None:
         """Write what Hydra writes for a job, and see to it that the folder is fit for it; say if it is not."""
-        job = candidate.job
+        job, folder = candidate.job, self._folders[candidate.number]
+        if job.trial.resume and has_room(folder, job.attempt):
+            over = self._ended(folder)
+            if over is not None and over.is_final:  # by whoever it was taken from
+                return Done(candidate.number, None, over.seconds, outcome=over)
 
         def begin(folder: Path) -> None:
             make_room(folder, job.attempt)

@@ -8,7 +8,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lightune.study.pools import Done, Job, Pool, Report
+from lightune.study.pools import Done, Job, Pool, Report, Said
 from lightune.study.trial import Trial
 from lightune.study.worker import Inheritance
 
@@ -51,6 +51,8 @@ def run_batch(
                     returns[event.number] = event.returned or _lost(event)
                 elif isinstance(event, Report):
                     event.answer(False)
+                elif isinstance(event, Said):
+                    print(event.text)
     finally:
         workers.close()
     return [returns[number] for number in sorted(returns)]

@@ -197,6 +197,7 @@ def open_cluster(
         inheritance=inheritance,
         owner=owner,
         capacity=capacity,
+        room=room,
     )
 
 
@@ -229,6 +230,7 @@ class Cluster:
         inheritance: what every worker is sent, once.
         owner: the name of the driver's lease.
         capacity: trials of a place at the same time, > 0.
+        room: places that the cluster has now; the others count when they open. All of them by default.
     """
 
     def __init__(
@@ -240,6 +242,7 @@ class Cluster:
         inheritance: bytes,
         owner: str,
         capacity: int = 1,
+        room: int | None = None,
     ) -> None:
         self._ray = ray = _ray()
         self._actor = ray.remote(Host).options(**options)
@@ -248,7 +251,8 @@ class Cluster:
         self._queue: deque[Job] = deque()
         self._asked, self._passed_on = 0, 0
         self._failed_starts = 0
-        self._seats = [self._start() for _ in range(size)]
+        room = size if room is None else max(room, 1)
+        self._seats = [self._start(replaces=index >= room) for index in range(size)]
 
     def free(self) -> int:
         """Return how many trials there is room for; a place that is lost counts when another has taken it."""
@@ -375,4 +379,9 @@ class Cluster:
             elif seat.began:
                 seat.actor.interrupt.remote()
         waiting, self._queue = list(self._queue), deque()
+        for seat in self._seats:
+            waiting += seat.outbox
+            for job in seat.outbox:
+                del seat.began[job.trial.number]
+            seat.outbox = []
         return [Done(job.trial.number, None, 0.0, interrupted=True) for job in waiting]

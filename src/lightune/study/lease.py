@@ -137,13 +137,14 @@ def _locked_file(path: Path) -> int:
     """Return the file at a path once its lock is ours: while we waited, another may have taken its place."""
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(file), path.stat()):
-                    return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)
+        with suppress(FileNotFoundError):  # the folder, or the file, went meanwhile
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            kept = False
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                kept = os.path.samestat(os.fstat(file), path.stat())
+            finally:
+                if not kept:
+                    os.close(file)
+            if kept:
+                return file

@@ -6,6 +6,7 @@ what ends at the same time is heard of at the same time. This module must not im
 
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,12 +49,20 @@ class Interrupt:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Let a signal wait until what is said inside has been answered."""
-        before, self._raises = self._raises, False
-        yield
-        self._raises = before
-        if self.asked and before:
-            raise KeyboardInterrupt
+        """Let a signal wait, whoever listens to it, until what is said inside has been answered."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        heard: list[int] = []
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for each in heard[:1]:
+            signal.raise_signal(each)
 
 
 class Line:
@@ -82,10 +91,15 @@ class Line:
         jobs, self._jobs = self._jobs, []
         return jobs
 
-    def started(self, number: int, folder: Path, *, alone: bool = True) -> None:
-        """Say where a trial will write, and whether no other is trained meanwhile."""
+    def alone(self, number: int) -> None:
+        """Say that nothing but this trial runs until its end is told: if the process ends, it was that."""
         with self._interrupt.held():
-            self._send([("started", number, str(folder), alone)])
+            self._send([("alone", number)])
+
+    def started(self, number: int, folder: Path) -> None:
+        """Say where a trial will write."""
+        with self._interrupt.held():
+            self._send([("started", number, str(folder))])
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Say how far a trial is; return whether it should stop."""

@@ -14,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from lightune.errors import ConfigError, Problem
 from lightune.study.book import Book
 from lightune.study.carried import URL_VARIABLE, CarriedTask
 from lightune.study.claim import claimed
@@ -50,10 +51,13 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     opener: Any = getattr(launcher, "open", None)
     remote: Any = getattr(launcher, "open_remote", None)
     together: Any = getattr(launcher, "open_together", None)
+    fuses = together is not None or getattr(launcher, "fused", False)
+    if fuses and scene.settings.gpus_per_job > 1:
+        rule = f"must be 1 where trials train together, on one device each, got {scene.settings.gpus_per_job}"
+        raise ConfigError([Problem("search.gpus_per_job", rule)])
     slots = make_slots(scene.settings, scene.config) if together is not None or opener is not None else []
     if remote is not None or (opener is not None and (together is None or len(slots) > 1)):
         left = max(1, book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows()))
-        fuses = together is not None or getattr(launcher, "fused", False)
         capacity = _batch_size(scene, launcher) if fuses else 1
         inheritance = Inheritance(
             hydra_context=scene.context,

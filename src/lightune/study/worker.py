@@ -121,6 +121,7 @@ class Service:
         returned: JobReturn | None = None
         folder: Path | None = None
         error: str | None = None
+        left = False  # by itself, with a signal that the trial has taken
 
         def started(path: Path) -> None:
             nonlocal folder
@@ -136,13 +137,13 @@ class Service:
             error = "interrupted"
         except SystemExit as stop:
             error = f"the task called sys.exit({stop.code!r})"
-            self.interrupt.asked = self.interrupt.asked or signal_of(stop, folder) is not None
+            left = signal_of(stop, folder) is not None
         except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
             if folder is not None:
                 leave_traceback(folder, failure)
         seconds = time.perf_counter() - began
-        done = Done(number, returned, seconds, error, interrupted=self.interrupt.asked)
+        done = Done(number, returned, seconds, error, interrupted=left or self.interrupt.asked)
         return self.judged(job, done, folder)
 
     def judged(self, job: Job, done: Done, folder: Path | None) -> Done:
@@ -179,7 +180,7 @@ class Service:
             def begin(folder: Path) -> None:
                 started(folder)
                 make_room(folder, job.attempt)
-                if job.trial.resume:
+                if job.trial.resume and inherited.objectives is not None:
                     _require_open(folder, inherited)
                 stack.enter_context(_console(folder / CONSOLE))
                 stack.enter_context(running(replace(job.trial, report=report)))

@@ -77,6 +77,7 @@ class Workers:
         self._capacity = capacity
         self._workers: list[_Worker | None] = [None] * len(slots)
         self._interrupted = False
+        self._guilty: set[int] = set()  # of trials whose process ended
         for index in range(len(slots)):
             self._workers[index] = self._start(index)
 
@@ -86,6 +87,8 @@ class Workers:
 
     def submit(self, job: Job) -> None:
         """Give a trial to the process with the fewest, which is started anew if it died."""
+        if self._capacity > 1 and job.trial.number in self._guilty:  # and is tried again
+            job = replace(job, alone=True)
         index = min(range(len(self._workers)), key=self._load)
         worker = self._workers[index]
         if worker is None or (not worker.sent and worker.process.poll() is not None):
@@ -103,6 +106,8 @@ class Workers:
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Wait for a trial to start, report or end."""
+        if self._interrupted and (back := self._take_back()):
+            return back
         busy = {worker.connection: index for index, worker in enumerate(self._workers) if worker and worker.sent}
         if not busy:
             time.sleep(seconds)
@@ -113,6 +118,16 @@ class Workers:
         for connection in wait(list(busy), timeout=seconds):
             assert isinstance(connection, Connection)
             events += self._receive(busy[connection])
+        return events
+
+    def _take_back(self) -> list[Event]:
+        """Give back what was not sent when a signal came."""
+        events: list[Event] = []
+        for worker in filter(None, self._workers):
+            jobs, worker.outbox = worker.outbox, []
+            for job in jobs:
+                del worker.sent[job.trial.number]
+                events.append(Done(job.trial.number, None, 0.0, interrupted=True))
         return events
 
     def interrupt(self) -> None:
@@ -155,10 +170,11 @@ class Workers:
         for kind, *content in heard:
             if kind == "said":
                 events.append(Said(*content))
+            elif kind == "alone":
+                (worker.alone,) = content
             elif kind == "started":
-                number, folder, alone = content
+                number, folder = content
                 worker.sent[number].started = True
-                worker.alone = number if alone else worker.alone
                 events.append(Started(number, Path(folder)))
             elif kind == "report":
                 number, step, value = content
@@ -176,14 +192,15 @@ class Workers:
         self._bury(worker)
         self._workers[index] = None
         events: list[Event] = []
+        never_began = worker.alone is None and all(sent.job.alone for sent in worker.sent.values())
         for number, sent in worker.sent.items():
-            guilty = worker.alone is None and sent.job.alone
-            if self._capacity == 1 or self._interrupted or guilty or number == worker.alone:
+            if self._capacity == 1 or self._interrupted or never_began or number == worker.alone:
+                self._guilty.add(number)
                 seconds = time.perf_counter() - sent.began
                 events.append(Done(number, None, seconds, reason, interrupted=self._interrupted))
             else:
                 trial = replace(sent.job.trial, resume=sent.job.trial.resume or sent.started)
-                self.submit(replace(sent.job, trial=trial, alone=True))
+                self.submit(replace(sent.job, trial=trial, alone=sent.job.alone or worker.alone is None))
         return events
 
     def _start(self, index: int) -> _Worker:
@@ -237,7 +254,8 @@ def _send(connection: Connection, *messages: bytes) -> None:
 
 
 def _answer(worker: _Worker, stop: bool) -> None:
-    worker.connection.send_bytes(cloudpickle.dumps(stop))
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
+        worker.connection.send_bytes(cloudpickle.dumps(stop))
 
 
 def _epitaph(code: int) -> str:
