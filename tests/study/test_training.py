@@ -141,7 +141,8 @@ def test_folds_report_their_running_mean(cli, tmp_path):
 @pytest.mark.slow
 def test_trials_of_several_processes_run_side_by_side_and_are_pruned_as_one(cli, tmp_path):
     swept = ["optimizer.lr=0.01,1e-8", "model.units=8,16", "search=grid", "search.study=d", "search.n_jobs=2"]
-    code, _, err = cli("-m", *swept, EAGER, "trainer=ddp_cpu", "trainer.max_epochs=4", "output_root=out")
+    poor = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.18}"  # whoever reports first
+    code, _, err = cli("-m", *swept, poor, "trainer=ddp_cpu", "trainer.max_epochs=4", "output_root=out")
     assert code == 0, err
     study = tmp_path / "out" / "studies" / "d"
     assert [row["state"] for row in rows(study)] == ["completed", "completed", "pruned", "pruned"]
