@@ -109,6 +109,22 @@ def test_trials_that_were_sent_before_a_signal_are_stopped_by_it():
         theirs.close()
 
 
+def test_trials_that_come_before_an_answer_are_kept():
+    ours, theirs = Pipe()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        line = Line(theirs, Interrupt())
+        ours.send_bytes(cloudpickle.dumps([Job(Trial(7), ())]))
+        ours.send_bytes(cloudpickle.dumps(True))
+        assert line.report(0, 1, 0.5) is True
+        assert [job.trial.number for job in line.jobs(wait=False)] == [7]
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        ours.close()
+        theirs.close()
+
+
 @pytest.mark.slow
 def test_trials_whose_process_is_killed_go_on_alone(study, workers):
     def kill():

@@ -9,9 +9,9 @@ from lightune.data.placement import free_bytes
 from lightune.engine.batches import share_samples
 from lightune.engine.fused import Member
 
-# AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22: MLP
-# 64-h-h-10 with h=128 (3 MFLOP) 4.1 and 5.5, 256 (11) 2.1 and 2.0, 512 (38) 1.2 and 0.97, 1024 (144) 0.9; two
-# convolutions on 8x8 with 8-16 filters (3) 2.6 and 3.0, on 28x28 with 4-8 (13) 1.2, 8-16 (39) 0.9.
+# AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22:
+# MLP 64-h-h-10 with h=128 (3 MFLOP) 4.1 and 5.5, 256 (11) 2.1 and 2.0, 512 (38) 1.2 and 0.97, 1024 (144) 0.9;
+# two convolutions on 8x8 with 8-16 filters (3) 2.6 and 3.0, on 28x28 with 4-8 (13) 1.2, 8-16 (39) 0.9.
 MOST_FLOPS_ON_CPU = {"dense": 30e6, "convolution": 25e6}
 _MEMORY_SHARE = 0.5  # of what is free; validation and the recorded program need some, others too
 _STATES = 6  # parameters, gradients, two moments, the best so far, a temporary
