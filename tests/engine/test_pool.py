@@ -229,6 +229,13 @@ def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkey
     assert torch.get_float32_matmul_precision() == before != "high"
 
 
+def test_several_gpus_for_a_trial_that_shares_a_program_are_refused(study):
+    folder, code, said = study("seed=0,1", "search.gpus_per_job=2")
+    assert (code, folder.exists()) == (2, False)
+    assert "search.gpus_per_job" in said
+    assert "must be 1 where trials train together, on one device each, got 2" in said
+
+
 def test_a_width_that_is_none_is_refused_by_its_name(study):
     folder, code, said = study("seed=0,1", "search.fused_width=1")
     assert (code, folder.exists()) == (2, False)

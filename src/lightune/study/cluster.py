@@ -307,9 +307,7 @@ class Cluster:
 
     def _fill(self) -> None:
         most = self._capacity
-        if not all(
-            seat.open or seat.replaces for seat in self._seats
-        ):  # those that open later shall have their share
+        if any(not (seat.open or seat.replaces) for seat in self._seats):  # which shall have their share
             trials = len(self._queue) + sum(len(seat.began) for seat in self._seats)
             most = min(most, math.ceil(trials / len(self._seats)))
         while self._queue:

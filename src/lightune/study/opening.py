@@ -55,8 +55,8 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     if fuses and scene.settings.gpus_per_job > 1:
         rule = f"must be 1 where trials train together, on one device each, got {scene.settings.gpus_per_job}"
         raise ConfigError([Problem("search.gpus_per_job", rule)])
-    slots = make_slots(scene.settings, scene.config) if together is not None or opener is not None else []
-    if remote is not None or (opener is not None and (together is None or len(slots) > 1)):
+    slots = make_slots(scene.settings, scene.config) if opener is not None else []
+    if remote is not None or len(slots) > (1 if together is not None else 0):
         left = max(1, book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows()))
         capacity = _batch_size(scene, launcher) if fuses else 1
         inheritance = Inheritance(
