@@ -35,6 +35,7 @@ MODELS = {
     "plain_norm": partial(MLP, layers=2, units=8, batch_norm=True),
     "residual_norm": partial(MLP, layers=2, units=8, connections="residual", batch_norm=True),
     "dense_norm": partial(MLP, layers=2, units=8, connections="dense", batch_norm=True),
+    "wide": partial(MLP, layers=1, units=96),  # large enough for an update by torch's kernels
     "cnn": partial(CNN, channels=[3, 4], units=8),
     "cnn_norm": partial(CNN, channels=[3, 4], units=8, batch_norm=True, pooling="average"),
 }
@@ -140,6 +141,13 @@ SCHEDULERS = {
         partial(ConstantLR, factor=1.0),
     ],
 }
+
+
+@pytest.mark.parametrize("model", ["plain", "wide", "cnn_norm"])
+def test_members_in_blocks_are_those_trained_alone(alone, fused, model, monkeypatch):
+    monkeypatch.setattr("lightune.engine.fused.most_at_once", lambda model, x: 3)
+    group = specs(MODELS[model], OPTIMIZERS["adamw"], MIXED, loss=partial(CrossEntropy, label_smoothing=0.1))
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULERS)

@@ -15,6 +15,7 @@ from lightune.callbacks.best import Mode
 from lightune.data import InMemoryData
 from lightune.data.scaling import Affine
 from lightune.engine.batches import RaggedBatch, StackedBatch, StackedData, alike
+from lightune.engine.blocks import divide, most_at_once
 from lightune.engine.dropout import DropoutMasks
 from lightune.engine.program import Program, Recorded
 from lightune.engine.ragged import STAGES, meter_of
@@ -85,6 +86,19 @@ class Held:
     numbers: dict[str, Any]
     schedule: dict[str, Any]
     random: Tensor
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows that are computed at once, and views of their parameters and buffers: name → (rows, …)."""
+
+    rows: range
+    parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+
+    def column(self, of_all: Tensor, like: Tensor) -> Tensor:
+        """Return one number a member (M,) for the rows, to be multiplied with their values: (rows, …)."""
+        return of_all[self.rows.start : self.rows.stop].view(-1, *[1] * (like.ndim - 1))
 
 
 class _Kept(Protocol):
@@ -166,9 +180,12 @@ class FusedLoop:
         self.program = Program(masks, members[0].task.loss, label_smoothing=smoothing, recorded=recorded)
         self.schedules = Schedules([self._schedule_of(member) for member in members])
         kind = type(self.schedules[0].optimizer)
-        self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat)
+        self.optimizer = StackedOptimizer(kind, self.schedules.groups, self.stack.flat, self.stack.columns)
         metrics = members[0].task.metrics
         self._meters = [meter_of(metrics, stage, self.data.sizes(stage)) for stage in STAGES]
+        first = next(iter(self.data.train()))
+        batch = first.parts[0][1] if isinstance(first, RaggedBatch) else first
+        self._most_at_once = most_at_once(models[0], batch.x[0])
         self._columns()
         for row, member in enumerate(members):
             if member.checkpoint is not None:
@@ -246,7 +263,7 @@ class FusedLoop:
             self.stack.admit(row, model)
             self.program.admit(row, model, member.seed, _label_smoothing_of(member))
             self.schedules.admit(row, self._schedule_of(member))
-            self.optimizer.admit(row, self.schedules.groups, self.stack.columns)
+            self.optimizer.admit(row, self.schedules.groups)
             self._rows[row] = member
         self.members += members
         self.members = [member for member in self.members if member in self._rows]
@@ -290,7 +307,7 @@ class FusedLoop:
         schedule = self.schedules[row]
         state = self.optimizer.hold(row) if held is None else held.optimizer
         parameters = dict(member.task.model.named_parameters())
-        for name, own in self.optimizer.named(state, self.stack.columns).items():
+        for name, own in self.optimizer.named(state).items():
             schedule.optimizer.state[parameters[name]] = own
         return schedule, self.program.generator(row)
 
@@ -311,19 +328,21 @@ class FusedLoop:
         names: dict[Tensor, str] = {each: name for name, each in member.task.model.named_parameters()}
         state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
         schedule.optimizer.state.clear()
-        groups = self.schedules.groups
-        self.optimizer.admit(row, groups, self.stack.columns, state, member.steps)
+        self.optimizer.admit(row, self.schedules.groups, state, member.steps)
         self.program.generator(row).set_state(content["random_state"][0]["torch"])
         member.checkpoint = None
 
     def record(self) -> None:
         """Write down the programs of this width ahead of time, so that the first epoch is no slower."""
-        found: dict[torch.Size, tuple[list[int] | None, StackedBatch]] = {}
         for batch in self.data.train():
-            parts = batch.parts if isinstance(batch, RaggedBatch) else [(None, batch)]
-            found |= {part.x.shape: (rows, part) for rows, part in parts}
-        for rows, part in found.values():
-            self.program.record_train(*self._state_of(rows), part.x, part.wanted)
+            if isinstance(batch, RaggedBatch):
+                for rows, part in batch.parts:
+                    parameters, buffers = _some(self._parameters, rows), _some(self.stack.buffers, rows)
+                    self.program.record_train(parameters, buffers, part.x, part.wanted)
+                continue
+            for block in self._blocks:
+                own = slice(block.rows.start, block.rows.stop)
+                self.program.record_train(block.parameters, block.buffers, batch.x[own], batch.wanted[own])
 
     def watch_steps(self, on_step: Callable[[Sequence[Member], Tensor], None]) -> None:
         """Tell of each step from now on: the members of the rows, and their losses (width,)."""
@@ -338,13 +357,11 @@ class FusedLoop:
         """Train every row for its epoch, or its first batches; return `train/metric` → one value a row."""
         seen, before = [], [member.steps for member in self._rows]
         for batch in itertools.islice(self.data.train(), most_batches):
-            losses = self._learn_from(batch)
+            self.optimizer.advance(self.stack.flat)
+            losses = self._step(batch) if isinstance(batch, StackedBatch) else self._step_in_parts(batch)
             seen.append(losses)
             if self._on_step:
                 self._on_step(self._rows, losses)
-            self._add_penalty()
-            self._clip()
-            self.optimizer.step(self.stack.flat, self.stack.gradients)
             if self.schedules.after_step():
                 self.optimizer.set_numbers(self.schedules.groups)
             for member in self._rows:
@@ -352,28 +369,43 @@ class FusedLoop:
         self._look_at(torch.stack(seen), before)
         return _floats(self._meters[0].read())
 
-    def _learn_from(self, batch: StackedBatch | RaggedBatch) -> Tensor:
-        """Leave the gradients of a batch, and the buffers after it; return the losses (width,)."""
-        if isinstance(batch, StackedBatch):
-            return self._learn_from_part(None, batch)
+    def _step(self, batch: StackedBatch) -> Tensor:
+        """Take a step of all rows, block by block; return the losses (width,)."""
+        seen = []
+        for block in self._blocks:
+            own = slice(block.rows.start, block.rows.stop)
+            gradients, losses, outputs, buffers = self.program.train(
+                block.parameters, block.buffers, batch.x[own], batch.wanted[own], block.rows
+            )
+            self.stack.write_buffers(buffers, block.rows)
+            self._update(gradients, block)
+            del gradients  # before the next ones are computed
+            seen.append((losses, outputs))
+        losses, outputs = (_joined(parts) for parts in zip(*seen, strict=True))
+        self._meters[0].add(losses, self._predictions(outputs), batch.target)
+        return losses
+
+    def _step_in_parts(self, batch: RaggedBatch) -> Tensor:
+        """Take a step of rows whose batches differ in length; return the losses (width,)."""
+        all_rows = _Block(range(self.width), self._parameters, self.stack.buffers)
         losses = self.stack.flat.new_empty(self.width)
+        gradients = {name: torch.empty_like(value) for name, value in self._parameters.items()}
         for rows, part in batch.parts:
-            losses[rows] = self._learn_from_part(rows, part)
+            parameters, buffers = _some(self._parameters, rows), _some(self.stack.buffers, rows)
+            learnt, losses[rows], outputs, after = self.program.train(
+                parameters, buffers, part.x, part.wanted, rows
+            )
+            self._meters[0].add(losses[rows], self._predictions(outputs, rows), part.target, rows)
+            self.stack.write_buffers(after, rows)
+            for name, value in learnt.items():
+                gradients[name][rows] = value
+        self._update(gradients, all_rows)
         return losses
 
-    def _learn_from_part(self, rows: list[int] | None, part: StackedBatch) -> Tensor:
-        gradients, losses, outputs, buffers = self.program.train(*self._state_of(rows), part.x, part.wanted, rows)
-        self._meters[0].add(losses, self._predictions(outputs, rows), part.target, rows)
-        places = None if rows is None else torch.tensor(rows, device=losses.device)
-        self.stack.write_gradients(gradients, places)
-        self.stack.write_buffers(buffers, places)
-        return losses
-
-    def _state_of(self, rows: list[int] | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return parameters and buffers of all rows, or copies of those of some."""
-        if rows is None:
-            return self._parameters, self.stack.buffers
-        return _some(self._parameters, rows), _some(self.stack.buffers, rows)
+    def _update(self, gradients: dict[str, Tensor], block: "_Block") -> None:
+        self._add_penalty(gradients, block)
+        self._clip(gradients, block)
+        self.optimizer.step(gradients, block.rows)
 
     def _look_at(self, losses: Tensor, before: Sequence[int]) -> None:
         """Note of each member the first loss that is not finite; losses: (steps, width)."""
@@ -388,7 +420,7 @@ class FusedLoop:
         """Measure every row on its validation part; return `val/metric` → one value a row."""
         meter = self._meters[1]
         for batch in self.data.val():
-            losses, outputs = self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)
+            losses, outputs = self._judge(batch)
             if batch.lengths is None:
                 meter.add(losses, self._predictions(outputs), batch.target)
                 continue
@@ -399,15 +431,24 @@ class FusedLoop:
                     meter.add(torch.stack(lost), self._predictions(own, rows), target, rows)
         return _floats(meter.read())
 
+    def _judge(self, batch: StackedBatch) -> tuple[Tensor, Tensor]:
+        """Return losses (width,) and outputs (width, B, K) in evaluation form."""
+        seen = []
+        for block in self._blocks:
+            own = slice(block.rows.start, block.rows.stop)
+            x, wanted = batch.x[own], batch.wanted[own]
+            seen.append(self.program.judge(block.parameters, block.buffers, x, wanted, block.rows))
+        losses, outputs = (_joined(parts) for parts in zip(*seen, strict=True))
+        return losses, outputs
+
     def losses_of(self, batch: StackedBatch | RaggedBatch) -> Tensor:
         """Return the losses (width,) of a training batch in evaluation form."""
         if isinstance(batch, StackedBatch):
-            return self.program.judge(self._parameters, self.stack.buffers, batch.x, batch.wanted)[0]
+            return self._judge(batch)[0]
         losses = self.stack.flat.new_empty(self.width)
         for rows, part in batch.parts:
-            _, outputs = self.program.judge(*self._state_of(rows), part.x, part.wanted)
-            own = [self.program.loss(*each) for each in zip(rows, outputs, part.wanted, strict=True)]
-            losses[rows] = torch.stack(own)
+            parameters, buffers = _some(self._parameters, rows), _some(self.stack.buffers, rows)
+            losses[rows] = self.program.judge(parameters, buffers, part.x, part.wanted, rows)[0]
         return losses
 
     def _end_epoch(self, measures: dict[str, list[float]], rates: list[float]) -> None:
@@ -458,8 +499,12 @@ class FusedLoop:
         self._columns()
 
     def _columns(self) -> None:
-        """Lay out what is one number a member as columns (width, 1)."""
+        """Lay out what is one number a member as tensors (width,)."""
         self._parameters = self.stack.parameters
+        self._blocks = [
+            _Block(rows, *(_cut(of, rows) for of in (self._parameters, self.stack.buffers)))
+            for rows in divide(self.width, self._most_at_once)
+        ]
         strengths = [member.task.regularization for member in self._rows]
         self._l1, self._l2 = self._column([s.l1 for s in strengths]), self._column([s.l2 for s in strengths])
         clips = [member.gradient_clip for member in self._rows]
@@ -468,23 +513,27 @@ class FusedLoop:
         self._scalers = _stacked_scaler([member.task.target_scaler for member in self._rows], self.stack.flat)
 
     def _column(self, values: list[float]) -> Tensor | None:
-        return self.stack.flat.new_tensor(values).unsqueeze(1) if any(values) else None
+        return self.stack.flat.new_tensor(values) if any(values) else None
 
-    def _add_penalty(self) -> None:
+    def _add_penalty(self, gradients: dict[str, Tensor], block: "_Block") -> None:
         """Add the gradient of l1 Σ|θ| + l2 Σθ² over the weights."""
-        weights, gradients = (
-            part[:, : self.stack.num_weights] for part in (self.stack.flat, self.stack.gradients)
-        )
-        if self._l1 is not None:
-            gradients.addcmul_(weights.sign(), self._l1)
-        if self._l2 is not None:
-            gradients.addcmul_(weights, self._l2, value=2)
+        for name in self.stack.weights:
+            weight, gradient = block.parameters[name], gradients[name]
+            if self._l1 is not None:
+                gradient = torch.addcmul(gradient, weight.sign(), block.column(self._l1, weight))
+            if self._l2 is not None:
+                gradient = torch.addcmul(gradient, weight, block.column(self._l2, weight), value=2)
+            gradients[name] = gradient
 
-    def _clip(self) -> None:
+    def _clip(self, gradients: dict[str, Tensor], block: "_Block") -> None:
         """Hold the norm of each member's gradient below its bound, as `torch.nn.utils.clip_grad_norm_` does."""
-        if self._clips is not None:
-            norms = torch.linalg.vector_norm(self.stack.gradients, dim=1, keepdim=True)
-            self.stack.gradients.mul_((self._clips / (norms + 1e-6)).clamp(max=1.0))
+        if self._clips is None:
+            return
+        of_each = [torch.linalg.vector_norm(value.reshape(len(value), -1), dim=1) for value in gradients.values()]
+        norms = torch.linalg.vector_norm(torch.stack(of_each), dim=0)
+        shares = (block.column(self._clips, norms) / (norms + 1e-6)).clamp(max=1.0)
+        for name, value in gradients.items():
+            gradients[name] = value * shares.view(-1, *[1] * (value.ndim - 1))
 
     def _predictions(self, outputs: Tensor, rows: list[int] | None = None) -> Tensor:
         """Map outputs (M, B, K) of all rows, or of some, to predictions (M, B, …), as each member's task does."""
@@ -510,6 +559,14 @@ def _load_weights(member: Member, dtype: torch.dtype) -> None:
     if member.checkpoint is not None:
         member.task.model.to(dtype)
         member.task.load_state_dict(member.checkpoint["state_dict"])
+
+
+def _cut(stacked: dict[str, Tensor], rows: range) -> dict[str, Tensor]:
+    return {name: value[rows.start : rows.stop] for name, value in stacked.items()}
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
 
 
 def _some(stacked: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:

@@ -89,9 +89,16 @@ class Program:
             self._recorded[key] = (record(self._step, arguments), sites)
         return key
 
-    def judge(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return losses (M,) and outputs (M, B, K) in evaluation form."""
-        smoothing = self._smoothing(x)
+    def judge(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        members: Sequence[int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return losses (M,) and outputs (M, B, K) in evaluation form, of members as `train` takes them."""
+        smoothing = self._smoothing(x, members)
         key = self._key("judge", x, target)
         if key not in self._recorded:
             self._model.eval()

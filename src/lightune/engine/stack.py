@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class Stack:
     """Hold the state of M networks of one structure.
 
-    All trainable parameters of a member lie in one row, weights first, so that an update rule takes a few
-    operations whatever the number of layers. The networks' own tensors become views of their rows: what is
-    trained here is seen there, and nothing is held twice.
+    All trainable parameters of a member lie in one row, so that an update rule takes a few operations whatever the
+    number of layers. The networks' own tensors become views of their rows: what is trained here is seen there, and
+    nothing is held twice.
 
     Args:
         models: M networks whose parameters and buffers agree in name and shape.
@@ -34,11 +34,10 @@ class Stack:
         for model in models[1:]:
             if [_shapes(part) for part in _split(model)] != [_shapes(trained), _shapes(fixed)]:
                 raise ValueError("members must have parameters and buffers of the same names and shapes")
-        self.shapes: dict[str, torch.Size] = {name: trained[name].shape for name in _weights_first(trained)}
+        self.shapes: dict[str, torch.Size] = {name: value.shape for name, value in trained.items()}
+        self.weights = [name for name, shape in self.shapes.items() if len(shape) >= 2]
         sizes = [shape.numel() for shape in self.shapes.values()]
-        self.num_weights = sum(s for s, shape in zip(sizes, self.shapes.values(), strict=True) if len(shape) >= 2)
         self.flat = torch.empty(len(models), sum(sizes), dtype=dtype, device=device)
-        self.gradients = torch.zeros_like(self.flat)
         states = [dict(zip(("trained", "fixed"), _split(model), strict=True)) for model in models]
         for row, state in zip(self.flat, states, strict=True):
             for name, view in self._views(row.unsqueeze(0)).items():
@@ -57,15 +56,14 @@ class Stack:
         """Views of the trainable parameters: name → (M, …)."""
         return self._views(self.flat)
 
-    def write_gradients(self, gradients: dict[str, Tensor], rows: Tensor | None = None) -> None:
-        """Take in the gradients of a step: name → (M, …), or those of some rows."""
-        for name, view in self._gradient_views.items():
-            _write(view, gradients[name], rows)
-
-    def write_buffers(self, buffers: dict[str, Tensor], rows: Tensor | None = None) -> None:
-        """Take in the buffers after a step: name → (M, …), or those of some rows."""
+    def write_buffers(self, buffers: dict[str, Tensor], rows: Sequence[int]) -> None:
+        """Take in the buffers of some rows after a step: name → (rows, …)."""
         for name, value in buffers.items():
-            _write(self.buffers[name], value, rows)
+            own = self.buffers[name]
+            if isinstance(rows, range):
+                own[rows.start : rows.stop].copy_(value)
+            else:
+                own[torch.tensor(rows, device=own.device)] = value
 
     def member(self, index: int) -> dict[str, Tensor]:
         """Return a copy of one member's state, as `load_state_dict` of its network takes it."""
@@ -79,7 +77,7 @@ class Stack:
             if row not in rows:
                 self.let_go(row)
         kept = torch.tensor(list(rows), device=self.flat.device)
-        self.flat, self.gradients = self.flat[kept], self.gradients[kept]
+        self.flat = self.flat[kept]
         self.buffers = {name: value[kept] for name, value in self.buffers.items()}
         self._models = [self._models[row] for row in rows]
         self._bind()
@@ -116,7 +114,6 @@ class Stack:
         return self._views(flat)
 
     def _bind(self) -> None:
-        self._gradient_views = self._views(self.gradients)
         for row in range(len(self._models)):
             self._point_at(row)
 
@@ -145,19 +142,8 @@ def _shapes(tensors: dict[str, Tensor]) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in tensors.items()}
 
 
-def _weights_first(trained: dict[str, Tensor]) -> list[str]:
-    return sorted(trained, key=lambda name: trained[name].ndim < 2)
-
-
 def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if value.is_floating_point() else value
-
-
-def _write(own: Tensor, values: Tensor, rows: Tensor | None) -> None:
-    if rows is None:
-        own.copy_(values)
-    else:
-        own[rows] = values
 
 
 def _point(model: nn.Module, state: dict[str, Tensor]) -> None:

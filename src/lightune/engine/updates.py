@@ -1,7 +1,8 @@
 """Update rules for many members at once: torch's optimizers with one learning rate, momentum, … a member.
 
 `torch.optim` takes one number for all that it updates. Here every number is a column (M, 1), and a member's
-parameters are a row. The formulas are those of torch's own single-tensor implementations.
+parameters are a row. The formulas are those of torch's own single-tensor implementations. Where members are large,
+torch's own kernels update them one after the other (`lightune.engine.kernels`).
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +11,12 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
+from lightune.engine.kernels import kernel_for
+
+Columns = Callable[[Tensor], dict[str, Tensor]]
 Numbers = Mapping[str, Tensor]
 State = dict[str, Tensor]
+_Block = tuple[tuple[Tensor, Tensor, State], slice]
 Rule = Callable[[Tensor, Tensor, State, Numbers], None]
 
 _BLOCK_BYTES = 128 * 1024  # of each operand on a CPU: a rule's operands together stay in the second-level cache
@@ -102,13 +107,17 @@ class StackedOptimizer:
         kind: torch's optimizer class, one of `RULES`.
         groups: one parameter group a member, as that optimizer fills it; its numbers are those of step one.
         flat: (M, P), updated in place.
+        columns: divides rows (M, P) by parameters: name → (M, …) views.
 
     Raises:
         ValueError: if the switches of the groups differ.
     """
 
-    def __init__(self, kind: type[Optimizer], groups: list[dict[str, object]], flat: Tensor) -> None:
+    def __init__(
+        self, kind: type[Optimizer], groups: list[dict[str, object]], flat: Tensor, columns: Columns
+    ) -> None:
         self.kind = kind
+        self._columns = columns
         self._rule = RULES[kind]
         self._switches = _switches(kind, groups[0])
         if any(_switches(kind, group) != self._switches for group in groups):
@@ -118,6 +127,9 @@ class StackedOptimizer:
         self.state = self._fresh_state(groups, flat)
         self._flat: Tensor | None = None
         self._gradients: Tensor | None = None
+        self._blocks: dict[range, tuple[dict[str, Tensor], list[_Block]]] = {}
+        sizes = [column[0].numel() for column in columns(self._like).values()]
+        self._kernel = kernel_for(kind, self._switches, sizes, flat)
         self.set_numbers(groups)
 
     def set_numbers(self, groups: list[dict[str, object]]) -> None:
@@ -133,28 +145,57 @@ class StackedOptimizer:
                 else:
                     columns.setdefault(name, []).append(float(value))  # type: ignore[arg-type]
         self._raw = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
+        self._numbers = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def step(self, flat: Tensor, gradients: Tensor) -> None:
-        """Take one step with gradients (M, P), which are used up, on parameters (M, P)."""
+    @property
+    def by_kernel(self) -> bool:
+        """Whether members are updated one after the other by torch's own kernel."""
+        return self._kernel is not None
+
+    def advance(self, flat: Tensor) -> None:
+        """Begin a step of all members, whose parameters are flat: (M, P)."""
         self.steps += 1
-        if self._switches.get("maximize"):
-            gradients.neg_()
-        if flat is not self._flat or gradients is not self._gradients:
-            self._bind(flat, gradients)
-        derived = self._derived()
-        # one transfer for all columns, and one split for all blocks
-        table = torch.stack(list(derived.values())).to(flat.device, flat.dtype).unsqueeze(2)
-        for (p, g, state), part in zip(self._blocks, torch.split(table, self._block_rows, dim=1), strict=True):
-            self._rule(p, g, state, dict(zip(derived, part.unbind(), strict=True)))
+        if flat is not self._flat:
+            self._flat, self._blocks = flat, {}
+            if self._kernel is not None:
+                self._bind_lists(flat)
+        if self._kernel is not None:
+            self._kernel_steps.copy_(self.steps)
+        else:
+            derived = self._derived()
+            self._derived_names = list(derived)
+            # one transfer for all columns
+            self._table = torch.stack(list(derived.values())).to(flat.device, flat.dtype).unsqueeze(2)
 
-    def member(self, row: int, columns: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
-        """Return the state of one member as torch's optimizer keeps it: parameter's name → name → tensor.
+    def step(self, gradients: Mapping[str, Tensor], rows: range) -> None:
+        """Take the step of some members with their gradients, name → (rows, …)."""
+        if self._kernel is None:
+            self._step_by_rule(gradients, rows)
+        else:
+            self._step_by_kernel(gradients, rows)
 
-        Args:
-            row: which member.
-            columns: divides rows (M, P) by parameters.
-        """
-        return self.named(self.hold(row), columns)
+    def _step_by_rule(self, gradients: Mapping[str, Tensor], rows: range) -> None:
+        if rows not in self._blocks:
+            self._blocks[rows] = self._cut(rows)
+        columns, blocks = self._blocks[rows]
+        for name, column in columns.items():
+            column.copy_(gradients[name])
+        for (p, g, state), numbers in blocks:
+            if self._switches.get("maximize"):
+                g.neg_()
+            own = self._table[:, numbers]
+            self._rule(p, g, state, dict(zip(self._derived_names, own.unbind(), strict=True)))
+
+    def _step_by_kernel(self, gradients: Mapping[str, Tensor], rows: range) -> None:
+        assert self._kernel is not None
+        own = zip(*(gradients[name].contiguous().unbind() for name in self._names), strict=True)
+        for row, g in zip(rows, own, strict=True):
+            p, state, steps = self._lists[row]
+            self._kernel(p, g, state, steps, self._numbers[row], self._switches)
+
+    def member(self, row: int) -> dict[str, dict[str, Tensor]]:
+        """Return the state of one member as torch's optimizer keeps it: parameter's name → name → tensor."""
+        return self.named(self.hold(row))
 
     def hold(self, row: int) -> State:
         """Return copies of one member's state: name → (1, P), and its number of steps."""
@@ -163,12 +204,12 @@ class StackedOptimizer:
         state = {key: value[row : row + 1].clone() for key, value in self.state.items() if key not in idle}
         return {**state, "step": self.steps[row].float()}
 
-    def named(self, held: State, columns: Callable[[Tensor], dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    def named(self, held: State) -> dict[str, dict[str, Tensor]]:
         """Return what `hold` returned as torch's optimizer keeps it: parameter's name → name → tensor."""
         state: dict[str, dict[str, Tensor]] = {}
         for key, value in held.items():
             if key != "step":
-                for name, view in columns(value).items():
+                for name, view in self._columns(value).items():
                     state.setdefault(name, {})[key] = view[0].clone()
         if self.kind is not SGD:
             for own in state.values():
@@ -179,7 +220,6 @@ class StackedOptimizer:
         self,
         row: int,
         groups: list[dict[str, object]],
-        columns: Callable[[Tensor], dict[str, Tensor]],
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
         steps: int = 0,
     ) -> None:
@@ -188,7 +228,6 @@ class StackedOptimizer:
         Args:
             row: its place.
             groups: the parameter groups of all members.
-            columns: divides rows (M, P) by parameters.
             state: what `member` returned of it before; None if it has taken no step.
             steps: how many it has taken.
 
@@ -201,34 +240,57 @@ class StackedOptimizer:
         for key, value in fresh.items():
             if key not in self.state:  # nobody had momentum so far
                 self.state[key] = value.new_zeros(len(self.steps), value.shape[1])
-                self._flat = self._gradients = None
         for key, value in self.state.items():
             value[row] = fresh[key][0] if key in fresh else 0
         self.steps[row] = steps
+        self._flat = None  # lists and blocks are made anew
         for name, own in (state or {}).items():
             for key, value in own.items():
                 if key != "step":
-                    columns(self.state[key][row : row + 1])[name][0].copy_(value)
+                    self._columns(self.state[key][row : row + 1])[name][0].copy_(value)
         self.set_numbers(groups)
 
     def keep(self, rows: list[int]) -> None:
         """Go on with these members only."""
-        self._flat = self._gradients = None
+        self._flat = None
         self.state = {name: value[rows] for name, value in self.state.items()}
         self.steps = self.steps[rows]
         self._raw = {name: value[rows] for name, value in self._raw.items()}
+        self._numbers = [self._numbers[row] for row in rows]
 
-    def _bind(self, flat: Tensor, gradients: Tensor) -> None:
-        """Divide the rows into blocks whose operands stay in a CPU's cache; elsewhere one block is best."""
-        self._flat, self._gradients = flat, gradients
+    def _cut(self, rows: range) -> tuple[dict[str, Tensor], list[_Block]]:
+        """Cut rows into blocks whose operands stay in a CPU's cache; elsewhere one block is best.
+
+        Returns:
+            Where the gradients of the rows are put, and the blocks.
+        """
+        flat = self._flat
+        assert flat is not None
+        if self._gradients is None or len(self._gradients) < len(rows):
+            self._gradients = torch.empty_like(flat[: len(rows)])
+        gradients = self._gradients[: len(rows)]
         row_bytes = max(1, flat.shape[1] * flat.element_size())
-        self._block_rows = max(1, _BLOCK_BYTES // row_bytes) if flat.device.type == "cpu" else len(flat)
-        parts = {name: torch.split(value, self._block_rows) for name, value in self.state.items()}
-        self._blocks = [
-            (p, g, {name: part[index] for name, part in parts.items()})
-            for index, (p, g) in enumerate(
-                zip(torch.split(flat, self._block_rows), torch.split(gradients, self._block_rows), strict=True)
-            )
+        size = max(1, _BLOCK_BYTES // row_bytes) if flat.device.type == "cpu" else len(rows)
+        blocks = []
+        for first in range(rows.start, rows.stop, size):
+            own = slice(first, min(first + size, rows.stop))
+            g = gradients[own.start - rows.start : own.stop - rows.start]
+            blocks.append(((flat[own], g, {name: value[own] for name, value in self.state.items()}), own))
+        return self._columns(gradients), blocks
+
+    def _bind_lists(self, flat: Tensor) -> None:
+        """Divide the rows by member and parameter."""
+        self._kernel_steps = torch.empty(len(flat))  # kernels read 32 bit whatever the tensor's type is
+        self._names = list(self._columns(flat))
+
+        def lists(value: Tensor) -> list[tuple[Tensor, ...]]:
+            return list(zip(*(column.unbind() for column in self._columns(value).values()), strict=True))
+
+        state = {name: lists(value) for name, value in self.state.items()}
+        steps = self._kernel_steps.unbind()
+        self._lists = [
+            (own, {name: of[row] for name, of in state.items()}, [steps[row]] * len(own))
+            for row, own in enumerate(lists(flat))
         ]
 
     def _fresh_state(self, groups: list[dict[str, object]], flat: Tensor) -> State:

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lightune.data.placement import free_bytes
 from lightune.engine.batches import share_samples
+from lightune.engine.blocks import activation_bytes
 from lightune.engine.fused import Member
 
 # AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22:
@@ -42,21 +43,10 @@ def bytes_of(members: Sequence[Member]) -> float:
     """Estimate the memory of one member: its state, its activations, its share of the samples."""
     task, data = members[0].task, members[0].data
     x, _ = next(iter(data.train_dataloader()))
-    outputs: list[int] = []
-
-    def note(module: torch.nn.Module, given: object, output: object) -> None:
-        if isinstance(output, torch.Tensor):
-            outputs.append(output.nbytes)
-
-    hooks = [module.register_forward_hook(note) for module in task.model.modules() if not list(module.children())]
-    was_training = task.model.training
-    with torch.no_grad():
-        task.model.eval()(x)
-    task.model.train(was_training)
-    for hook in hooks:
-        hook.remove()
     state: float = sum(value.nbytes for value in task.model.state_dict().values()) * _STATES
-    activations = (sum(outputs) + x.nbytes) * 3  # forward, backward, and the batch that is gathered meanwhile
+    activations = (
+        activation_bytes(task.model, x) + x.nbytes
+    ) * 3  # forward, backward, and the batch that is gathered meanwhile
     divisions = list({id(member.data): member.data for member in members}.values())
     own = 0.0 if len(divisions) == 1 or share_samples(divisions) else len(divisions) / len(members)
     samples = sum(data.sizes.values()) * x[0].nbytes * own
