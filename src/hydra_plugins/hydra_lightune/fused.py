@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
+from lightune.imports import import_training
 from lightune.study.launcher import KeepingLauncher, groups
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
@@ -35,6 +36,7 @@ class FusedLauncher(KeepingLauncher):
 
     def open_together(self, **how: Any) -> Any:
         """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
+        import_training()
         from lightune.engine.pool import FusedPool
 
         return FusedPool(fused_width=self.fused_width, **how)
@@ -46,6 +48,7 @@ class FusedLauncher(KeepingLauncher):
             job_overrides: of each job.
             initial_job_idx: number of the first job.
         """
+        import_training()
         from lightune.engine.launch import launch
 
         return launch(

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.cli.folders import job_config
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
+from lightune.study.composer import Composer
 from lightune.study.identity import overrides_of
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid, read_space
@@ -44,8 +45,10 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
     for point in settings.enqueue:
         space.point_of(point)
 
+    composer = Composer(loader, config)
+
     def judge(point: Point) -> tuple[list[Problem], DictConfig]:
-        cfg = job_config(loader.load_sweep_config(config, space.overrides(point)))
+        cfg = job_config(composer.compose(space.overrides(point)))
         return find_problems(cfg), cfg
 
     base = _complete(space, {})

@@ -26,6 +26,7 @@ from lightune.cli.refusal import words_of
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
+from lightune.imports import import_training
 from lightune.paths import outer_rank
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def _check_run(config: DictConfig) -> None:
         _check_resumed(config, cfg, Path(cfg.resume))
         return
     _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
+    import_training()
     from lightune.config.build import build
     from lightune.quiet import quiet
 
@@ -124,6 +126,7 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
 
     cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
     _raise_any(find_problems(cfg))
+    import_training()
     from lightune.config.build import build
     from lightune.quiet import quiet
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
 from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.imports import import_training
 from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
 from lightune.study.spec import FILE_NAME as STUDY_FILE
 
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    import_training()
     from lightune.evaluation import evaluate
 
     folder = options.run

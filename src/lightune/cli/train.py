@@ -20,6 +20,7 @@ from lightune.cli.preflight import handover
 from lightune.cli.refusal import words_of
 from lightune.config.trust import whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
+from lightune.imports import import_training
 from lightune.paths import conf_dir, outer_rank
 from lightune.study import Trial, current_trial
 
@@ -71,6 +72,7 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
+    import_training()
     from lightune.run import (
         InterruptedRun,
         TrainingError,

@@ -11,6 +11,7 @@ from lightune.data import InMemoryData
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
 
+_MOST_BATCHES_JUDGED_AT_ONCE = 4  # without gradients they take about the memory of one that is learnt from
 _MOST_BYTES_OF_COPIES = 32 * 1024**2  # scaling a batch costs little, but more than taking it
 
 
@@ -97,7 +98,9 @@ class StackedData:
             _Pool(judging, self._unique, dtype, device),
         )
         # alone, a validation batch is large; here every member has one at the same time
-        self._judging_batch = max([*self._batch_sizes, judging[0].batch_size // len(data)])
+        least, part = max(self._batch_sizes), max(self._sizes["val"])
+        shared = max(least, judging[0].batch_size // len(data))
+        self._judging_batch = part if part <= _MOST_BATCHES_JUDGED_AT_ONCE * least else shared
         self._ordered_epoch = 0
         self._orders = [
             TensorLoader(

@@ -16,6 +16,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from lightune.imports import leave_out_imported
+
 __all__ = ["as_found", "give_memory_back"]
 
 _frozen: list[bool] = []
@@ -41,7 +43,7 @@ def give_memory_back() -> None:
     """
     gc.collect()
     if not _frozen:
-        gc.freeze()
+        leave_out_imported()
         _frozen.append(True)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

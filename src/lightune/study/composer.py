@@ -61,6 +61,7 @@ class Composer:
     def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
         self._loader, self._config = loader, config
         self._kept: OrderedDict[tuple[str, ...], _Packed] = OrderedDict()
+        self._is_group: dict[str, bool] = {}
 
     def compose(self, lines: Sequence[str]) -> DictConfig:
         """Return what `load_sweep_config` would return for the overrides of a trial."""
@@ -103,7 +104,11 @@ class Composer:
         plain = override.type == OverrideType.CHANGE and override.package is None and not override.is_value_path
         if not plain or "/" in key or override.is_hydra_override():
             return False
-        return isinstance(self._loader, ConfigLoaderImpl) and not self._loader.repository.group_exists(key)
+        if not isinstance(self._loader, ConfigLoaderImpl):
+            return False
+        if key not in self._is_group:
+            self._is_group[key] = self._loader.repository.group_exists(key)
+        return not self._is_group[key]
 
 
 class _Packed:

@@ -11,6 +11,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lightune.imports import import_training
+
 __all__ = ["KeepingLauncher", "groups"]
 
 
@@ -33,6 +35,7 @@ def groups(*, size: int, fused_width: int | None) -> Callable[[Any], None]:
 
 
 def _serve_groups(service: Any, *, size: int, fused_width: int | None) -> None:
+    import_training()
     from lightune.engine.groups import serve_groups
 
     serve_groups(service, size=size, fused_width=fused_width)
