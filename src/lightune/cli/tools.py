@@ -125,8 +125,12 @@ def _list(options: argparse.Namespace) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDE  # a path that is piped stays in one piece
-    console.print(table, soft_wrap=True)
+    with console.capture() as lines:  # rich would leave by itself if nobody read them
+        console.print(table, soft_wrap=True)
+    print(lines.get(), end="")
 
 
 if __name__ == "__main__":
-    main()
+    from lightune.cli import start
+
+    start.tools()

@@ -160,6 +160,6 @@ def put_current_folder_on_path() -> None:
 
 
 if __name__ == "__main__":
-    from lightune.cli import train  # by its own name, which workers and launchers know its task by
+    from lightune.cli import start  # it imports this module by its own name, which workers know the task by
 
-    train.main()
+    start.train()
