@@ -7,24 +7,12 @@ import sys
 
 import pytest
 
-from lightune.study.settings import Objective, Settings
-from lightune.study.space import Space
-from lightune.study.spec import Spec, write_spec
-
-TABLE = "number,state,val/accuracy,optimizer.lr,seconds,folder,error\n0,completed,0.5,0.1,1.0,trials/0,\n"
-
 
 @pytest.fixture
-def study(tmp_path):
-    """Write what the tool reads of a study."""
-    folder = tmp_path / "outputs" / "studies" / "s"
-    folder.mkdir(parents=True)
-    objectives = (Objective("val/accuracy", "max"),)
-    settings = Settings(objectives=objectives)
-    spec = Spec.of("s", {}, overrides=[], space=Space(()), settings=settings, storage="journal", config="conf")
-    write_spec(folder, spec)
-    (folder / "trials.csv").write_text(TABLE)
-    return folder
+def folder(study, tmp_path):
+    """Return the folder that a study lies below."""
+    study("completed,0.5,0.1")
+    return tmp_path
 
 
 @pytest.mark.parametrize("buffered", [True, False])
@@ -40,13 +28,13 @@ def study(tmp_path):
         ("train", ["--info", "searchpath"]),
     ],
 )
-def test_nobody_needs_to_read_to_the_end(study, program, arguments, buffered):
+def test_nobody_needs_to_read_to_the_end(folder, program, arguments, buffered):
     reading, writing = os.pipe()
     os.close(reading)
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from lightune.cli.start import {program}; {program}()", *arguments],
-            cwd=study.parents[2],
+            cwd=folder,
             stdout=writing,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"},
@@ -84,7 +72,7 @@ start.{program}()
         ("tools", "rich.table", ["list"]),
     ],
 )
-def test_ctrl_c_while_it_starts_is_no_traceback(study, program, module, arguments):
+def test_ctrl_c_while_it_starts_is_no_traceback(folder, program, module, arguments):
     code = INTERRUPTED.format(program=program, module=module, arguments=arguments)
-    done = subprocess.run([sys.executable, "-c", code], cwd=study.parents[2], capture_output=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
 from lightune.errors import ConfigError, LightuneError, Problem
-from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
+from lightune.study.listing import find_runs, find_studies, open_study
 from lightune.study.spec import FILE_NAME as STUDY_FILE
 
 _WIDE = 10_000  # columns
@@ -65,8 +65,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     folder = options.run
     if (folder / STUDY_FILE).is_file():
-        folder = _best_trial(folder)
-        print(f"best trial: {folder}", file=sys.stderr)
+        folder, rank = _best_trial(folder)
+        print(f"{rank}: {folder}", file=sys.stderr)
     metrics = evaluate(folder, split=options.split, checkpoint=options.checkpoint)
     if options.json:
         print(json.dumps(metrics, indent=2))
@@ -76,12 +76,17 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {value:.4f}")
 
 
-def _best_trial(folder: Path) -> Path:
+def _best_trial(folder: Path) -> tuple[Path, str]:
+    """Return the folder of a study's best trial, and of how many it is the best."""
     study = open_study(folder)
     best = study.best()
     if not best:
         raise ConfigError([Problem(str(folder), "has no trial with a result yet")])
-    return study.trial_folder(best[0])
+    rank = "best trial"
+    if len(best) > 1:
+        another = study.trial_folder(best[1])
+        rank = f"the first of {len(best)} trials on the Pareto front (another: lightune evaluate {another})"
+    return study.trial_folder(best[0]), rank
 
 
 def _best(options: argparse.Namespace) -> None:
@@ -94,10 +99,10 @@ def _best(options: argparse.Namespace) -> None:
         return
     for row in rows:
         values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
-        skipped = {*COLUMNS, *study.columns}
-        point = " ".join(f"{key}={text}" for key, text in row.items() if key not in skipped and text)
+        point = " ".join(f"{key}={row[key]}" for key in study.keys if row[key])
         print(f"trial {row['number']}  {values}  {point}  {study.trial_folder(row)}")
-    print(f"run it again: python train.py --config-dir {options.study} --config-name best")
+    which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
+    print(f"run {which} again: python train.py --config-dir {options.study} --config-name best")
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -112,6 +117,8 @@ def _list(options: argparse.Namespace) -> None:
         over = study.count("completed", "early_stopped", "pruned", "failed")
         best = study.best()
         value = "  ".join(f"{column} {float(best[0][column]):.4f}" for column in study.columns) if best else ""
+        if len(best) > 1:
+            value += f"  (the first of {len(best)} on the Pareto front: lightune best {folder})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""
         table.add_row(str(folder), f"{over} trials{failed}", value)
     for folder, result in find_runs(options.root):

@@ -94,6 +94,11 @@ def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
     }
     defaults: list[Any] = [*({f"override {name}": option} for name, option in chosen.items()), "_self_"]
     lines = [f"# Trial {best[0].number} of the study {folder.name}."]
+    if len(best) > 1:
+        lines.append(
+            f"# It is the first of {len(best)} on the Pareto front, which `lightune best {folder}` lists;"
+        )
+        lines.append(f"# `lightune evaluate {folder / 'trials' / 'NUMBER'}` measures another.")
     values = ", ".join(map(str, best[0].values or ()))
     lines.append(f"# Its value: {values}")
     lines.append(f"#   python train.py --config-dir {folder} --config-name best")

@@ -46,11 +46,21 @@ class StudyOnDisk:
         """The columns of the objectives."""
         return [column_of(objective["metric"]) for objective in self.objectives]
 
+    @property
+    def keys(self) -> list[str]:
+        """The columns of the swept keys."""
+        return [key for key in (self.rows[0] if self.rows else ()) if key not in {*COLUMNS, *self.columns}]
+
     def best(self) -> list[dict[str, str]]:
-        """Return the rows that no other row is better than in every objective: the best, or the Pareto front."""
+        """Return the best row, or those of the Pareto front, which no other row is better than in every objective.
+
+        A point that was tried several times with the same result stands there once.
+        """
         valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
         costs = [self._costs(row) for row in valued]
         front = [row for row, cost in zip(valued, costs, strict=True) if not any(_beats(o, cost) for o in costs)]
+        once = {tuple(row.get(key) for key in (*self.keys, *self.columns)): row for row in reversed(front)}
+        front = sorted(once.values(), key=lambda row: int(row["number"]))
         return front[:1] if len(self.objectives) == 1 else front
 
     def _costs(self, row: dict[str, str]) -> list[float]:
