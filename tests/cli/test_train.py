@@ -147,6 +147,16 @@ def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_run_of_what_could_be_searched_says_that_it_does_not(cli):
+    code, out, _ = cli("+search.space={optimizer.lr:[0.1,0.2],seed:[1,2]}", "trainer=smoke")
+    assert code == 0
+    said = (
+        "search.space (optimizer.lr, seed) is not searched without -m; this is one run, of the values that stand"
+    )
+    assert said == out.splitlines()[0]
+    assert "-m" not in cli("trainer=smoke")[1]
+
+
 def test_verbose_brings_everything_back(cli, monkeypatch):
     # Lightning speaks through the handlers of the root if it had any when Lightning was imported, by whatever test
     monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "propagate", True)

@@ -1,6 +1,7 @@
 """What a study leaves beside its trials."""
 
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from lightune.paths import conf_dir
 from lightune.study.book import Row
@@ -16,3 +17,10 @@ def test_the_configuration_of_the_best_trial_says_of_what_it_is_the_first(tmp_pa
     assert "# It is the first of 2 on the Pareto front" in text
     write_best(tmp_path, rows[:1], composed)
     assert "Pareto" not in (tmp_path / "best.yaml").read_text()
+
+
+def test_the_configuration_of_the_best_trial_has_nothing_left_to_search(tmp_path):
+    with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
+        composed = compose("train", ["+search.space={seed:[1,2]}"], return_hydra_config=True)
+    write_best(tmp_path, [Row(0, "completed", (0.5,), {"seed": "1"}, 1.0, "trials/0", None)], composed)
+    assert OmegaConf.load(tmp_path / "best.yaml").search.space == {}

@@ -86,6 +86,8 @@ def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
     all_hydra = whole.pop("hydra")
     hydra = {key: all_hydra[key] for key in ("run", "callbacks")}
     hydra["job"] = {"name": all_hydra["job"]["name"]}
+    if isinstance(search := whole.get("search"), dict) and "space" in search:
+        search |= {"space": {}, "enqueue": []}  # it is one point of that space
     choices = composed.hydra.runtime.choices
     chosen = {
         name: choices[name]
