@@ -22,6 +22,7 @@ from lightune.config.trust import whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.paths import conf_dir, outer_rank
 from lightune.study import Trial, current_trial
+from lightune.study.stopwatch import once_for_all
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -71,12 +72,8 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    from lightune.run import (
-        InterruptedRun,
-        TrainingError,
-        prepare,
-        train,
-    )  # seconds: Hydra's files are safe by now
+    with once_for_all():  # it takes seconds: Hydra's files are safe by now
+        from lightune.run import InterruptedRun, TrainingError, prepare, train
 
     if resumed is not None:
         cfg = resumed
