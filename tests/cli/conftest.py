@@ -1,5 +1,7 @@
 """Studies as their folders show them, without the trials that made them."""
 
+from dataclasses import replace
+
 import pytest
 
 from lightune.study.settings import Objective, Settings
@@ -19,7 +21,7 @@ def study(tmp_path, monkeypatch):
         spec = Spec.of(
             name, {}, overrides=[], space=Space(()), settings=settings, storage="journal", config="conf"
         )
-        write_spec(folder, spec)
+        write_spec(folder, replace(spec, **about))
         columns = ",".join(metric for metric, _ in objectives)
         lines = [f"{number},{row},1.0,trials/{number}," for number, row in enumerate(rows)]
         header = f"number,state,{columns},optimizer.lr,seconds,folder,error"

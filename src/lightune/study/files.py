@@ -44,7 +44,8 @@ class StudyFiles:
         keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
         write_table(scene.folder, rows, keys, scene.settings.objectives)
         if best and best[0].number != self._best:
-            write_best(scene.folder, best, self._composer.compose(scene.space.overrides(best[0].point)))
+            composed = self._composer.compose(scene.space.overrides(best[0].point))
+            write_best(scene.folder, best, composed, scene.spec.program)
             self._best = best[0].number
 
     def end(self, row: Row) -> None:
@@ -73,13 +74,14 @@ def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectiv
     write_whole(folder / "trials.csv", text.getvalue().encode())
 
 
-def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
+def write_best(folder: Path, best: Sequence[Row], composed: DictConfig, program: str) -> None:
     """Write `best.yaml`: a whole configuration, of which Hydra makes the best trial again.
 
     Args:
         folder: the study's.
         best: the best trial, or the Pareto front, of which the first is written.
         composed: the configuration of that trial, with Hydra's own node.
+        program: what the study was started with.
     """
     whole = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(whole, dict)
@@ -103,7 +105,7 @@ def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
         lines.append(f"# `lightune evaluate {folder / 'trials' / 'NUMBER'}` measures another.")
     values = ", ".join(map(str, best[0].values or ()))
     lines.append(f"# Its value: {values}")
-    lines.append(f"#   python train.py --config-dir {folder} --config-name best")
+    lines.append(f"#   {program} --config-dir {folder} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
     content = redact(content, secret_values(composed))
     write_whole(folder / "best.yaml", "\n".join([*lines, content]).encode())

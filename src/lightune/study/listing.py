@@ -9,7 +9,10 @@ from typing import Any
 from lightune.errors import ConfigError, Problem
 from lightune.study.spec import FILE_NAME, read_spec
 
-__all__ = ["COLUMNS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "open_study"]
+__all__ = ["COLUMNS", "OUTPUTS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "found", "open_study"]
+
+OUTPUTS = "outputs"
+"""Where studies and runs lie, unless `output_root` says otherwise."""
 
 _OVER = ("completed", "early_stopped", "pruned", "failed")
 
@@ -31,15 +34,24 @@ class StudyOnDisk:
         folder: the study's.
         objectives: metric and mode of each.
         rows: of `trials.csv`, column → text.
+        n_trials: how many it has when it is finished, if that is known.
+        program: what it was started with, as it is typed.
     """
 
     folder: Path
     objectives: list[dict[str, Any]]
     rows: list[dict[str, str]]
+    n_trials: int | None = None
+    program: str = "python train.py"
 
     def count(self, *states: str) -> int:
         """Return how many trials are in one of some states; all if none is named."""
         return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
+
+    def progress(self) -> str:
+        """Say how many trials are over, and whether these are all."""
+        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 
     @property
     def columns(self) -> list[str]:
@@ -90,7 +102,13 @@ def open_study(folder: Path) -> StudyOnDisk:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         rows = []
-    return StudyOnDisk(folder, spec.objectives, rows)
+    return StudyOnDisk(folder, spec.objectives, rows, spec.n_trials, spec.program)
+
+
+def found(path: Path) -> Path:
+    """Return a path as it is, unless nothing is there and a study of that name lies in the outputs folder."""
+    below = Path(OUTPUTS, "studies", path)
+    return below if not path.exists() and (below / FILE_NAME).is_file() else path
 
 
 def find_studies(root: Path) -> list[Path]:
