@@ -388,8 +388,8 @@ def test_optuna_is_not_sent_the_other_way(cli, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_misspelt_key_of_a_sweep_is_refused_in_hydras_words(cli, tmp_path):
-    code, _, err = cli("-m", "optimzer.lr=1,2")
+def test_a_misspelt_key_that_all_jobs_share_is_refused_in_hydras_words(cli, tmp_path):
+    code, _, err = cli("-m", "optimzer.lr=1", "seed=1,2")
     assert code == 2
     assert "Did you mean: 'optimizer'?" in err
     assert "Traceback" not in err

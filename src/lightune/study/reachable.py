@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lightune.study.dimensions import Choice
 from lightune.study.space import Space
@@ -31,7 +31,8 @@ def chosen_options(config: DictConfig, space: Space) -> set[str]:
         config: of the multirun, as Hydra composed it.
         space: of the study.
     """
-    chosen = {_bare(str(group)): option for group, option in config.hydra.runtime.choices.items()}
+    choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)  # a mandatory one that is swept is ???
+    chosen = {_bare(str(group)): option for group, option in choices.items()}
     for entry in space.entries:
         if isinstance(entry, Choice):
             chosen[_bare(entry.key)] = [value_of_text(text) for text in entry.texts]
