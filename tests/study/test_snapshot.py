@@ -6,7 +6,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 
-from lightune.study.reachable import chosen_options
+from lightune.study.reachable import chosen_options, reachable
 from lightune.study.snapshot import changed_files, snapshot_loader, take_snapshot
 from lightune.study.space import read_space
 
@@ -74,6 +74,10 @@ def test_a_study_keeps_what_a_swept_option_may_bring(study):
     (study.files / "tool" / "sqlite_tool.yaml").unlink()
     composed = again.load_configuration("config", ["+plan=small"], run_mode=RunMode.RUN)
     assert (composed.x, composed.here.n, composed.db.port, composed.tool.t) == (2, 1, 2, 1)
+
+
+def test_a_name_may_be_typed_with_its_suffix(study):
+    assert "base" in reachable([study.files], ["config.yaml"])
 
 
 @pytest.mark.parametrize("name", ["notes.yaml", "new.yaml", "unused/other.yaml", "db/new.yaml", "db/sqlite.yaml"])

@@ -76,7 +76,8 @@ def files_of(folder: Path, names: Iterable[str]) -> set[Path]:
         if name.endswith("/") or not name:
             found.update(_below(folder / name))
         else:
-            found.update(file for suffix in _SUFFIXES if (file := folder / f"{name}{suffix}").is_file())
+            bare = name.removesuffix(".yaml")  # which may be typed, too
+            found.update(file for suffix in _SUFFIXES if (file := folder / f"{bare}{suffix}").is_file())
     return found
 
 
