@@ -1,6 +1,6 @@
 """Train one network, or sweep over many: `python train.py --help`."""
 
-from lightune.cli.train import main
+from lightune.cli.start import train
 
 if __name__ == "__main__":
-    main()
+    train()

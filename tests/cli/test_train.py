@@ -147,6 +147,16 @@ def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_run_of_what_could_be_searched_says_that_it_does_not(cli):
+    code, out, _ = cli("+search.space={optimizer.lr:[0.1,0.2],seed:[1,2]}", "trainer=smoke")
+    assert code == 0
+    said = (
+        "search.space (optimizer.lr, seed) is not searched without -m; this is one run, of the values that stand"
+    )
+    assert said == out.splitlines()[0]
+    assert "-m" not in cli("trainer=smoke")[1]
+
+
 def test_verbose_brings_everything_back(cli, monkeypatch):
     # Lightning speaks through the handlers of the root if it had any when Lightning was imported, by whatever test
     monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "propagate", True)
@@ -378,8 +388,8 @@ def test_optuna_is_not_sent_the_other_way(cli, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_misspelt_key_of_a_sweep_is_refused_in_hydras_words(cli, tmp_path):
-    code, _, err = cli("-m", "optimzer.lr=1,2")
+def test_a_misspelt_key_that_all_jobs_share_is_refused_in_hydras_words(cli, tmp_path):
+    code, _, err = cli("-m", "optimzer.lr=1", "seed=1,2")
     assert code == 2
     assert "Did you mean: 'optimizer'?" in err
     assert "Traceback" not in err

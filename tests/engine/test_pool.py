@@ -71,11 +71,24 @@ def test_trials_trained_together_end_as_those_trained_alone(study):
     for number in ("0", "1", "2"):
         ours, theirs = together / "trials" / number, alone / "trials" / number
         left = [{name for name in content(folder) if not name.startswith("events")} for folder in (ours, theirs)]
-        assert left[0] | {".lock"} == left[1] | {".lock"}
+        assert left[0] | {".lock"} == left[1] | {".lock", "console.log"}
         assert hparams_of(ours) == hparams_of(theirs) == ["optimizer.lr"]
         for file in ("config.yaml", "overrides.yaml"):
             text = (theirs / ".hydra" / file).read_text().replace("study: a\n", "study: s\n")
             assert (ours / ".hydra" / file).read_text() == text.replace("search.study=a", "search.study=s")
+    lines = (together / "trials" / "2" / "console.log").read_text().splitlines()
+    assert lines[0].startswith("epoch 1/2  train/loss ")
+    assert lines[1].startswith("epoch 2/2  train/loss ")
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        "",
+        "status",
+        "val/accuracy",
+        "time",
+        "folder",
+        "look at it",
+    ]
+    failed = (together / "trials" / "1" / "console.log").read_text()
+    assert "\nerror       NonFiniteLossError: " in failed
     best = max((0, 2), key=lambda number: told(together, number)["objective"]["value"])
     _, code, said = study("best", str(together), "--json", main=tool)
     assert (code, json.loads(said)["number"]) == (0, str(best))

@@ -13,6 +13,7 @@ SAMPLERS = {
     "qmc": {"_target_": "optuna.samplers.QMCSampler"},
     "cmaes": {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False},
 }
+TWO = (Objective("a", "max"), Objective("b", "min"))
 
 
 def run(book, trials):
@@ -127,8 +128,17 @@ def test_what_did_not_end_well_is_not_the_best(book, status):
 
 
 def test_several_objectives_have_a_front(book):
-    study = book(n_trials=3, objectives=(Objective("a", "max"), Objective("b", "min")))
+    study = book(n_trials=3, objectives=TWO)
     for values in [(1.0, 1.0), (2.0, 2.0), (0.5, 3.0)]:
+        study.tell(study.next(set()).number, Outcome("completed", values, 0.1))
+    assert [row.number for row in study.best()] == [0, 1]
+
+
+def test_a_point_that_was_tried_again_stands_on_the_front_once(book):
+    points = [{"x": "1", "y": "a"}, {"x": "2", "y": "a"}, {"x": "1", "y": "a"}]
+    settings = {"n_trials": 3, "sampler": SAMPLERS["random"], "objectives": TWO, "enqueue": tuple(points)}
+    study = book("x=1,2", "y=a,b", **settings)
+    for values in [(1.0, 1.0), (2.0, 2.0), (1.0, 1.0)]:
         study.tell(study.next(set()).number, Outcome("completed", values, 0.1))
     assert [row.number for row in study.best()] == [0, 1]
 

@@ -22,6 +22,7 @@ from lightune.study import carried, opening
 from lightune.study.claim import claimed
 from lightune.study.clean import as_found
 from lightune.study.lease import Lease
+from lightune.study.listing import open_study
 from lightune.study.outcome import read_status
 from lightune.study.storage import open_storage
 from lightune.study.sweep import sweep
@@ -288,7 +289,8 @@ def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, mo
         with pytest.raises(SystemExit) as left:
             study("x=1,2")
     assert left.value.code == 130
-    assert (study.folder / "study.json").exists()
+    assert open_study(study.folder).progress() == "0 of 2 trials, unfinished"
     assert not list((study.folder / ".leases").iterdir())
     study("x=1,2")
     assert study.ran == [1, 2]
+    assert open_study(study.folder).progress() == "2 trials"

@@ -14,12 +14,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from hydra.types import HydraContext, RunMode
 
-from lightune.study import worker
+from lightune.study import stopwatch, worker
 from lightune.study.attempts import has_room
 from lightune.study.line import Interrupt, Line
 from lightune.study.outcome import Outcome, commit, read_outcome
 from lightune.study.pools import Done, Job, Started
 from lightune.study.settings import Objective
+from lightune.study.stopwatch import once_for_all
 from lightune.study.trial import Trial
 from lightune.study.workers import Slot, Workers
 
@@ -91,6 +92,20 @@ def test_a_start_that_is_stopped_before_it_has_its_folder_is_interrupted(serve, 
     assert outcome.status == "interrupted"
     assert not has_room(folder, 1)
     assert read_outcome(folder, ONE).error == "told to"
+
+
+def test_what_is_done_once_for_all_trials_is_not_the_time_of_the_first(serve, monkeypatch):
+    clock = SimpleNamespace(now=100.0, perf_counter=lambda: clock.now)
+    monkeypatch.setattr(stopwatch, "time", clock)
+
+    def task(config):
+        clock.now += 2.0
+        with once_for_all():
+            clock.now += 30.0
+        return 1.0
+
+    assert serve(Job(Trial(0), ()), task).seconds == 2.0
+    assert serve(Job(Trial(1), ()), task).seconds == 2.0
 
 
 def test_a_trial_that_is_stopped_by_hand_does_not_stop_the_next(inherit):

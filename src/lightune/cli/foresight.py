@@ -4,15 +4,19 @@ A value that cannot run by itself refuses the study. What cannot run only beside
 its trial, which fails alone. This module must not import Optuna, torch or Lightning at its top.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.cli.folders import job_config
-from lightune.config.validate import find_problems
+from lightune.cli.swept_keys import existing_keys, existing_options
+from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
 from lightune.study.composer import Composer
+from lightune.study.dimensions import Dimension
 from lightune.study.identity import overrides_of
 from lightune.study.settings import Settings
 from lightune.study.space import GRID, Point, Space, interval_in_grid, read_space
@@ -42,10 +46,19 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
     space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
     if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
         raise ConfigError([Problem("search", interval_in_grid(space))])
-    for point in settings.enqueue:
-        space.point_of(point)
-
     composer = Composer(loader, config)
+    typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
+
+    def where(dimension: Dimension) -> str:
+        return dimension.key if dimension.key in typed else f"search.space.{dimension.key}"
+
+    problems = list(_enqueue_problems(space, settings, config))
+    space, found = existing_options(space, loader, where)
+    problems += found
+    points = [_complete(space, {})]
+    points += [_complete(space, {key: text}) for key, text in _variations(space, points[0])]
+    space, found = existing_keys(space, points, loader, composer.compose, where)
+    problems += found
 
     def judge(point: Point) -> tuple[list[Problem], DictConfig]:
         cfg = job_config(composer.compose(space.overrides(point)))
@@ -56,12 +69,23 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
     seen = [set(found)]
     alone: list[Problem] = []
     for key, text in _variations(space, base):
-        problems, _ = judge(_complete(space, {key: text}))
-        seen.append(set(problems))
-        alone += [problem for problem in problems if _is_about(problem, key)]
+        there, _ = judge(_complete(space, {key: text}))
+        seen.append(set(there))
+        alone += [problem for problem in there if _is_about(problem, key)]
     everywhere = set.intersection(*seen)
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
-    return [*about_base, *alone], cfg
+    return [*problems, *about_base, *alone], cfg
+
+
+def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:
+    """Check the points to try first, unless a misspelt key of `search` may be what they stand in."""
+    if list(search_problems(config.search)):
+        return
+    for index, point in enumerate(settings.enqueue):
+        try:
+            space.point_of(point, where=f"search.enqueue[{index}]")
+        except ConfigError as error:
+            yield from error.problems
 
 
 def _complete(space: Space, wanted: Point) -> Point:

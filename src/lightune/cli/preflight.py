@@ -107,6 +107,7 @@ def _check_run(config: DictConfig) -> None:
         _check_resumed(config, cfg, Path(cfg.resume))
         return
     _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
+    _say_what_is_not_searched(cfg)
     import_training()
     from lightune.config.build import build
     from lightune.quiet import quiet
@@ -118,6 +119,16 @@ def _check_run(config: DictConfig) -> None:
         _write_nothing(config, Path())  # the first process makes the folder
     else:
         reserve_folder(config, multirun=False)
+
+
+def _say_what_is_not_searched(cfg: DictConfig) -> None:
+    space = OmegaConf.select(cfg, "search.space")
+    if isinstance(space, DictConfig) and space and outer_rank() == 0:
+        keys = ", ".join(map(str, space))
+        print(
+            f"search.space ({keys}) is not searched without -m; this is one run, of the values that stand",
+            flush=True,
+        )
 
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:

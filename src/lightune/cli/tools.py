@@ -12,7 +12,8 @@ from pathlib import Path
 from lightune.cli.train import put_current_folder_on_path
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.imports import import_training
-from lightune.study.listing import COLUMNS, find_runs, find_studies, open_study
+from lightune.resumption import load_run_config
+from lightune.study.listing import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.study.spec import FILE_NAME as STUDY_FILE
 
 _WIDE = 10_000  # columns
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         "root",
         type=Path,
         nargs="?",
-        default=Path("outputs"),
+        default=Path(OUTPUTS),
         metavar="ROOT",
         help="their output_root (default: outputs)",
     )
@@ -49,11 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
-    best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder")
+    best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, or its name")
     best.add_argument("--json", action="store_true", help="print JSON instead of lines")
     best.set_defaults(command=_best)
     evaluate = commands.add_parser("evaluate", help="measure a checkpoint of a run, or of a study's best trial")
-    evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder, or a study's")
+    evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder, a study's, or a study's name")
     evaluate.add_argument("--split", choices=("test", "val"), default="test", help="which part (default: test)")
     evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -62,13 +63,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    folder = found(options.run)
+    if (folder / STUDY_FILE).is_file():
+        folder, rank = _best_trial(folder)
+        print(f"{rank}: {folder}", file=sys.stderr)
+    load_run_config(folder)  # which refuses what is no run, before seconds of imports
     import_training()
     from lightune.evaluation import evaluate
 
-    folder = options.run
-    if (folder / STUDY_FILE).is_file():
-        folder = _best_trial(folder)
-        print(f"best trial: {folder}", file=sys.stderr)
     metrics = evaluate(folder, split=options.split, checkpoint=options.checkpoint)
     if options.json:
         print(json.dumps(metrics, indent=2))
@@ -78,16 +80,26 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {value:.4f}")
 
 
-def _best_trial(folder: Path) -> Path:
+def _best_trial(folder: Path) -> tuple[Path, str]:
+    """Return the folder of a study's best trial, and of how many it is the best."""
     study = open_study(folder)
     best = study.best()
     if not best:
         raise ConfigError([Problem(str(folder), "has no trial with a result yet")])
-    return study.trial_folder(best[0])
+    rank = "best trial"
+    if len(best) > 1:
+        another = study.trial_folder(best[1])
+        rank = f"the first of {len(best)} trials on the Pareto front (another: lightune evaluate {another})"
+    chosen = study.trial_folder(best[0])
+    if not chosen.is_dir():
+        rule = f"the folder of its best trial ({best[0]['number']}) was deleted"
+        advice = f"measure another: lightune evaluate {folder}/trials/NUMBER"
+        raise ConfigError([Problem(str(folder), f"{rule}; {advice}")])
+    return chosen, rank
 
 
 def _best(options: argparse.Namespace) -> None:
-    study = open_study(options.study)
+    study = open_study(found(options.study))
     rows = study.best()
     if not rows:
         raise ConfigError([Problem(str(options.study), "has no trial with a result yet")])
@@ -96,10 +108,14 @@ def _best(options: argparse.Namespace) -> None:
         return
     for row in rows:
         values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
-        skipped = {*COLUMNS, *study.columns}
-        point = " ".join(f"{key}={text}" for key, text in row.items() if key not in skipped and text)
-        print(f"trial {row['number']}  {values}  {point}  {study.trial_folder(row)}")
-    print(f"run it again: python train.py --config-dir {options.study} --config-name best")
+        point = " ".join(f"{key}={row[key]}" for key in study.keys if row[key])
+        print(f"trial {row['number']}  {values}  {point}  {_shown(study.trial_folder(row))}")
+    which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
+    print(f"run {which} again: {study.program} --config-dir {study.folder} --config-name best")
+
+
+def _shown(folder: Path) -> str:
+    return str(folder) if folder.is_dir() else f"{folder} (deleted)"
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -111,11 +127,12 @@ def _list(options: argparse.Namespace) -> None:
         table.add_column(column, overflow="fold")
     for folder in find_studies(options.root):
         study = open_study(folder)
-        over = study.count("completed", "early_stopped", "pruned", "failed")
         best = study.best()
         value = "  ".join(f"{column} {float(best[0][column]):.4f}" for column in study.columns) if best else ""
+        if len(best) > 1:
+            value += f"  (the first of {len(best)} on the Pareto front: lightune best {folder})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""
-        table.add_row(str(folder), f"{over} trials{failed}", value)
+        table.add_row(str(folder), f"{study.progress()}{failed}", value)
     for folder, result in find_runs(options.root):
         objective = result.get("objective") or {}
         figure = objective.get("value")
@@ -127,8 +144,12 @@ def _list(options: argparse.Namespace) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = _WIDE  # a path that is piped stays in one piece
-    console.print(table, soft_wrap=True)
+    with console.capture() as lines:  # rich would leave by itself if nobody read them
+        console.print(table, soft_wrap=True)
+    print(lines.get(), end="")
 
 
 if __name__ == "__main__":
-    main()
+    from lightune.cli import start
+
+    start.tools()

@@ -23,6 +23,7 @@ from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialE
 from lightune.imports import import_training
 from lightune.paths import conf_dir, outer_rank
 from lightune.study import Trial, current_trial
+from lightune.study.stopwatch import once_for_all
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -72,13 +73,9 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
-    import_training()
-    from lightune.run import (
-        InterruptedRun,
-        TrainingError,
-        prepare,
-        train,
-    )  # seconds: Hydra's files are safe by now
+    with once_for_all():  # it takes seconds: Hydra's files are safe by now
+        import_training()
+        from lightune.run import InterruptedRun, TrainingError, prepare, train
 
     if resumed is not None:
         cfg = resumed
@@ -162,6 +159,6 @@ def put_current_folder_on_path() -> None:
 
 
 if __name__ == "__main__":
-    from lightune.cli import train  # by its own name, which workers and launchers know its task by
+    from lightune.cli import start  # it imports this module by its own name, which workers know the task by
 
-    train.main()
+    start.train()

@@ -20,7 +20,6 @@ from pytorch_lightning.trainer import call
 from pytorch_lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.types import LRSchedulerConfig
-from rich.console import Console
 
 from lightune.callbacks import BestAndLast, Interruption
 from lightune.callbacks.finite import FiniteLoss, NonFiniteLossError, refuse_weights, require_finite
@@ -32,6 +31,8 @@ from lightune.reporting.fits import FitResult
 from lightune.reporting.result import Result, Status
 from lightune.reporting.tensorboard import HParam, TensorBoard
 from lightune.reporting.train_log import Redacting
+from lightune.reporting.transcript import FILE_NAME as TRANSCRIPT
+from lightune.reporting.transcript import Transcript
 from lightune.run import Run, TrainingError
 
 __all__ = ["Keeper", "MemberRun", "Voice"]
@@ -103,7 +104,7 @@ class MemberRun:
             self._run, self._log, self.fit = keeper, logging.NullHandler(), keeper.open([self._randomness])
         else:
             self._log = self._open_log(run_dir / "train.log")
-            console = Console(quiet=True)
+            console = Transcript(run_dir / TRANSCRIPT)
             self._run = Run(cfg, parts, run_dir, console, Interruption(), (), True, Group(), None, hparams)
             self.fit = Fit(
                 cfg,

@@ -1,6 +1,7 @@
 """The table that ends a run on the terminal."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,21 +21,25 @@ def show_summary(result: Result, console: Console, *, output_root: Path, fits: i
         output_root: where all runs lie; the run may have been moved out of it since.
         fits: how many the run was to have.
     """
-    if console.quiet:
+    rows = _rows(result, output_root, fits)
+    if not console.is_terminal:
+        console.print(Text("\n".join(["", *_plain(rows)])), soft_wrap=True)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in _rows(result, output_root, fits):
+    for name, value in rows:
         table.add_row(Text(name), Text(value))  # as it is: what an error says may look like markup
     console.print()
-    if console.is_terminal:
-        console.print(table)
-        return
-    with console.capture() as plain:
-        console.print(table, soft_wrap=True)
-    for line in plain.get().splitlines():
-        console.print(Text(line.rstrip()), soft_wrap=True)
+    console.print(table)
+
+
+def _plain(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield the table's lines without its looks; a value of several lines stands below itself."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        for index, line in enumerate(value.splitlines() or [""]):
+            yield f"{name if index == 0 else '':<{width}}  {line}".rstrip()
 
 
 def _rows(result: Result, output_root: Path, fits: int) -> list[tuple[str, str]]:

@@ -288,11 +288,16 @@ class Book:
         )
 
     def best(self) -> list[Row]:
-        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values."""
+        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values.
+
+        Of trials at the same point with the same values, the first is there for all.
+        """
         if not any(trial.state == TrialState.COMPLETE for trial in self._trials()):
             return []
         chosen = self._study.best_trials if len(self.settings.objectives) > 1 else [self._study.best_trial]
-        return [self._row(trial) for trial in sorted(chosen, key=lambda trial: trial.number)]
+        rows = [self._row(trial) for trial in sorted(chosen, key=lambda trial: -trial.number)]
+        once = {(row.values, tuple(row.point.items())): row for row in rows}
+        return sorted(once.values(), key=lambda row: row.number)
 
 
 def _require_whole(points: Sequence[Point], space: Space) -> None:

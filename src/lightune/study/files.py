@@ -44,7 +44,8 @@ class StudyFiles:
         keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
         write_table(scene.folder, rows, keys, scene.settings.objectives)
         if best and best[0].number != self._best:
-            write_best(scene.folder, best, self._composer.compose(scene.space.overrides(best[0].point)))
+            composed = self._composer.compose(scene.space.overrides(best[0].point))
+            write_best(scene.folder, best, composed, scene.spec.program)
             self._best = best[0].number
 
     def end(self, row: Row) -> None:
@@ -73,19 +74,22 @@ def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectiv
     write_whole(folder / "trials.csv", text.getvalue().encode())
 
 
-def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
+def write_best(folder: Path, best: Sequence[Row], composed: DictConfig, program: str) -> None:
     """Write `best.yaml`: a whole configuration, of which Hydra makes the best trial again.
 
     Args:
         folder: the study's.
         best: the best trial, or the Pareto front, of which the first is written.
         composed: the configuration of that trial, with Hydra's own node.
+        program: what the study was started with.
     """
     whole = OmegaConf.to_container(composed, resolve=False)
     assert isinstance(whole, dict)
     all_hydra = whole.pop("hydra")
     hydra = {key: all_hydra[key] for key in ("run", "callbacks")}
     hydra["job"] = {"name": all_hydra["job"]["name"]}
+    if isinstance(search := whole.get("search"), dict) and "space" in search:
+        search |= {"space": {}, "enqueue": []}  # it is one point of that space
     choices = composed.hydra.runtime.choices
     chosen = {
         name: choices[name]
@@ -94,9 +98,14 @@ def write_best(folder: Path, best: Sequence[Row], composed: DictConfig) -> None:
     }
     defaults: list[Any] = [*({f"override {name}": option} for name, option in chosen.items()), "_self_"]
     lines = [f"# Trial {best[0].number} of the study {folder.name}."]
+    if len(best) > 1:
+        lines.append(
+            f"# It is the first of {len(best)} on the Pareto front, which `lightune best {folder}` lists;"
+        )
+        lines.append(f"# `lightune evaluate {folder / 'trials' / 'NUMBER'}` measures another.")
     values = ", ".join(map(str, best[0].values or ()))
     lines.append(f"# Its value: {values}")
-    lines.append(f"#   python train.py --config-dir {folder} --config-name best")
+    lines.append(f"#   {program} --config-dir {folder} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
     content = redact(content, secret_values(composed))
     write_whole(folder / "best.yaml", "\n".join([*lines, content]).encode())

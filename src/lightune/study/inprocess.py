@@ -17,6 +17,7 @@ from lightune.study.composer import Composer
 from lightune.study.conclude import signal_of
 from lightune.study.job import run_job
 from lightune.study.pools import Done, Event, Job, Started
+from lightune.study.stopwatch import Stopwatch
 from lightune.study.trial import running
 
 __all__ = ["InProcess"]
@@ -62,7 +63,7 @@ class InProcess:
         if job is None:
             time.sleep(seconds)
             return []
-        number, began = job.trial.number, time.perf_counter()
+        number, watch = job.trial.number, Stopwatch()
         folders: list[Path] = []
         returned: JobReturn | None = None
         error, interrupted = None, self._stopped
@@ -78,7 +79,7 @@ class InProcess:
                 interrupted = True
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-        done = Done(number, returned, time.perf_counter() - began, error, interrupted=interrupted)
+        done = Done(number, returned, watch.seconds(), error, interrupted=interrupted)
         return [*(Started(number, folder) for folder in folders), done]
 
     def _run(self, job: Job, folders: list[Path]) -> JobReturn:

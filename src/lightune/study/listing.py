@@ -9,7 +9,10 @@ from typing import Any
 from lightune.errors import ConfigError, Problem
 from lightune.study.spec import FILE_NAME, read_spec
 
-__all__ = ["COLUMNS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "open_study"]
+__all__ = ["COLUMNS", "OUTPUTS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "found", "open_study"]
+
+OUTPUTS = "outputs"
+"""Where studies and runs lie, unless `output_root` says otherwise."""
 
 _OVER = ("completed", "early_stopped", "pruned", "failed")
 
@@ -31,26 +34,45 @@ class StudyOnDisk:
         folder: the study's.
         objectives: metric and mode of each.
         rows: of `trials.csv`, column → text.
+        n_trials: how many it has when it is finished, if that is known.
+        program: what it was started with, as it is typed.
     """
 
     folder: Path
     objectives: list[dict[str, Any]]
     rows: list[dict[str, str]]
+    n_trials: int | None = None
+    program: str = "python train.py"
 
     def count(self, *states: str) -> int:
         """Return how many trials are in one of some states; all if none is named."""
         return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
+
+    def progress(self) -> str:
+        """Say how many trials are over, and whether these are all."""
+        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 
     @property
     def columns(self) -> list[str]:
         """The columns of the objectives."""
         return [column_of(objective["metric"]) for objective in self.objectives]
 
+    @property
+    def keys(self) -> list[str]:
+        """The columns of the swept keys."""
+        return [key for key in (self.rows[0] if self.rows else ()) if key not in {*COLUMNS, *self.columns}]
+
     def best(self) -> list[dict[str, str]]:
-        """Return the rows that no other row is better than in every objective: the best, or the Pareto front."""
+        """Return the best row, or those of the Pareto front, which no other row is better than in every objective.
+
+        A point that was tried several times with the same result stands there once.
+        """
         valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
         costs = [self._costs(row) for row in valued]
         front = [row for row, cost in zip(valued, costs, strict=True) if not any(_beats(o, cost) for o in costs)]
+        once = {tuple(row.get(key) for key in (*self.keys, *self.columns)): row for row in reversed(front)}
+        front = sorted(once.values(), key=lambda row: int(row["number"]))
         return front[:1] if len(self.objectives) == 1 else front
 
     def _costs(self, row: dict[str, str]) -> list[float]:
@@ -80,7 +102,13 @@ def open_study(folder: Path) -> StudyOnDisk:
             rows = list(csv.DictReader(file))
     except FileNotFoundError:
         rows = []
-    return StudyOnDisk(folder, spec.objectives, rows)
+    return StudyOnDisk(folder, spec.objectives, rows, spec.n_trials, spec.program)
+
+
+def found(path: Path) -> Path:
+    """Return a path as it is, unless nothing is there and a study of that name lies in the outputs folder."""
+    below = Path(OUTPUTS, "studies", path)
+    return below if not path.exists() and (below / FILE_NAME).is_file() else path
 
 
 def find_studies(root: Path) -> list[Path]:

@@ -32,8 +32,9 @@ def _is_whole_grid(scene: Scene, book: Book) -> bool:
 def _say_best(scene: Scene, best: Sequence[Row]) -> None:
     title = "best:" if len(best) < 2 else f"Pareto front of {len(best)} trials:"
     for row in best:
-        line = f"{title} {describe(row, scene.settings.objectives)}  {os.path.relpath(scene.folder)}/{row.folder}"
-        scene.say(line)
+        gone = "" if row.folder is not None and (scene.folder / row.folder).is_dir() else " (deleted)"
+        place = f"{os.path.relpath(scene.folder)}/{row.folder}{gone}"
+        scene.say(f"{title} {describe(row, scene.settings.objectives)}  {place}")
         title = "     "
 
 

@@ -21,6 +21,7 @@ from lightune.study.identity import identity_of
 from lightune.study.lease import FOLDER as LEASES
 from lightune.study.lease import LOCK, Lease, study_lock
 from lightune.study.passwords import conceal, hidden, hider
+from lightune.study.reachable import chosen_options
 from lightune.study.sampling import is_grid, require_able
 from lightune.study.settings import Settings
 from lightune.study.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
@@ -82,6 +83,7 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
     identity = identity_of(config)
     space = _space_of(config, context.config_loader, arguments, settings)
     require_able(settings, space)
+    options = chosen_options(config, space)
     if (spec := read_spec(folder)) is not None:
         agree(spec.name, spec.identity, identity)
     else:
@@ -94,14 +96,14 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         goes_on = spec is not None
         if spec is not None:
             agree(spec.name, spec.identity, identity)
-            if changed := changed_files(context.config_loader, folder, hide):
+            if changed := changed_files(context.config_loader, folder, options, hide):
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 since = f"configuration files were edited since the study began ({names})"
-                say(f"{since}; it goes on with those that it began with")
+                say(f"{since}; it goes on with those that it began with, search.study=NAME begins another")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         try:
-            take_snapshot(context.config_loader, folder, hide)
+            take_snapshot(context.config_loader, folder, options, hide)
             loader = snapshot_loader(context.config_loader, folder)
             config = compose_again(loader, config, folder, context.config_loader)
             settings = Settings.from_config(config)

@@ -3,9 +3,8 @@
 This module must not import Optuna, torch or Lightning.
 """
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -15,21 +14,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lightune.study.identity import overrides_of
+from lightune.study.reachable import chosen_groups, files_of, reachable
 from lightune.study.syntax import value_text
 
 __all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_snapshot"]
 
 FOLDER = "conf"
-_SUFFIXES = {".yaml", ".yml"}
-_LEFT_BY_RUNS = (".hydra", ".leases", "multirun.yaml")
 
 
-def take_snapshot(loader: ConfigLoader, study: Path, hide: Callable[[str], str] = str) -> None:
-    """Copy every folder of configuration files on the search path below a study's folder, if that is not done.
+def take_snapshot(
+    loader: ConfigLoader, study: Path, options: Collection[str], hide: Callable[[str], str] = str
+) -> None:
+    """Copy the configuration files that a study could need below its folder, if that is not done.
+
+    These are the options of the chosen ones' groups, in every folder on the search path, and what they name.
 
     Args:
         loader: with the search path.
         study: the study's folder.
+        options: that are chosen, as `chosen_options` returns them.
         hide: takes what must not be written down out of a text.
 
     Raises:
@@ -41,27 +44,40 @@ def take_snapshot(loader: ConfigLoader, study: Path, hide: Callable[[str], str] 
     temporary = study / f".{FOLDER}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for name, folder in _folders(loader):
-        for file in _files(folder):
-            copy = temporary / name / file.relative_to(folder)
+    folders = dict(_folders(loader))
+    names = reachable(list(folders.values()), chosen_groups(options))
+    for source, folder in folders.items():
+        (temporary / source).mkdir()
+        for file in files_of(folder, names):
+            copy = temporary / source / file.relative_to(folder)
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(_hidden(file.read_bytes(), hide))
     temporary.rename(target)
 
 
-def changed_files(loader: ConfigLoader, study: Path, hide: Callable[[str], str] = str) -> list[str]:
-    """Return the configuration files that were edited, added or removed since the snapshot."""
+def changed_files(
+    loader: ConfigLoader, study: Path, options: Collection[str], hide: Callable[[str], str] = str
+) -> list[str]:
+    """Return the files of the chosen options that were edited, added or removed since the snapshot.
+
+    Args:
+        loader: with the search path.
+        study: the study's folder.
+        options: that are chosen, as `chosen_options` returns them.
+        hide: takes what must not be written down out of a text.
+    """
 
     def differs(file: Path, copy: Path) -> bool:
         live, kept = _content(file), _content(copy)
         return kept != (_hidden(live, hide) if live is not None else None)
 
     changed: list[str] = []
-    for name, folder in _folders(loader):
-        kept = study / FOLDER / name
-        names = {file.relative_to(folder) for file in _files(folder)}
-        names |= {file.relative_to(kept) for file in _files(kept)}
-        changed += [str(path) for path in sorted(names) if differs(folder / path, kept / path)]
+    folders = dict(_folders(loader))
+    names = reachable([study / FOLDER / source for source in folders], options)
+    for source, folder in folders.items():
+        kept = study / FOLDER / source
+        paths = {file.relative_to(place) for place in (folder, kept) for file in files_of(place, names)}
+        changed += [str(path) for path in sorted(paths) if differs(folder / path, kept / path)]
     return changed
 
 
@@ -114,19 +130,6 @@ def _folder_of(path: str) -> Path | None:
     if "://" in path and not path.startswith("file://"):
         return None
     return Path(path.removeprefix("file://"))
-
-
-def _files(folder: Path) -> list[Path]:
-    """Return the configuration files of a folder, without what runs and studies left below it."""
-    found: list[Path] = []
-    for place, inner, names in os.walk(folder):
-        inner[:] = [name for name in inner if not name.startswith(".") and not _is_output(Path(place, name))]
-        found += [Path(place, name) for name in names if Path(name).suffix in _SUFFIXES]
-    return sorted(file for file in found if file.is_file())
-
-
-def _is_output(folder: Path) -> bool:
-    return any((folder / name).exists() for name in _LEFT_BY_RUNS)
 
 
 def _content(file: Path) -> bytes | None:

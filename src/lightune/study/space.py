@@ -133,13 +133,18 @@ class Space:
         """
         known = {_bare(dimension.key): dimension for dimension in self.dimensions}
         point: Point = {}
+        problems: list[Problem] = []
         for key, value in values.items():
-            if _bare(key) not in known:
-                hint = did_you_mean(key, list(known))
-                rule = f"{key} is not swept{';' + hint if hint else ''} (there are {', '.join(known)})"
-                raise ConfigError([Problem(where, rule)])
-            dimension = known[_bare(key)]
-            point[dimension.key] = _fitting(dimension, value, where)
+            dimension = known.get(_bare(key))
+            if dimension is None:
+                problems.append(Problem(where, _not_swept(key, list(known))))
+                continue
+            try:
+                point[dimension.key] = _fitting(dimension, value, where)
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(problems)
         return point
 
     def describe(self) -> dict[str, Any]:
@@ -153,6 +158,13 @@ def interval_in_grid(space: Space) -> str:
     return (
         f"a grid needs values that can be listed, and {keys} is an interval; list its values, or choose search=tpe"
     )
+
+
+def _not_swept(key: str, known: list[str]) -> str:
+    if not known:
+        return f"{key} is not swept, and nothing else is; name what is searched in search.space, or after -m"
+    hint = did_you_mean(key, known)
+    return f"{key} is not swept{';' + hint if hint else ''} (what is: {', '.join(known)})"
 
 
 def _fitting(dimension: Dimension, value: Any, where: str) -> str:

@@ -4,7 +4,8 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+import sys
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +17,18 @@ from lightune.study.outcome import write_json
 from lightune.study.settings import Settings
 from lightune.study.space import Space
 
-__all__ = ["FILE_NAME", "Spec", "agree", "read_spec", "write_spec"]
+__all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"]
 
 FILE_NAME = "study.json"
 _SCHEMA = 1
+
+
+def _program() -> str:
+    """Return what this process was started with, as it is typed."""
+    name, module = sys.argv[0], getattr(sys.modules.get("__main__"), "__spec__", None)
+    if module is not None:
+        return f"python -m {module.name.removesuffix('.__main__')}"
+    return f"python {name}" if name.endswith(".py") else Path(name).name
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Spec:
         config: the folder of the configuration files, relative to the study's.
         began: when, in UTC.
         versions: of lightune and Optuna.
+        program: what began it, as it is typed.
+        n_trials: how many trials it has when it is finished, as the last start wanted; None before the first.
     """
 
     name: str
@@ -55,6 +66,8 @@ class Spec:
     versions: dict[str, str] = field(
         default_factory=lambda: {name: metadata.version(name) for name in ("lightune", "optuna")}
     )
+    program: str = field(default_factory=_program)
+    n_trials: int | None = None
 
     @classmethod
     def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,
@@ -77,6 +90,13 @@ class Spec:
 def write_spec(folder: Path, spec: Spec) -> None:
     """Write `study.json`, whole or not at all."""
     write_json(folder / FILE_NAME, {"schema": _SCHEMA, **asdict(spec)})
+
+
+def note_total(folder: Path, n_trials: int) -> None:
+    """Note how many trials a study is to have; no other process may write its spec meanwhile."""
+    spec = read_spec(folder)
+    if spec is not None and spec.n_trials != n_trials:
+        write_spec(folder, replace(spec, n_trials=n_trials))
 
 
 def read_spec(folder: Path) -> Spec | None:

@@ -14,6 +14,7 @@ from lightune.study.book import Book
 from lightune.study.display import Display
 from lightune.study.driver import Driver, Ending
 from lightune.study.files import StudyFiles
+from lightune.study.lease import study_lock
 from lightune.study.opening import open_pool
 from lightune.study.outcome import RESULTS
 from lightune.study.passwords import hidden
@@ -21,6 +22,7 @@ from lightune.study.said import say_ending, say_finished
 from lightune.study.scene import Scene, prepare, take_back
 from lightune.study.settings import Settings
 from lightune.study.signals import StopSignal, stop_signals
+from lightune.study.spec import note_total
 from lightune.study.storage import JOURNAL, StorageError, open_storage
 from lightune.study.words import in_words_of, refusal_in_words_of
 
@@ -78,6 +80,8 @@ def _run(
             before = book.rows()
             if scene.goes_on and not before:
                 _require_no_results(scene)
+            with study_lock(scene.folder):
+                note_total(scene.folder, book.n_trials)
             over = sum(row.state not in ("running", "interrupted") for row in before)
             if over >= book.n_trials:
                 ending = Ending(rows=before, best=book.best())

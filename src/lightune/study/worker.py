@@ -12,7 +12,6 @@ import pickle
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -31,6 +30,7 @@ from lightune.study.job import run_job
 from lightune.study.line import Interrupt, Line
 from lightune.study.outcome import Outcome, Status, read_outcome
 from lightune.study.pools import Done, Job
+from lightune.study.stopwatch import Stopwatch
 from lightune.study.trial import running
 from lightune.warm import keep_data
 
@@ -116,7 +116,7 @@ class Service:
 
     def run(self, job: Job) -> Done:
         """Run one trial to its end."""
-        began = time.perf_counter()
+        watch = Stopwatch()
         number = job.trial.number
         returned: JobReturn | None = None
         folder: Path | None = None
@@ -142,8 +142,7 @@ class Service:
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
             if folder is not None:
                 leave_traceback(folder, failure)
-        seconds = time.perf_counter() - began
-        done = Done(number, returned, seconds, error, interrupted=left or self.interrupt.asked)
+        done = Done(number, returned, watch.seconds(), error, interrupted=left or self.interrupt.asked)
         return self.judged(job, done, folder)
 
     def judged(self, job: Job, done: Done, folder: Path | None) -> Done:

@@ -1,0 +1,71 @@
+"""Where `lightune-train`, `python train.py` and `lightune` begin and end: no traceback for what is no fault.
+
+This module must import next to nothing: a Ctrl-C that comes before it is at work meets Python alone.
+"""
+
+import os
+import signal
+import sys
+from importlib import import_module
+
+__all__ = ["tools", "train"]
+
+_INTERRUPTED = 130
+_NOBODY_READS = 141  # what a shell shows of a program that SIGPIPE ended
+_QUESTIONS = {
+    "-h",
+    "--help",
+    "--hydra-help",
+    "--version",
+    "-c",
+    "--cfg",
+    "-i",
+    "--info",
+    "-sc",
+    "--shell-completion",
+}
+
+
+def train() -> None:
+    """Run the application that trains, on this process's arguments."""
+    if any(word.partition("=")[0] in _QUESTIONS for word in sys.argv[1:]) and hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Hydra answers and leaves; a pipe to a worker never breaks
+    _start("lightune.cli.train")
+
+
+def tools() -> None:
+    """Run one command of the companion tool, on this process's arguments."""
+    _start("lightune.cli.tools")
+
+
+def _start(module: str) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        # nothing has begun that would want to be ended, and an import may swallow a KeyboardInterrupt
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    main = import_module(module).main
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, before)
+    try:
+        try:
+            main()
+        except SystemExit:
+            sys.stdout.flush()
+            raise
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the very end
+        sys.exit(_NOBODY_READS)
+
+
+def _nobody_reads() -> bool:
+    """Tell whether it is our output that is a broken pipe."""
+    import select
+
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

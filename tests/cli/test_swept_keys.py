@@ -1,0 +1,107 @@
+"""Swept keys and options that do not exist, or not beside every choice of a group."""
+
+import sys
+
+import pytest
+
+from lightune.cli import train
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capfd):
+    """Start a study that is refused, with a space in YAML and on the command line; return key → rule."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments, space=""):
+        monkeypatch.setattr(sys, "argv", ["train.py", "-m", f"+search.space={{{space}}}", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            train.main()
+        said = capfd.readouterr().err
+        assert stop.value.code == 2, said
+        assert list(tmp_path.iterdir()) == []
+        first, *lines = said.splitlines()
+        assert first.endswith("nothing was started")
+        return dict(line.strip().split("  ", 1) for line in lines)
+
+    return call
+
+
+MOMENTUM = "optimizer=adam has no such key; say where it is searched, in search.space: "
+
+
+def test_a_key_that_a_choice_lacks_wants_a_condition(refused):
+    said = refused(space="optimizer:'choice(sgd,adam)',optimizer.momentum:'interval(0.5,0.9)'")
+    assert said.keys() == {"search.space.optimizer.momentum"}
+    assert said["search.space.optimizer.momentum"].strip() == (
+        f"{MOMENTUM}optimizer.momentum: {{space: …, when: {{optimizer: sgd}}}}"
+    )
+
+
+def test_a_condition_lists_all_the_choices_that_have_the_key(refused):
+    said = refused("optimizer=sgd,adam,gd,adamw", "optimizer.momentum=0.5,0.9")["optimizer.momentum"]
+    assert said.startswith("optimizer=adam and optimizer=adamw have no such key;")
+    assert "{optimizer: [sgd, gd]}" in said
+
+
+def test_a_key_under_its_condition_is_looked_for_there_only(refused):
+    space = "optimizer:[sgd,adam],optimizer.momentum:{space:[0.5],when:{optimizer:sgd}},seed:[x]"
+    assert refused(space=space).keys() == {"seed"}
+    said = refused(space=space.replace("when:{optimizer:sgd}", "when:{optimizer:adam}"))
+    assert "optimizer=adam has no such key" in said["search.space.optimizer.momentum"]
+
+
+def test_a_key_that_an_option_of_another_group_brings_wants_a_condition_too(refused):
+    said = refused("experiment=kfold_mlp,digits_mlp", "validation.k=3,4")
+    assert "{experiment: kfold_mlp}" in said["validation.k"]
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"),
+    [
+        ("optimizer.lrr", "optimizer=adamw has no such key; did you mean 'optimizer.lr'?"),
+        ("optimzer.lr", "there is no such key; did you mean 'optimizer.lr'?"),
+        ("callbacks.early_stopping.patienc", "did you mean 'callbacks.early_stopping.patience'?"),
+        ("optimizer.fused", "optimizer=adamw has no such key, but its target takes one; to add it, write +opt"),
+    ],
+)
+def test_a_misspelt_key_is_refused_with_the_nearest(refused, key, rule):
+    assert rule in refused(f"{key}=1,2")[key]
+
+
+def test_a_misspelt_choice_is_refused_with_the_nearest(refused):
+    said = refused("optimizer=sgd,adom", "data=digits,null", space="model:[mlpp]")
+    assert "optimizer has no option adom; did you mean 'adam'? (there are adagrad, adam," in said["optimizer"]
+    assert "data has no option null" in said["data"].strip()
+    assert "did you mean 'mlp'?" in said["search.space.model"]
+
+
+def test_all_that_is_missing_comes_with_all_the_rest(refused):
+    said = refused("seed=0,x", "optimizer=sgd,adom", space="model.unitts:[1,2],optimizer.lr:[-1]")
+    assert said.keys() == {"seed", "optimizer", "search.space.model.unitts", "optimizer.lr"}
+
+
+def test_what_is_added_and_what_has_no_value_yet_may_be_swept(refused):
+    said = refused("+model.colour=1,2", "resume=a,b", "seed=x,y")
+    assert "MLP takes no such argument" in said["model.colour"]
+    assert "seed" in said
+
+
+def test_a_misspelt_space_is_not_laid_to_the_points_to_try_first(refused):
+    said = refused("+search.spaces={optimizer:[sgd]}", "search.enqueue=[{optimizer:sgd}]")
+    assert said.keys() == {"search.spaces"}
+    assert "did you mean 'space'?" in said["search.spaces"]
+
+
+def test_points_to_try_first_want_something_that_is_searched(refused):
+    said = refused("search.enqueue=[{optimizer:sgd}]")
+    assert said["search.enqueue[0]"].startswith("optimizer is not swept, and nothing else is; name what is")
+
+
+def test_each_point_to_try_first_is_checked_against_the_space(refused):
+    points = "search.enqueue=[{optimizer:sgd},{optimzer:sgd},{optimizer:gd,optimizer.lr:3}]"
+    said = refused(points, "optimizer=sgd,adam", "optimizer.lrr=1,2", "optimizer.lr=interval(0.1,1)")
+    assert said.keys() == {"search.enqueue[1]", "search.enqueue[2]", "optimizer.lrr"}
+    assert (
+        "did you mean 'optimizer'? (what is: optimizer, optimizer.lrr, optimizer.lr)" in said["search.enqueue[1]"]
+    )
+    assert said["search.enqueue[2]"] == "optimizer.lr must be a number from 0.1 to 1.0, got 3"

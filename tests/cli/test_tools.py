@@ -1,0 +1,103 @@
+"""What the companion tool says of studies."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lightune.cli import tools
+
+TWO = (("val/accuracy", "max"), ("parameters", "min"))
+FRONT = ("completed,0.5,10,0.1", "completed,0.9,30,0.2", "completed,0.5,10,0.1", "completed,0.4,20,0.3")
+
+
+@pytest.fixture
+def tool(capsys):
+    """Run a command of the tool; return exit code, output, and what it said beside it."""
+
+    def call(*words):
+        code = 0
+        try:
+            tools.main([str(word) for word in words])
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_one_objective_has_one_best_trial(study, tool):
+    folder = study("completed,0.5,0.1", "completed,0.9,0.2", "failed,,0.3")
+    _, out, _ = tool("best", folder)
+    first, last = out.splitlines()
+    assert first.startswith("trial 1  val/accuracy 0.9  optimizer.lr=0.2  ")
+    assert last.startswith("run it again: ")
+
+
+def test_a_front_is_said_to_be_one_wherever_its_first_trial_is_taken(study, tool):
+    folder = study(*FRONT, objectives=TWO)
+    _, out, _ = tool("list")
+    assert "the first of 2 on the Pareto front: lightune best outputs/studies/s" in out
+    _, out, _ = tool("best", folder)
+    *front, last = out.splitlines()
+    assert [line.split()[1] for line in front] == ["0", "1"]  # trial 2 is trial 0 again
+    assert last.startswith("run trial 0, the first of 2 on the Pareto front, again: ")
+    code, _, err = tool("evaluate", folder)
+    assert code == 2  # there is no run in it
+    assert f"the first of 2 trials on the Pareto front (another: lightune evaluate {folder}/trials/1): " in err
+
+
+def test_a_study_is_found_by_its_name(study, tool):
+    study("completed,0.5,0.1")
+    code, out, _ = tool("best", "s")
+    assert code == 0
+    assert out.splitlines()[0].endswith("outputs/studies/s/trials/0")
+    code, _, err = tool("evaluate", "s")
+    assert "best trial: outputs/studies/s/trials/0" in err
+    code, _, err = tool("best", "other")
+    assert (code, "other  is no study" in err) == (2, True)
+
+
+def test_the_folder_of_a_best_trial_that_was_deleted_is_said_to_be_gone(study, tool):
+    folder = study("completed,0.5,0.1")
+    (folder / "trials" / "0").rmdir()
+    assert tool("best", folder)[1].splitlines()[0].endswith("trials/0 (deleted)")
+    code, _, err = tool("evaluate", folder)
+    assert code == 2
+    assert "the folder of its best trial (0) was deleted; measure another: lightune evaluate" in err
+
+
+@pytest.mark.parametrize("program", ["lightune-train", "python train.py", "python -m lightune.cli.train"])
+def test_the_best_trial_is_run_again_with_what_the_study_was_started_with(study, tool, program):
+    folder = study("completed,0.5,0.1", program=program)
+    last = tool("best", folder)[1].splitlines()[-1]
+    assert last == f"run it again: {program} --config-dir {folder} --config-name best"
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_trials", "said"),
+    [
+        (["completed,0.5,0.1", "pruned,0.4,0.1"], 2, "2 trials "),
+        (["completed,0.5,0.1", "pruned,0.4,0.1"], 5, "2 of 5 trials, unfinished "),
+        (["completed,0.5,0.1", "failed,,0.1"], 5, "2 of 5 trials, unfinished, 1 failed "),
+        (["completed,0.5,0.1", "interrupted,,0.1"], 2, "1 of 2 trials, unfinished "),
+        (["completed,0.5,0.1", "interrupted,,0.1"], None, "1 of 2 trials, unfinished "),
+    ],
+)
+def test_a_study_that_is_not_finished_is_listed_as_such(study, tool, rows, n_trials, said):
+    study(*rows, n_trials=n_trials)
+    assert f"outputs/studies/s  {said}" in tool("list")[1]
+
+
+def test_evaluate_refuses_what_is_no_run_without_torch(tmp_path):
+    code = """
+import sys
+from lightune.cli import tools
+try:
+    tools.main(["evaluate", "nowhere"])
+except SystemExit as stop:
+    print(stop.code, [name for name in ("torch", "pytorch_lightning") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
+    assert "nowhere  is no run: there is no such folder" in done.stderr
