@@ -56,8 +56,8 @@ def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
     swept = (*TWO, "optimizer.lr=1e-2,1e-8,3e-2,1e30,2e-2", "search=grid", LOW)
     together, code, said = study(*swept)
     assert (code, said.count("as one program")) == (0, 2), said
-    assert "trials as one program on cpu: 0, 2, 4" in said
-    assert "trials as one program on cpu: 1, 3" in said
+    assert "trials as one program on cpu: 0-2" in said
+    assert "trials as one program on cpu: 3-4" in said
     states = {row["number"]: row["state"] for row in rows(together)}
     assert states["3"] == "failed"
     assert set(states.values()) == {"completed", "pruned", "failed"}
@@ -69,6 +69,14 @@ def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
         assert (ours["epochs"], ours["steps"]) == (theirs["epochs"], theirs["steps"])
     assert all(sorted(values) == list(range(1, len(values) + 1)) for values in reports(together))
+
+
+def test_trials_that_differ_in_more_than_numbers_are_divided_by_it(study):
+    folder, code, said = study(*TWO[:2], "trainer.max_epochs=1", "model.units=16,24", "optimizer.lr=1e-2,2e-2")
+    assert code == 0, said
+    assert "alone" not in said
+    assert [said.count(f"2 trials as one program on cpu: {numbers}") for numbers in ("0-1", "2-3")] == [1, 1], said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
 
 
 class PoolThatIsStopped:

@@ -105,6 +105,22 @@ def test_trials_of_a_process_start_together_and_are_heard_of_together(shared):
     assert workers.free() == 8
 
 
+def test_trials_that_may_train_together_come_to_the_same_process(shared):
+    def serve(service):
+        while True:
+            jobs = service.line.jobs()
+            end = Outcome("completed", tuple(float(job.trial.number) for job in jobs))
+            service.line.done([Done(job.trial.number, None, 0.0, outcome=end) for job in jobs])
+
+    workers = shared(2, serve=serve)
+    for number in range(8):
+        workers.submit(Job(Trial(number), (f"model.units={number // 4}", f"optimizer.lr={number}")))
+    assert workers.free() == 0
+    ends, _ = ends_of(workers, 8)
+    low, high = (0.0, 1.0, 2.0, 3.0), (4.0, 5.0, 6.0, 7.0)
+    assert [ends[number].outcome.values for number in range(8)] == [low] * 4 + [high] * 4
+
+
 def test_of_trials_whose_process_ends_the_guilty_one_is_found(shared):
     workers = shared(1)
     for number in range(4):

@@ -22,6 +22,7 @@ from typing import Any
 
 import cloudpickle
 
+from lightune.study.dealing import deal
 from lightune.study.lease import WORKER_MARK
 from lightune.study.pools import Done, Event, Job, Report, Said, Started
 
@@ -76,6 +77,7 @@ class Workers:
         self._owner = owner
         self._capacity = capacity
         self._workers: list[_Worker | None] = [None] * len(slots)
+        self._waiting: list[Job] = []  # to be dealt out, where a process takes several
         self._interrupted = False
         self._guilty: set[int] = set()  # of trials whose process ended
         for index in range(len(slots)):
@@ -83,13 +85,21 @@ class Workers:
 
     def free(self) -> int:
         """Return how many trials there is room for."""
-        return sum(self._capacity - (len(worker.sent) if worker else 0) for worker in self._workers)
+        room = sum(self._capacity - (len(worker.sent) if worker else 0) for worker in self._workers)
+        return room - len(self._waiting)
 
     def submit(self, job: Job) -> None:
-        """Give a trial to the process with the fewest, which is started anew if it died."""
-        if self._capacity > 1 and job.trial.number in self._guilty:  # and is tried again
+        """Give a trial to a free process; where a process takes several, keep it until `wait`."""
+        if self._capacity == 1:
+            held = [len(worker.sent) if worker else 0 for worker in self._workers]
+            self._send_off(self._hand(held.index(min(held)), job))
+            return
+        if job.trial.number in self._guilty:  # and is tried again
             job = replace(job, alone=True)
-        index = min(range(len(self._workers)), key=self._load)
+        self._waiting.append(job)
+
+    def _hand(self, index: int, job: Job) -> _Worker:
+        """Give a trial to a process, which is started anew if it died."""
         worker = self._workers[index]
         if worker is None or (not worker.sent and worker.process.poll() is not None):
             if worker is not None:
@@ -101,34 +111,39 @@ class Workers:
         worker.outbox.append(job)
         if self._interrupted and not worker.told:  # a moment ago, when this trial had no process yet
             self._tell(worker)
-        if self._capacity == 1:  # no other is to go with it
-            self._send_off(worker)
+        return worker
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """Wait for a trial to start, report or end."""
-        if self._interrupted and (back := self._take_back()):
-            return back
+        if self._interrupted and self._waiting:
+            return self._take_back()
+        self._deal()
         busy = {worker.connection: index for index, worker in enumerate(self._workers) if worker and worker.sent}
         if not busy:
             time.sleep(seconds)
             return []
-        for worker in filter(None, self._workers):
-            self._send_off(worker)
         events: list[Event] = []
         for connection in wait(list(busy), timeout=seconds):
             assert isinstance(connection, Connection)
             events += self._receive(busy[connection])
         return events
 
+    def _deal(self) -> None:
+        """Divide the trials that wait among the processes."""
+        if not self._waiting:
+            return
+        held = [[sent.job for sent in worker.sent.values()] if worker else [] for worker in self._workers]
+        for index, dealt in enumerate(deal(self._waiting, held, most=self._capacity)):
+            for job in dealt:
+                self._waiting.remove(job)
+                self._hand(index, job)
+        for worker in filter(None, self._workers):
+            self._send_off(worker)
+
     def _take_back(self) -> list[Event]:
         """Give back what was not sent when a signal came."""
-        events: list[Event] = []
-        for worker in filter(None, self._workers):
-            jobs, worker.outbox = worker.outbox, []
-            for job in jobs:
-                del worker.sent[job.trial.number]
-                events.append(Done(job.trial.number, None, 0.0, interrupted=True))
-        return events
+        jobs, self._waiting = self._waiting, []
+        return [Done(job.trial.number, None, 0.0, interrupted=True) for job in jobs]
 
     def interrupt(self) -> None:
         """Ask the running trials to save and stop; asked a second time, end them."""
@@ -136,10 +151,6 @@ class Workers:
             if worker is not None and worker.sent:
                 self._tell(worker)
         self._interrupted = True
-
-    def _load(self, index: int) -> int:
-        worker = self._workers[index]
-        return len(worker.sent) if worker else 0
 
     def _send_off(self, worker: _Worker) -> None:
         jobs, worker.outbox = worker.outbox, []
