@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import cloudpickle
 import pytest
 
+from lightune.study.mailbox import Mailbox
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Job, Report, Said, Started
 from lightune.study.trial import Trial
@@ -23,10 +23,8 @@ def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
     ours, theirs = Pipe()
-    boot = threading.Thread(target=lambda: None)
-    boot.start()
     lifeline, other_end = os.pipe()
-    workers._workers.append(_Worker(process, ours, other_end, boot))
+    workers._workers.append(_Worker(process, ours, other_end, Mailbox(ours)))
     workers.interrupt()
     assert process.poll() is None  # it had no trial
     workers.submit(Job(Trial(0), ()))
@@ -164,6 +162,21 @@ def test_a_process_that_dies_before_its_report_is_answered_costs_no_trial(shared
     assert [ends[number].outcome.values for number in range(2)] == [(0.0, 1.0)] * 2
 
 
+def test_a_process_may_say_much_before_it_reads_what_it_is_sent(shared):
+    much = 2**20  # bytes, of which a pipe holds a fifth
+
+    def serve(service):
+        for _ in range(4):
+            service.line.say("." * much)
+        serve_all(service)
+
+    workers = shared(1, serve=serve)
+    for number in range(4):
+        workers.submit(Job(Trial(number), ("run", "." * much)))
+    ends, _ = ends_of(workers, 4)
+    assert all(end.outcome.counts for end in ends.values())
+
+
 def test_what_was_not_sent_when_a_signal_came_is_given_back(shared):
     workers = shared(1)
     workers.submit(Job(Trial(0), ("run",)))
@@ -201,11 +214,9 @@ def test_each_trial_is_asked_to_stop_before_it_is_ended(monkeypatch):
     monkeypatch.setattr("lightune.study.workers.os.kill", lambda pid, number: told.append(number))
     workers = Workers([], inheritance=b"", owner="nobody")
     ours, theirs = Pipe()
-    boot = threading.Thread(target=lambda: None)
-    boot.start()
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     lifeline, other_end = os.pipe()
-    worker = _Worker(process, ours, other_end, boot, sent={0: _Sent(Job(Trial(0), ()), 0.0)})
+    worker = _Worker(process, ours, other_end, Mailbox(ours), sent={0: _Sent(Job(Trial(0), ()), 0.0)})
     workers._workers.append(worker)
     workers.interrupt()
     workers.interrupt()

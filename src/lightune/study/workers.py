@@ -10,7 +10,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ import cloudpickle
 
 from lightune.study.dealing import deal
 from lightune.study.lease import WORKER_MARK
+from lightune.study.mailbox import Mailbox
 from lightune.study.pools import Done, Event, Job, Report, Said, Started
 
 __all__ = ["Slot", "Workers"]
@@ -54,7 +54,7 @@ class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
     lifeline: int
-    boot: threading.Thread
+    mailbox: Mailbox
     sent: dict[int, _Sent] = field(default_factory=dict)
     outbox: list[Job] = field(default_factory=list)
     alone: int | None = None
@@ -155,9 +155,7 @@ class Workers:
     def _send_off(self, worker: _Worker) -> None:
         jobs, worker.outbox = worker.outbox, []
         if jobs:
-            worker.boot.join()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
-                worker.connection.send_bytes(cloudpickle.dumps(jobs))
+            worker.mailbox.send(cloudpickle.dumps(jobs))
 
     def _tell(self, worker: _Worker) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -235,15 +233,16 @@ class Workers:
             "folder": os.getcwd(),
             "cpus": slot.cpus,
         }
-        boot = threading.Thread(target=_send, args=(ours, pickle.dumps(place), self._inheritance), daemon=True)
-        boot.start()  # the process reads when it has imported what it needs; all slots do so at the same time
-        return _Worker(process, ours, lifeline, boot)
+        mailbox = Mailbox(ours)
+        mailbox.send(pickle.dumps(place))
+        mailbox.send(self._inheritance)
+        return _Worker(process, ours, lifeline, mailbox)
 
     def _bury(self, worker: _Worker) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.wait()
-        worker.boot.join()
+        worker.mailbox.close()
         worker.connection.close()
         os.close(worker.lifeline)
 
@@ -258,15 +257,8 @@ def _interrupts_waiting() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _send(connection: Connection, *messages: bytes) -> None:
-    with contextlib.suppress(OSError):  # a process that died is found when it is waited for
-        for message in messages:
-            connection.send_bytes(message)
-
-
 def _answer(worker: _Worker, stop: bool) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `wait` finds the dead process
-        worker.connection.send_bytes(cloudpickle.dumps(stop))
+    worker.mailbox.send(cloudpickle.dumps(stop))
 
 
 def _epitaph(code: int) -> str:
