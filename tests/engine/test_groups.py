@@ -156,6 +156,26 @@ def test_trials_whose_process_is_killed_go_on_alone(study, workers):
 
 
 @pytest.mark.slow
+def test_trials_whose_process_somebody_stops_go_on(study, workers):
+    def stop():
+        os.kill(workers[0]._workers[0].process.pid, signal.SIGINT)
+
+    swept = (
+        *TWO,
+        "optimizer.lr=1e-2,2e-2,3e-2,4e-2",
+        "search=grid",
+        "search.pruner={_target_:optuna.pruners.NopPruner}",
+    )
+    with at_report(2, stop):
+        folder, code, said = study(*swept)
+    assert code == 0, said
+    assert "a program that it was in ended its process" not in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
+    assert "going on from epoch" in (folder / "trials" / "0" / "train.log").read_text()
+
+
+@pytest.mark.slow
 def test_a_signal_stops_all_groups_and_the_same_command_goes_on(study):
     swept = (
         *TWO,

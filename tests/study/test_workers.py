@@ -186,6 +186,32 @@ def test_what_was_not_sent_when_a_signal_came_is_given_back(shared):
     assert workers.free() == 4
 
 
+def serve_stopped(service):
+    """End what has come, but stop all of it when a job that stops its process runs, alone or with others."""
+    while True:
+        jobs = service.line.jobs()
+        alone = next((job for job in jobs if job.alone), None)
+        if alone:
+            service.line.alone(alone.trial.number)
+        running = [alone] if alone else jobs
+        stops = ("stop",) in {job.overrides for job in running}
+        ended = []
+        for job in jobs:
+            if not alone or job is alone:
+                service.line.started(job.trial.number, Path(str(job.trial.number)))
+            status = "interrupted" if stops or job not in running else "completed"
+            ended.append(Done(job.trial.number, None, 0.0, outcome=Outcome(status)))
+        service.line.done(ended)
+
+
+def test_a_process_that_somebody_stops_costs_no_trial_but_the_one_that_does_it_itself(shared):
+    workers = shared(1, serve=serve_stopped)
+    for number in range(3):
+        workers.submit(Job(Trial(number), ("stop" if number == 1 else "run",)))
+    ends, _ = ends_of(workers, 3)
+    assert [ends[number].outcome.status for number in range(3)] == ["completed", "interrupted", "completed"]
+
+
 def test_a_process_that_never_starts_a_trial_is_given_up(shared):
     workers = shared(1, serve=lambda service: os._exit(5))
     for number in range(3):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,6 +28,8 @@ from lightune.study.mailbox import Mailbox
 from lightune.study.pools import Done, Event, Job, Report, Said, Started
 
 __all__ = ["Slot", "Workers"]
+
+_MOST_STOPS = 2  # by signals to a trial's process, before it is taken for their cause
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Workers:
         self._waiting: list[Job] = []  # to be dealt out, where a process takes several
         self._interrupted = False
         self._guilty: set[int] = set()  # of trials whose process ended
+        self._stops: Counter[int] = Counter()  # how often somebody else stopped a trial
         for index in range(len(slots)):
             self._workers[index] = self._start(index)
 
@@ -176,6 +180,7 @@ class Workers:
         except (EOFError, OSError):
             return self._lose(index, worker)
         events: list[Event] = []
+        alone = worker.alone
         for kind, *content in heard:
             if kind == "said":
                 events.append(Said(*content))
@@ -190,9 +195,11 @@ class Workers:
                 events.append(Report(number, step, value, partial(_answer, worker)))
             else:
                 number, outcome, seconds, returned = content
-                del worker.sent[number]
+                sent = worker.sent.pop(number)
                 worker.alone = None if worker.alone == number else worker.alone
-                events.append(Done(number, cloudpickle.loads(returned), seconds, outcome=outcome))
+                stopped = outcome is not None and not outcome.is_final
+                if not (stopped and self._takes_up(sent, ran=alone in (None, number))):
+                    events.append(Done(number, cloudpickle.loads(returned), seconds, outcome=outcome))
         return events
 
     def _lose(self, index: int, worker: _Worker) -> list[Event]:
@@ -208,9 +215,23 @@ class Workers:
                 seconds = time.perf_counter() - sent.began
                 events.append(Done(number, None, seconds, reason, interrupted=self._interrupted))
             else:
-                trial = replace(sent.job.trial, resume=sent.job.trial.resume or sent.started)
-                self.submit(replace(sent.job, trial=trial, alone=sent.job.alone or worker.alone is None))
+                self.submit(_continued(sent, alone=worker.alone is None))
         return events
+
+    def _takes_up(self, sent: _Sent, *, ran: bool) -> bool:
+        """Let a trial go on whose process of several was told, by somebody else, to stop; tell whether it does.
+
+        Args:
+            sent: the trial.
+            ran: whether it was under way, and did not wait for one that ran alone.
+        """
+        if self._capacity == 1 or self._interrupted:
+            return False
+        stops = self._stops[sent.job.trial.number] = self._stops[sent.job.trial.number] + ran
+        if stops > _MOST_STOPS:
+            return False
+        self.submit(_continued(sent, alone=stops == _MOST_STOPS))
+        return True
 
     def _start(self, index: int) -> _Worker:
         slot = self._slots[index]
@@ -255,6 +276,12 @@ def _interrupts_waiting() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _continued(sent: _Sent, *, alone: bool) -> Job:
+    """Return a trial as it goes on after its process stopped."""
+    trial = replace(sent.job.trial, resume=sent.job.trial.resume or sent.started)
+    return replace(sent.job, trial=trial, alone=sent.job.alone or alone)
 
 
 def _answer(worker: _Worker, stop: bool) -> None:
