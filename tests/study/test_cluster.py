@@ -7,9 +7,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError
-from lightune.study import cluster
+from lightune.study import connection
 from lightune.study.claim import claimed
-from lightune.study.cluster import connect, needs_of, reach, room_for
+from lightune.study.connection import connect, reach
+from lightune.study.room import needs_of, room_for
 from lightune.study.settings import Settings
 
 
@@ -64,7 +65,7 @@ def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch):
 
 
 def test_other_launchers_reach_for_no_cluster(monkeypatch):
-    monkeypatch.setattr(cluster, "connect", None)
+    monkeypatch.setattr(connection, "connect", None)
     reach(OmegaConf.create({"hydra": {"launcher": {"_target_": "other.Launcher"}}}))
 
 
