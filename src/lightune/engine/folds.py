@@ -10,7 +10,6 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
@@ -19,10 +18,11 @@ from rich.console import Console
 from lightune.config.build import FitPlan, build_fit
 from lightune.data import InMemoryData
 from lightune.engine.batches import alike
-from lightune.engine.fused import EpochEnd, FusedLoop, Member
+from lightune.engine.fused import EpochEnd, Member
+from lightune.engine.loops import device_of, loop_of
 from lightune.engine.member_run import MemberRun
 from lightune.engine.plan import chunks, serves_as_ours, why_not_fusable
-from lightune.engine.together import device_of, spans
+from lightune.engine.together import spans
 from lightune.engine.trial import why_not
 from lightune.engine.worth import most_members, why_not_worth
 from lightune.fit import Fit
@@ -161,18 +161,13 @@ class _Together:
             )
             for member, keeper in self._keepers.items()
         }
-        double = str(run.cfg.trainer.get("precision", "auto")).startswith("64")
-        self._loop = FusedLoop(
+        self._loop = loop_of(
+            run.cfg,
             members,
-            max_epochs=run.cfg.trainer.max_epochs,
-            monitor=run.cfg.monitor.metric,
-            mode=run.cfg.monitor.mode,
+            device=device,
             on_round_start=self._epochs_start,
             on_epoch_end=self._epoch_ends,
             on_member_end=self._end,
-            dtype=torch.float64 if double else torch.float32,
-            device=device,
-            keeps_best=False,
         )
 
     def train(self) -> None:
