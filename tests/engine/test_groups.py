@@ -79,6 +79,16 @@ def test_trials_that_differ_in_more_than_numbers_are_divided_by_it(study):
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
 
 
+@pytest.mark.parametrize(("gpus", "has"), [("3,5", ["3"]), ("3", [])])
+def test_trials_of_one_process_have_one_of_several_gpus(study, workers, monkeypatch, gpus, has):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    swept = ("search.n_jobs=1", "trainer.accelerator=auto", "trainer.max_epochs=1", "model.units=16,24")
+    folder, code, said = study(*swept)
+    assert code == 0, said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 2
+    assert [slot.environment["CUDA_VISIBLE_DEVICES"] for made in workers for slot in made._slots] == has
+
+
 class PoolThatIsStopped:
     """Give back what it has when a signal comes, which is at its second step."""
 
