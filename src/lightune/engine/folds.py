@@ -5,8 +5,10 @@ itself. What cannot train together trains one by one, and `train.log` says why.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +17,7 @@ from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
+from lightune.checkpoints import read_checkpoint
 from lightune.config.build import FitPlan, build_fit
 from lightune.data import InMemoryData
 from lightune.engine.batches import alike
@@ -22,9 +25,10 @@ from lightune.engine.fused import EpochEnd, Member
 from lightune.engine.loops import device_of, loop_of
 from lightune.engine.member_run import MemberRun
 from lightune.engine.plan import chunks, serves_as_ours, why_not_fusable
-from lightune.engine.together import spans
+from lightune.engine.together import checkpoint_of, spans
 from lightune.engine.trial import why_not
 from lightune.engine.worth import most_members, why_not_worth
+from lightune.errors import ConfigError
 from lightune.fit import Fit
 from lightune.reporting.fits import FitResult, read_fit
 from lightune.reporting.result import Status
@@ -52,20 +56,20 @@ def train_together(run: Run) -> Endings:
         A fit's number → its result, or the error that ended it. The fits behind one that failed are not here, nor
         are those that are to be trained one by one.
     """
-    plans = [plan for plan in run.parts.plans if not (run.resume and read_fit(run.folder(plan)))]
-    fresh = [plan for plan in plans if not any((run.folder(plan) / "checkpoints").glob("*.ckpt"))]
-    if reason := _why_no_fit(run, plans, fresh):
+    starts = _starts(run)
+    open_plans = [plan for plan in run.parts.plans if plan.index in starts]
+    if reason := _why_no_fit(run, open_plans):
         log.info("fits are trained one by one: %s", reason)
         return {}
     device = device_of(run.cfg)
-    first = _member(run, fresh[0])
-    if reason := _why_not_worth(run, first, len(fresh), device):
+    first = _member(run, open_plans[0])
+    if reason := _why_not_worth(run, first, starts.values(), device):
         log.info("fits are trained one by one: %s", reason)
         return {}
-    members = {fresh[0].index: first, **{plan.index: _member(run, plan) for plan in fresh[1:]}}
+    members = {open_plans[0].index: first, **{plan.index: _member(run, plan) for plan in open_plans[1:]}}
     same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
     endings: Endings = {}
-    for same in ([fresh[place] for place in places] for places in same_steps.values()):
+    for same in ([open_plans[place] for place in places] for places in same_steps.values()):
         own = [members[plan.index] for plan in same]
         for places in chunks(list(range(len(same))), min(len(same), most_members(own, device))):
             chosen = [same[place] for place in places]
@@ -79,7 +83,7 @@ def train_together(run: Run) -> Endings:
             said = f"{_named(chosen)}: trained as one program on {device}"
             log.info(said)
             run.console.print(said, highlight=False, soft_wrap=True)
-            together = _Together(run, chosen, [members[plan.index] for plan in chosen], device)
+            together = _Together(run, chosen, [members[plan.index] for plan in chosen], starts, device)
             try:
                 together.train()
             except Exception as error:  # noqa: BLE001 - what breaks the program is found out by each fit alone
@@ -89,8 +93,38 @@ def train_together(run: Run) -> Endings:
     return endings
 
 
-def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) -> str | None:
-    """Say why no fit of a run is trained with others; None if some may be."""
+@dataclass(frozen=True)
+class _Start:
+    """Where a fit begins.
+
+    Args:
+        checkpoint: the end of an epoch, where it goes on; None from the seed on.
+        epoch: how many it has trained, >= 0.
+    """
+
+    checkpoint: Path | None = None
+    epoch: int = 0
+
+
+def _starts(run: Run) -> dict[int, _Start]:
+    """Return a fit's number → where it begins, of those that are left and may begin with others."""
+    starts: dict[int, _Start] = {}
+    for plan in run.parts.plans:
+        folder = run.folder(plan)
+        if run.resume and read_fit(folder):
+            continue
+        try:
+            checkpoint = checkpoint_of(folder)
+        except ConfigError as error:
+            log.info("%s: trained one by one: %s", _named([plan]), error.problems[0].message)
+            continue
+        epoch = read_checkpoint(checkpoint)["epoch"] if checkpoint is not None else 0
+        starts[plan.index] = _Start(checkpoint, epoch)
+    return starts
+
+
+def _why_no_fit(run: Run, plans: Sequence[FitPlan]) -> str | None:
+    """Say why none of some fits of a run is trained with others; None if some may be."""
     if run.cfg.validation.get("fused", "auto") == "never":
         return "as validation.fused says"
     if run.tell is not None:
@@ -99,8 +133,8 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
         return f"{type(run.watchers[0]).__name__} watches each of them"
     if run.group.size > 1:
         return "several processes share them"
-    if len(fresh) < 2:
-        return "they go on from their checkpoints" if len(plans) > 1 else "only one is left"
+    if len(plans) < 2:
+        return "no two are left that may begin together"
     tree = OmegaConf.to_container(run.cfg, resolve=True)
     assert isinstance(tree, Mapping)
     if reason := why_not_fusable({str(key): value for key, value in tree.items()}):
@@ -114,9 +148,10 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
     return "the loss has a state of its own" if task.loss.state_dict() else None
 
 
-def _why_not_worth(run: Run, first: Member, fits: int, device: str) -> str | None:
+def _why_not_worth(run: Run, first: Member, starts: Collection[_Start], device: str) -> str | None:
     """Say why fits like the first are trained faster one by one; None if they are not."""
-    steps = fits * first.data.rows_in_batches("train").batches * int(run.cfg.trainer.max_epochs)
+    epochs = sum(max(0, int(run.cfg.trainer.max_epochs) - start.epoch) for start in starts)
+    steps = epochs * first.data.rows_in_batches("train").batches
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
     return why_not_worth(first, device)
@@ -146,15 +181,25 @@ class _Together:
         run: whose fits they are.
         plans: of the fits.
         members: their trainings.
+        starts: a fit's number → where it begins.
         device: `cpu` or `cuda`.
     """
 
-    def __init__(self, run: Run, plans: Sequence[FitPlan], members: Sequence[Member], device: str) -> None:
+    def __init__(
+        self,
+        run: Run,
+        plans: Sequence[FitPlan],
+        members: Sequence[Member],
+        starts: Mapping[int, _Start],
+        device: str,
+    ) -> None:
         self._run = run
         self._keepers = {
-            member: _Keeper(run, plan, member, shows=plan is plans[0])
+            member: _Keeper(run, plan, member, starts[plan.index].checkpoint, shows=plan is plans[0])
             for plan, member in zip(plans, members, strict=True)
         }
+        for member, keeper in self._keepers.items():
+            member.checkpoint = keeper.content
         self._runs = {
             member: MemberRun(
                 keeper.plan.index, run.cfg, run.parts, member, run_dir=run.folder(keeper.plan), keeper=keeper
@@ -173,8 +218,11 @@ class _Together:
     def train(self) -> None:
         """Train them to their ends; what stops or breaks the program leaves those under way as they are."""
         try:
-            for each in self._runs.values():
-                each.start(self._loop)
+            for member, each in self._runs.items():
+                each.start(self._loop, self._keepers[member].content)
+                self._keepers[member].content = None  # whose weights are in the program now
+                if each.trainer.should_stop or member.epochs >= self._loop.max_epochs:
+                    self._loop.end(member, "stopped" if each.trainer.should_stop else "completed")
             self._loop.fit()
         except BaseException:
             for member, each in self._runs.items():
@@ -208,8 +256,10 @@ class _Together:
 class _Keeper:
     """What a fit that is trained with others reports to."""
 
-    def __init__(self, run: Run, plan: FitPlan, member: Member, *, shows: bool) -> None:
+    def __init__(self, run: Run, plan: FitPlan, member: Member, checkpoint: Path | None, *, shows: bool) -> None:
         self.plan, self._run, self._member = plan, run, member
+        self._checkpoint = checkpoint
+        self.content = read_checkpoint(checkpoint) if checkpoint is not None else None
         self._console = run.console if shows else Console(quiet=True)
         self.current: Fit | None = None
         self.finished: list[FitResult] = []
@@ -228,7 +278,8 @@ class _Keeper:
             run_dir=run.run_dir,
             console=self._console,
             watchers=watchers,
-            resumed=run.resume,
+            checkpoint=self._checkpoint,
+            resumed=run.resume or self._checkpoint is not None,
             fits=len(run.parts.plans),
         )
         return run.current
