@@ -92,6 +92,15 @@ def test_of_trials_that_lose_their_place_together_the_cause_is_found(cluster):
     assert said == []
 
 
+def test_trials_that_may_train_together_come_to_the_same_place(cluster):
+    made, seen = cluster(2, lambda index, numbers: False, capacity=4)
+    made.wait(0.0)  # both are open
+    for number in range(8):
+        made.submit(Job(Trial(number), (f"model.units={number // 4}", f"optimizer.lr=0.{number}")))
+    made.wait(0.0)
+    assert seen == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
 def test_a_place_that_dies_with_every_trial_gets_no_more_of_them(cluster):
     made, seen = cluster(1, lambda index, numbers: True, capacity=1)
     with pytest.raises(ConfigError, match=r"no place of the Ray cluster is left: 5 in a row .*its node died"):
