@@ -12,9 +12,10 @@ import pytest
 from lightune.study.mailbox import Mailbox
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Job, Report, Said, Started
+from lightune.study.process import Process, Sent, Slot
 from lightune.study.trial import Trial
 from lightune.study.worker import Inheritance
-from lightune.study.workers import Slot, Workers, _Sent, _Worker
+from lightune.study.workers import Workers
 
 
 def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
@@ -24,7 +25,7 @@ def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     process.stdout.readline()
     ours, theirs = Pipe()
     lifeline, other_end = os.pipe()
-    workers._workers.append(_Worker(process, ours, other_end, Mailbox(ours)))
+    workers._workers.append(Process(process, ours, other_end, Mailbox(ours)))
     workers.interrupt()
     assert process.poll() is None  # it had no trial
     workers.submit(Job(Trial(0), ()))
@@ -237,12 +238,12 @@ def test_what_is_said_and_where_trials_write_is_handed_on(shared):
 
 def test_each_trial_is_asked_to_stop_before_it_is_ended(monkeypatch):
     told = []
-    monkeypatch.setattr("lightune.study.workers.os.kill", lambda pid, number: told.append(number))
+    monkeypatch.setattr("lightune.study.process.os.kill", lambda pid, number: told.append(number))
     workers = Workers([], inheritance=b"", owner="nobody")
     ours, theirs = Pipe()
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     lifeline, other_end = os.pipe()
-    worker = _Worker(process, ours, other_end, Mailbox(ours), sent={0: _Sent(Job(Trial(0), ()), 0.0)})
+    worker = Process(process, ours, other_end, Mailbox(ours), sent={0: Sent(Job(Trial(0), ()), 0.0)})
     workers._workers.append(worker)
     workers.interrupt()
     workers.interrupt()
@@ -266,7 +267,7 @@ def test_a_process_is_started_with_its_signal_waiting(monkeypatch):
             super().__init__([sys.executable, "-c", "pass"], **settings)
 
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    monkeypatch.setattr("lightune.study.workers.subprocess.Popen", Process)
+    monkeypatch.setattr("lightune.study.process.subprocess.Popen", Process)
     workers = Workers([Slot()], inheritance=b"", owner="nobody")
     assert signal.SIGINT in masks[0]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -32,7 +32,8 @@ class LocalLauncher(KeepingLauncher):
             initial_job_idx: number of the first job.
         """
         from lightune.study.batch import run_batch
-        from lightune.study.workers import Slot, Workers
+        from lightune.study.process import Slot
+        from lightune.study.workers import Workers
 
         return run_batch(
             job_overrides,

@@ -17,7 +17,8 @@ import cloudpickle
 from lightune.study.claim import claimed
 from lightune.study.lease import has_lease
 from lightune.study.pools import Done, Event, Job, Report, Said, Started
-from lightune.study.workers import Slot, Workers
+from lightune.study.process import Slot
+from lightune.study.workers import Workers
 
 __all__ = ["Host", "Place"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.errors import ConfigError, Problem
+from lightune.study.process import Slot
 from lightune.study.settings import Settings
-from lightune.study.workers import Slot
 
 __all__ = ["is_whole", "make_slots", "visible_gpus"]
 
