@@ -182,7 +182,9 @@ def test_trials_whose_process_somebody_stops_go_on(study, workers):
     assert "a program that it was in ended its process" not in said
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
-    assert "going on from epoch" in (folder / "trials" / "0" / "train.log").read_text()
+    said = (folder / "trials" / "0" / "train.log").read_text()
+    assert "going on from" in said
+    assert [said.count(f" epoch {epoch}/4 ") for epoch in (1, 4)] == [1, 1], said
 
 
 @pytest.mark.slow
@@ -196,9 +198,11 @@ def test_a_signal_stops_all_groups_and_the_same_command_goes_on(study):
     with at_report(1, lambda: signal.raise_signal(signal.SIGINT)):
         folder, code, said = study(*swept)
     assert code == 130, said
-    assert {row["state"] for row in rows(folder)} == {"interrupted"}
+    states = [row["state"] for row in rows(folder)]
+    assert states[:2] == ["interrupted"] * 2
+    assert set(states[2:]) <= {"interrupted", "completed"}  # the other process may have been faster
     _, code, said = study(*swept)
-    assert (code, said.count("as one program")) == (0, 2), said
+    assert code == 0, said
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
     assert [sorted(values) for values in reports(folder)] == [[1, 2, 3]] * 4
