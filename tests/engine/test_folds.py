@@ -1,6 +1,7 @@
 """The fits of one run trained as one program leave what they leave one by one."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -223,7 +224,18 @@ def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_
     settings = (*FOLDS, "model.dropout=0.2", f"callbacks.checkpoint.every_seconds={every}")
     killed_in_epoch(2, *SMALL, *settings, "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()
-    resume(killed)
+    said = log_of(resume(killed))
+    assert (said.count(SAID), said.count("going on from epoch 2")) == (2, 0 if every else 3), said
+    assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
+
+
+def test_fits_of_a_killed_run_go_on_together_each_from_its_own_epoch():
+    settings = (*FOLDS, "callbacks.checkpoint.every_seconds=0")
+    killed_in_epoch(2, *SMALL, *settings, "name=killed")
+    (killed,) = Path("outputs/runs/killed").iterdir()
+    shutil.rmtree(killed / "fits" / "1" / "checkpoints")  # as if it had been cut off before its first
+    said = log_of(resume(killed))
+    assert (said.count(SAID), said.count("going on from epoch 2")) == (2, 2), said
     assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
 
 
@@ -241,7 +253,9 @@ def test_a_signal_interrupts_all_of_them_and_the_run_goes_on(monkeypatch):
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     assert told(stopped.value.result.run_dir)["status"] == "interrupted"
     monkeypatch.setattr(FusedLoop, "judge", judge)
-    assert_same(resume(stopped.value.result.run_dir).run_dir, run(*FOLDS).run_dir, tiny=1e-6)
+    again = resume(stopped.value.result.run_dir)
+    assert log_of(again).count(SAID) == 2
+    assert_same(again.run_dir, run(*FOLDS).run_dir, tiny=1e-6)
 
 
 def test_what_breaks_the_program_leaves_its_fits_to_themselves(monkeypatch):

@@ -133,7 +133,7 @@ def test_what_cannot_be_fused_runs_alone_and_says_why(sweep):
         "fused", "model.units=8,16", "trainer.max_epochs=1", "+trainer.accumulate_grad_batches=1,2"
     )
     assert code == 0
-    assert "alone  job 0: no other differs from it in numbers only" in said
+    assert "alone  job 0: no other in its process differs from it in numbers only" in said
     assert "alone  job 1: trainer.accumulate_grad_batches=2 has no fused form" in said
     assert [told(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 4
 

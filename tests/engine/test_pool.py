@@ -8,14 +8,20 @@ import sys
 
 import pytest
 import torch
+from hydra.core.utils import JobStatus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tests.engine.conftest import HALVING, arguments, killed_in_epoch, reports, rows, told
+from tests.engine.conftest import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
 
 from lightune import hardware
 from lightune.cli import tools
 from lightune.engine import pool
 from lightune.engine.fused import FusedLoop
+from lightune.engine.pool import FusedPool
 from lightune.study import opening
+from lightune.study.outcome import read_outcome
+from lightune.study.pools import Done, Job
+from lightune.study.settings import Objective
+from lightune.study.trial import Trial
 
 
 def tool():
@@ -254,3 +260,57 @@ def test_a_width_that_is_none_is_refused_by_its_name(study):
     assert (code, folder.exists()) == (2, False)
     assert "search.fused_width" in said
     assert "hydra.launcher" not in said
+
+
+@pytest.fixture
+def go_on(study, monkeypatch):
+    """Run a study of two trials; return its folder, and what trains more jobs of it as a place of several does."""
+    made, begin = {}, FusedPool.__init__
+
+    def remember(self, config, **how):
+        made.update(config=config, **how)
+        begin(self, config, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FusedPool, "__init__", remember)
+        folder, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=2")
+    assert code == 0, said
+    made["ended"] = lambda trial: read_outcome(trial, (Objective("val/accuracy", "max"),))
+
+    def run(*jobs):
+        pool, ends = FusedPool(**made), {}
+        for job in jobs:
+            pool.submit(job)
+        while len(ends) < len(jobs):
+            ends |= {event.number: event for event in pool.wait(0.0) if isinstance(event, Done)}
+        return ends
+
+    return folder, run
+
+
+def a_job(number, *, lr, resume=False, attempt=0):
+    overrides = (*SMALL, "trainer.max_epochs=2", "search.study=s", f"optimizer.lr={lr}")
+    return Job(Trial(number, resume=resume), overrides, attempt=attempt)
+
+
+def test_a_trial_that_has_ended_meanwhile_is_not_opened_again(go_on):
+    folder, run = go_on
+    kept, value = content(folder / "trials" / "0"), told(folder, 0)["objective"]["value"]
+    new = [a_job(number, lr=f"0.0{number}") for number in (2, 3)]
+    ends = run(a_job(0, lr="0.001", resume=True), *new)
+    assert (ends[0].outcome.status, ends[0].outcome.values) == ("completed", (value,))
+    assert content(folder / "trials" / "0") == kept
+    assert [told(folder, number)["epochs"] for number in (2, 3)] == [2, 2]
+
+
+def test_a_start_after_a_failed_one_does_not_go_on_from_its_checkpoint(go_on, capfd):
+    folder, run = go_on
+    failed = content(folder / "trials" / "0" / "checkpoints")
+    ends = run(a_job(0, lr="0.001", resume=True, attempt=1), a_job(2, lr="0.003"))
+    assert ends[0].returned.status == JobStatus.COMPLETED
+    assert content(folder / "trials" / "0" / "attempts" / "1" / "checkpoints") == failed
+    said = capfd.readouterr().out
+    assert "alone" not in said, said
+    assert "2 trials as one program on cpu: 0, 2" in said
+    assert "going on" not in (folder / "trials" / "0" / "train.log").read_text()
+    assert told(folder, 0)["epochs"] == 2

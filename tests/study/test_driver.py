@@ -166,4 +166,4 @@ def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(book,
     ending, _, _, _ = drive(study, play)
     assert seen == [(0, False), (0, True), (0, True), (0, True), (1, False)]
     assert [row.state for row in ending.rows] == ["failed", "completed"]
-    assert ending.rows[0].error == "its node was lost: told to"
+    assert ending.rows[0].error == "it lost its place 4 times; at last its node was lost: told to"

@@ -1,10 +1,12 @@
 """A slot of a cluster has its trial to itself, as long as it runs."""
 
+import cloudpickle
 import pytest
 
+from lightune.study.claim import claimed
 from lightune.study.host import Host, Place
 from lightune.study.lease import lives
-from lightune.study.pools import Done, Job, Started
+from lightune.study.pools import Done, Job, Said, Started
 from lightune.study.trial import Trial
 
 
@@ -51,3 +53,40 @@ def test_a_claim_ends_after_its_process(host):
     host.close()
     assert host._workers.seen[-1]
     assert not host._workers.claimed()
+
+
+class TwoPlaces:
+    """A process that takes trials and says nothing of them."""
+
+    def __init__(self):
+        self.taken = []
+
+    def submit(self, job):
+        self.taken.append(job.trial.number)
+
+    def wait(self, seconds):
+        return []
+
+    def interrupt(self):
+        self.wait = lambda seconds: [Done(number, None, 0.0, interrupted=True) for number in self.taken]
+
+
+def test_a_trial_that_another_process_still_has_holds_up_no_other(tmp_path, host):
+    host._workers = process = TwoPlaces()
+    with claimed(tmp_path, 3):
+        said = cloudpickle.loads(host.run([Job(Trial(3), ()), Job(Trial(4), ())]))
+        assert said == [Said("trial 3 waits: another process still writes into its folder")]
+        assert cloudpickle.loads(host.listen()) == []
+        assert process.taken == [4]
+    host.listen()
+    assert process.taken == [4, 3]
+
+
+def test_a_trial_that_waits_for_another_process_is_given_back_after_a_signal(tmp_path, host):
+    host._workers = process = TwoPlaces()
+    with claimed(tmp_path, 3):
+        host.run([Job(Trial(3), ()), Job(Trial(4), ())])
+        host.interrupt()
+        ends = [*cloudpickle.loads(host.listen()), *cloudpickle.loads(host.listen())]
+    assert [(end.number, end.interrupted) for end in ends] == [(3, True), (4, True)]
+    assert process.taken == [4]

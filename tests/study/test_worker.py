@@ -19,10 +19,11 @@ from lightune.study.attempts import has_room
 from lightune.study.line import Interrupt, Line
 from lightune.study.outcome import Outcome, commit, read_outcome
 from lightune.study.pools import Done, Job, Started
+from lightune.study.process import Slot
 from lightune.study.settings import Objective
 from lightune.study.stopwatch import once_for_all
 from lightune.study.trial import Trial
-from lightune.study.workers import Slot, Workers
+from lightune.study.workers import Workers
 
 ONE = (Objective(None, "max"),)
 

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,11 +9,13 @@ from types import SimpleNamespace
 import cloudpickle
 import pytest
 
+from lightune.study.mailbox import Mailbox
 from lightune.study.outcome import Outcome
 from lightune.study.pools import Done, Job, Report, Said, Started
+from lightune.study.process import Process, Sent, Slot
 from lightune.study.trial import Trial
 from lightune.study.worker import Inheritance
-from lightune.study.workers import Slot, Workers, _Sent, _Worker
+from lightune.study.workers import Workers
 
 
 def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
@@ -23,10 +24,8 @@ def test_a_signal_that_comes_before_a_trial_has_its_process_reaches_it():
     process = subprocess.Popen([sys.executable, "-c", child], stdout=subprocess.PIPE, start_new_session=True)
     process.stdout.readline()
     ours, theirs = Pipe()
-    boot = threading.Thread(target=lambda: None)
-    boot.start()
     lifeline, other_end = os.pipe()
-    workers._workers.append(_Worker(process, ours, other_end, boot))
+    workers._workers.append(Process(process, ours, other_end, Mailbox(ours)))
     workers.interrupt()
     assert process.poll() is None  # it had no trial
     workers.submit(Job(Trial(0), ()))
@@ -105,6 +104,22 @@ def test_trials_of_a_process_start_together_and_are_heard_of_together(shared):
     assert workers.free() == 8
 
 
+def test_trials_that_may_train_together_come_to_the_same_process(shared):
+    def serve(service):
+        while True:
+            jobs = service.line.jobs()
+            end = Outcome("completed", tuple(float(job.trial.number) for job in jobs))
+            service.line.done([Done(job.trial.number, None, 0.0, outcome=end) for job in jobs])
+
+    workers = shared(2, serve=serve)
+    for number in range(8):
+        workers.submit(Job(Trial(number), (f"model.units={number // 4}", f"optimizer.lr={number}")))
+    assert workers.free() == 0
+    ends, _ = ends_of(workers, 8)
+    low, high = (0.0, 1.0, 2.0, 3.0), (4.0, 5.0, 6.0, 7.0)
+    assert [ends[number].outcome.values for number in range(8)] == [low] * 4 + [high] * 4
+
+
 def test_of_trials_whose_process_ends_the_guilty_one_is_found(shared):
     workers = shared(1)
     for number in range(4):
@@ -148,6 +163,21 @@ def test_a_process_that_dies_before_its_report_is_answered_costs_no_trial(shared
     assert [ends[number].outcome.values for number in range(2)] == [(0.0, 1.0)] * 2
 
 
+def test_a_process_may_say_much_before_it_reads_what_it_is_sent(shared):
+    much = 2**20  # bytes, of which a pipe holds a fifth
+
+    def serve(service):
+        for _ in range(4):
+            service.line.say("." * much)
+        serve_all(service)
+
+    workers = shared(1, serve=serve)
+    for number in range(4):
+        workers.submit(Job(Trial(number), ("run", "." * much)))
+    ends, _ = ends_of(workers, 4)
+    assert all(end.outcome.counts for end in ends.values())
+
+
 def test_what_was_not_sent_when_a_signal_came_is_given_back(shared):
     workers = shared(1)
     workers.submit(Job(Trial(0), ("run",)))
@@ -155,6 +185,32 @@ def test_what_was_not_sent_when_a_signal_came_is_given_back(shared):
     (done,) = workers.wait(10.0)
     assert (done.number, done.interrupted) == (0, True)
     assert workers.free() == 4
+
+
+def serve_stopped(service):
+    """End what has come, but stop all of it when a job that stops its process runs, alone or with others."""
+    while True:
+        jobs = service.line.jobs()
+        alone = next((job for job in jobs if job.alone), None)
+        if alone:
+            service.line.alone(alone.trial.number)
+        running = [alone] if alone else jobs
+        stops = ("stop",) in {job.overrides for job in running}
+        ended = []
+        for job in jobs:
+            if not alone or job is alone:
+                service.line.started(job.trial.number, Path(str(job.trial.number)))
+            status = "interrupted" if stops or job not in running else "completed"
+            ended.append(Done(job.trial.number, None, 0.0, outcome=Outcome(status)))
+        service.line.done(ended)
+
+
+def test_a_process_that_somebody_stops_costs_no_trial_but_the_one_that_does_it_itself(shared):
+    workers = shared(1, serve=serve_stopped)
+    for number in range(3):
+        workers.submit(Job(Trial(number), ("stop" if number == 1 else "run",)))
+    ends, _ = ends_of(workers, 3)
+    assert [ends[number].outcome.status for number in range(3)] == ["completed", "interrupted", "completed"]
 
 
 def test_a_process_that_never_starts_a_trial_is_given_up(shared):
@@ -182,14 +238,12 @@ def test_what_is_said_and_where_trials_write_is_handed_on(shared):
 
 def test_each_trial_is_asked_to_stop_before_it_is_ended(monkeypatch):
     told = []
-    monkeypatch.setattr("lightune.study.workers.os.kill", lambda pid, number: told.append(number))
+    monkeypatch.setattr("lightune.study.process.os.kill", lambda pid, number: told.append(number))
     workers = Workers([], inheritance=b"", owner="nobody")
     ours, theirs = Pipe()
-    boot = threading.Thread(target=lambda: None)
-    boot.start()
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     lifeline, other_end = os.pipe()
-    worker = _Worker(process, ours, other_end, boot, sent={0: _Sent(Job(Trial(0), ()), 0.0)})
+    worker = Process(process, ours, other_end, Mailbox(ours), sent={0: Sent(Job(Trial(0), ()), 0.0)})
     workers._workers.append(worker)
     workers.interrupt()
     workers.interrupt()
@@ -213,7 +267,7 @@ def test_a_process_is_started_with_its_signal_waiting(monkeypatch):
             super().__init__([sys.executable, "-c", "pass"], **settings)
 
     before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    monkeypatch.setattr("lightune.study.workers.subprocess.Popen", Process)
+    monkeypatch.setattr("lightune.study.process.subprocess.Popen", Process)
     workers = Workers([Slot()], inheritance=b"", owner="nobody")
     assert signal.SIGINT in masks[0]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -51,6 +51,9 @@ def main(cfg):
             raise ValueError("told to")
         case "segv":
             os.kill(os.getpid(), 11)
+        case "place":  # the process of this one's parent is what a cluster gives it
+            os.kill(os.getppid(), 9)
+            time.sleep(60)
         case "exit":
             sys.exit(3)
         case "value":

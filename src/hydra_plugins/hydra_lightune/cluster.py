@@ -3,7 +3,7 @@
 Hydra imports this module at each start; it must not import Ray, Optuna, torch or Lightning.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from lightune.study.launcher import KeepingLauncher, groups
+from lightune.study.launcher import KeepingLauncher
 
 __all__ = ["ClusterLauncher", "ClusterLauncherConf"]
 
@@ -26,19 +26,17 @@ class ClusterLauncher(KeepingLauncher):
         fused_width: most jobs of a program, >= 2; None for as many as memory holds.
     """
 
+    is_remote = True
+
     def __init__(self, ray: DictConfig, fused: bool = False, fused_width: int | None = None) -> None:
         self.ray = ray
         self.fused, self.fused_width = fused, fused_width
 
-    def open_remote(self, **arguments: Any) -> Any:
-        """Start the processes, for a sweeper that need not wait for a whole batch."""
+    def open_remote(self, **how: Any) -> Any:
+        """Start the processes; `how` as `lightune.study.cluster.open_cluster`."""
         from lightune.study.cluster import open_cluster
 
-        return open_cluster(self.ray, **arguments)
-
-    def serving(self, size: int) -> Callable[[Any], None]:
-        """Return what a place that trains jobs together does with them; it takes `size` of them at a time."""
-        return groups(size=size, fused_width=self.fused_width)
+        return open_cluster(self.ray, **how)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.
@@ -48,7 +46,6 @@ class ClusterLauncher(KeepingLauncher):
             initial_job_idx: number of the first job.
         """
         from lightune.study.batch import run_batch
-        from lightune.study.cluster import open_cluster
         from lightune.study.settings import Settings
 
         config, size = self.handed_over["config"], len(job_overrides)
@@ -56,9 +53,8 @@ class ClusterLauncher(KeepingLauncher):
             job_overrides,
             initial_job_idx,
             **self.handed_over,
-            serve=self.serving(size) if self.fused else None,
-            open_pool=lambda most, inheritance: open_cluster(
-                self.ray,
+            serve=self.serving(size),
+            open_pool=lambda most, inheritance: self.open_remote(
                 settings=Settings(()),
                 config=config,
                 most=most,

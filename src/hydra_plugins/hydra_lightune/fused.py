@@ -3,7 +3,7 @@
 Hydra imports this module at each start; it must not import torch or Lightning.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
 from lightune.imports import import_training
-from lightune.study.launcher import KeepingLauncher, groups
+from lightune.study.launcher import KeepingLauncher
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
@@ -23,23 +23,10 @@ class FusedLauncher(KeepingLauncher):
         fused_width: most jobs of a program, >= 2; None for as many as memory holds.
     """
 
+    fused = True
+
     def __init__(self, fused_width: int | None = None) -> None:
         self.fused_width = fused_width
-
-    def open(self, workers: Any, slots: Sequence[Any], **how: Any) -> Any:
-        """Start a process for each of several devices, for a sweeper that need not wait for a whole batch."""
-        return workers(slots, **how)
-
-    def serving(self, size: int) -> Callable[[Any], None]:
-        """Return what such a process does with its trials; it takes `size` of them at a time."""
-        return groups(size=size, fused_width=self.fused_width)
-
-    def open_together(self, **how: Any) -> Any:
-        """Make a pool for a sweeper that knows each trial's end; `how` as `lightune.engine.pool.FusedPool`."""
-        import_training()
-        from lightune.engine.pool import FusedPool
-
-        return FusedPool(fused_width=self.fused_width, **how)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.

@@ -5,7 +5,6 @@ Hydra imports this module at each start; it must not import Optuna, torch or Lig
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -25,10 +24,6 @@ class LocalLauncher(KeepingLauncher):
     def __init__(self, n_jobs: int = 1) -> None:
         self.n_jobs = n_jobs
 
-    def open(self, workers: Any, slots: Sequence[Any], **how: Any) -> Any:
-        """Start the processes, for a sweeper that need not wait for a whole batch."""
-        return workers(slots, **how)
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run a batch and wait for all of it.
 
@@ -37,7 +32,8 @@ class LocalLauncher(KeepingLauncher):
             initial_job_idx: number of the first job.
         """
         from lightune.study.batch import run_batch
-        from lightune.study.workers import Slot, Workers
+        from lightune.study.process import Slot
+        from lightune.study.workers import Workers
 
         return run_batch(
             job_overrides,

@@ -1,9 +1,7 @@
 """Ctrl-C and SIGTERM: save at the next step, then stop."""
 
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
 
@@ -12,8 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightune.callbacks.agreement import any_process, may_pause
 from lightune.callbacks.checkpoint import BestAndLast
 from lightune.errors import StopRequested
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from lightune.signals import hand_to, heard_by
 
 
 class Interruption(Callback):
@@ -38,24 +35,13 @@ class Interruption(Callback):
         """What a shell expects of a process that was stopped so."""
         return 128 + (self.received or signal.SIGINT)
 
-    @contextmanager
-    def watching(self) -> Iterator[None]:
+    def watching(self) -> AbstractContextManager[None]:
         """Listen to the signals meanwhile; a thread that is not the main one cannot."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
-        self._listen()
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+        return heard_by(self._take)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen in Lightning's stead, which has taken SIGTERM for itself."""
-        if threading.current_thread() is threading.main_thread():
-            self._listen()
+        hand_to(self._take)
         self._fitting = True
         self._stop_if_asked(trainer, save=False)
 
@@ -92,10 +78,6 @@ class Interruption(Callback):
                 if isinstance(callback, BestAndLast):
                     callback.save_now(trainer)
         raise StopRequested(self.received)
-
-    def _listen(self) -> None:
-        for signum in _SIGNALS:
-            signal.signal(signum, self._take)
 
     def _take(self, signum: int, frame: FrameType | None) -> None:
         if self._held:

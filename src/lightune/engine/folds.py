@@ -5,37 +5,29 @@ itself. What cannot train together trains one by one, and `train.log` says why.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
-import torch
 from omegaconf import OmegaConf
-from pytorch_lightning import Callback
-from pytorch_lightning.loggers import Logger
-from rich.console import Console
 
+from lightune.checkpoints import read_checkpoint
 from lightune.config.build import FitPlan, build_fit
 from lightune.data import InMemoryData
 from lightune.engine.batches import alike
-from lightune.engine.fused import EpochEnd, FusedLoop, Member
-from lightune.engine.member_run import MemberRun
+from lightune.engine.fits import Endings, FitsTogether, Start, is_in_vain
+from lightune.engine.fused import Member
+from lightune.engine.loops import device_of
 from lightune.engine.plan import chunks, serves_as_ours, why_not_fusable
-from lightune.engine.together import device_of, spans
+from lightune.engine.together import checkpoint_of, spans
 from lightune.engine.trial import why_not
 from lightune.engine.worth import most_members, why_not_worth
-from lightune.fit import Fit
-from lightune.reporting.fits import FitResult, read_fit
-from lightune.reporting.result import Status
-from lightune.run import Run, TrainingError
+from lightune.errors import ConfigError
+from lightune.reporting.fits import read_fit
+from lightune.run import Run
 from lightune.tasks import SupervisedTask
 
 __all__ = ["train_together"]
 
 log = logging.getLogger(__name__)
-
-Endings = dict[int, FitResult | Exception]
 
 # Steps of all fits together: below, writing the program down and trying it (2.3 s of one thread) takes longer than
 # it saves. Digits MLP, five folds, 2026-11-22, processor's time one by one over fused: 1000 steps 0.9, 4000 1.3.
@@ -52,24 +44,24 @@ def train_together(run: Run) -> Endings:
         A fit's number → its result, or the error that ended it. The fits behind one that failed are not here, nor
         are those that are to be trained one by one.
     """
-    plans = [plan for plan in run.parts.plans if not (run.resume and read_fit(run.folder(plan)))]
-    fresh = [plan for plan in plans if not any((run.folder(plan) / "checkpoints").glob("*.ckpt"))]
-    if reason := _why_no_fit(run, plans, fresh):
+    starts = _starts(run)
+    open_plans = [plan for plan in run.parts.plans if plan.index in starts]
+    if reason := _why_no_fit(run, open_plans):
         log.info("fits are trained one by one: %s", reason)
         return {}
     device = device_of(run.cfg)
-    first = _member(run, fresh[0])
-    if reason := _why_not_worth(run, first, len(fresh), device):
+    first = _member(run, open_plans[0])
+    if reason := _why_not_worth(run, first, starts.values(), device):
         log.info("fits are trained one by one: %s", reason)
         return {}
-    members = {fresh[0].index: first, **{plan.index: _member(run, plan) for plan in fresh[1:]}}
+    members = {open_plans[0].index: first, **{plan.index: _member(run, plan) for plan in open_plans[1:]}}
     same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
     endings: Endings = {}
-    for same in ([fresh[place] for place in places] for places in same_steps.values()):
+    for same in ([open_plans[place] for place in places] for places in same_steps.values()):
         own = [members[plan.index] for plan in same]
         for places in chunks(list(range(len(same))), min(len(same), most_members(own, device))):
             chosen = [same[place] for place in places]
-            if all(_is_in_vain(plan, endings) for plan in chosen):
+            if all(is_in_vain(plan, endings) for plan in chosen):
                 continue
             alone = "no other has as many batches an epoch" if len(same) < 2 else "no room for another beside it"
             reason = why_not([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
@@ -79,7 +71,7 @@ def train_together(run: Run) -> Endings:
             said = f"{_named(chosen)}: trained as one program on {device}"
             log.info(said)
             run.console.print(said, highlight=False, soft_wrap=True)
-            together = _Together(run, chosen, [members[plan.index] for plan in chosen], device)
+            together = FitsTogether(run, chosen, [members[plan.index] for plan in chosen], starts, device)
             try:
                 together.train()
             except Exception as error:  # noqa: BLE001 - what breaks the program is found out by each fit alone
@@ -89,8 +81,25 @@ def train_together(run: Run) -> Endings:
     return endings
 
 
-def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) -> str | None:
-    """Say why no fit of a run is trained with others; None if some may be."""
+def _starts(run: Run) -> dict[int, Start]:
+    """Return a fit's number → where it begins, of those that are left and may begin with others."""
+    starts: dict[int, Start] = {}
+    for plan in run.parts.plans:
+        folder = run.folder(plan)
+        if run.resume and read_fit(folder):
+            continue
+        try:
+            checkpoint = checkpoint_of(folder)
+        except ConfigError as error:
+            log.info("%s: trained one by one: %s", _named([plan]), error.problems[0].message)
+            continue
+        epoch = read_checkpoint(checkpoint)["epoch"] if checkpoint is not None else 0
+        starts[plan.index] = Start(checkpoint, epoch)
+    return starts
+
+
+def _why_no_fit(run: Run, plans: Sequence[FitPlan]) -> str | None:
+    """Say why none of some fits of a run is trained with others; None if some may be."""
     if run.cfg.validation.get("fused", "auto") == "never":
         return "as validation.fused says"
     if run.tell is not None:
@@ -99,8 +108,8 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
         return f"{type(run.watchers[0]).__name__} watches each of them"
     if run.group.size > 1:
         return "several processes share them"
-    if len(fresh) < 2:
-        return "they go on from their checkpoints" if len(plans) > 1 else "only one is left"
+    if len(plans) < 2:
+        return "no two are left that may begin together"
     tree = OmegaConf.to_container(run.cfg, resolve=True)
     assert isinstance(tree, Mapping)
     if reason := why_not_fusable({str(key): value for key, value in tree.items()}):
@@ -114,9 +123,10 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan], fresh: Sequence[FitPlan]) ->
     return "the loss has a state of its own" if task.loss.state_dict() else None
 
 
-def _why_not_worth(run: Run, first: Member, fits: int, device: str) -> str | None:
+def _why_not_worth(run: Run, first: Member, starts: Collection[Start], device: str) -> str | None:
     """Say why fits like the first are trained faster one by one; None if they are not."""
-    steps = fits * first.data.rows_in_batches("train").batches * int(run.cfg.trainer.max_epochs)
+    epochs = sum(max(0, int(run.cfg.trainer.max_epochs) - start.epoch) for start in starts)
+    steps = epochs * first.data.rows_in_batches("train").batches
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
     return why_not_worth(first, device)
@@ -130,124 +140,5 @@ def _member(run: Run, plan: FitPlan) -> Member:
     return Member(task, data, plan.seed, run.cfg.regularization.get("gradient_clip"))
 
 
-def _is_in_vain(plan: FitPlan, endings: Endings) -> bool:
-    """Tell whether a fit before this one has failed: one by one, this one would not be trained."""
-    return any(isinstance(ending, Exception) and index < plan.index for index, ending in endings.items())
-
-
 def _named(plans: Sequence[FitPlan]) -> str:
     return f"{'fits' if len(plans) > 1 else 'fit'} {spans([plan.index + 1 for plan in plans])}"
-
-
-class _Together:
-    """The fits of one program while it is trained.
-
-    Args:
-        run: whose fits they are.
-        plans: of the fits.
-        members: their trainings.
-        device: `cpu` or `cuda`.
-    """
-
-    def __init__(self, run: Run, plans: Sequence[FitPlan], members: Sequence[Member], device: str) -> None:
-        self._run = run
-        self._keepers = {
-            member: _Keeper(run, plan, member, shows=plan is plans[0])
-            for plan, member in zip(plans, members, strict=True)
-        }
-        self._runs = {
-            member: MemberRun(
-                keeper.plan.index, run.cfg, run.parts, member, run_dir=run.folder(keeper.plan), keeper=keeper
-            )
-            for member, keeper in self._keepers.items()
-        }
-        double = str(run.cfg.trainer.get("precision", "auto")).startswith("64")
-        self._loop = FusedLoop(
-            members,
-            max_epochs=run.cfg.trainer.max_epochs,
-            monitor=run.cfg.monitor.metric,
-            mode=run.cfg.monitor.mode,
-            on_round_start=self._epochs_start,
-            on_epoch_end=self._epoch_ends,
-            on_member_end=self._end,
-            dtype=torch.float64 if double else torch.float32,
-            device=device,
-            keeps_best=False,
-        )
-
-    def train(self) -> None:
-        """Train them to their ends; what stops or breaks the program leaves those under way as they are."""
-        try:
-            for each in self._runs.values():
-                each.start(self._loop)
-            self._loop.fit()
-        except BaseException:
-            for member, each in self._runs.items():
-                if self._keepers[member].outcome is None:
-                    each.abandon()
-            raise
-
-    @property
-    def endings(self) -> Endings:
-        """What is known of them: a fit's number → its result, or the error that ended it."""
-        known = [(keeper.plan.index, keeper.outcome) for keeper in self._keepers.values()]
-        return {index: outcome for index, outcome in known if outcome is not None}
-
-    def _epochs_start(self, members: Sequence[Member]) -> None:
-        for member in members:
-            self._runs[member].epoch_starts(member.epochs)
-
-    def _epoch_ends(self, end: EpochEnd) -> bool:
-        stops = self._runs[end.member].epoch_ends(end)
-        return stops or _is_in_vain(self._keepers[end.member].plan, self.endings)
-
-    def _end(self, member: Member) -> None:
-        if _is_in_vain(self._keepers[member].plan, self.endings):
-            self._runs[member].abandon()
-            return
-        with suppress(TrainingError):  # its keeper has heard of it
-            self._runs[member].save_end()
-            self._runs[member].end()
-
-
-class _Keeper:
-    """What a fit that is trained with others reports to."""
-
-    def __init__(self, run: Run, plan: FitPlan, member: Member, *, shows: bool) -> None:
-        self.plan, self._run, self._member = plan, run, member
-        self._console = run.console if shows else Console(quiet=True)
-        self.current: Fit | None = None
-        self.finished: list[FitResult] = []
-        self.ending: Status = "completed"
-        self.outcome: FitResult | Exception | None = None
-
-    def open(self, watchers: list[Callback]) -> Fit:
-        """Make the fit, with these callbacks beside its own."""
-        run, member = self._run, self._member
-        run.current = Fit(
-            run.cfg,
-            member.data,
-            member.task,
-            self.plan,
-            folder=run.folder(self.plan),
-            run_dir=run.run_dir,
-            console=self._console,
-            watchers=watchers,
-            resumed=run.resume,
-            fits=len(run.parts.plans),
-        )
-        return run.current
-
-    def start_session(self, loggers: list[Logger]) -> None:
-        """Do nothing: the run has the row on the HParams page."""
-
-    def report(self, status: Status, error: Exception | None = None) -> Any:
-        """Take what came of the fit."""
-        assert self.current is not None
-        try:
-            self.outcome = self._run.conclude(self.current) if error is None else error
-        finally:
-            for board in self.current.boards:
-                board.close()
-        self._member.data.release()
-        return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))

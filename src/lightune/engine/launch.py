@@ -14,8 +14,9 @@ from omegaconf import DictConfig, open_dict
 from lightune.cli.folders import job_config
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
+from lightune.engine.loops import device_of
 from lightune.engine.plan import Group, plan
-from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
+from lightune.engine.together import Entrant, Together, checkpoint_of, spans, why_no_job
 from lightune.errors import ConfigError
 from lightune.quiet import quiet
 from lightune.reporting.provenance import one_look_at_the_code

@@ -21,6 +21,7 @@ from lightune.engine.trial import Tried, why_not
 from lightune.engine.updates import NUMBERS
 from lightune.engine.worth import most_members, why_not_worth
 from lightune.errors import ConfigError
+from lightune.study.dealing import FREE_ROOT, STRENGTHS
 from lightune.tasks import SupervisedTask
 
 __all__ = [
@@ -35,19 +36,6 @@ __all__ = [
     "why_not_fusable",
 ]
 
-_FREE_ROOT = (
-    "name",
-    "note",
-    "tags",
-    "seed",
-    "output_root",
-    "test",
-    "logger",
-    "callbacks",
-    "scheduler",
-    "validation",
-)
-_STRENGTHS = ("l1", "l2", "dropout", "gradient_clip")
 _CALLBACKS = (
     "pytorch_lightning.callbacks.EarlyStopping",
     "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
@@ -158,7 +146,7 @@ def plan(
             alike.setdefault(structure(tree), []).append(index)
     for alike_in, indices in alike.items():
         if len(indices) < 2:
-            made.alone.update(dict.fromkeys(indices, "no other differs from it in numbers only"))
+            made.alone.update(dict.fromkeys(indices, "no other in its process differs from it in numbers only"))
             continue
         own = known.setdefault(alike_in, Known())
         _plan_alike(made, indices, configs, own, device=device, fused_width=fused_width, force=force)
@@ -171,11 +159,11 @@ def structure(tree: Mapping[Any, Any]) -> str:
     Args:
         tree: a resolved configuration, as plain values.
     """
-    rest = copy.deepcopy({key: value for key, value in tree.items() if key not in _FREE_ROOT})
+    rest = copy.deepcopy({key: value for key, value in tree.items() if key not in FREE_ROOT})
     numbers = _OPTIMIZERS.get(rest["optimizer"].get("_target_"), ())
     for name in (*numbers, *_SWITCHES_OF_SPEED):
         rest["optimizer"].pop(name, None)
-    for name in _STRENGTHS:
+    for name in STRENGTHS:
         rest["regularization"].pop(name, None)
     rest["model"].pop("dropout", None)  # found by its layers; two steps tell if it is anything else
     if rest["loss"].get("_target_") == "lightune.losses.CrossEntropy":
@@ -232,7 +220,7 @@ def _plan_alike(
         by_size.setdefault(tuple(member.data.sizes[part] for part in ("train", "val")), []).append(index)
     for same in by_size.values():
         if len(same) < 2:
-            made.alone.update(dict.fromkeys(same, "no other has parts of the same sizes"))
+            made.alone.update(dict.fromkeys(same, "no other in its process has parts of the same sizes"))
             continue
         own = [built[index][0] for index in same]
         if not force and (loses := why_not_worth(own[0], device)):

@@ -22,8 +22,9 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.cli.train import objectives_of, open_run_dir
 from lightune.config.signatures import describe
 from lightune.config.validate import find_problems
+from lightune.engine.loops import device_of
 from lightune.engine.plan import Group, Known, build_member, plan, structure, why_not_fusable
-from lightune.engine.together import Entrant, Together, checkpoint_of, device_of, spans, why_no_job
+from lightune.engine.together import Entrant, Together, checkpoint_of, spans, why_no_job
 from lightune.engine.trial import Kind, kinds_of, were_tried
 from lightune.errors import TrialError
 from lightune.fit import no_driver_loaded

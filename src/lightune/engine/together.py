@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
 from lightune.callbacks import Interruption
 from lightune.checkpoints import read_checkpoint
 from lightune.config.build import Parts
-from lightune.engine.fused import EpochEnd, FusedLoop, Member
+from lightune.engine.fused import EpochEnd, Member
+from lightune.engine.loops import loop_of
 from lightune.engine.member_run import MemberRun, Voice
 from lightune.engine.plan import Group
 from lightune.errors import ConfigError, Problem, StopRequested
@@ -27,7 +27,7 @@ from lightune.reporting.tensorboard import HParam
 from lightune.resumption import newest_checkpoint
 from lightune.run import TrainingError
 
-__all__ = ["Entrant", "Report", "Together", "checkpoint_of", "device_of", "spans", "why_no_job"]
+__all__ = ["Entrant", "Report", "Together", "checkpoint_of", "spans", "why_no_job"]
 
 _SHARE_OF_SAVING = 0.05  # of a group's time, at most about
 _SECONDS_A_MEMBER = 0.02  # that saving takes about, until it is known
@@ -82,18 +82,13 @@ class Together:
         cfg = entrants[0].cfg
         deterministic = bool(cfg.trainer.get("deterministic"))
         self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
-        double = str(cfg.trainer.get("precision", "auto")).startswith("64")
-        self._loop = FusedLoop(
+        self._loop = loop_of(
+            cfg,
             list(self._runs),
-            max_epochs=cfg.trainer.max_epochs,
-            monitor=cfg.monitor.metric,
-            mode=cfg.monitor.mode,
+            device=device,
             on_round_start=self._epochs_start,
             on_epoch_end=self._epoch_ends,
             on_member_end=lambda member: self._ended.append(member),
-            dtype=torch.float64 if double else torch.float32,
-            device=device,
-            keeps_best=False,
             recorded=group.known.recorded,
         )
 
@@ -240,12 +235,6 @@ def checkpoint_of(folder: Path) -> Path | None:
         if batches["current"]["completed"] and not batches["is_last_batch"]:
             raise ConfigError([Problem("resume", f"{path} is of the middle of an epoch")])
     return path
-
-
-def device_of(cfg: DictConfig) -> str:
-    """Return where a group is trained: `cuda` if the trainer may and there is one, else `cpu`."""
-    wanted = cfg.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda")
-    return "cuda" if wanted and torch.cuda.is_available() else "cpu"
 
 
 def spans(numbers: Sequence[int]) -> str:

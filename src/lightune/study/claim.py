@@ -16,14 +16,18 @@ FOLDER = ".claims"
 
 
 @contextmanager
-def claimed(study: Path, number: int) -> Iterator[None]:
-    """Have a trial to oneself; wait while another process has it, whose death gives it back.
+def claimed(study: Path, number: int, *, wait: bool = True) -> Iterator[bool]:
+    """Have a trial to oneself, until another process that has it gives it back, by its death at last.
 
     Args:
         study: the study's folder.
         number: the trial's.
+        wait: whether to wait while another has it.
+
+    Yields:
+        Whether it is ours.
     """
     folder = study / FOLDER
     folder.mkdir(exist_ok=True)
-    with locked(folder / str(number)):
-        yield
+    with locked(folder / str(number), wait=wait) as ours:
+        yield ours

@@ -181,7 +181,9 @@ class Driver:
                 return
             if done.lost and self._goes_elsewhere(done, ticket):
                 return
-            reason = done.error if done.lost else "it was interrupted from outside"
+            reason = "it was interrupted from outside"
+            if done.lost:
+                reason = f"it lost its place {self._losses[done.number]} times; at last {done.error}"
             outcome = Outcome("failed", None, outcome.seconds, reason)
         if outcome.failed and ticket.attempt < self._book.settings.retries:
             if self._stop.number is not None:

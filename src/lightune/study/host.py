@@ -17,7 +17,8 @@ import cloudpickle
 from lightune.study.claim import claimed
 from lightune.study.lease import has_lease
 from lightune.study.pools import Done, Event, Job, Report, Said, Started
-from lightune.study.workers import Slot, Workers
+from lightune.study.process import Slot
+from lightune.study.workers import Workers
 
 __all__ = ["Host", "Place"]
 
@@ -58,6 +59,9 @@ class Host:
         self._workers: Workers | None = None
         self._report: Report | None = None
         self._claims: dict[int, contextlib.ExitStack] = {}
+        self._unclaimed: list[Job] = []
+        self._told: set[int] = set()  # of trials that wait for their claims
+        self._interrupted = False
 
     def open(self) -> str | None:
         """Start the process; return why it cannot be, in one line."""
@@ -76,12 +80,7 @@ class Host:
 
     def run(self, jobs: Sequence[Job]) -> bytes:
         """Begin trials, each once nothing else writes into its folder."""
-        assert self._workers is not None
-        for job in jobs:
-            claim = self._claims[job.trial.number] = contextlib.ExitStack()
-            if self._place.study is not None:
-                claim.enter_context(claimed(self._place.study, job.trial.number))
-            self._workers.submit(job)
+        self._unclaimed += jobs
         return self.listen()
 
     def answer(self, stop: bool) -> bytes:
@@ -93,11 +92,30 @@ class Host:
     def listen(self) -> bytes:
         """Wait for a trial to start, report or end."""
         assert self._workers is not None
-        events = self._workers.wait(_POLL)
+        events = self._begin() or self._workers.wait(_POLL)
         return bytes(cloudpickle.dumps([self._plain(event) for event in events]))
 
+    def _begin(self) -> Sequence[Event]:
+        """Begin those trials that can be claimed; tell of the others, once, that they wait."""
+        assert self._workers is not None
+        jobs, self._unclaimed = self._unclaimed, []
+        if self._interrupted:
+            return [Done(job.trial.number, None, 0.0, interrupted=True) for job in jobs]
+        for job in jobs:
+            claim = contextlib.ExitStack()
+            study, number = self._place.study, job.trial.number
+            if study is None or claim.enter_context(claimed(study, number, wait=False)):
+                self._claims[number] = claim
+                self._workers.submit(job)
+            else:
+                self._unclaimed.append(job)
+        waiting = [job.trial.number for job in self._unclaimed if job.trial.number not in self._told]
+        self._told.update(waiting)
+        return [Said(f"trial {number} waits: another process still writes into its folder") for number in waiting]
+
     def interrupt(self) -> None:
-        """Ask the trials to save and stop."""
+        """Ask the trials to save and stop; those that wait are given back."""
+        self._interrupted = True
         if self._workers is not None:
             self._workers.interrupt()
 
@@ -113,5 +131,5 @@ class Host:
             self._report = event
             return event.number, event.step, event.value
         if isinstance(event, Done):
-            self._claims.pop(event.number).close()
+            self._claims.pop(event.number, contextlib.ExitStack()).close()
         return event

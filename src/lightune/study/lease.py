@@ -114,35 +114,45 @@ def _is_zombie(folder: Path) -> bool:
     return (folder / "stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
 
 
-def study_lock(study: Path) -> AbstractContextManager[None]:
+def study_lock(study: Path) -> AbstractContextManager[bool]:
     """Hold the lock of a study's folder, under which it is made and its trials are handed out."""
     return locked(study / LOCK)
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """Hold a file's lock, which dies with its holder; a holder may remove the file.
 
     Args:
         path: made if it does not exist.
+        wait: whether to wait while another holds it.
+
+    Yields:
+        Whether it is held.
     """
-    file = _locked_file(path)
+    file = _locked_file(path, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
-        yield
+        yield file is not None
     finally:
-        os.close(file)
+        if file is not None:
+            os.close(file)
 
 
-def _locked_file(path: Path) -> int:
-    """Return the file at a path once its lock is ours: while we waited, another may have taken its place."""
+def _locked_file(path: Path, how: int) -> int | None:
+    """Return the file at a path once its lock is ours: while we waited, another may have taken its place.
+
+    None if another has it and we are not to wait.
+    """
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # the folder, or the file, went meanwhile
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             kept = False
             try:
-                fcntl.flock(file, fcntl.LOCK_EX)
+                fcntl.flock(file, how)
                 kept = os.path.samestat(os.fstat(file), path.stat())
+            except BlockingIOError:
+                return None
             finally:
                 if not kept:
                     os.close(file)

@@ -6,7 +6,6 @@ what ends at the same time is heard of at the same time. This module must not im
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import cloudpickle
 from hydra.core.utils import JobReturn
 
+from lightune.signals import heard_by
 from lightune.study.job import PackedReturn
 from lightune.study.pools import Done, Job
 
@@ -50,19 +50,11 @@ class Interrupt:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Let a signal wait, whoever listens to it, until what is said inside has been answered."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         heard: list[int] = []
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
-        try:
+        with heard_by(lambda number, _: heard.append(number)):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for each in heard[:1]:
-            signal.raise_signal(each)
+        for number in heard[:1]:
+            signal.raise_signal(number)
 
 
 class Line:

@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -19,10 +18,12 @@ from lightune.study.book import Book
 from lightune.study.carried import URL_VARIABLE, CarriedTask
 from lightune.study.claim import claimed
 from lightune.study.composer import Composer
+from lightune.study.inprocess import InProcess
+from lightune.study.launcher import KeepingLauncher
 from lightune.study.pools import Blocking, Job, Pool
 from lightune.study.sampling import learns
 from lightune.study.scene import Scene
-from lightune.study.slots import make_slots
+from lightune.study.slots import is_whole, make_slots
 
 __all__ = ["open_pool"]
 
@@ -41,65 +42,65 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     Raises:
         ConfigError: if there is no place for a trial.
     """
-    from lightune.study.inprocess import InProcess
-    from lightune.study.worker import Inheritance
-    from lightune.study.workers import Workers
-
     launcher: Launcher = Plugins.instance().instantiate_launcher(
         config=scene.config, hydra_context=scene.context, task_function=task_function
     )
-    opener: Any = getattr(launcher, "open", None)
-    remote: Any = getattr(launcher, "open_remote", None)
-    together: Any = getattr(launcher, "open_together", None)
-    fuses = together is not None or getattr(launcher, "fused", False)
-    if fuses and scene.settings.gpus_per_job > 1:
-        rule = f"must be 1 where trials train together, on one device each, got {scene.settings.gpus_per_job}"
+    if isinstance(launcher, KeepingLauncher):
+        return _open_ours(launcher, scene, task_function, book)
+    if isinstance(launcher, BasicLauncher):
+        return _in_process(scene, task_function, book)
+    return _in_batches(launcher, scene, task_function)
+
+
+def _open_ours(launcher: KeepingLauncher, scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
+    """Open processes here or on a cluster; trials that train together on the whole machine do so in this one."""
+    from lightune.study.worker import Inheritance
+
+    settings = scene.settings
+    if launcher.fused and settings.gpus_per_job > 1:
+        rule = f"must be 1 where trials train together, on one device each, got {settings.gpus_per_job}"
         raise ConfigError([Problem("search.gpus_per_job", rule)])
-    slots = make_slots(scene.settings, scene.config) if opener is not None else []
-    if remote is not None or len(slots) > (1 if together is not None else 0):
-        left = max(1, book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows()))
-        capacity = _batch_size(scene, launcher) if fuses else 1
-        inheritance = Inheritance(
-            hydra_context=scene.context,
-            task_function=task_function,
-            config=scene.config,
-            objectives=scene.settings.objectives,
-            serve=launcher.serving(capacity) if fuses else None,  # type: ignore[attr-defined]
-        )
-        packed = cloudpickle.dumps(inheritance)
-        pool: Pool
-        if remote is not None:
-            pool = remote(
-                settings=scene.settings,
-                config=scene.config,
-                most=left,
-                inheritance=packed,
-                owner=scene.lease.name,
-                study=scene.folder,
-                capacity=capacity,
-            )
-        else:
-            pool = opener(Workers, slots[:left], inheritance=packed, owner=scene.lease.name, capacity=capacity)
-        return pool
-    if together is not None or isinstance(launcher, BasicLauncher):
-        in_process = InProcess(
-            scene.config,
-            context=scene.context,
-            task_function=task_function,
-            note=book.note_folder,
-            report=book.report,
-        )
-        if together is None:
-            return in_process
-        pool = together(
+    slots = [] if launcher.is_remote else make_slots(settings, scene.config)
+    pool: Pool
+    if launcher.fused and is_whole(slots):
+        pool = launcher.open_together(
             config=scene.config,
             context=scene.context,
             task_function=task_function,
-            alone=in_process,
+            alone=_in_process(scene, task_function, book),
             size=_batch_size(scene, launcher),
             report=book.report,
         )
         return pool
+    left = max(1, book.n_trials - sum(row.state not in ("running", "interrupted") for row in book.rows()))
+    capacity = _batch_size(scene, launcher) if launcher.fused else 1
+    inheritance = Inheritance(
+        hydra_context=scene.context,
+        task_function=task_function,
+        config=scene.config,
+        objectives=settings.objectives,
+        serve=launcher.serving(capacity),
+    )
+    how = {"inheritance": cloudpickle.dumps(inheritance), "owner": scene.lease.name, "capacity": capacity}
+    if launcher.is_remote:
+        pool = launcher.open_remote(settings=settings, config=scene.config, most=left, study=scene.folder, **how)
+    else:
+        pool = launcher.open(slots[:left], **how)
+    return pool
+
+
+def _in_process(scene: Scene, task_function: TaskFunction, book: Book) -> InProcess:
+    return InProcess(
+        scene.config,
+        context=scene.context,
+        task_function=task_function,
+        note=book.note_folder,
+        report=book.report,
+    )
+
+
+def _in_batches(launcher: Launcher, scene: Scene, task_function: TaskFunction) -> Pool:
+    """Drive a launcher of others; its jobs find out from the study's storage which trials they are."""
     if scene.url is not None:
         os.environ[URL_VARIABLE] = scene.url
     task = CarriedTask(task_function, study=scene.folder, settings=scene.settings, owner=scene.lease.name)
@@ -113,7 +114,7 @@ def open_pool(scene: Scene, task_function: TaskFunction, book: Book) -> Pool:
     return Blocking(launcher, size=size, folder_of=_folders_of(scene), trials=task.trials, settle=settle)
 
 
-def _batch_size(scene: Scene, launcher: Any) -> int:
+def _batch_size(scene: Scene, launcher: KeepingLauncher) -> int:
     """Return how many trials a place takes at most: fewer where the next points learn from their results."""
     settings = scene.settings
     asked = settings.max_batch_size or launcher.fused_width

@@ -16,7 +16,7 @@ from lightune.config.secrets import redact, secret_values
 from lightune.files import write_whole
 from lightune.study.board import write_experiment
 from lightune.study.book import Book
-from lightune.study.cluster import reach
+from lightune.study.connection import reach
 from lightune.study.identity import identity_of
 from lightune.study.lease import FOLDER as LEASES
 from lightune.study.lease import LOCK, Lease, study_lock

@@ -1,10 +1,10 @@
 """The signals that stop a study: heard from its first moment to its last, and never lost on the way."""
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+
+from lightune.signals import hand_to, heard_by
 
 __all__ = ["StopSignal", "stop_signals"]
 
@@ -30,19 +30,11 @@ class StopSignal:
             raise SystemExit(128 + self.number)
         self._tell()
 
-    def listen(self) -> dict[int, Any]:
-        """Hear SIGINT and SIGTERM from now on; return who heard them before."""
-        before: dict[int, Any] = {}
-        with contextlib.suppress(ValueError):  # only the main thread may; elsewhere nobody sends us signals
-            for kind in (signal.SIGINT, signal.SIGTERM):
-                before[kind] = signal.signal(kind, self.hear)
-        return before
-
     @contextlib.contextmanager
     def told_to(self, tell: Callable[[], None]) -> Iterator[None]:
         """Let a signal call something instead of leaving."""
         self._tell = tell
-        self.listen()  # Ray hears SIGTERM itself once it is connected
+        hand_to(self.hear)  # again: Ray hears SIGTERM itself once it is connected
         try:
             yield
         finally:
@@ -53,9 +45,5 @@ class StopSignal:
 def stop_signals() -> Iterator[StopSignal]:
     """Hear the signals in what runs inside."""
     stop = StopSignal()
-    before = stop.listen()
-    try:
+    with heard_by(stop.hear):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,15 +4,16 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.errors import ConfigError, Problem
+from lightune.study.process import Slot
 from lightune.study.settings import Settings
-from lightune.study.workers import Slot
 
-__all__ = ["make_slots", "visible_gpus"]
+__all__ = ["is_whole", "make_slots", "visible_gpus"]
 
 _GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -57,6 +58,11 @@ def make_slots(settings: Settings, config: DictConfig) -> list[Slot]:
         hint = "raise search.jobs_per_gpu to share them"
         raise ConfigError([Problem("search.n_jobs", f"{rule}, got {count}; {hint}")])
     return [Slot({_VISIBLE: place}) for place in places[:count]]
+
+
+def is_whole(slots: Sequence[Slot]) -> bool:
+    """Tell whether one trial has the whole machine, so that it may as well run in this process."""
+    return len(slots) == 1 and slots[0].environment.get(_VISIBLE) in (None, ",".join(visible_gpus()))
 
 
 def _cpu_slots(count: int) -> list[Slot]:

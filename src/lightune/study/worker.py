@@ -156,7 +156,7 @@ class Service:
         if folder is not None and not has_room(folder, job.attempt):
             folder = None  # it is still that of a start that failed
         if self.inherited.objectives is None:
-            status: Status = "completed" if done.returned else "failed"
+            status: Status = "interrupted" if done.interrupted else "completed" if done.returned else "failed"
             return replace(done, outcome=Outcome(status, None, done.seconds, done.error))
         outcome = conclude(
             done.returned,

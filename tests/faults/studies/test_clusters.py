@@ -105,6 +105,26 @@ def test_a_crashing_trial_costs_that_trial_only(app, nodes):
     assert app.column("error")[0] == "its process was ended by SIGSEGV"
 
 
+def test_a_trial_that_ends_its_place_every_time_fails_and_costs_no_other(app, nodes):
+    cluster, _ = nodes
+    said = app.run(*on(cluster), "do=place,return")
+    assert app.column("state") == ["failed", "completed"], said
+    assert app.column("error")[0] == (
+        "it lost its place 4 times; at last its node was lost: "
+        "The actor is dead because its worker process has died"
+    )
+    assert len(app.starts(0)) == 4
+
+
+def test_a_place_that_is_lost_with_every_trial_stops_the_study_with_a_line(app, nodes):
+    cluster, _ = nodes
+    swept = ("do=place", "x=1,2,3,4", "hydra.sweeper.n_jobs=1", "hydra.sweeper.max_failures=4")
+    said = app.run(*on(cluster), *swept, code=1)
+    assert "no place of the Ray cluster is left: 5 in a row were lost" in said
+    assert "Traceback" not in said
+    assert sum(len(app.starts(number)) for number in range(2)) == 5
+
+
 def test_trainings_run_on_both_nodes_and_the_poor_are_pruned(tmp_path, nodes):
     cluster, _ = nodes
     pruner = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.2}"
@@ -141,3 +161,14 @@ def test_each_place_trains_a_group_and_one_whose_node_dies_goes_on_on_another(tm
     assert [row["state"] for row in study.rows] == ["completed"] * 6
     results = [json.loads((study.trial_folder(row) / "result.json").read_text()) for row in study.rows]
     assert [result["epochs"] for result in results] == [300] * 6
+
+
+def test_each_place_trains_a_group_of_a_batch_of_any_sweeper(tmp_path, nodes):
+    cluster, _ = nodes
+    swept = ["hydra/sweeper=basic", "optimizer.lr=0.01,0.02,0.03,0.04", "trainer.max_epochs=2", "trainer=cpu"]
+    command = [sys.executable, "-m", "lightune.cli.train", "-m", *on(cluster), "hydra.launcher.fused=true", *swept]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("fused  2 trials as one program on cpu") == 2, ended.stdout
+    results = [json.loads(file.read_text()) for file in tmp_path.rglob("result.json")]
+    assert [(result["status"], result["epochs"]) for result in results] == [("completed", 2)] * 4
