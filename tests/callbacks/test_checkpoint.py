@@ -1,19 +1,48 @@
 import math
 
 import pytest
+from pytorch_lightning import Callback
 
 from lightune.callbacks import BestAndLast
 from lightune.checkpoints import read_checkpoint
 
 
 class Counting(BestAndLast):
-    """Counts how often the last epoch is written."""
+    """Counts how often the last epoch is written, and the best."""
 
-    writings = 0
+    writings = writings_of_best = 0
 
     def _save(self, trainer, name):
         self.writings += name == "last"
+        self.writings_of_best += name == "best"
         super()._save(trainer, name)
+
+    def write_kept(self, trainer):
+        self.writings_of_best += self._kept is not None
+        super().write_kept(trainer)
+
+
+class Clock(Callback):
+    """Lets the time that the best waits pass before an epoch; reads what is on the disk when that has begun."""
+
+    def __init__(self, checkpoint, *, before):
+        self.checkpoint, self.before = checkpoint, before
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == self.before:
+            self.checkpoint._best_at -= 7200
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == self.before:
+            self.found = epoch_of(self.checkpoint.folder(trainer) / "best.ckpt")
+
+
+class Failing(Callback):
+    """Fails in the fourth epoch."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 3:
+            raise RuntimeError("on purpose")
 
 
 def epoch_of(path):
@@ -55,6 +84,39 @@ def test_the_last_epoch_is_written_after_the_first_and_at_the_end_while_time_is_
     fit_scripted([0.1, 0.2, 0.3, 0.4], callbacks=[callback], enable_checkpointing=True)
     assert callback.writings == 2
     assert epoch_of(checkpoints / "last.ckpt") == 3
+
+
+def test_the_best_epoch_waits_while_time_is_short(fit_scripted, checkpoints, monkeypatch):
+    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+    callback = Counting(every_seconds=3600)
+    fit_scripted([0.1, 0.2, 0.3, 0.4, 0.3], callbacks=[callback], enable_checkpointing=True)
+    assert callback.writings_of_best == 2  # after the first epoch, and at the end
+    assert epoch_of(checkpoints / "best.ckpt") == 3
+    assert epoch_of(checkpoints / "last.ckpt") == 4
+
+
+def test_the_best_epoch_that_waited_is_written_in_its_time(fit_scripted, checkpoints, monkeypatch):
+    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+    callback = Counting(every_seconds=3600)
+    clock = Clock(callback, before=3)
+    fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[clock, callback], enable_checkpointing=True)
+    assert clock.found == 1
+    assert callback.writings_of_best == 2
+
+
+def test_nothing_waits_where_every_epoch_shall_be_saved(fit_scripted, monkeypatch):
+    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+    callback = Counting(every_seconds=0)
+    fit_scripted([0.1, 0.2, 0.3], callbacks=[callback], enable_checkpointing=True)
+    assert callback.writings_of_best == 3
+
+
+def test_the_best_epoch_that_waits_is_written_when_a_training_fails(fit_scripted, checkpoints, monkeypatch):
+    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[BestAndLast(), Failing()], enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == 1
+    assert epoch_of(checkpoints / "last.ckpt") == 0
 
 
 def test_a_metric_of_the_training_is_judged_in_the_epoch_it_was_measured_in(fit_scripted, checkpoints):

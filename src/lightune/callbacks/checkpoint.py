@@ -1,5 +1,7 @@
 """The checkpoints that a run keeps: its best epoch and its last state."""
 
+import copy
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,18 @@ from lightune.callbacks.agreement import any_process, every_process, may_pause
 from lightune.callbacks.best import Best, Mode
 from lightune.ranges import NonNegativeFloat
 
+log = logging.getLogger(__name__)
+
+_BEST_WAITS = 1.0  # seconds
+
 
 class BestAndLast(Checkpoint):
     """Write `checkpoints/best.ckpt` and `checkpoints/last.ckpt` in the run's folder.
 
-    `best.ckpt` is written whenever the monitored metric is better than ever. `last.ckpt` is written after the
-    first epoch, then as often as `every_seconds` says, in the middle of an epoch too, and at the end: saving must
-    not rule small trainings. Weights that are not finite are never written.
+    `best.ckpt` is written when the monitored metric is better than ever; within a second of the writing before it
+    waits in memory for that second to pass, or for the end. `last.ckpt` is written after the first epoch, then as
+    often as `every_seconds` says, in the middle of an epoch too, and at the end: saving must not rule small
+    trainings. Weights that are not finite are never written.
 
     Both are written between two steps, when schedulers have moved and nothing is pending: a run that goes on from
     either does what it would have done.
@@ -27,7 +34,8 @@ class BestAndLast(Checkpoint):
     Args:
         monitor: name of the metric, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
-        every_seconds: least time between two writings of `last.ckpt`, >= 0.
+        every_seconds: least time between two writings of `last.ckpt`, >= 0; with 0 both are written after every
+            epoch that calls for it.
 
     Attributes:
         hold: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
@@ -46,7 +54,7 @@ class BestAndLast(Checkpoint):
         self.pause = 0.0
         self._kept: Callable[[], dict[str, Any]] | None = None
         self._improved = False
-        self._saved_at = -float("inf")
+        self._saved_at = self._best_at = -float("inf")
         self._saved_step = -1
 
     @staticmethod
@@ -79,6 +87,15 @@ class BestAndLast(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end unless it is saved already."""
         self._save_epoch(trainer, due=self._saved_step != trainer.global_step)
+        self.write_kept(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write what waits: the best of a training that failed is as good as any."""
+        if self.hold is None:
+            try:
+                self.write_kept(trainer)
+            except OSError as error:
+                log.warning("best.ckpt could not be written: %s", error)
 
     def save_now(self, trainer: Trainer) -> None:
         """Write what is pending, and `last.ckpt` as things stand."""
@@ -108,16 +125,18 @@ class BestAndLast(Checkpoint):
         return any_process(trainer, time.monotonic() - self._saved_at >= least)
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
-        if self._improved:
-            if self.hold is not None and not due:
-                self._kept = self.hold()
-            else:
-                self._save(trainer, "best")
-                self._kept = None
-            self._improved = False
-        if due:
+        waits = not due and self._may_wait(trainer)
+        improved, self._improved = self._improved and self._is_finite(trainer), False
+        if improved and waits:
+            self._kept = self._copy_of(trainer) if self.hold is None else self.hold()
+        elif improved:
+            self._save(trainer, "best")
+            self._kept, self._best_at = None, time.monotonic()
+        elif not waits:
             self.write_kept(trainer)
+        if due and self._is_finite(trainer):
             self._save(trainer, "last")
+        if due:
             self._saved_at = time.monotonic()
             self._saved_step = trainer.global_step
 
@@ -125,7 +144,20 @@ class BestAndLast(Checkpoint):
         """Write `best.ckpt` if it is only kept so far."""
         if self._kept is not None:
             trainer.strategy.save_checkpoint(self._kept(), self.folder(trainer) / "best.ckpt")
-            self._kept = None
+            self._kept, self._best_at = None, time.monotonic()
+            _flush(trainer)
+
+    def _may_wait(self, trainer: Trainer) -> bool:
+        """Tell whether `best.ckpt` is written later."""
+        if self.hold is not None:
+            return True
+        alone = bool(self.every_seconds) and trainer.world_size == 1
+        return alone and time.monotonic() - self._best_at < _BEST_WAITS
+
+    @staticmethod
+    def _copy_of(trainer: Trainer) -> Callable[[], dict[str, Any]]:
+        content = _copied(trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
+        return lambda: content
 
     @staticmethod
     def _is_finite(trainer: Trainer) -> bool:
@@ -133,8 +165,22 @@ class BestAndLast(Checkpoint):
         return every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters))
 
     def _save(self, trainer: Trainer, name: str) -> None:
-        if self._is_finite(trainer):
-            trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
-            for logger in trainer.loggers:
-                # the curves on disk must reach as far as the checkpoint does
-                getattr(logger, "flush", lambda: None)()
+        trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
+        _flush(trainer)
+
+
+def _flush(trainer: Trainer) -> None:
+    """Let the curves on disk reach as far as the checkpoint does."""
+    for logger in trainer.loggers:
+        getattr(logger, "flush", lambda: None)()
+
+
+def _copied(value: Any) -> Any:
+    """Return nested values with tensors of their own, in main memory."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        own = copy.copy(value)  # a state dict has more to it than its items
+        own.update({key: _copied(each) for key, each in value.items()})
+        return own
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
 from lightune.data import InMemoryData
 from lightune.data.loader import Batch
+from lightune.engine.kernels import direct_update
 from lightune.ranges import PositiveInt
 from lightune.tasks import SupervisedTask
 
@@ -83,10 +84,10 @@ class LeanSteps:
         loop = self._trainer.fit_loop.epoch_loop
         progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer = self._trainer.strategy.optimizers[0]
-        clear = _clearing(optimizer)
+        clear, update = _clearing(optimizer), direct_update(optimizer)
         with self._as_precise_as_lightning():
             for minibatch in minibatches[:-1]:
-                loss = self._step(task, optimizer, clear, minibatch)
+                loss = self._step(task, optimizer, clear, update, minibatch)
                 _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
                 for callback in self._finite:
                     callback.take(self._trainer, loss)
@@ -115,7 +116,14 @@ class LeanSteps:
         for name in current:
             current[name] += shift
 
-    def _step(self, task: Learner, optimizer: Optimizer, clear: Callable[[], object], minibatch: Batch) -> Tensor:
+    def _step(
+        self,
+        task: Learner,
+        optimizer: Optimizer,
+        clear: Callable[[], object],
+        update: Callable[[], object],
+        minibatch: Batch,
+    ) -> Tensor:
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)
         clear()
@@ -123,7 +131,7 @@ class LeanSteps:
         if clip := self._trainer.gradient_clip_val:
             algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
             self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
-        optimizer.step()
+        update()
         for scheduler in self._moving:
             scheduler.step()
         return loss.detach()

@@ -145,7 +145,8 @@ class StackedOptimizer:
                 else:
                     columns.setdefault(name, []).append(float(value))  # type: ignore[arg-type]
         self._raw = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
-        self._numbers = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        rows = zip(*columns.values(), strict=True)
+        self._settings = [self._switches | dict(zip(columns, row, strict=True)) for row in rows]
 
     @property
     def by_kernel(self) -> bool:
@@ -161,6 +162,7 @@ class StackedOptimizer:
                 self._bind_lists(flat)
         if self._kernel is not None:
             self._kernel_steps.copy_(self.steps)
+            self._first = (self.steps == 1).tolist()
         else:
             derived = self._derived()
             self._derived_names = list(derived)
@@ -191,7 +193,7 @@ class StackedOptimizer:
         own = zip(*(gradients[name].contiguous().unbind() for name in self._names), strict=True)
         for row, g in zip(rows, own, strict=True):
             p, state, steps = self._lists[row]
-            self._kernel(p, g, state, steps, self._numbers[row], self._switches)
+            self._kernel(p, g, state, steps, self._settings[row], self._first[row])
 
     def member(self, row: int) -> dict[str, dict[str, Tensor]]:
         """Return the state of one member as torch's optimizer keeps it: parameter's name → name → tensor."""
@@ -256,7 +258,7 @@ class StackedOptimizer:
         self.state = {name: value[rows] for name, value in self.state.items()}
         self.steps = self.steps[rows]
         self._raw = {name: value[rows] for name, value in self._raw.items()}
-        self._numbers = [self._numbers[row] for row in rows]
+        self._settings = [self._settings[row] for row in rows]
 
     def _cut(self, rows: range) -> tuple[dict[str, Tensor], list[_Block]]:
         """Cut rows into blocks whose operands stay in a CPU's cache; elsewhere one block is best.
