@@ -125,10 +125,11 @@ def direct_update(optimizer: Optimizer) -> Callable[[], object]:
         if not all(g is not None and g.is_contiguous() for _, gradients in taken for g in gradients):
             optimizer.step()
             return
-        for group, gradients in taken:
-            group.update(gradients)  # type: ignore[arg-type]
+        with torch.no_grad():
+            for group, gradients in taken:
+                group.update(gradients)  # type: ignore[arg-type]
 
-    return torch.no_grad()(update)
+    return update
 
 
 @dataclass(frozen=True)
