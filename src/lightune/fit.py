@@ -111,7 +111,7 @@ class Fit:
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
         self._make_ready()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
-        with _synchronised(self.task), no_driver_loaded():
+        with _synchronised(self.task), _closed_at_last(self.data), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
             log.warning(
@@ -140,7 +140,7 @@ class Fit:
         assert isinstance(self.data, InMemoryData)
         self._load_best()
         trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
-        with _synchronised(self.task):
+        with _synchronised(self.task), _closed_at_last(self.data):
             trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
         for name, learnt in measures(trainer).items():
             if name in self.record.metrics:
@@ -165,7 +165,7 @@ class Fit:
         """
         self._load_best()
         predicts = isinstance(self.task, SupervisedTask)  # another task's step may return its loss, or anything
-        with _synchronised(self.task):
+        with _synchronised(self.task), _closed_at_last(self.data):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
         if predicts and isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
@@ -245,6 +245,16 @@ class Fit:
         had_a_best = keepers[0].best.value is not None or (folder / "best.ckpt").exists()
         path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
         load_weights(self.task, read_checkpoint(path)["state_dict"], path)
+
+
+@contextmanager
+def _closed_at_last(data: LightningDataModule) -> Iterator[None]:
+    """Let no process that prepares batches outlive what it prepared them for."""
+    try:
+        yield
+    finally:
+        if isinstance(data, InMemoryData):
+            data.close_streams()
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 import math
+from collections import Counter, OrderedDict, deque
 
 import pytest
+import torch
 from pytorch_lightning import Callback
 
 from lightune.callbacks import BestAndLast
+from lightune.callbacks.checkpoint import _copied
 from lightune.checkpoints import read_checkpoint
 
 
@@ -117,6 +120,22 @@ def test_the_best_epoch_that_waits_is_written_when_a_training_fails(fit_scripted
         fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[BestAndLast(), Failing()], enable_checkpointing=True)
     assert epoch_of(checkpoints / "best.ckpt") == 1
     assert epoch_of(checkpoints / "last.ckpt") == 0
+
+
+def test_a_copy_shares_nothing_with_what_it_is_of():
+    state = OrderedDict(weight=torch.ones(2))
+    state._metadata = {"": {"version": 1}}
+    content = {"milestones": Counter({8: 1}), "seen": deque([1]), "state": state, "rates": [0.1, (torch.ones(1),)]}
+    copied = _copied(content)
+    assert repr(copied) == repr(content)
+    assert type(copied["state"]) is OrderedDict
+    assert copied["state"]._metadata == state._metadata
+    content["milestones"][8] += 1
+    content["seen"].append(2)
+    state["weight"] += 1
+    content["rates"][1][0].zero_()
+    assert (copied["milestones"], copied["seen"]) == (Counter({8: 1}), deque([1]))
+    assert (copied["state"]["weight"].tolist(), copied["rates"][1][0].item()) == ([1.0, 1.0], 1.0)
 
 
 def test_a_metric_of_the_training_is_judged_in_the_epoch_it_was_measured_in(fit_scripted, checkpoints):

@@ -46,6 +46,12 @@ def test_nobody_needs_to_read_to_the_end(folder, program, arguments, buffered):
     assert done.returncode in (141, -signal.SIGPIPE, 0)  # a shell shows 141; argparse says nothing
 
 
+def test_an_output_that_is_closed_is_no_fault(folder):
+    line = f"{sys.executable} -m lightune.cli.tools list >&-"
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 INTERRUPTED = """
 import os, signal, sys
 from importlib.abc import MetaPathFinder

@@ -1,5 +1,7 @@
 """Where samples lie changes nothing of what is learnt."""
 
+from multiprocessing import active_children
+
 import pytest
 import torch
 
@@ -17,6 +19,7 @@ def test_a_stream_teaches_what_samples_in_memory_teach(tmp_path, monkeypatch, wo
     base = ["trainer=cpu", "trainer.max_epochs=3", "model.units=16", "model.dropout=0.2", "data.batch_size=100"]
     lies = train(compose([*base, "data.placement=device"]))
     flows = train(compose([*base, "data.placement=stream", f"data.num_workers={workers}"]))
+    assert not active_children()  # nobody prepares batches that nobody will take
     assert flows.metrics == lies.metrics
     one, other = (read_checkpoint(run.run_dir / "checkpoints/last.ckpt")["state_dict"] for run in (lies, flows))
     assert all(torch.equal(value, other[name]) for name, value in one.items())

@@ -32,6 +32,13 @@ def test_larger_members_are_computed_fewer_at_a_time():
     assert small.training
 
 
+def test_each_part_of_a_network_stays_in_its_form():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout())
+    model[1].eval()
+    activation_bytes(model, torch.zeros(2, 4))
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
 def test_a_network_too_large_for_a_cache_is_computed_by_itself():
     assert most_at_once(nn.Linear(3000, 3000), torch.zeros(1, 3000)) == 1
 

@@ -255,6 +255,7 @@ def test_a_signal_interrupts_all_of_them_and_the_run_goes_on(monkeypatch):
     monkeypatch.setattr(FusedLoop, "judge", judge)
     again = resume(stopped.value.result.run_dir)
     assert log_of(again).count(SAID) == 2
+    assert log_of(again).count("going on from epoch 3") == 3  # the epoch that was under way came to its end
     assert_same(again.run_dir, run(*FOLDS).run_dir, tiny=1e-6)
 
 
@@ -270,6 +271,19 @@ def test_what_breaks_the_program_leaves_its_fits_to_themselves(monkeypatch):
     result = run(*FOLDS)
     assert "go on one by one: the program ended with OutOfMemoryError: no room left" in log_of(result)
     assert_same(result.run_dir, run(*FOLDS, "validation.fused=never").run_dir, tiny=1e-6)
+
+
+def test_fits_whose_program_cannot_be_made_go_on_one_by_one(monkeypatch):
+    killed_in_epoch(2, *SMALL, *FOLDS, "callbacks.checkpoint.every_seconds=0", "name=killed")
+    (killed,) = Path("outputs/runs/killed").iterdir()
+
+    def refuse(*given):
+        raise RuntimeError("RNG state is wrong size")
+
+    monkeypatch.setattr(FusedLoop, "_take_up", refuse)
+    said = log_of(resume(killed))
+    assert "go on one by one: the program ended with RuntimeError: RNG state is wrong size" in said
+    assert told(killed)["status"] in ("completed", "early_stopped")
 
 
 def test_finished_fits_are_not_trained_again(monkeypatch):

@@ -131,6 +131,28 @@ def test_others_take_their_own_steps(kind, settings):
     assert not is_direct(optimizer)
 
 
+def test_a_group_with_nothing_to_train_takes_its_own_steps():
+    model = network()
+    optimizer = AdamW([{"params": model.parameters()}, {"params": []}], lr=0.1, fused=True)
+    give_gradients(model, 0)
+    optimizer.step()
+    assert not is_direct(optimizer)
+
+
+def test_a_momentum_that_comes_later_is_followed():
+    models = [network()]
+    models.append(copy.deepcopy(models[0]))
+    optimizers = [SGD(model.parameters(), lr=0.1, fused=True) for model in models]
+    update = direct_update(optimizers[1])
+    for step in range(4):
+        for model, optimizer in zip(models, optimizers, strict=True):
+            give_gradients(model, step)
+            optimizer.param_groups[0]["momentum"] = 0.9 if step > 1 else 0.0
+        optimizers[0].step()
+        update()
+    assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))
+
+
 class Halving(AdamW):
     """Takes half of a step."""
 

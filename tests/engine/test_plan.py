@@ -124,6 +124,17 @@ class Counts(Network):
         return x.relu() if self.calls < 1000 else x.tanh()
 
 
+class KeepsItsNorm(Network):
+    """Has a normalization that stays in evaluation form, as one that was trained elsewhere does."""
+
+    def __init__(self, num_outputs: int):
+        super().__init__(num_outputs)
+        self.norm = nn.BatchNorm1d(8).eval()
+
+    def between(self, x):
+        return self.norm(x).relu()
+
+
 class DrawsItself(Network):
     def between(self, x):
         return nn.functional.dropout(x, 0.5, training=self.training)
@@ -203,6 +214,7 @@ def test_networks_of_ones_own_are_fused_if_they_compute_the_same(own, network):
         (OwnGradient, "cannot be stacked"),
         (Counts, "in a Python attribute"),
         (DrawsItself, "cannot be stacked"),
+        (KeepsItsNorm, "stays in evaluation form"),
     ],
 )
 def test_strange_networks_train_alone_and_the_reason_is_said(own, network, reason):

@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tests.engine.conftest import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
 
 from lightune import hardware
+from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
 from lightune.engine import pool
 from lightune.engine.fused import FusedLoop
@@ -44,6 +45,10 @@ def hparams_of(folder):
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     return sorted(HParamsPluginData.FromString(data).session_start_info.hparams)
+
+
+def log_of(folder, number):
+    return (folder / "trials" / number / "train.log").read_text()
 
 
 @contextlib.contextmanager
@@ -128,10 +133,48 @@ def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
         folder, code, said = study(*swept)
     assert (code, said.count("as one program")) == (143, 1)
     assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    saved = [read_checkpoint(folder / "trials" / number / "checkpoints" / "last.ckpt")["epoch"] for number in "01"]
+    assert len(set(saved)) == 1
+    assert saved[0] >= 1  # the epoch that was under way came to its end
     _, code, said = study(*swept)
+    assert all(f"going on from epoch {saved[0]}" in log_of(folder, number) for number in "01")
     assert (code, said.count("as one program"), "fused  2 more in free places: 2-3" in said) == (0, 1, True)
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
+
+
+def test_a_second_signal_does_not_wait_for_the_epoch(study):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second was not heard")
+
+    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    with at_epoch(1, twice):
+        folder, code, said = study(*swept)
+    assert code == 130, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    _, code, said = study(*swept)
+    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
+
+
+def test_a_signal_between_two_epochs_saves_what_trains(study, monkeypatch):
+    step = pool.FusedPool._step
+    rounds = []
+
+    def asked(self):
+        events = step(self)
+        rounds.append(self._group is not None and self._group.together is not None)
+        if rounds.count(True) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return events
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool.FusedPool, "_step", asked)
+        folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=4")
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    assert all((folder / "trials" / number / "checkpoints" / "last.ckpt").is_file() for number in "01")
 
 
 def test_a_signal_while_trials_are_planned_interrupts_all(study, monkeypatch):

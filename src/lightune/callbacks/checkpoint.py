@@ -181,6 +181,7 @@ def _copied(value: Any) -> Any:
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
         own = copy.copy(value)  # a state dict has more to it than its items
-        own.update({key: _copied(each) for key, each in value.items()})
+        for key, each in value.items():
+            own[key] = _copied(each)  # `update` would add up the counts of a Counter
         return own
-    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(_copied, value)) if type(value) in (list, tuple) else copy.deepcopy(value)

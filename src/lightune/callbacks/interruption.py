@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM: save at the next step, then stop."""
 
 import signal
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -63,6 +64,15 @@ class Interruption(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Wait for no step that will not come."""
         self._fitting = False
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let what is done meanwhile come to its end at a first signal; a second does not wait."""
+        self._fitting = True
+        try:
+            yield
+        finally:
+            self._fitting = False
 
     def stop_if_asked(self) -> None:
         """Raise if a signal came while nothing was trained."""

@@ -30,12 +30,28 @@ def train() -> None:
     """Run the application that trains, on this process's arguments."""
     if any(word.partition("=")[0] in _QUESTIONS for word in sys.argv[1:]) and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Hydra answers and leaves; a pipe to a worker never breaks
-    _start("lightune.cli.train")
+    _run_to_end("lightune.cli.train")
 
 
 def tools() -> None:
     """Run one command of the companion tool, on this process's arguments."""
-    _start("lightune.cli.tools")
+    _run_to_end("lightune.cli.tools")
+
+
+def _run_to_end(module: str) -> None:
+    try:
+        _start(module)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            _leave(stop.code or 0)
+        raise
+    _leave(0)
+
+
+def _leave(code: int) -> None:
+    from lightune.leaving import leave
+
+    leave(code)
 
 
 def _start(module: str) -> None:
@@ -50,9 +66,9 @@ def _start(module: str) -> None:
         try:
             main()
         except SystemExit:
-            sys.stdout.flush()
+            _flush()
             raise
-        sys.stdout.flush()
+        _flush()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
@@ -62,10 +78,17 @@ def _start(module: str) -> None:
         sys.exit(_NOBODY_READS)
 
 
+def _flush() -> None:
+    if sys.stdout is not None:  # which a shell may have closed
+        sys.stdout.flush()
+
+
 def _nobody_reads() -> bool:
     """Tell whether it is our output that is a broken pipe."""
     import select
 
+    if sys.stdout is None:
+        return False
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

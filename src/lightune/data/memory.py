@@ -89,6 +89,7 @@ class InMemoryData(LightningDataModule):
         self._seed = 0
         self._training: Loader | None = None
         self._position: dict[str, int] | None = None
+        self._streams: list[StreamLoader] = []
 
     @abstractmethod
     def load(self) -> Samples:
@@ -119,6 +120,7 @@ class InMemoryData(LightningDataModule):
         other._parts, other._scaled, other._scales_late = {}, {}, True
         other._split = other._scaler = other.target_scaler = None
         other._training = other._position = other.trainer = None
+        other._streams = []
         return other
 
     @property
@@ -194,6 +196,11 @@ class InMemoryData(LightningDataModule):
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
         if self._scales_late:
             self._scaled, self._training = {}, None
+
+    def close_streams(self) -> None:
+        """End the processes that prepare batches, once nothing is trained or measured on them any more."""
+        while self._streams:
+            self._streams.pop().close()
 
     def placed(self, device: torch.device) -> tuple[Placement, str]:
         """Return where the samples lie for computing on a device, and why."""
@@ -286,7 +293,9 @@ class InMemoryData(LightningDataModule):
         assert self._scaler is not None
         samples, cuda = self.samples, device.type == "cuda"
         kept = {"order": loader, "num_workers": self.num_workers, "pin_memory": cuda}
-        return StreamLoader(samples.inputs, samples.targets, self._scaler, **kept)  # type: ignore[arg-type]
+        stream = StreamLoader(samples.inputs, samples.targets, self._scaler, **kept)  # type: ignore[arg-type]
+        self._streams.append(stream)
+        return stream
 
     @property
     def _scaled_bytes(self) -> int:

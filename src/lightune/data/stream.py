@@ -73,6 +73,16 @@ class StreamLoader:
             self._given = state  # workers are ahead of what was given out
             yield batch
 
+    def close(self) -> None:
+        """End the workers; who iterates again starts new ones.
+
+        Left to the garbage collector they live on beside those of later trainings, which have copies of what ties
+        them to this process, and then it waits for them in vain.
+        """
+        iterator, self._loader._iterator = self._loader._iterator, None
+        if iterator is not None:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
+
     def state_dict(self) -> dict[str, int]:
         """Return which epoch is under way and how many of its batches were given out."""
         return self.order.state_dict() if self._given is None else self._given

@@ -6,7 +6,8 @@ of one block only. On a GPU all members are one block, since the more there is t
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -26,15 +27,25 @@ def activation_bytes(model: nn.Module, x: Tensor) -> int:
             outputs.append(output.nbytes)
 
     hooks = [module.register_forward_hook(note) for module in model.modules() if not list(module.children())]
-    was_training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(x)
+        with evaluating(model), torch.no_grad():
+            model(x)
     finally:
-        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return sum(outputs)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Let a network be in evaluation form meanwhile; each of its modules is then in the form it was in."""
+    training = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, was in training:
+            module.training = was
 
 
 def most_at_once(model: nn.Module, x: Tensor) -> int | None:

@@ -16,6 +16,7 @@ from lightune.config.build import FitPlan
 from lightune.engine.fused import EpochEnd, Member
 from lightune.engine.loops import loop_of
 from lightune.engine.member_run import MemberRun
+from lightune.files import written_together
 from lightune.fit import Fit
 from lightune.reporting.fits import FitResult
 from lightune.reporting.result import Status
@@ -93,12 +94,22 @@ class FitsTogether:
                 self._keepers[member].content = None  # whose weights are in the program now
                 if each.trainer.should_stop or member.epochs >= self._loop.max_epochs:
                     self._loop.end(member, "stopped" if each.trainer.should_stop else "completed")
-            self._loop.fit()
+            while self._loop.active:
+                with self._run.interruption.finishing():
+                    self._loop.round()
+                    if self._run.interruption.received is not None:
+                        self._save()
+                self._run.interruption.stop_if_asked()
         except BaseException:
             for member, each in self._runs.items():
                 if self._keepers[member].outcome is None:
                     each.abandon()
             raise
+
+    def _save(self) -> None:
+        with written_together():
+            for member in self._loop.active:
+                self._runs[member].save_now()
 
     @property
     def endings(self) -> Endings:

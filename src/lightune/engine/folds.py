@@ -71,13 +71,14 @@ def train_together(run: Run) -> Endings:
             said = f"{_named(chosen)}: trained as one program on {device}"
             log.info(said)
             run.console.print(said, highlight=False, soft_wrap=True)
-            together = FitsTogether(run, chosen, [members[plan.index] for plan in chosen], starts, device)
+            together = None
             try:
+                together = FitsTogether(run, chosen, [members[plan.index] for plan in chosen], starts, device)
                 together.train()
             except Exception as error:  # noqa: BLE001 - what breaks the program is found out by each fit alone
                 said = " ".join(f"{type(error).__name__}: {error}".split())
                 log.warning("%s: go on one by one: the program ended with %s", _named(chosen), said)
-            endings |= together.endings
+            endings |= together.endings if together is not None else {}
     return endings
 
 

@@ -29,6 +29,8 @@ __all__ = ["Ending", "EpochEnd", "FusedLoop", "Held", "Member"]
 
 Ending = Literal["completed", "stopped", "diverged"]
 
+_EPOCHS_APART = 1_000_003  # seeds of a member's masks where it goes on; those of other members lie near its own
+
 
 @dataclass(eq=False)
 class Member:
@@ -329,7 +331,11 @@ class FusedLoop:
         state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
         schedule.optimizer.state.clear()
         self.optimizer.admit(row, self.schedules.groups, state, member.steps)
-        self.program.generator(row).set_state(content["random_state"][0]["torch"])
+        generator = self.program.generator(row)
+        if generator.device.type == "cpu":
+            generator.set_state(content["random_state"][0]["torch"])
+        else:  # whose state checkpoints do not have: as random, but not the same
+            generator.manual_seed(member.seed + _EPOCHS_APART * member.epochs)
         member.checkpoint = None
 
     def record(self) -> None:

@@ -8,6 +8,7 @@ profilers, hooks, devices and types, takes five times as long on a small network
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,7 +123,8 @@ def direct_update(optimizer: Optimizer) -> Callable[[], object]:
 
     def update() -> None:
         taken = [(group, [p.grad for p in group.parameters]) for group in groups if group is not None]
-        if not all(g is not None and g.is_contiguous() for _, gradients in taken for g in gradients):
+        ready = all(group.has_state for group, _ in taken)
+        if not (ready and all(g is not None and g.is_contiguous() for _, gradients in taken for g in gradients)):
             optimizer.step()
             return
         with torch.no_grad():
@@ -139,6 +141,12 @@ class _Group:
     state: dict[str, list[Tensor]]
     steps: list[Tensor]
     settings: dict[str, Any]
+    names: Callable[[Settings], list[str]]
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it has what a step needs: a schedule may have given it a momentum that it had not."""
+        return len(self.names(self.settings)) <= len(self.state)
 
     def update(self, gradients: list[Tensor]) -> None:
         if self.steps:
@@ -154,7 +162,8 @@ def _group_of(optimizer: Optimizer, settings: dict[str, Any]) -> _Group | None:
     kernel, names = _kernel_of(kind, settings), _state_names(kind, settings)
     parameters = [p for p in settings["params"] if p.requires_grad]
     numbers = [settings["lr"], *settings.get("betas", ())]
-    if kernel is None or not settings.get("fused") or not all(isinstance(each, int | float) for each in numbers):
+    are_numbers = all(isinstance(each, int | float) for each in numbers)
+    if not parameters or kernel is None or not settings.get("fused") or not are_numbers:
         return None
     states = [optimizer.state.get(p, {}) for p in parameters]
     if not all(isinstance(own.get(name), Tensor) for own in states for name in names):
@@ -164,7 +173,7 @@ def _group_of(optimizer: Optimizer, settings: dict[str, Any]) -> _Group | None:
     same = {(each.device.type, each.dtype) for each in tensors} == {("cpu", parameters[0].dtype)}
     if not same or not all(each.is_contiguous() for each in tensors):
         return None
-    return _Group(kernel, parameters, state, state.get("step", []), settings)
+    return _Group(kernel, parameters, state, state.get("step", []), settings, partial(_state_names, kind))
 
 
 def _state_names(kind: type[Optimizer], settings: Settings) -> list[str]:

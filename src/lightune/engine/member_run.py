@@ -228,6 +228,16 @@ class MemberRun:
             if isinstance(callback, BestAndLast):
                 callback.pause = seconds
 
+    def save_now(self) -> None:
+        """Save what it goes on from, between two epochs, unless it has not begun."""
+        if not self.member.epochs:
+            return
+        with self._speaking():
+            self._stand_at(self.member.epochs, began=True)
+            for callback in self.trainer.checkpoint_callbacks:
+                if isinstance(callback, BestAndLast):
+                    callback.save_now(self.trainer)
+
     def save_end(self) -> None:
         """Save the end, or what was best before the training failed."""
         with self._speaking():
@@ -262,7 +272,7 @@ class MemberRun:
             return self._close("pruned" if self._pruned else self._run.ending)
 
     def interrupt(self) -> None:
-        """Write that it was stopped from outside; it goes on from the checkpoint before."""
+        """Write that it was stopped from outside; it goes on from its newest checkpoint."""
         with self._speaking():
             self._close("interrupted")
 

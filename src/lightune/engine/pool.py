@@ -179,7 +179,9 @@ class FusedPool:
         return step()
 
     def _let_go(self) -> list[Event]:
-        """Give back all that has not ended."""
+        """Give back all that has not ended; what trains together saves first."""
+        if self._group is not None and self._group.together is not None:
+            self._group.together.stop()
         self._jobs, self._candidates, self._group = [], [], None
         self._left.clear()
         return [Done(number, None, 0.0, interrupted=True) for number in self._open_jobs]

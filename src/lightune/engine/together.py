@@ -1,6 +1,7 @@
 """The runs of one fused group: who is in it, how each ends, and what is left when it is cut off."""
 
 import functools
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,8 @@ from lightune.reporting.result import Result
 from lightune.reporting.tensorboard import HParam
 from lightune.resumption import newest_checkpoint
 from lightune.run import TrainingError
+
+log = logging.getLogger(__name__)
 
 __all__ = ["Entrant", "Report", "Together", "checkpoint_of", "spans", "why_no_job"]
 
@@ -123,9 +126,13 @@ class Together:
             self._use_precision()  # which whoever trains one round after the other may have put back
             with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
                 self._start()
-                if not self.is_over:
-                    self._loop.round()
-                self._conclude()
+                with self._interruption.finishing():
+                    if not self.is_over:
+                        self._loop.round()
+                    self._conclude()
+                    if self._interruption.received is not None:
+                        self._save()
+                self._interruption.stop_if_asked()
         except (KeyboardInterrupt, StopRequested):
             for run in self._runs.values():
                 run.interrupt()
@@ -134,6 +141,28 @@ class Together:
             for run in self._runs.values():
                 run.abandon()
             raise
+
+    def stop(self) -> None:
+        """Save those under way, and write that they were interrupted: the signal came between two rounds."""
+        with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
+            try:
+                with self._interruption.finishing():
+                    self._save()
+            except (KeyboardInterrupt, StopRequested):
+                log.debug("a second signal: they go on from the checkpoints before")
+            for run in self._runs.values():
+                run.interrupt()
+
+    def _save(self) -> None:
+        """Save those that have begun, as they are between two rounds."""
+        new = {member for member, _ in self._waiting}
+        try:
+            with written_together():
+                for member in self._loop.active:
+                    if member not in new:
+                        self._runs[member].save_now()
+        except Exception as error:  # noqa: BLE001 - a full disk, above all; what is stopped shall stop
+            log.warning("stopped without saving; they go on from the checkpoints before: %s", error)
 
     def takes(self, member: Member) -> bool:
         """Tell whether a member of the same structure can take a place."""

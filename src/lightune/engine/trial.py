@@ -35,6 +35,8 @@ def why_not(members: Sequence[Member], tried: Tried | None = None) -> str | None
         tried: sets of kinds that were tried together before; it is added to.
     """
     tried = [] if tried is None else tried
+    if any(not module.training for member in members for module in member.task.model.modules()):
+        return "a part of the network stays in evaluation form while it is trained"
     kinds: dict[Kind, list[Member]] = {}
     for member in members:
         kinds.setdefault(_kind(member), []).append(member)

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lightune.data.placement import free_bytes
 from lightune.engine.batches import share_samples
-from lightune.engine.blocks import activation_bytes
+from lightune.engine.blocks import activation_bytes, evaluating
 from lightune.engine.fused import Member
 
 # AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22:
@@ -57,10 +57,8 @@ def forward_flops(member: Member) -> int:
     """Count the floating-point operations of a forward pass on one training batch."""
     x, _ = next(iter(member.data.train_dataloader()))
     model = member.task.model
-    was_training = model.training
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(x)
-    model.train(was_training)
+    with evaluating(model), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(x)
     return int(counter.get_total_flops())
 
 

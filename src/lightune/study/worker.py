@@ -22,6 +22,7 @@ import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
+from lightune.leaving import leave
 from lightune.study.attempts import has_room, make_room
 from lightune.study.clean import as_found, give_memory_back
 from lightune.study.composer import Composer
@@ -86,6 +87,7 @@ def main(arguments: list[str]) -> None:
     service = Service(inherited, Line(connection, interrupt), interrupt)
     with contextlib.suppress(EOFError):  # which is how the driver says that it is over
         (inherited.serve or serve_each)(service)
+    leave(0)
 
 
 def _end_with_parent(lifeline: int) -> None:
