@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _LOCK = ".lock"
 _RESUMED_FILE = "resumed.yaml"
+_SHORTER = "cannot be less than the run has"
 _FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
 _FINAL = ("completed", "early_stopped", "pruned")
 _PATIENCE = "callbacks.early_stopping.patience"
@@ -146,7 +147,9 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         elif key.startswith("trainer.") or key == _PATIENCE:
             kept = OmegaConf.select(before, key)
             if key in (*_LENGTHS, _PATIENCE) and isinstance(kept, int) and isinstance(asked, int) and asked < kept:
-                shortened.append(Problem(key, f"cannot be less than the run has, which is {kept}, got {asked}"))
+                shortened.append(
+                    Problem(key, f"{_SHORTER}, which is {kept}, got {asked}; a shorter run is a new one")
+                )
             with open_dict(frozen):
                 OmegaConf.update(frozen, key, asked)
         elif asked is None and OmegaConf.select(before, key, default=None) is None:

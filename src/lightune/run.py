@@ -320,7 +320,10 @@ class Run:
             board.close()
         if self.group.is_first:
             write_result(result)
-            log.info("%s: %s", result.status, result.objective)
+            objective, status = result.objective, result.status
+            value = "never measured" if objective.value is None else f"{objective.value:.6g}"
+            best = "" if objective.epoch is None else f", best, at epoch {objective.epoch + 1}"
+            log.info("%s: %s %s%s", status.replace("_", " "), objective.metric, value, best)
 
     def _fit_one(self, plan: FitPlan, checkpoint: Path | None) -> None:
         self.current = fit = self._open(plan, checkpoint)

@@ -47,7 +47,7 @@ def test_nobody_needs_to_read_to_the_end(folder, program, arguments, buffered):
 
 
 def test_an_output_that_is_closed_is_no_fault(folder):
-    line = f"{sys.executable} -m lightune.cli.tools list >&-"
+    line = f"{sys.executable} -m lightune list >&-"
     done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -157,6 +157,13 @@ def test_a_run_of_what_could_be_searched_says_that_it_does_not(cli):
     assert "-m" not in cli("trainer=smoke")[1]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_launcher_that_launches_nothing_is_told_of(cli):
+    code, out, _ = cli("hydra/launcher=fused", "trainer=smoke")
+    said = "hydra/launcher=fused starts nothing without -m; this is one run, in this process"
+    assert (code, out.splitlines()[0]) == (0, said)
+
+
 def test_verbose_brings_everything_back(cli, monkeypatch):
     # Lightning speaks through the handlers of the root if it had any when Lightning was imported, by whatever test
     monkeypatch.setattr(logging.getLogger("pytorch_lightning"), "propagate", True)

@@ -157,7 +157,7 @@ def test_trials_whose_process_is_killed_go_on_alone(study, workers):
     with at_report(2, kill):
         folder, code, said = study(*swept)
     assert code == 0, said
-    assert "alone  trial 0: a program that it was in ended its process" in said
+    assert "alone  trial 0: the process died in which it trained with others" in said
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
     said = (folder / "trials" / "0" / "train.log").read_text()
@@ -179,7 +179,7 @@ def test_trials_whose_process_somebody_stops_go_on(study, workers):
     with at_report(2, stop):
         folder, code, said = study(*swept)
     assert code == 0, said
-    assert "a program that it was in ended its process" not in said
+    assert "the process died in which it trained with others" not in said
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     assert [told(folder, number)["epochs"] for number in range(4)] == [4] * 4
     said = (folder / "trials" / "0" / "train.log").read_text()

@@ -108,6 +108,7 @@ def _check_run(config: DictConfig) -> None:
         return
     _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
     _say_what_is_not_searched(cfg)
+    _say_what_does_not_launch(config)
     import_training()
     from lightune.config.build import build
     from lightune.quiet import quiet
@@ -129,6 +130,12 @@ def _say_what_is_not_searched(cfg: DictConfig) -> None:
             f"search.space ({keys}) is not searched without -m; this is one run, of the values that stand",
             flush=True,
         )
+
+
+def _say_what_does_not_launch(config: DictConfig) -> None:
+    asked = [line for line in config.hydra.overrides.hydra if str(line).startswith("hydra/launcher=")]
+    if asked and outer_rank() == 0:
+        print(f"{asked[-1]} starts nothing without -m; this is one run, in this process", flush=True)
 
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:

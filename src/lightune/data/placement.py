@@ -28,7 +28,7 @@ def place(wanted: Placement, scaled_bytes: int, device: torch.device) -> tuple[P
     """
     if wanted != "auto":
         return wanted, "as data.placement says"
-    size = f"{scaled_bytes / 1e6:,.0f} MB of samples"
+    size = f"{scaled_bytes / 1e6:,.1f} MB of samples"
     if device.type != "cpu" and scaled_bytes <= (bound := free_bytes(device) * _SHARE):
         return "device", f"{size} are within half of what is free on {device} ({bound / 1e6:,.0f} MB)"
     if scaled_bytes <= (bound := free_bytes(torch.device("cpu")) * _SHARE):

@@ -256,7 +256,7 @@ def build_member(cfg: DictConfig, known: Known) -> tuple[Member, Parts] | str:
     if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
         return f"data: {type(data).__name__} makes batches of its own"
     if data.is_streamed:
-        return "data: are streamed, each run its own"
+        return "data: they are streamed, which each run does for itself"
     known.like = parts
     known.divided[division] = parts
     if len(parts.plans) > 1:

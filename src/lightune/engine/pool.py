@@ -191,7 +191,7 @@ class FusedPool:
         began: list[Event] = []
         reason = why_no_job(self._config, self._task_function)
         for job in jobs:
-            ended = "a program that it was in ended its process" if job.alone else None
+            ended = "the process died in which it trained with others" if job.alone else None
             candidate = None if reason or ended else self._candidate(job)
             if candidate is None:
                 self._run_alone(job, reason or ended or "its configuration is refused")
