@@ -146,7 +146,7 @@ def test_folds_of_other_numbers_of_batches_form_programs_of_their_own():
         ([], {"watchers": [Callback()]}, "Callback watches each of them"),
         (["+trainer.accumulate_grad_batches=2"], {}, "trainer.accumulate_grad_batches=2 has no fused form"),
         (["data.placement=stream", "data.num_workers=0"], {}, "data are streamed"),
-        (["model.units=4096", "data.batch_size=1400"], {}, "where fusing is slower"),
+        (["model.units=4096", "data.batch_size=1400"], {}, "where fusing no longer pays"),
     ],
 )
 def test_what_cannot_train_together_trains_one_by_one_and_says_why(overrides, how, reason):
