@@ -62,6 +62,7 @@ class CtrlC(MetaPathFinder):
         if name == {module!r}:
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin deaf to it
 sys.meta_path.insert(0, CtrlC())
 sys.argv = ["lightune", *{arguments!r}]
 start.{program}()
