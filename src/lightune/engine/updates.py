@@ -145,8 +145,9 @@ class StackedOptimizer:
                 else:
                     columns.setdefault(name, []).append(float(value))  # type: ignore[arg-type]
         self._raw = {name: torch.tensor(column, dtype=torch.float64) for name, column in columns.items()}
-        rows = zip(*columns.values(), strict=True)
-        self._settings = [self._switches | dict(zip(columns, row, strict=True)) for row in rows]
+        if self._kernel is not None:
+            rows = zip(*columns.values(), strict=True)
+            self._settings = [self._switches | dict(zip(columns, row, strict=True)) for row in rows]
 
     @property
     def by_kernel(self) -> bool:
@@ -258,7 +259,8 @@ class StackedOptimizer:
         self.state = {name: value[rows] for name, value in self.state.items()}
         self.steps = self.steps[rows]
         self._raw = {name: value[rows] for name, value in self._raw.items()}
-        self._settings = [self._settings[row] for row in rows]
+        if self._kernel is not None:
+            self._settings = [self._settings[row] for row in rows]
 
     def _cut(self, rows: range) -> tuple[dict[str, Tensor], list[_Block]]:
         """Cut rows into blocks whose operands stay in a CPU's cache; elsewhere one block is best.
