@@ -25,14 +25,7 @@ _ONE = torch.tensor(1.0)
 _LEAST_ELEMENTS = 1000  # mean size of a parameter; below it, calls cost more than passes over what lies in a cache
 
 
-def sgd(
-    p: Tensors,
-    g: Tensors,
-    state: Lists,
-    steps: Tensors,
-    n: Settings,
-    first: bool,
-) -> None:
+def sgd(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.SGD(fused=True)` does; without momentum no buffer is touched."""
     torch._fused_sgd_(
         p,
@@ -48,38 +41,17 @@ def sgd(
     )
 
 
-def adam(
-    p: Tensors,
-    g: Tensors,
-    state: Lists,
-    steps: Tensors,
-    n: Settings,
-    first: bool,
-) -> None:
+def adam(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.Adam(fused=True)` does, weight decay being part of the gradient."""
     _adam(torch._fused_adam_, p, g, state, steps, n)
 
 
-def adamw(
-    p: Tensors,
-    g: Tensors,
-    state: Lists,
-    steps: Tensors,
-    n: Settings,
-    first: bool,
-) -> None:
+def adamw(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.AdamW(fused=True)` does, weight decay being apart from the gradient."""
     _adam(torch._fused_adamw_, p, g, state, steps, n)
 
 
-def adagrad(
-    p: Tensors,
-    g: Tensors,
-    state: Lists,
-    steps: Tensors,
-    n: Settings,
-    first: bool,
-) -> None:
+def adagrad(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.Adagrad(fused=True)` does."""
     torch._fused_adagrad_(
         p,
