@@ -33,7 +33,7 @@ from torch.optim.lr_scheduler import ConstantLR
 from lightune import compose, train
 from lightune.callbacks import Record
 from lightune.data import Digits
-from lightune.engine.fused import FusedLoop, Member
+from lightune.engine.fused.loop import FusedLoop, Member
 from lightune.losses import CrossEntropy
 from lightune.metrics import ClassificationMetrics
 from lightune.models import CNN, MLP

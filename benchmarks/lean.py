@@ -29,8 +29,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lightune import compose, train
 from lightune.callbacks import Record
-from lightune.quiet import quiet
 from lightune.run import prepare
+from lightune.runtime.quiet import quiet
 
 CASES = {
     "digits mlp": (["data=digits", "data.batch_size=64"], 20),

@@ -41,7 +41,7 @@ def leave(*_):
 
 class Waiting:  # for torch's optimizers, without importing them first
     def find_spec(self, name, path=None, target=None):
-        if name == "lightune.fit":
+        if name == "lightune.training.fit":
             sys.meta_path.remove(self)
             from torch.optim.optimizer import register_optimizer_step_pre_hook
             register_optimizer_step_pre_hook(leave)

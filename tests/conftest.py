@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["hydra_app"]
+pytest_plugins = ["hydra_app", "fused_members"]
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def fit(tmp_path) -> Callable[..., Any]:
     from pytorch_lightning import Trainer
 
     from lightune.checkpoints import WholeCheckpointIO
-    from lightune.quiet import quiet
+    from lightune.runtime.quiet import quiet
 
     def run(module, *loaders, datamodule=None, epochs=1, callbacks=(), logger=False, ckpt_path=None, **settings):
         with quiet(verbose=False):

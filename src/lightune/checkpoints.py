@@ -13,9 +13,9 @@ from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
-from lightune.config.secrets import redact_all
 from lightune.errors import CheckpointError
-from lightune.files import write_whole
+from lightune.runtime.atomic_files import write_whole
+from lightune.secrets import redact_all
 
 __all__ = ["WholeCheckpointIO", "load_weights", "read_checkpoint"]
 

@@ -4,7 +4,10 @@
     ├── ConfigError        the configuration, the data or the arguments cannot run; nothing was started
     ├── TrialError         a trial of a study failed; its folder says why
     ├── StudyFailedError   a study came to nothing
+    ├── TrainingError      a training failed after it had begun; its result was written
     └── CheckpointError    a checkpoint is missing, damaged or not to be trusted
+    KeyboardInterrupt
+    └── InterruptedRun     a training was stopped from outside; its result was written
 
 This module must not import torch or Lightning.
 """
@@ -12,14 +15,20 @@ This module must not import torch or Lightning.
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lightune.reporting.result import Result
 
 __all__ = [
     "CheckpointError",
     "ConfigError",
+    "InterruptedRun",
     "LightuneError",
     "Problem",
     "StopRequested",
     "StudyFailedError",
+    "TrainingError",
     "TrialError",
 ]
 
@@ -78,6 +87,24 @@ class TrialError(LightuneError):
 
 class StudyFailedError(LightuneError):
     """A study came to nothing: no trial finished, or more failed than it puts up with; it was said which."""
+
+
+class TrainingError(LightuneError):
+    """A training failed after it had begun; `result` is what it left, the cause is what happened."""
+
+    def __init__(self, result: "Result") -> None:
+        self.result = result
+        reason = f"{result.error.type}: {result.error.message}" if result.error else result.status
+        super().__init__(f"{reason} (see {result.run_dir})")
+
+
+class InterruptedRun(KeyboardInterrupt):
+    """A training was stopped from outside; `result` is what it left, `exit_code` what a shell expects."""
+
+    def __init__(self, result: "Result", exit_code: int) -> None:
+        self.result = result
+        self.exit_code = exit_code
+        super().__init__("interrupted")
 
 
 def render(problems: Sequence[Problem]) -> str:

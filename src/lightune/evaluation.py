@@ -11,10 +11,10 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_fit, build_trainer
 from lightune.errors import ConfigError, Problem
-from lightune.quiet import quiet
 from lightune.reporting.fits import mean_metrics
-from lightune.resumption import load_run_config
 from lightune.run import prepare
+from lightune.runtime.quiet import quiet
+from lightune.training.resumption import load_run_config
 
 __all__ = ["evaluate"]
 

@@ -15,18 +15,14 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
+from lightune import secrets
 from lightune.callbacks import Interruption, Pruning
-from lightune.config import secrets
 from lightune.config.build import FitPlan, Parts, build, build_fit, build_loggers, build_trainer
 from lightune.config.compose import compose
 from lightune.config.validate import validate
-from lightune.errors import ConfigError, LightuneError, Problem, StopRequested
-from lightune.failures import explain
-from lightune.fit import Fit
-from lightune.metrics.confidence import confidence_interval
+from lightune.errors import ConfigError, InterruptedRun, Problem, StopRequested, TrainingError
+from lightune.statistics.confidence import confidence_interval
 from lightune.paths import create_run_dir, outer_rank
-from lightune.processes import Group, joined
-from lightune.quiet import quiet
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
@@ -35,7 +31,12 @@ from lightune.reporting.result import Entry, Failure, Interval, Objective, Resul
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
 from lightune.reporting.train_log import train_log
-from lightune.resumption import (
+from lightune.runtime.quiet import quiet
+from lightune.tasks import SupervisedTask
+from lightune.training.failures import explain
+from lightune.training.fit import Fit
+from lightune.training.process_group import Group, joined
+from lightune.training.resumption import (
     keep_config,
     newest_checkpoint,
     only_owner,
@@ -44,7 +45,6 @@ from lightune.resumption import (
     require_sound_checkpoints,
     resumed_config,
 )
-from lightune.tasks import SupervisedTask
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
 
@@ -53,24 +53,6 @@ log = logging.getLogger(__name__)
 TRACEBACK_FILE = "traceback.txt"
 _TUNED = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "seed")
 _LEVEL = 0.95  # of confidence intervals
-
-
-class TrainingError(LightuneError):
-    """A training failed after it had begun; `result` is what it left, the cause is what happened."""
-
-    def __init__(self, result: Result) -> None:
-        self.result = result
-        reason = f"{result.error.type}: {result.error.message}" if result.error else result.status
-        super().__init__(f"{reason} (see {result.run_dir})")
-
-
-class InterruptedRun(KeyboardInterrupt):
-    """A training was stopped from outside; `result` is what it left, `exit_code` what a shell expects."""
-
-    def __init__(self, result: Result, exit_code: int) -> None:
-        self.result = result
-        self.exit_code = exit_code
-        super().__init__("interrupted")
 
 
 def prepare(cfg: DictConfig) -> Parts:
@@ -351,7 +333,7 @@ class Run:
 
     def _fit_together(self) -> dict[int, FitResult | Exception]:
         """Train as one program what can be; return a fit's number → what came of it."""
-        from lightune.engine.folds import train_together  # which stands on this module
+        from lightune.training.fused.fold_strategy import train_together  # which stands on this module
 
         return train_together(self)
 

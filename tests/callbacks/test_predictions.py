@@ -4,7 +4,7 @@ from pytorch_lightning import LightningModule, Trainer
 
 from lightune.callbacks import TestPredictions
 from lightune.data.loader import TensorLoader
-from lightune.quiet import quiet
+from lightune.runtime.quiet import quiet
 
 
 class Doubling(LightningModule):

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lightune.study.settings import Objective, Settings
-from lightune.study.space import Space
-from lightune.study.spec import Spec, write_spec
+from lightune.study.definition.settings import Objective, Settings
+from lightune.study.definition.spec import Spec, write_spec
+from lightune.study.space.space import Space
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from lightune import compose, train
-from lightune.config.signatures import REQUIRED, describe
+from lightune.config.static.signatures import REQUIRED, describe
 from lightune.config.validate import find_problems
 from lightune.data import TorchvisionImages
 from lightune.paths import conf_dir

@@ -2,7 +2,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
-from lightune.config.signatures import describe
+from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems, validate
 from lightune.errors import ConfigError
 

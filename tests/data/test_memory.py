@@ -4,7 +4,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from lightune.data import InMemoryData, Samples
-from lightune.quiet import quiet
+from lightune.runtime.quiet import quiet
 from lightune.validation import Split
 
 SPLIT = Split(train=np.arange(0, 12), val=np.arange(12, 16), test=np.arange(16, 20))

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from lightune import compose
 from lightune.cli import tools, train
 from lightune.config import trust as trusted
-from lightune.config.signatures import describe
+from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
 
 ROOT = Path(__file__).parents[2]

@@ -68,8 +68,8 @@ def cut(signal_after) -> Callable[..., Path]:
     """Train, be stopped by a signal, and return the folder that is left; `goes_on` cuts a run that goes on."""
     from lightune import compose, train
     from lightune.reporting.result import read_result
-    from lightune.resumption import resumed_config
     from lightune.run import InterruptedRun
+    from lightune.training.resumption import resumed_config
 
     def run(*overrides, after, signum=signal.SIGTERM, fit=0, goes_on=None, takes_chunks=False):
         watchers = [signal_after(after, signum, fit=fit, takes_chunks=takes_chunks)]

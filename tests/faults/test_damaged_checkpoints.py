@@ -9,8 +9,8 @@ import pytest
 
 from lightune import compose, evaluate, resume, train
 from lightune.errors import CheckpointError, ConfigError
-from lightune.resumption import newest_checkpoint
 from lightune.run import TrainingError
+from lightune.training.resumption import newest_checkpoint
 
 
 def truncate(path):

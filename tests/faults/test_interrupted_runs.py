@@ -11,8 +11,8 @@ from pytorch_lightning import Callback
 from lightune import compose, resume, train
 from lightune.reporting import provenance
 from lightune.reporting.result import read_result
-from lightune.resumption import resumed_config
 from lightune.run import InterruptedRun, TrainingError
+from lightune.training.resumption import resumed_config
 
 OPTIONS = {
     "sgd, momentum, step": ["optimizer=sgd", "optimizer.momentum=0.9", "scheduler=step", "scheduler.step_size=1"],

@@ -8,8 +8,8 @@ from lightune import compose, resume, train
 from lightune.errors import ConfigError
 from lightune.reporting.fits import read_fit
 from lightune.reporting.result import read_result
-from lightune.resumption import keep_config, only_owner, require_same_processes, resumed_config
 from lightune.run import InterruptedRun
+from lightune.training.resumption import keep_config, only_owner, require_same_processes, resumed_config
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
 

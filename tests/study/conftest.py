@@ -2,11 +2,11 @@
 
 import pytest
 
-from lightune.study.book import Book
-from lightune.study.lease import Lease
-from lightune.study.settings import Objective, Settings
-from lightune.study.space import read_space
-from lightune.study.storage import open_storage
+from lightune.study.definition.settings import Objective, Settings
+from lightune.study.space.space import read_space
+from lightune.study.storage.backends import open_storage
+from lightune.study.storage.lease import Lease
+from lightune.study.storage.trial_store import Book
 
 ONE = (Objective(None, "min"),)
 SPACE = ("x=interval(0,5)", "y=a,b,c", "z=range(1,10)")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lightune.study.attempts import make_room
 from lightune.study.driver import Driver
-from lightune.study.outcome import Outcome, commit
-from lightune.study.pools import Done, Started
+from lightune.study.executors.executor import Done, Started
+from lightune.study.outcome.attempts import make_room
+from lightune.study.outcome.outcome import Outcome, commit
 from lightune.study.signals import StopSignal
 
 

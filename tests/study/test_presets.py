@@ -7,9 +7,9 @@ from hydra.types import RunMode
 from optuna import pruners, samplers
 
 from lightune.paths import conf_dir
-from lightune.study.sampling import is_grid, make_pruner, make_sampler
-from lightune.study.settings import Settings
-from lightune.study.space import read_space
+from lightune.study.definition.settings import Settings
+from lightune.study.space.space import read_space
+from lightune.study.storage.samplers import is_grid, make_pruner, make_sampler
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from lightune.study.lease import Lease
-from lightune.study.line import Interrupt
+from lightune.study.executors.worker.channel import Interrupt
 from lightune.study.signals import stop_signals
+from lightune.study.storage.lease import Lease
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):
     seen = []
     lock = fcntl.flock
     monkeypatch.setattr(
-        "lightune.study.lease.fcntl.flock",
+        "lightune.study.storage.lease.fcntl.flock",
         lambda file, how: (seen.extend(path.name for path in (tmp_path / ".leases").iterdir()), lock(file, how)),
     )
     lease = Lease(tmp_path)

@@ -18,13 +18,14 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study import carried, opening
-from lightune.study.claim import claimed
-from lightune.study.clean import as_found
-from lightune.study.lease import Lease
-from lightune.study.listing import open_study
-from lightune.study.outcome import read_status
-from lightune.study.storage import open_storage
+from lightune.study.executors import factory as opening
+from lightune.study.executors import wrapped_task as carried
+from lightune.study.executors.worker.isolation import as_found
+from lightune.study.outcome.outcome import read_status
+from lightune.study.outputs.reader import open_study
+from lightune.study.storage.backends import open_storage
+from lightune.study.storage.lease import Lease
+from lightune.study.storage.locks import claimed
 from lightune.study.sweep import sweep
 
 CONFIG = """

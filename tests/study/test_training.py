@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lightune.cli import tools, train
-from lightune.study.listing import open_study
+from lightune.study.outputs.reader import open_study
 
 SHORT = ["trainer=cpu", "output_root=out"]
 
@@ -88,7 +88,7 @@ def test_the_poor_are_pruned_and_said_to_be(cli, tmp_path):
 
 def trials_of(study):
     """Return the trials as Optuna recorded them."""
-    from lightune.study.storage import open_storage
+    from lightune.study.storage.backends import open_storage
 
     storage = open_storage(None, study)
     (known,) = storage.get_all_studies()

@@ -29,7 +29,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from lightune.study import current_trial
-from lightune.study.trial import PrunedError
+from lightune.trial import PrunedError
 
 
 @hydra.main(config_path="conf", config_name="config")
@@ -121,7 +121,7 @@ class App:
 
     def states(self):
         """Return the states in the storage itself."""
-        from lightune.study.storage import open_storage
+        from lightune.study.storage.backends import open_storage
 
         storage = open_storage(None, self.study)
         (study,) = storage.get_all_studies()

@@ -16,8 +16,8 @@ from lightune.losses import MSE, BinaryCrossEntropy, CrossEntropy
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.models import MLP
 from lightune.optim import warmup_cosine
-from lightune.quiet import quiet
 from lightune.regularization import Regularization
+from lightune.runtime.quiet import quiet
 from lightune.tasks import SupervisedTask
 from lightune.tasks.supervised import takes_total_steps
 from lightune.validation import Split

@@ -11,7 +11,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
-from lightune.study.launcher import KeepingLauncher
+from lightune.study.executors.launcher import KeepingLauncher
 
 __all__ = ["ClusterLauncher", "ClusterLauncherConf"]
 
@@ -33,8 +33,8 @@ class ClusterLauncher(KeepingLauncher):
         self.fused, self.fused_width = fused, fused_width
 
     def open_remote(self, **how: Any) -> Any:
-        """Start the processes; `how` as `lightune.study.cluster.open_cluster`."""
-        from lightune.study.cluster import open_cluster
+        """Start the processes; `how` as `lightune.study.executors.ray.open.open_cluster`."""
+        from lightune.study.executors.ray.open import open_cluster
 
         return open_cluster(self.ray, **how)
 
@@ -45,8 +45,8 @@ class ClusterLauncher(KeepingLauncher):
             job_overrides: of each job.
             initial_job_idx: number of the first job.
         """
-        from lightune.study.batch import run_batch
-        from lightune.study.settings import Settings
+        from lightune.study.definition.settings import Settings
+        from lightune.study.executors.run_batch import run_batch
 
         config, size = self.handed_over["config"], len(job_overrides)
         return run_batch(

@@ -10,8 +10,8 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-from lightune.imports import import_training
-from lightune.study.launcher import KeepingLauncher
+from lightune.study.executors.launcher import KeepingLauncher
+from lightune.training.imports import import_training
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 

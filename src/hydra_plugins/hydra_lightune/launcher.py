@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-from lightune.study.launcher import KeepingLauncher
+from lightune.study.executors.launcher import KeepingLauncher
 
 __all__ = ["LocalLauncher", "LocalLauncherConf"]
 
@@ -31,9 +31,9 @@ class LocalLauncher(KeepingLauncher):
             job_overrides: of each job.
             initial_job_idx: number of the first job.
         """
-        from lightune.study.batch import run_batch
-        from lightune.study.process import Slot
-        from lightune.study.workers import Workers
+        from lightune.study.executors.local.executor import Workers
+        from lightune.study.executors.local.worker_handle import Slot
+        from lightune.study.executors.run_batch import run_batch
 
         return run_batch(
             job_overrides,

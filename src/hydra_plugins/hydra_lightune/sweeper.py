@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lightune.study.identity import register_resolver
+from lightune.study.definition.identity import register_resolver
 
 __all__ = ["LightuneSweeper", "LightuneSweeperConf"]
 
@@ -39,7 +39,7 @@ class LightuneSweeper(Sweeper):
             arguments: the task's overrides, with the sweeps.
         """
         from lightune.errors import ConfigError, StudyFailedError
-        from lightune.study.storage import StorageError
+        from lightune.study.storage.backends import StorageError
         from lightune.study.sweep import sweep
 
         assert self.config is not None

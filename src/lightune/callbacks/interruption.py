@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightune.callbacks.agreement import any_process, may_pause
 from lightune.callbacks.checkpoint import BestAndLast
 from lightune.errors import StopRequested
-from lightune.signals import hand_to, heard_by
+from lightune.runtime.signals import hand_to, heard_by
 
 
 class Interruption(Callback):

@@ -9,9 +9,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
@@ -21,48 +20,21 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 
-from lightune.cli.folders import folder_problems, job_config, override, reserve_folder
 from lightune.cli.refusal import words_of
-from lightune.config.signatures import describe
+from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
-from lightune.imports import import_training
+from lightune.job.folders import folder_problems, job_config, override, reserve_folder
+from lightune.job.handover import handover
 from lightune.paths import outer_rank
+from lightune.training.imports import import_training
 
-if TYPE_CHECKING:
-    from lightune.config.build import Parts
-
-__all__ = ["Preflight", "handover"]
+__all__ = ["Preflight"]
 
 _OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 _MOST_REFUSED = 20  # points; more would say the same
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
-
-
-@dataclass
-class Handover:
-    """What the preflight leaves for the task that follows it in this process.
-
-    Args:
-        passed: whether a configuration was found sound.
-        parts: what was built of it; None in a multirun, where every job builds its own.
-        resumed: the configuration of the run to go on with, if that is what was asked for.
-        env_set: Hydra's environment settings as written, before they were resolved.
-    """
-
-    passed: bool = False
-    parts: "Parts | None" = None
-    resumed: DictConfig | None = None
-    env_set: Any = None
-
-    def take_parts(self) -> "Parts | None":
-        """Return the parts once; the next caller builds its own."""
-        parts, self.parts = self.parts, None
-        return parts
-
-
-handover = Handover()
 
 
 class Preflight(Callback):
@@ -111,7 +83,7 @@ def _check_run(config: DictConfig) -> None:
     _say_what_does_not_launch(config)
     import_training()
     from lightune.config.build import build
-    from lightune.quiet import quiet
+    from lightune.runtime.quiet import quiet
 
     handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     with quiet(verbose=False):
@@ -140,13 +112,13 @@ def _say_what_does_not_launch(config: DictConfig) -> None:
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
     """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
-    from lightune.resumption import only_owner, require_sound_checkpoints, resumed_config
+    from lightune.training.resumption import only_owner, require_sound_checkpoints, resumed_config
 
     cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
     _raise_any(find_problems(cfg))
     import_training()
     from lightune.config.build import build
-    from lightune.quiet import quiet
+    from lightune.runtime.quiet import quiet
 
     with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(verbose=False):
         require_sound_checkpoints(run_dir)
@@ -177,7 +149,7 @@ def _check_multirun(config: DictConfig) -> None:
 
 
 def _space_problems(config: DictConfig) -> list[Problem]:
-    from lightune.cli.foresight import space_problems  # which every other command starts faster without
+    from lightune.study.preflight import space_problems  # which every other command starts faster without
 
     return space_problems(config)[0]
 

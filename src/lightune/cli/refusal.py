@@ -6,7 +6,7 @@ This module must not import torch or Lightning.
 from hydra.errors import CompactHydraException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from lightune.config.annotations import did_you_mean
+from lightune.config.static.annotations import did_you_mean
 
 __all__ = ["words_of"]
 

@@ -49,7 +49,7 @@ def _run_to_end(module: str) -> None:
 
 
 def _leave(code: int) -> None:
-    from lightune.leaving import leave
+    from lightune.runtime.exit import leave
 
     leave(code)
 

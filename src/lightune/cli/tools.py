@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
 from lightune.errors import ConfigError, LightuneError, Problem
-from lightune.imports import import_training
-from lightune.resumption import load_run_config
-from lightune.study.listing import OUTPUTS, find_runs, find_studies, found, open_study
-from lightune.study.spec import FILE_NAME as STUDY_FILE
+from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
+from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
+from lightune.training.imports import import_training
+from lightune.training.resumption import load_run_config
 
 _WIDE = 10_000  # columns
 

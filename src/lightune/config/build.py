@@ -26,15 +26,15 @@ from torch import Tensor, nn
 
 from lightune.checkpoints import WholeCheckpointIO, plain_values
 from lightune.config import schema
-from lightune.config.secrets import redact_all, secret_values
 from lightune.config.trust import whitelist
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
-from lightune.hardware import resolved_precision, use_matmul_precision, why_not_compiled
 from lightune.paths import torchrun_size
+from lightune.runtime.data_cache import kept
+from lightune.runtime.hardware import resolved_precision, use_matmul_precision, why_not_compiled
+from lightune.secrets import redact_all, secret_values
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
-from lightune.warm import kept
 
 __all__ = ["FitPlan", "Parts", "build", "build_fit", "build_loggers", "build_trainer"]
 

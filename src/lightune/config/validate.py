@@ -13,10 +13,10 @@ from typing import Any, cast
 from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightune.config import fit_together, schema
-from lightune.config.annotations import did_you_mean, mismatch, show
-from lightune.config.secrets import names_behind
-from lightune.config.signatures import (
+from lightune.config import consistency as fit_together
+from lightune.config import schema
+from lightune.config.static.annotations import did_you_mean, mismatch, show
+from lightune.config.static.signatures import (
     Parameter,
     Target,
     TargetNotFoundError,
@@ -26,6 +26,7 @@ from lightune.config.signatures import (
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_inside, is_plain_name
+from lightune.secrets import names_behind
 
 __all__ = ["find_problems", "search_problems", "validate"]
 

@@ -11,19 +11,19 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from lightune.cli.folders import job_config
-from lightune.config.signatures import describe
+from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
-from lightune.engine.loops import device_of
-from lightune.engine.plan import Group, plan
-from lightune.engine.together import Entrant, Together, checkpoint_of, spans, why_no_job
-from lightune.errors import ConfigError
-from lightune.quiet import quiet
+from lightune.errors import ConfigError, TrainingError
+from lightune.job.folders import job_config
 from lightune.reporting.provenance import one_look_at_the_code
 from lightune.reporting.result import FILE_NAME, read_result
-from lightune.resumption import load_run_config
-from lightune.run import TrainingError
-from lightune.study.composer import Composer
+from lightune.runtime.quiet import quiet
+from lightune.study.executors.fused.eligible import why_no_job
+from lightune.study.hydra.composer import Composer
+from lightune.training.fused.build_loop import device_of
+from lightune.training.fused.group import Entrant, Together, checkpoint_of, spans
+from lightune.training.fused.planner import Group, plan
+from lightune.training.resumption import load_run_config
 
 __all__ = ["launch"]
 
@@ -172,7 +172,7 @@ class _Batch:
 
     def train_together(self, jobs: list[_Job], group: Group, *, device: str) -> None:
         """Train a group; leave in each job what came of it."""
-        from lightune.cli.train import open_run_dir
+        from lightune.job.task import open_run_dir
 
         entrants: dict[int, Entrant] = {}
         for place, job in enumerate(jobs):

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from lightune.files import write_whole
 from lightune.reporting.result import Entry, Objective, to_json
+from lightune.runtime.atomic_files import write_whole
 
 __all__ = ["FIT_FILE", "FitResult", "mean_curves", "mean_metrics", "mean_objective", "read_fit", "write_fit"]
 

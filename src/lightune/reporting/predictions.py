@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightune.files import write_whole
+from lightune.runtime.atomic_files import write_whole
 
 __all__ = ["PREDICTIONS_FILE", "Predictions", "read_predictions", "write_predictions"]
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lightune.files import write_whole
+from lightune.runtime.atomic_files import write_whole
 
 __all__ = [
     "FILE_NAME",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lightune.config import secrets
+from lightune import secrets
 
 __all__ = ["Redacting", "train_log"]
 

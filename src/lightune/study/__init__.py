@@ -6,6 +6,6 @@
 Optuna nor torch; the modules that need them are imported when a study starts.
 """
 
-from lightune.study.trial import PrunedError, Trial, current_trial
+from lightune.trial import PrunedError, Trial, current_trial
 
 __all__ = ["PrunedError", "Trial", "current_trial"]

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from lightune.study.attempts import has_room
-from lightune.study.book import Book, Row, Ticket
-from lightune.study.conclude import conclude
-from lightune.study.display import Display
-from lightune.study.files import StudyFiles
-from lightune.study.outcome import Outcome
-from lightune.study.pools import Done, Event, Job, Pool, Report, Said, Started
+from lightune.study.executors.executor import Done, Event, Job, Pool, Report, Said, Started
+from lightune.study.outcome.attempts import has_room
+from lightune.study.outcome.judge import conclude
+from lightune.study.outcome.outcome import Outcome
+from lightune.study.outputs.display import Display
+from lightune.study.outputs.writer import StudyFiles
 from lightune.study.signals import StopSignal
-from lightune.study.trial import Trial
+from lightune.study.storage.trial_store import Book, Row, Ticket
+from lightune.trial import Trial
 
 __all__ = ["Driver", "Ending"]
 

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from lightune.signals import hand_to, heard_by
+from lightune.runtime.signals import hand_to, heard_by
 
 __all__ = ["StopSignal", "stop_signals"]
 

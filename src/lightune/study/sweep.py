@@ -10,21 +10,21 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study.book import Book
-from lightune.study.display import Display
+from lightune.study.definition.settings import Settings
+from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver, Ending
-from lightune.study.files import StudyFiles
-from lightune.study.lease import study_lock
-from lightune.study.opening import open_pool
-from lightune.study.outcome import RESULTS
-from lightune.study.passwords import hidden
-from lightune.study.said import say_ending, say_finished
-from lightune.study.scene import Scene, prepare, take_back
-from lightune.study.settings import Settings
+from lightune.study.executors.factory import open_pool
+from lightune.study.messages import in_words_of, refusal_in_words_of
+from lightune.study.outcome.outcome import RESULTS
+from lightune.study.outputs.display import Display
+from lightune.study.outputs.summary import say_ending, say_finished
+from lightune.study.outputs.writer import StudyFiles
+from lightune.study.prepare import Scene, prepare, take_back
 from lightune.study.signals import StopSignal, stop_signals
-from lightune.study.spec import note_total
-from lightune.study.storage import JOURNAL, StorageError, open_storage
-from lightune.study.words import in_words_of, refusal_in_words_of
+from lightune.study.storage.backends import JOURNAL, StorageError, open_storage
+from lightune.study.storage.credentials import hidden
+from lightune.study.storage.lease import study_lock
+from lightune.study.storage.trial_store import Book
 
 __all__ = ["sweep"]
 

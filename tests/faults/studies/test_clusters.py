@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lightune.study.listing import open_study
+from lightune.study.outputs.reader import open_study
 
 pytestmark = [
     pytest.mark.slow,

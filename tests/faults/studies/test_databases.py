@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lightune.study.storage import open_storage
+from lightune.study.storage.backends import open_storage
 
 PASSWORD = "t0p-s3cret"
 USER = "researcher"

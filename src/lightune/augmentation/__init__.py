@@ -1,0 +1,1 @@
+"""Random variation of training samples: pure functions of (seed, epoch, row) on whole batches."""

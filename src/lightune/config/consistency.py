@@ -1,0 +1,150 @@
+"""Judge the parts of a configuration by each other: the data's kind, the loss, the metrics, the monitor.
+
+This module must not import torch or Lightning.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from lightune.config.static.annotations import did_you_mean, show
+from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
+from lightune.errors import Problem
+from lightune.paths import conf_dir
+
+__all__ = ["find_problems"]
+
+_COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
+_FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
+OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
+
+
+def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    """Yield what does not fit together.
+
+    Args:
+        tree: the configuration as plain values.
+        targets: the targets that could be read, by the dotted key they stand at.
+    """
+    task = targets.get("task")
+    yield from _fractions(tree)
+    yield from _validation_off(tree)
+    if task is None or "model" in task.parameters:
+        yield from _kinds(targets)
+    if task is not None and task.path == OUR_TASK:
+        yield from _problem_of("loss", targets)
+        yield from _problem_of("metrics", targets)
+        yield from _monitor(tree, targets)
+
+
+def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
+    data, model = targets.get("data"), targets.get("model")
+    if data is None or model is None:
+        return
+    kind, accepted = data.constants.get("kind"), model.constants.get("accepts")
+    if kind and accepted and kind not in accepted:
+        fits = options_with("model", "accepts", kind)
+        takes = " or ".join(f"{name}s" for name in accepted)
+        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is a {kind}; choose model={fits}")
+
+
+def _problem_of(group: str, targets: dict[str, Target]) -> Iterator[Problem]:
+    data, part = targets.get("data"), targets.get(group)
+    if data is None or part is None:
+        return
+    wanted, given = data.constants.get("problem"), part.constants.get("problem")
+    if wanted and given and wanted != given:
+        fits = options_with(group, "problem", wanted)
+        yield Problem(group, f"{part.name} is for {given}, but {data.name} is {wanted}; choose {group}={fits}")
+
+
+def _fractions(tree: dict[str, Any]) -> Iterator[Problem]:
+    validation = tree.get("validation")
+    if not isinstance(validation, dict):
+        return
+    val, test = validation.get("val_fraction"), validation.get("test_fraction")
+    if _is_number(val) and _is_number(test) and max(val, test) < 1 <= val + test and min(val, test) > 0:
+        rule = f"and test_fraction must leave something to train on (sum < 1), got {val} + {test}"
+        yield Problem("validation.val_fraction", rule)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    metrics = targets.get("metrics")
+    if metrics is None or "names" not in metrics.constants:
+        return
+    names, higher = metrics.constants["names"], metrics.constants.get("higher_is_better", ())
+    in_training = _measured_in_training(tree, metrics)
+    exist = [f"val/{name}" for name in ("loss", *names)] + [f"train/{name}" for name in ("loss", *in_training)]
+    known_bad: set[Any] = set()
+    for path, metric, mode in _monitors(tree):
+        if not isinstance(metric, str) or metric in known_bad:
+            continue
+        if metric not in exist:
+            known_bad.add(metric)  # what follows monitor.metric needs no line of its own
+            hint = did_you_mean(metric, exist)
+            yield Problem(path, f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
+            continue
+        better = "max" if metric.partition("/")[2] in higher else "min"
+        if mode in ("min", "max") and mode != better and (metric, mode) not in known_bad:
+            known_bad.add((metric, mode))
+            rule = f"{metric} is better when it is {'higher' if better == 'max' else 'lower'}"
+            yield Problem(f"{path.rpartition('.')[0]}.mode", f"must be {better}: {rule}, got {mode}")
+
+
+def _monitors(tree: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield key, metric and mode wherever a metric is followed."""
+    if isinstance(monitor := tree.get("monitor"), dict):
+        yield "monitor.metric", monitor.get("metric"), monitor.get("mode")
+    callbacks = tree.get("callbacks")
+    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+        if isinstance(node, dict) and str(node.get("_target_")).startswith(_FOLLOWERS):
+            yield f"callbacks.{name}.monitor", node.get("monitor"), node.get("mode")
+    search = tree.get("search")
+    objectives = search.get("objectives") if isinstance(search, dict) else None
+    for index, pair in enumerate(objectives if isinstance(objectives, list) else ()):
+        if isinstance(pair, dict) and pair.get("metric") not in _COUNTED:
+            yield f"search.objectives[{index}].metric", pair.get("metric"), pair.get("mode")
+
+
+def _validation_off(tree: dict[str, Any]) -> Iterator[Problem]:
+    trainer = tree.get("trainer")
+    limit = trainer.get("limit_val_batches") if isinstance(trainer, dict) else None
+    if not _is_number(limit) or limit != 0:
+        return
+    for path, metric, _ in _monitors(tree):
+        if isinstance(metric, str) and metric.startswith("val/"):
+            key, rule = "trainer.limit_val_batches", f"must be > 0: {path} follows {metric}"
+            yield Problem(key, f"{rule}, got {show(limit)}; follow a metric of the training instead")
+            return
+
+
+def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:
+    chosen = tree.get("metrics", {}).get("train")
+    return [name for name in chosen if name in metrics.constants["names"]] if isinstance(chosen, list) else []
+
+
+def options_with(group: str, constant: str, wanted: str) -> str:
+    """List the options of a group whose target has a class constant that is, or holds, the wanted word."""
+    fitting = []
+    for file in sorted((conf_dir() / group).glob("*.yaml")):
+        value = _constant(file, group, constant)
+        if value == wanted or (isinstance(value, tuple) and wanted in value):
+            fitting.append(file.stem)
+    return ", ".join(fitting) or "another"
+
+
+def _constant(file: Path, group: str, constant: str) -> Any:
+    try:
+        node = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        assert isinstance(node, dict)
+        return describe(str(node.get(group, node)["_target_"])).constants.get(constant)
+    except (KeyError, OSError, YAMLError, OmegaConfBaseException, TargetNotFoundError, UnreadableTargetError):
+        return None

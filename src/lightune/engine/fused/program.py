@@ -1,0 +1,250 @@
+"""One training step of M members as one flat list of tensor operations.
+
+`vmap` says what a step of many members is, for any network that it takes; `make_fx` writes that down once a
+shape, as operations without autograd, hooks or Python modules; each step plays the list back. On small networks
+this costs a fraction of running autograd through M networks, or through `vmap` itself.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.fx.experimental import proxy_tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn import functional
+
+from lightune.engine.fused.dropout import DropoutMasks, Site
+from lightune.losses import CrossEntropy
+
+Tensors = dict[str, Tensor]
+Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
+LossOf = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Program:
+    """Compute losses, outputs and gradients of M members on a batch of each.
+
+    Args:
+        masks: the network in training form, and its dropout.
+        loss: maps outputs (B, K) and targets to a scalar mean; without state.
+        label_smoothing: (M,) share of the target spread over all classes, for cross-entropy; None without.
+        recorded: what was written down for networks of this structure before; it is added to.
+    """
+
+    def __init__(
+        self,
+        masks: DropoutMasks,
+        loss: nn.Module,
+        *,
+        label_smoothing: Tensor | None = None,
+        recorded: Recorded | None = None,
+    ) -> None:
+        self._masks = masks
+        self._model = masks.model
+        self.label_smoothing = label_smoothing
+        self._loss = _smoothed_cross_entropy if label_smoothing is not None else _without_smoothing(loss)
+        self._recorded: Recorded = {} if recorded is None else recorded
+
+    def train(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        members: Sequence[int] | None = None,
+    ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
+        """Take one batch a member forward and backward.
+
+        Args:
+            parameters: name → (M, …), trainable.
+            buffers: name → (M, …), everything else that is state; read only.
+            x: (M, B, …).
+            target: (M, B, …), as the loss takes it.
+            members: which these are, where they are not all.
+
+        Returns:
+            Gradients (name → (M, …)), losses (M,), outputs (M, B, K), and the buffers after the step.
+        """
+        key = self.record_train(parameters, buffers, x, target)
+        graph, sites = self._recorded[key]
+        with torch.no_grad():
+            result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
+                parameters, buffers, x, target, self._smoothing(x, members), self._masks.draw(sites, members)
+            )
+        return result
+
+    def loss(self, member: int, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the loss, a scalar, of one member's outputs (B, K) and targets (B, …)."""
+        with torch.no_grad():
+            return self._loss(outputs, target, self._smoothing(outputs.unsqueeze(0), [member])[0])
+
+    def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
+        """Write down the step for batches of this shape, if it is not yet; return its key."""
+        key = self._key("train", x, target)
+        if key not in self._recorded:
+            self._model.train()
+            sites = self._sites(parameters, buffers, x)
+            arguments = (parameters, buffers, x, target, x.new_zeros(len(x)), self._masks.blank(sites, len(x)))
+            self._recorded[key] = (record(self._step, arguments), sites)
+        return key
+
+    def judge(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        members: Sequence[int] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Return losses (M,) and outputs (M, B, K) in evaluation form, of members as `train` takes them."""
+        smoothing = self._smoothing(x, members)
+        key = self._key("judge", x, target)
+        if key not in self._recorded:
+            self._model.eval()
+            arguments = (parameters, buffers, x, target, smoothing)
+            self._recorded[key] = (record(self._evaluation, arguments), [])
+        with torch.no_grad():
+            result: tuple[Tensor, Tensor] = self._recorded[key][0](parameters, buffers, x, target, smoothing)
+        return result
+
+    def generator(self, row: int) -> torch.Generator:
+        """Return the generator of a member's dropout masks."""
+        return self._masks.generators[row]
+
+    def keep(self, rows: list[int]) -> None:
+        """Go on with these members only; steps of the new width are recorded when they come."""
+        self._masks.keep(rows)
+        if self.label_smoothing is not None:
+            self.label_smoothing = self.label_smoothing[rows]
+
+    def takes(self, model: nn.Module, label_smoothing: float) -> bool:
+        """Tell whether a member can be computed by this program as it is."""
+        return self._masks.takes(model) and (self.label_smoothing is not None or not label_smoothing)
+
+    def admit(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
+        """Let a member take the place of another."""
+        self._masks.admit(row, model, seed)
+        if self.label_smoothing is not None:
+            self.label_smoothing[row] = label_smoothing
+
+    def _key(self, stage: str, x: Tensor, target: Tensor) -> Any:
+        smooths = self.label_smoothing is not None
+        return (stage, x.shape, target.shape, x.dtype, x.device, smooths, self._masks.names)
+
+    def _sites(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> list[Site]:
+        own, state = _first(parameters), _clones(_first(buffers))
+        with torch.no_grad():
+            return self._masks.find(lambda _: self._forward(own, state, x[0]))
+
+    def _smoothing(self, x: Tensor, members: Sequence[int] | None = None) -> Tensor:
+        if self.label_smoothing is None:
+            return x.new_zeros(len(x))
+        return self.label_smoothing if members is None else self.label_smoothing[list(members)]
+
+    def _forward(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        outputs: Tensor = functional_call(self._model, (parameters, buffers), (x,))
+        return outputs
+
+    def _step(
+        self,
+        parameters: Tensors,
+        buffers: Tensors,
+        x: Tensor,
+        target: Tensor,
+        smoothing: Tensor,
+        masks: list[Tensor],
+    ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
+        def loss_of_member(
+            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor, masks: list[Tensor]
+        ) -> tuple[Tensor, tuple[Tensor, Tensors]]:
+            after = _clones(state)  # what the forward pass does to its buffers is done to these
+            self._masks.supply(masks)
+            outputs = self._forward(own, after, x)
+            return self._loss(outputs, target, smoothing), (outputs, after)
+
+        step = vmap(grad_and_value(loss_of_member, has_aux=True), randomness="error")
+        gradients, (losses, (outputs, after)) = step(parameters, buffers, x, target, smoothing, masks)
+        return gradients, losses, outputs, after
+
+    def _evaluation(
+        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        def of_member(
+            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            outputs = self._forward(own, state, x)
+            return self._loss(outputs, target, smoothing), outputs
+
+        result: tuple[Tensor, Tensor] = vmap(of_member, randomness="error")(
+            parameters, buffers, x, target, smoothing
+        )
+        return result
+
+
+def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
+    """Write down the tensor operations of a function on arguments of these shapes, no-ops left out."""
+    with _without_examples():
+        graph = make_fx(lambda *given: function(*given))(*arguments)
+    for node in list(graph.graph.nodes):
+        if _does_nothing(node):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+@contextmanager
+def _without_examples() -> Iterator[None]:
+    """Let `make_fx` keep no examples of what operations return: two thirds of its time, and nobody reads them."""
+    extract = getattr(proxy_tensor, "extract_val", None)
+    if extract is None:  # another torch
+        yield
+        return
+    proxy_tensor.extract_val = lambda *given, **how: None
+    try:
+        yield
+    finally:
+        proxy_tensor.extract_val = extract
+
+
+def _does_nothing(node: fx.Node) -> bool:
+    aten = torch.ops.aten
+    if node.op != "call_function" or not node.args or not isinstance(node.args[0], fx.Node):
+        return False
+    if node.target is aten.alias.default:
+        return True
+    if node.target is aten.mul.Scalar:
+        return bool(node.args[1] == 1)
+    if node.target in (aten.expand.default, aten.view.default, aten._unsafe_view.default):
+        before, after = node.args[0].meta.get("tensor_meta"), node.meta.get("tensor_meta")
+        return before is not None and after is not None and before.shape == after.shape
+    return False
+
+
+def _first(stacked: Tensors) -> Tensors:
+    return {name: value[0] for name, value in stacked.items()}
+
+
+def _clones(tensors: Tensors) -> Tensors:
+    return {name: value.clone() for name, value in tensors.items()}
+
+
+def _without_smoothing(loss: nn.Module) -> LossOf:
+    if type(loss) is CrossEntropy and not loss.label_smoothing:
+        return lambda outputs, target, _: _negative_log_likelihood(outputs.log_softmax(dim=1), target)
+    return lambda outputs, target, _: loss(outputs, target)
+
+
+def _smoothed_cross_entropy(outputs: Tensor, target: Tensor, smoothing: Tensor) -> Tensor:
+    """Cross-entropy with a smoothing that is a tensor, which torch's own does not take (Szegedy et al. 2016)."""
+    log_probabilities = functional.log_softmax(outputs, dim=1)
+    likelihood = _negative_log_likelihood(log_probabilities, target)
+    return (1 - smoothing) * likelihood - smoothing * log_probabilities.mean()
+
+
+def _negative_log_likelihood(log_probabilities: Tensor, target: Tensor) -> Tensor:
+    return -log_probabilities.gather(1, target.unsqueeze(1)).mean()

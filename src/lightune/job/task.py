@@ -1,0 +1,116 @@
+"""The task of lightune's Hydra application: train one configuration, as a run of its own or as a trial of a study.
+
+This module must not import torch or Lightning at its top.
+"""
+
+import pickle
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from lightune.errors import ConfigError, TrialError
+from lightune.job.folders import folder_problems
+from lightune.job.handover import handover
+from lightune.job.hydra_files import conceal
+from lightune.paths import outer_rank
+from lightune.runtime.stopwatch import once_for_all
+from lightune.training.imports import import_training
+from lightune.trial import Trial, current_trial
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from lightune.reporting.result import Result
+
+__all__ = ["objectives_of", "open_run_dir", "task"]
+
+
+def task(cfg: DictConfig) -> float | list[float | None] | None:
+    """Train one configuration; return its objective, or several, as a sweeper expects."""
+    hydra_config = HydraConfig.get()
+    resumed, handover.resumed = handover.resumed, None
+    run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    if multirun:
+        cfg.test = False  # a search that reads the test part has none left to be judged by
+    with once_for_all():  # it takes seconds: Hydra's files are safe by now
+        import_training()
+        from lightune.run import InterruptedRun, TrainingError, prepare, train
+
+    if resumed is not None:
+        cfg = resumed
+    parts = handover.take_parts() or prepare(cfg)
+    trial = current_trial()
+    failure = None
+    try:
+        result = train(
+            cfg,
+            parts=parts,
+            run_dir=run_dir if outer_rank() == 0 else None,
+            verbose=bool(hydra_config.verbose),
+            **({"resume": resumed is not None} if trial is None else _as_trial(trial)),
+        )
+    except TrainingError as error:
+        failure = TrialError(str(error))
+    except InterruptedRun as interrupted:
+        sys.exit(interrupted.exit_code)
+    if failure is not None and multirun:
+        raise failure  # not from the training's own error, which the sweeper's process would import torch to read
+    if failure is not None:
+        sys.exit(1)
+    return objectives_of(result, parts.task, trial)
+
+
+def objectives_of(result: "Result", task: "Module", trial: Trial | None) -> float | list[float | None] | None:
+    """Return what a sweeper judges a run by: its objective, or those that the study names.
+
+    Args:
+        result: of the run.
+        task: that was trained.
+        trial: that the run is; None outside of a study.
+    """
+    if trial is None or not trial.objectives:
+        return result.objective.value
+    figures = {**result.metrics, result.objective.metric: result.objective.value}
+    figures["seconds"] = sum(result.seconds.values())
+    figures["parameters"] = float(sum(parameter.numel() for parameter in task.parameters()))
+    return [figures.get(metric) for metric in trial.objectives]
+
+
+def _as_trial(trial: Trial) -> dict[str, Any]:
+    """Return what a training is told of the trial that it is."""
+    report = trial.report if trial.prunes else None
+    return {"report": report, "resume": trial.resume, "hparams": trial.hparams()}
+
+
+def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
+    """Take over the folder that Hydra has made for the job under way; return it.
+
+    Args:
+        cfg: the job's configuration.
+        follows: whether the folder was made before, and judged then.
+
+    Raises:
+        ConfigError: if something would be written elsewhere.
+    """
+    hydra_config = HydraConfig.get()
+    run_dir = Path(hydra_config.runtime.output_dir)
+    if hydra_config.output_subdir is not None:
+        sets_nothing = not hydra_config.job.env_set
+        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set, sets_nothing=sets_nothing)
+    multirun = hydra_config.mode == RunMode.MULTIRUN
+    if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
+        raise ConfigError(problems)  # of a job, or where the preflight was removed
+    return run_dir
+
+
+def _whole_config(cfg: DictConfig) -> DictConfig:
+    """Return a job's configuration with Hydra's own node in its place."""
+    whole: DictConfig = pickle.loads(pickle.dumps(cfg))
+    with open_dict(whole):
+        whole.hydra = HydraConfig.get()
+    return whole

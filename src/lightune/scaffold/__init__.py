@@ -1,0 +1,1 @@
+"""A project of one's own, written by `lightune init`."""

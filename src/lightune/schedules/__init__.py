@@ -1,0 +1,1 @@
+"""What changes over the epochs beside the learning rate: batch size and strengths of regularization."""

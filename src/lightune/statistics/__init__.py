@@ -1,0 +1,1 @@
+"""Tests, intervals and corrected figures: numbers in, numbers out."""

@@ -1,0 +1,1 @@
+"""What a study is: its settings, its name, its snapshot of the configuration, `study.json`."""

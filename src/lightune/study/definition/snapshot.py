@@ -1,0 +1,140 @@
+"""The configuration files that a study began with, kept so that later edits do not change it.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from lightune.study.definition.config_files import chosen_groups, files_of, reachable
+from lightune.study.definition.identity import overrides_of
+from lightune.study.space.syntax import value_text
+
+__all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_snapshot"]
+
+FOLDER = "conf"
+
+
+def take_snapshot(
+    loader: ConfigLoader, study: Path, options: Collection[str], hide: Callable[[str], str] = str
+) -> None:
+    """Copy the configuration files that a study could need below its folder, if that is not done.
+
+    These are the options of the chosen ones' groups, in every folder on the search path, and what they name.
+
+    Args:
+        loader: with the search path.
+        study: the study's folder.
+        options: that are chosen, as `chosen_options` returns them.
+        hide: takes what must not be written down out of a text.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    target = study / FOLDER
+    if target.is_dir():
+        return
+    temporary = study / f".{FOLDER}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    folders = dict(_folders(loader))
+    names = reachable(list(folders.values()), chosen_groups(options))
+    for source, folder in folders.items():
+        (temporary / source).mkdir()
+        for file in files_of(folder, names):
+            copy = temporary / source / file.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(_hidden(file.read_bytes(), hide))
+    temporary.rename(target)
+
+
+def changed_files(
+    loader: ConfigLoader, study: Path, options: Collection[str], hide: Callable[[str], str] = str
+) -> list[str]:
+    """Return the files of the chosen options that were edited, added or removed since the snapshot.
+
+    Args:
+        loader: with the search path.
+        study: the study's folder.
+        options: that are chosen, as `chosen_options` returns them.
+        hide: takes what must not be written down out of a text.
+    """
+
+    def differs(file: Path, copy: Path) -> bool:
+        live, kept = _content(file), _content(copy)
+        return kept != (_hidden(live, hide) if live is not None else None)
+
+    changed: list[str] = []
+    folders = dict(_folders(loader))
+    names = reachable([study / FOLDER / source for source in folders], options)
+    for source, folder in folders.items():
+        kept = study / FOLDER / source
+        paths = {file.relative_to(place) for place in (folder, kept) for file in files_of(place, names)}
+        changed += [str(path) for path in sorted(paths) if differs(folder / path, kept / path)]
+    return changed
+
+
+def snapshot_loader(loader: ConfigLoader, study: Path) -> ConfigLoader:
+    """Return a loader that reads the snapshot where `loader` reads folders."""
+    kept = {str(folder): study / FOLDER / name for name, folder in _folders(loader)}
+    path = ConfigSearchPathImpl()
+    for element in loader.get_search_path().get_path():
+        assert element.path is not None
+        folder = _folder_of(element.path)
+        location = f"file://{kept[str(folder)].absolute()}" if str(folder) in kept else element.path
+        path.append(provider=element.provider or "", path=location)
+    return ConfigLoaderImpl(config_search_path=path)
+
+
+def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: ConfigLoader) -> DictConfig:
+    """Compose a multirun's configuration as Hydra did, from the snapshot.
+
+    Args:
+        loader: as `snapshot_loader` returns it.
+        config: what Hydra composed.
+        study: the study's folder.
+        live: the loader that composed it.
+    """
+    overrides = overrides_of(config, "hydra")
+    searched = [study / FOLDER / name for name, folder in _folders(live) if name.endswith("_searchpath")]
+    if config.hydra.get("searchpath"):
+        overrides = [line for line in overrides if not line.startswith("hydra.searchpath=")]
+        overrides.append("hydra.searchpath=[" + ",".join(f"'file://{path.absolute()}'" for path in searched) + "]")
+    overrides = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
+    overrides.append(f"hydra.sweep.dir={value_text(str(study))}")
+    again = loader.load_configuration(
+        config.hydra.job.config_name,
+        overrides=[*overrides, *overrides_of(config, "task")],
+        run_mode=RunMode.MULTIRUN,
+    )
+    again.hydra.mode = RunMode.MULTIRUN
+    return again
+
+
+def _folders(loader: ConfigLoader) -> Iterator[tuple[str, Path]]:
+    """Yield a name in the snapshot, and the folder, of each source of files."""
+    for index, source in enumerate(loader.get_sources()):
+        if source.scheme() == "file" and Path(source.path).is_dir():
+            provider = "searchpath" if "searchpath" in source.provider else source.provider
+            yield f"{index}_{provider}", Path(source.path)
+
+
+def _folder_of(path: str) -> Path | None:
+    if "://" in path and not path.startswith("file://"):
+        return None
+    return Path(path.removeprefix("file://"))
+
+
+def _content(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None
+
+
+def _hidden(content: bytes, hide: Callable[[str], str]) -> bytes:
+    return hide(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")

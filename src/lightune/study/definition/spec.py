@@ -1,0 +1,137 @@
+"""`study.json`: what a study is, written when it begins and compared whenever it goes on.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lightune.errors import ConfigError, Problem
+from lightune.study.definition.identity import differences
+from lightune.study.definition.settings import Settings
+from lightune.study.outcome.outcome import write_json
+from lightune.study.space.space import Space
+
+__all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"]
+
+FILE_NAME = "study.json"
+_SCHEMA = 1
+
+
+def _program() -> str:
+    """Return what this process was started with, as it is typed."""
+    name, module = sys.argv[0], getattr(sys.modules.get("__main__"), "__spec__", None)
+    if module is not None:
+        return f"python -m {module.name.removesuffix('.__main__')}"
+    return f"python {name}" if name.endswith(".py") else Path(name).name
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What makes a study the study that it is.
+
+    Args:
+        name: the study's, and its folder's.
+        identity: key → override, as `identity_of` returns it.
+        overrides: those of the command that began it, in their order.
+        space: as `Space.describe` returns it.
+        sampler: the node of the sampler; None for the grid of a discrete space, TPE otherwise.
+        pruner: the node of the pruner, or None.
+        objectives: metric and mode of each.
+        seed: the sampler's.
+        storage: `journal`, or the database's URL without its password.
+        config: the folder of the configuration files, relative to the study's.
+        began: when, in UTC.
+        versions: of lightune and Optuna.
+        program: what began it, as it is typed.
+        n_trials: how many trials it has when it is finished, as the last start wanted; None before the first.
+    """
+
+    name: str
+    identity: dict[str, str]
+    overrides: list[str]
+    space: dict[str, Any]
+    sampler: Any
+    pruner: Any
+    objectives: list[dict[str, Any]]
+    seed: int
+    storage: str
+    config: str
+    began: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    versions: dict[str, str] = field(
+        default_factory=lambda: {name: metadata.version(name) for name in ("lightune", "optuna")}
+    )
+    program: str = field(default_factory=_program)
+    n_trials: int | None = None
+
+    @classmethod
+    def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,
+           storage: str, config: str) -> "Spec":  # fmt: skip
+        """Describe a study that begins."""
+        return cls(
+            name=name,
+            identity=identity,
+            overrides=overrides,
+            space=space.describe(),
+            sampler=settings.sampler,
+            pruner=settings.pruner,
+            objectives=[asdict(objective) for objective in settings.objectives],
+            seed=settings.seed,
+            storage=storage,
+            config=config,
+        )
+
+
+def write_spec(folder: Path, spec: Spec) -> None:
+    """Write `study.json`, whole or not at all."""
+    write_json(folder / FILE_NAME, {"schema": _SCHEMA, **asdict(spec)})
+
+
+def note_total(folder: Path, n_trials: int) -> None:
+    """Note how many trials a study is to have; no other process may write its spec meanwhile."""
+    spec = read_spec(folder)
+    if spec is not None and spec.n_trials != n_trials:
+        write_spec(folder, replace(spec, n_trials=n_trials))
+
+
+def read_spec(folder: Path) -> Spec | None:
+    """Read `study.json`; None if there is none.
+
+    Raises:
+        ConfigError: if it is damaged.
+    """
+    try:
+        content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
+        if content.pop("schema") != _SCHEMA:
+            raise ValueError("of another schema")
+        return Spec(**content)
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        rule = f"cannot be read ({error}); restore it, or take another search.study="
+        raise ConfigError([Problem(str(folder / FILE_NAME), rule)]) from error
+
+
+def agree(name: str, began: dict[str, str], identity: dict[str, str]) -> None:
+    """Refuse to go on with a study under other overrides than it began with.
+
+    Args:
+        name: the study's.
+        began: the identity that it began with.
+        identity: the one that is asked for.
+
+    Raises:
+        ConfigError: with the difference.
+    """
+    difference = differences(began, identity)
+    if difference:
+        shown = "".join(f"\n      {line}" for line in difference)
+        rule = f"the study '{name}' began with other overrides (- began with, + asked for):{shown}"
+        raise ConfigError(
+            [Problem("search.study", f"{rule}\n    take another search.study=, or the same overrides")]
+        )

@@ -1,0 +1,1 @@
+"""What runs trials: one protocol, and a folder for each place where they run."""

@@ -1,0 +1,1 @@
+"""Trials that differ in numbers only, trained as one program."""

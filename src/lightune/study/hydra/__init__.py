@@ -1,0 +1,1 @@
+"""Hydra's composing and running of jobs, many times over."""

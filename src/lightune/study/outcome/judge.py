@@ -1,0 +1,92 @@
+"""How a job ended, from what Hydra returned and what its folder holds."""
+
+import contextlib
+import signal
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from lightune.errors import ConfigError
+from lightune.study.definition.settings import Objective
+from lightune.study.outcome.outcome import Outcome, commit, outcome_of_value, read_outcome, read_status
+from lightune.trial import PrunedError
+
+__all__ = ["conclude", "leave_traceback", "signal_of"]
+
+TRACEBACK_FILE = "traceback.txt"
+
+_PRUNED = {PrunedError.__name__, "TrialPruned"}
+
+
+def conclude(
+    returned: JobReturn | None,
+    folder: Path | None,
+    objectives: Sequence[Objective],
+    *,
+    seconds: float,
+    error: str | None = None,
+    interrupted: bool = False,
+) -> Outcome:
+    """Judge how a job ended, and see to it that its folder says so.
+
+    Args:
+        returned: what Hydra returned; None if the job's process or task was cut off.
+        folder: where the job wrote; None if that was not known yet.
+        objectives: what the study is judged by.
+        seconds: wall time of the job.
+        error: what cut it off, in one line.
+        interrupted: whether it was asked to stop.
+    """
+    written = read_outcome(folder, objectives) if folder is not None else None
+    stated = read_status(folder) if folder is not None else None
+    if stated in ("pruned", "failed") and written is not None:
+        return written
+    if interrupted:
+        return written if written is not None and written.is_final else Outcome("interrupted", None, seconds)
+    if written is not None and written.counts and (returned is None or returned.status != JobStatus.COMPLETED):
+        return written  # what came after the result does not undo it
+    if returned is None:
+        outcome = Outcome("failed", None, seconds, error or "its process ended")
+    elif returned.status != JobStatus.COMPLETED:
+        outcome = _failure(returned._return_value, seconds)
+        if folder is not None and outcome.failed:
+            leave_traceback(folder, returned._return_value)
+    else:
+        status = stated if stated in ("completed", "early_stopped") else "completed"
+        outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
+    if folder is not None and stated in (None, "interrupted"):
+        commit(folder, outcome)
+    return outcome
+
+
+def signal_of(stop: SystemExit, folder: Path | None) -> int | None:
+    """Return the signal that a task took for itself, to save and leave; None if it left for another reason.
+
+    Args:
+        stop: how it left.
+        folder: where it wrote, if that is known.
+    """
+    number = stop.code - 128 if isinstance(stop.code, int) else 0
+    took = number in (signal.SIGINT, signal.SIGTERM)
+    return number if took and folder is not None and read_status(folder) == "interrupted" else None
+
+
+def leave_traceback(folder: Path, error: object) -> None:
+    """Write where a job failed into its folder, unless the task has done so itself."""
+    file = folder / TRACEBACK_FILE
+    if isinstance(error, BaseException) and error.__traceback__ is not None and not file.exists():
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+
+
+def _failure(error: object, seconds: float) -> Outcome:
+    if type(error).__name__ in _PRUNED:
+        return Outcome("pruned", None, seconds)
+    text = "; ".join(map(str, error.problems)) if isinstance(error, ConfigError) else str(error)
+    message = " ".join(text.split())
+    return Outcome(
+        "failed", None, seconds, f"{type(error).__name__}: {message}" if message else type(error).__name__
+    )

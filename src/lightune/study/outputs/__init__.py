@@ -1,0 +1,1 @@
+"""What a study shows and leaves: display, summary, `trials.csv`, `best.yaml`, HParams records."""

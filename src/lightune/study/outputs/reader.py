@@ -1,0 +1,128 @@
+"""Studies that lie in folders, read without running them."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightune.errors import ConfigError, Problem
+from lightune.study.definition.spec import FILE_NAME, read_spec
+
+__all__ = ["COLUMNS", "OUTPUTS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "found", "open_study"]
+
+OUTPUTS = "outputs"
+"""Where studies and runs lie, unless `output_root` says otherwise."""
+
+_OVER = ("completed", "early_stopped", "pruned", "failed")
+
+
+COLUMNS = ("number", "state", "seconds", "folder", "error")
+"""What `trials.csv` has beside the objectives and the swept keys."""
+
+
+def column_of(metric: str | None) -> str:
+    """Return the column of an objective in `trials.csv`, which no other column shares."""
+    return f"objective/{metric}" if metric in COLUMNS else metric or "value"
+
+
+@dataclass(frozen=True)
+class StudyOnDisk:
+    """A study as its folder shows it.
+
+    Args:
+        folder: the study's.
+        objectives: metric and mode of each.
+        rows: of `trials.csv`, column → text.
+        n_trials: how many it has when it is finished, if that is known.
+        program: what it was started with, as it is typed.
+    """
+
+    folder: Path
+    objectives: list[dict[str, Any]]
+    rows: list[dict[str, str]]
+    n_trials: int | None = None
+    program: str = "python train.py"
+
+    def count(self, *states: str) -> int:
+        """Return how many trials are in one of some states; all if none is named."""
+        return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
+
+    def progress(self) -> str:
+        """Say how many trials are over, and whether these are all."""
+        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the objectives."""
+        return [column_of(objective["metric"]) for objective in self.objectives]
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns of the swept keys."""
+        return [key for key in (self.rows[0] if self.rows else ()) if key not in {*COLUMNS, *self.columns}]
+
+    def best(self) -> list[dict[str, str]]:
+        """Return the best row, or those of the Pareto front, which no other row is better than in every objective.
+
+        A point that was tried several times with the same result stands there once.
+        """
+        valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
+        costs = [self._costs(row) for row in valued]
+        front = [row for row, cost in zip(valued, costs, strict=True) if not any(_beats(o, cost) for o in costs)]
+        once = {tuple(row.get(key) for key in (*self.keys, *self.columns)): row for row in reversed(front)}
+        front = sorted(once.values(), key=lambda row: int(row["number"]))
+        return front[:1] if len(self.objectives) == 1 else front
+
+    def _costs(self, row: dict[str, str]) -> list[float]:
+        signs = [1 if objective["mode"] == "min" else -1 for objective in self.objectives]
+        return [sign * float(row[column]) for sign, column in zip(signs, self.columns, strict=True)]
+
+    def trial_folder(self, row: dict[str, str]) -> Path:
+        """Return the folder of a trial."""
+        return self.folder / row["folder"]
+
+
+def _beats(one: list[float], other: list[float]) -> bool:
+    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
+
+
+def open_study(folder: Path) -> StudyOnDisk:
+    """Read a study.
+
+    Raises:
+        ConfigError: if the folder is no study, or no trial of it has ended yet.
+    """
+    spec = read_spec(folder)
+    if spec is None:
+        raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
+    try:
+        with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        rows = []
+    return StudyOnDisk(folder, spec.objectives, rows, spec.n_trials, spec.program)
+
+
+def found(path: Path) -> Path:
+    """Return a path as it is, unless nothing is there and a study of that name lies in the outputs folder."""
+    below = Path(OUTPUTS, "studies", path)
+    return below if not path.exists() and (below / FILE_NAME).is_file() else path
+
+
+def find_studies(root: Path) -> list[Path]:
+    """Return the folders of the studies below a folder, newest first."""
+    found = [file.parent for file in root.glob(f"studies/*/{FILE_NAME}")]
+    return sorted(found, key=lambda folder: (folder / FILE_NAME).stat().st_mtime, reverse=True)
+
+
+def find_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the folders of the single runs below a folder with their results, newest first."""
+    found = []
+    for file in sorted(root.glob("runs/*/*/result.json"), key=lambda file: file.stat().st_mtime, reverse=True):
+        try:
+            found.append((file.parent, json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError):
+            continue
+    return found

@@ -1,0 +1,116 @@
+"""Judge the space of a study before its first trial: each end of what is swept, one key at a time.
+
+A value that cannot run by itself refuses the study. What cannot run only beside certain other values is left to
+its trial, which fails alone. This module must not import Optuna, torch or Lightning at its top.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.config.validate import find_problems, search_problems
+from lightune.errors import ConfigError, Problem
+from lightune.job.folders import job_config
+from lightune.study.definition.identity import overrides_of
+from lightune.study.definition.settings import Settings
+from lightune.study.hydra.composer import Composer
+from lightune.study.space.dimensions import Dimension
+from lightune.study.space.keys import existing_keys, existing_options
+from lightune.study.space.space import GRID, Point, Space, interval_in_grid, read_space
+
+__all__ = ["space_problems"]
+
+_MOST_POINTS = 200
+
+
+def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
+    """Return what is wrong with a study's space, and the configuration of a point of it.
+
+    Args:
+        config: of a multirun, with Hydra's own node.
+
+    Raises:
+        ConfigError: if the space itself is not sound.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    settings = Settings.from_config(config)
+    choices = config.hydra.runtime.choices
+
+    def fixed(key: str) -> Any:
+        return choices[key] if key in choices else OmegaConf.select(config, key)
+
+    arguments = overrides_of(config, "task")
+    space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+    if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
+        raise ConfigError([Problem("search", interval_in_grid(space))])
+    composer = Composer(loader, config)
+    typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
+
+    def where(dimension: Dimension) -> str:
+        return dimension.key if dimension.key in typed else f"search.space.{dimension.key}"
+
+    problems = list(_enqueue_problems(space, settings, config))
+    space, found = existing_options(space, loader, where)
+    problems += found
+    points = [_complete(space, {})]
+    points += [_complete(space, {key: text}) for key, text in _variations(space, points[0])]
+    space, found = existing_keys(space, points, loader, composer.compose, where)
+    problems += found
+
+    def judge(point: Point) -> tuple[list[Problem], DictConfig]:
+        cfg = job_config(composer.compose(space.overrides(point)))
+        return find_problems(cfg), cfg
+
+    base = _complete(space, {})
+    found, cfg = judge(base)
+    seen = [set(found)]
+    alone: list[Problem] = []
+    for key, text in _variations(space, base):
+        there, _ = judge(_complete(space, {key: text}))
+        seen.append(set(there))
+        alone += [problem for problem in there if _is_about(problem, key)]
+    everywhere = set.intersection(*seen)
+    about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
+    return [*problems, *about_base, *alone], cfg
+
+
+def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:
+    """Check the points to try first, unless a misspelt key of `search` may be what they stand in."""
+    if list(search_problems(config.search)):
+        return
+    for index, point in enumerate(settings.enqueue):
+        try:
+            space.point_of(point, where=f"search.enqueue[{index}]")
+        except ConfigError as error:
+            yield from error.problems
+
+
+def _complete(space: Space, wanted: Point) -> Point:
+    """Return a point that has the wanted values and, elsewhere, the first that makes them possible."""
+    point: Point = {}
+    needed: dict[str, Any] = {}
+    for dimension in space.dimensions:
+        if dimension.key in wanted:
+            needed |= {key.lstrip("+"): values for key, values in dimension.when.items()}
+    for dimension in space.dimensions:
+        if not space.is_active(dimension, point):
+            continue
+        texts = dimension.edges()
+        accepted = needed.get(dimension.key.lstrip("+"))
+        if accepted is not None:
+            texts = tuple(text for text in texts if space.accepts(text, accepted)) or texts
+        point[dimension.key] = wanted.get(dimension.key, texts[0])
+    return point
+
+
+def _variations(space: Space, base: Point) -> list[tuple[str, str]]:
+    pairs = [(dimension.key, text) for dimension in space.dimensions for text in dimension.edges()]
+    return [(key, text) for key, text in pairs if base.get(key) != text][:_MOST_POINTS]
+
+
+def _is_about(problem: Problem, key: str) -> bool:
+    bare = key.lstrip("+")
+    return problem.key == bare or problem.key.startswith(f"{bare}.")

@@ -1,0 +1,1 @@
+"""What a study remembers: trials, samplers, storage backends, leases and locks."""

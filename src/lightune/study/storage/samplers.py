@@ -1,0 +1,157 @@
+"""Where the next point comes from: a fresh sampler for every question, seeded by the study and the trial's number.
+
+A sampler that is made anew for each trial has no state that a restart could lose: the sequence of points after a
+crash is that of the uninterrupted study.
+"""
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from optuna import Study
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import Trial, TrialState
+
+from lightune.errors import ConfigError, Problem
+from lightune.study.definition.settings import Settings
+from lightune.study.space.space import GRID, Point, Space, interval_in_grid
+
+__all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "require_able", "suggest"]
+
+_SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
+_PRUNERS = ("optuna.pruners.*",)
+_PLAIN = str | int | float | None
+
+
+def is_grid(settings: Settings, space: Space) -> bool:
+    """Tell whether the study is the grid of its space.
+
+    Raises:
+        ConfigError: if a grid is asked for where an interval is swept.
+    """
+    if settings.sampler is None:
+        return space.is_discrete
+    if settings.sampler.get("_target_") != GRID:
+        return False
+    if not space.is_discrete:
+        raise ConfigError([Problem("search", interval_in_grid(space))])
+    return True
+
+
+def require_able(settings: Settings, space: Space) -> None:
+    """Refuse, before anything is written, a sampler or pruner that cannot be made or cannot seek this.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    is_grid(settings, space)
+    make_pruner(settings)
+    sampler = make_sampler(settings, 0)
+    if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
+        rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
+        raise ConfigError([Problem("hydra.sweeper.sampler", f"{rule}; choose search=genetic or search=tpe")])
+
+
+def learns(settings: Settings, space: Space) -> bool:
+    """Tell whether a study's points depend on the results before them."""
+    target = str((settings.sampler or {}).get("_target_"))
+    return not is_grid(settings, space) and not target.endswith(("RandomSampler", "QMCSampler"))
+
+
+def make_sampler(settings: Settings, number: int) -> BaseSampler:
+    """Make the sampler for one trial.
+
+    Args:
+        settings: name the sampler and the study's seed.
+        number: the trial's number.
+
+    Raises:
+        ConfigError: if the sampler cannot be made.
+    """
+    seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+    node = dict(settings.sampler or {"_target_": "optuna.samplers.TPESampler"})
+    target = str(node.get("_target_"))
+    if target == GRID:
+        return RandomSampler(seed)
+    if target.endswith("QMCSampler"):
+        seed = settings.seed  # one sequence, of which each trial takes the next member
+    if target.endswith("TPESampler"):
+        node["constant_liar"] = True  # trials that run at the same time should not be alike
+    sampler = _make("hydra.sweeper.sampler", {**node, "seed": seed}, _SAMPLERS)
+    if not isinstance(sampler, BaseSampler):
+        raise ConfigError([Problem("hydra.sweeper.sampler", f"must name a sampler of Optuna, got {target}")])
+    return sampler
+
+
+def make_pruner(settings: Settings) -> BasePruner:
+    """Make the study's pruner.
+
+    Raises:
+        ConfigError: if it cannot be made.
+    """
+    if settings.pruner is None:
+        return NopPruner()
+    pruner = _make("search.pruner", settings.pruner, _PRUNERS)
+    if not isinstance(pruner, BasePruner):
+        rule = "must name a pruner of Optuna"
+        raise ConfigError([Problem("search.pruner", f"{rule}, got {settings.pruner['_target_']}")])
+    return pruner
+
+
+def _make(key: str, node: dict[str, Any], trusted: tuple[str, ...]) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            plain = {name: value for name, value in node.items() if isinstance(value, _PLAIN)}
+            if len(plain) < len(node):  # it holds parts of its own, which are made anew as well
+                return instantiate(node, _execution_whitelist_=trusted)
+            return _factory(str(node["_target_"]), trusted)(**{k: v for k, v in plain.items() if k != "_target_"})
+    except Exception as error:
+        lines = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        reason = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+        raise ConfigError([Problem(key, f"{node.get('_target_')} cannot be made: {reason}")]) from error
+
+
+@cache
+def _factory(target: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
+    factory: Callable[..., Any] = instantiate(
+        {"_target_": target, "_partial_": True}, _execution_whitelist_=trusted
+    )
+    return factory
+
+
+def suggest(study: Study, trial: Trial, space: Space, settings: Settings) -> Point:
+    """Choose the point of a trial, or finish choosing it where an earlier process was cut off in the middle.
+
+    Args:
+        study: its sampler is the one for this trial.
+        trial: a running one.
+        space: what to choose from.
+        settings: not used beyond messages.
+    """
+    begun: dict[str, Any] = dict(trial.params)
+    point: Point = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        for dimension in space.dimensions:
+            if not space.is_active(dimension, point):
+                continue
+            distribution = dimension.distribution()
+            if dimension.key in begun and not isinstance(study.sampler, QMCSampler | TPESampler):
+                _draw(
+                    study, trial, dimension.key, distribution
+                )  # so that what follows is drawn as it would have been
+            value = trial._suggest(dimension.key, distribution)
+            point[dimension.key] = dimension.text(value)
+    return point
+
+
+def _draw(study: Study, trial: Trial, key: str, distribution: Any) -> None:
+    frozen = study._storage.get_trial(trial._trial_id)
+    if frozen.state == TrialState.RUNNING:
+        study.sampler.sample_independent(study, frozen, key, distribution)

@@ -1,0 +1,1 @@
+"""One run while it trains: its fits, its processes, its resumption. Never imports a study."""

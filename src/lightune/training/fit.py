@@ -1,0 +1,284 @@
+"""One fit: a network trained from a seed on one division of the data, in a folder of its own."""
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
+from pytorch_lightning.utilities.model_helpers import is_overridden
+from rich.console import Console
+from torch import nn
+
+from lightune.callbacks import (
+    BestAndLast,
+    Continuation,
+    FiniteLoss,
+    Progress,
+    Pruning,
+    Randomness,
+    Record,
+    SharedStop,
+    TestPredictions,
+)
+from lightune.callbacks.record import measures
+from lightune.checkpoints import load_weights, read_checkpoint
+from lightune.config.build import FitPlan, build_trainer
+from lightune.data import InMemoryData
+from lightune.engine.lean import engage
+from lightune.reporting.fits import FitResult
+from lightune.reporting.predictions import Predictions
+from lightune.reporting.result import Objective
+from lightune.reporting.tensorboard import TensorBoard
+from lightune.runtime.hardware import compiled, in_channels_last
+from lightune.tasks import SupervisedTask
+
+__all__ = ["Fit", "no_driver_loaded"]
+
+log = logging.getLogger(__name__)
+
+_SHARE_632 = 0.632  # of the out-of-bag score: the chance of a sample to be in a resample, 1 - 1/e
+
+
+class Fit:
+    """Train, judge and test one network.
+
+    Args:
+        cfg: the run's configuration.
+        data: divided as the plan says.
+        task: with fresh weights.
+        plan: which of the run's fits this is.
+        folder: its folder; the run's own if the run has no other fit.
+        run_dir: the run's folder, which paths are told relative to.
+        console: where progress is shown.
+        watchers: callbacks beside its own.
+        checkpoint: where it goes on from; None from the seed on.
+        resumed: whether the folder may hold what an earlier process wrote.
+        fits: how many fits the run has; where there are more, the figures of every epoch are kept for their mean.
+    """
+
+    def __init__(
+        self,
+        cfg: DictConfig,
+        data: LightningDataModule,
+        task: LightningModule,
+        plan: FitPlan,
+        *,
+        folder: Path,
+        run_dir: Path,
+        console: Console,
+        watchers: Sequence[Callback] = (),
+        checkpoint: Path | None = None,
+        resumed: bool = False,
+        fits: int = 1,
+    ) -> None:
+        began = time.perf_counter()
+        metric, mode = cfg.monitor.metric, cfg.monitor.mode
+        self.cfg, self.data, self.task, self.plan = cfg, data, task, plan
+        self.folder, self._run_dir = folder, run_dir
+        self.record = Record(metric, mode, keep_curves=fits > 1)
+        self._tests = TestPredictions()
+        label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
+        progress = Progress(metric, mode, console, label)
+        own = [
+            FiniteLoss(),
+            self.record,
+            progress,
+            Randomness(),
+            Continuation(),
+            self._tests,
+        ]  # the first: no figure of NaN weights
+        self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
+        self._checkpoint = checkpoint
+        if resumed:
+            self._go_on_at(read_checkpoint(checkpoint)["global_step"] if checkpoint is not None else 0)
+        self.record.setup_seconds = time.perf_counter() - began
+
+    def train(self) -> None:
+        """Train from the seed on, or from the checkpoint on, until the end or until a callback says stop."""
+        seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
+        if self._checkpoint is not None:
+            log.info("going on from %s", self._checkpoint)
+        if isinstance(self.data, InMemoryData):
+            log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
+        self._make_ready()
+        engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
+        with _synchronised(self.task), _closed_at_last(self.data), no_driver_loaded():
+            self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
+        if self.record.best.value is None:
+            log.warning(
+                "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
+            )
+
+    def _make_ready(self) -> None:
+        """Lay the network out, and let it compile itself, as suits the device."""
+        mode, device = self.cfg.trainer.get("compile", "none"), self.trainer.strategy.root_device.type
+        model = getattr(self.task, "model", None)
+        if not isinstance(model, nn.Module):
+            if mode != "none":
+                log.warning("trainer.compile=%s: %s has no `model` to compile", mode, type(self.task).__name__)
+            return
+        if in_channels_last(model, device):
+            log.info("channels_last: the weights of convolutions lie as kernels on %s want them", device)
+        compiled(model, mode)
+
+    def judge_resubstitution(self) -> None:
+        """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.
+
+        Each `val/x` gets a companion `val/x_632`: 0.368 times its value on the resample learnt from, and 0.632
+        times the out-of-bag value. The weights are those of Efron (1983, section 6), who takes the first from a
+        network trained on all samples once; here it is each resample's own.
+        """
+        assert isinstance(self.data, InMemoryData)
+        self._load_best()
+        trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
+        with _synchronised(self.task), _closed_at_last(self.data):
+            trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
+        for name, learnt in measures(trainer).items():
+            if name in self.record.metrics:
+                out_of_bag = self.record.metrics[name]
+                self.record.metrics[f"{name}_632"] = (1 - _SHARE_632) * learnt + _SHARE_632 * out_of_bag
+
+    def stand_at(self, step: int) -> None:
+        """Log from now on at a step: what is tested was trained by another trainer."""
+        self.trainer.fit_loop.epoch_loop._batches_that_stepped = step
+        self._go_on_at(step)
+
+    @property
+    def can_be_tested(self) -> bool:
+        """Whether the task and the data know of a test."""
+        return is_overridden("test_step", self.task) and is_overridden("test_dataloader", self.data)
+
+    def test(self) -> tuple[dict[str, float], Predictions | None]:
+        """Measure the test part once, with the best weights.
+
+        Returns:
+            `test/metric` → value, and the predictions if the task makes them.
+        """
+        self._load_best()
+        predicts = isinstance(self.task, SupervisedTask)  # another task's step may return its loss, or anything
+        with _synchronised(self.task), _closed_at_last(self.data):
+            self.trainer.test(self.task, datamodule=self.data, verbose=False)
+        predictions = None
+        if predicts and isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
+            places, predicted, targets = gathered
+            rows = torch.from_numpy(self.data.test_rows)[places]
+            predictions = Predictions(self.plan.index, rows, predicted, targets)
+        return measures(self.trainer), predictions
+
+    @property
+    def boards(self) -> list[TensorBoard]:
+        """The TensorBoard loggers of this fit."""
+        return [logger for logger in self.trainer.loggers if isinstance(logger, TensorBoard)]
+
+    @property
+    def best_checkpoint(self) -> str | None:
+        """The best checkpoint's path relative to the run's folder, if it was written."""
+        written = any(isinstance(callback, BestAndLast) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
+        path = BestAndLast.folder(self.trainer) / "best.ckpt"
+        return path.relative_to(self._run_dir).as_posix() if written and path.is_file() else None
+
+    @property
+    def ending(self) -> Literal["completed", "early_stopped", "pruned"]:
+        """How a training that ended by itself ended."""
+        stoppers = [c for c in self.trainer.callbacks if isinstance(c, EarlyStopping)]  # type: ignore[attr-defined]
+        stopped = [stopper for stopper in stoppers if stopper.stopping_reason != EarlyStoppingReason.NOT_STOPPED]
+        if stopped:
+            return "early_stopped"
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
+        return "pruned" if any(isinstance(each, Pruning) and each.pruned for each in callbacks) else "completed"
+
+    def result(self) -> FitResult:
+        """Return what came of it so far."""
+        best, record, plan = self.record.best, self.record, self.plan
+        return FitResult(
+            index=plan.index,
+            seed=plan.seed,
+            repeat=plan.repeat,
+            fold=plan.fold,
+            status=self.ending,
+            objective=Objective(best.metric, best.mode, best.value, best.epoch),
+            metrics=dict(record.metrics),
+            epochs=record.epochs,
+            steps=self.trainer.global_step,
+            seconds={
+                "setup": record.setup_seconds,
+                "train": record.train_seconds,
+                "validate": record.validate_seconds,
+                "test": record.test_seconds,
+            },
+            samples_per_second=record.samples_per_second,
+            checkpoint=self.best_checkpoint,
+            curves=record.curves,
+        )
+
+    def _go_on_at(self, step: int) -> None:
+        """Let loggers take back what they wrote at this step and later, before this process."""
+        for logger in self.trainer.loggers:
+            if hasattr(logger, "purge_step"):
+                logger.purge_step = step
+
+    def require_best(self) -> None:
+        """Read the best weights, if an epoch was the best: a figure that nothing can show again does not count.
+
+        Raises:
+            CheckpointError: if they are missing or damaged.
+        """
+        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if keepers and keepers[0].best.value is not None:
+            read_checkpoint(BestAndLast.folder(self.trainer) / "best.ckpt")
+
+    def _load_best(self) -> None:
+        """Take the best weights; where no epoch was the best, the last."""
+        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if not keepers:
+            return
+        folder = BestAndLast.folder(self.trainer)
+        had_a_best = keepers[0].best.value is not None or (folder / "best.ckpt").exists()
+        path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
+        load_weights(self.task, read_checkpoint(path)["state_dict"], path)
+
+
+@contextmanager
+def _closed_at_last(data: LightningDataModule) -> Iterator[None]:
+    """Let no process that prepares batches outlive what it prepared them for."""
+    try:
+        yield
+    finally:
+        if isinstance(data, InMemoryData):
+            data.close_streams()
+
+
+@contextmanager
+def _synchronised(task: LightningModule) -> Iterator[None]:
+    """Pass over Lightning's advice to reduce what our own task logs: its metrics are those of all processes."""
+    with warnings.catch_warnings():
+        if isinstance(task, SupervisedTask):
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+        yield
+
+
+@contextmanager
+def no_driver_loaded() -> Iterator[None]:
+    """Let torch tell quickly that there is no GPU: an optimizer asks at every step.
+
+    Lightning makes it load NVIDIA's library each time, which takes a tenth of a small network's step.
+    """
+    name = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(name)
+    if torch.cuda.is_available() or before is None:
+        yield
+        return
+    os.environ[name] = "0"
+    try:
+        yield
+    finally:
+        os.environ[name] = before

@@ -1,0 +1,195 @@
+"""Whether members can be fused: try two steps fused and alone on copies, and compare everything that is left.
+
+`vmap` refuses what it cannot stack; this finds what it takes but would compute otherwise: a buffer that a network
+replaces instead of changing, a count kept in Python, random numbers of a network's own.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lightune.engine.fused.loop import FusedLoop, Member
+from lightune.engine.fused.optimizer import NUMBERS
+from lightune.losses import CrossEntropy
+from lightune.tasks import SupervisedTask
+
+_MOST_ALIKE = 3  # members of one kind that are tried
+_STEPS = 2  # the second sees what the first left
+_RTOL = 1e-6  # of double precision numbers that went through a few layers
+Kind = tuple[bool | str, ...]
+Tried = list[frozenset[Kind]]
+_OWN = ("_parameters", "_buffers", "_modules", "training")
+
+
+def why_not(members: Sequence[Member], tried: Tried | None = None) -> str | None:
+    """Say in one line why members cannot be fused; None if they can.
+
+    Members of one structure compute by one program, whatever their numbers, except for what `kinds_of` tells. So a
+    few members of each kind are tried, together, and the same kinds not twice.
+
+    Args:
+        members: as `FusedLoop` takes them; they are left as they are.
+        tried: sets of kinds that were tried together before; it is added to.
+    """
+    tried = [] if tried is None else tried
+    if any(not module.training for member in members for module in member.task.model.modules()):
+        return "a part of the network stays in evaluation form while it is trained"
+    kinds: dict[Kind, list[Member]] = {}
+    for member in members:
+        kinds.setdefault(_kind(member), []).append(member)
+    if were_tried(frozenset(kinds), tried):
+        return None
+    alike = _MOST_ALIKE if len(kinds) == 1 else 1
+    reason = _why_not_these([member for same in kinds.values() for member in _spread(same, alike)])
+    if reason is None:
+        tried.append(frozenset(kinds))
+    return reason
+
+
+def kinds_of(members: Sequence[Member]) -> frozenset[Kind]:
+    """Return what only a trial can tell the effect of.
+
+    That is which of a member's numbers are zero, which leaves something out of what is computed, and all that its
+    network and its loss keep in Python.
+    """
+    return frozenset(map(_kind, members))
+
+
+def were_tried(kinds: frozenset[Kind], tried: Tried) -> bool:
+    """Tell whether all of these kinds were tried together."""
+    return any(kinds <= together for together in tried)
+
+
+def _kind(member: Member) -> Kind:
+    task, strengths = member.task, member.task.regularization
+    optimizer = task.make_optimizer()
+    group = optimizer.param_groups[0]
+    smoothing = task.loss.label_smoothing if type(task.loss) is CrossEntropy else 0.0
+    dropouts = [module.p for module in task.model.modules() if isinstance(module, nn.Dropout)]
+    numbers = [group[name] for name in NUMBERS[type(optimizer)]]
+    return (
+        *(bool(value) for value in (strengths.l1, strengths.l2, member.gradient_clip, smoothing, *dropouts)),
+        *(all(value) if isinstance(value, tuple | list) else bool(value) for value in numbers),
+        task.schedules_steps,
+        *_kept_in_python(task),
+    )
+
+
+def _kept_in_python(task: SupervisedTask) -> Iterator[str]:
+    for part in (task.model, task.loss):
+        known = {f"{name}.p" for name, module in part.named_modules() if type(module) is nn.Dropout}
+        known |= {".label_smoothing"} if type(part) is CrossEntropy else set()
+        for name, value in _memory(part).items():
+            if name not in known:
+                yield f"{name}={value!r}"
+
+
+def _spread(members: list[Member], most: int) -> list[Member]:
+    """Return members from all over a list, the first and the last among them."""
+    if len(members) <= most:
+        return members
+    return [members[round(place * (len(members) - 1) / max(1, most - 1))] for place in range(most)]
+
+
+def _why_not_these(members: Sequence[Member]) -> str | None:
+    with torch.random.fork_rng(devices=[]):
+        alone = [_double(member) for member in members]
+        memories = [_memory(member.task) for member in alone]
+        expected = [_steps_alone(member) for member in alone]
+        if any(_memory(member.task) != memory for member, memory in zip(alone, memories, strict=True)):
+            return "the network or its loss keeps something in a Python attribute from step to step"
+        together = [_double(member) for member in members]
+        try:
+            loop = FusedLoop(together, max_epochs=1, monitor="val/loss", mode="min", dtype=torch.float64)
+            losses = _steps_fused(loop)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason, and they are trained alone
+            return f"cannot be stacked: {_first_line(error)}"
+    for index, (one, two) in enumerate(zip(alone, together, strict=True)):
+        if not _close(losses[:, index], expected[index]):
+            return "a fused step gives another loss than a step alone"
+        ours, theirs = two.task.model.state_dict(), one.task.model.state_dict()
+        if different := [name for name, value in theirs.items() if not _close(ours[name], value)]:
+            return f"a fused step leaves another {different[0]} than a step alone"
+    return None
+
+
+def _double(member: Member) -> Member:
+    task = copy.deepcopy(member.task).double()
+    return Member(task, member.data, member.seed, member.gradient_clip)
+
+
+def _steps_alone(member: Member) -> Tensor:
+    """Train a few steps as the task does by itself; return losses, the last one in evaluation form."""
+    task, loader = member.task, member.data.train_dataloader()
+    optimizer = task.make_optimizer()
+    steps = loader.batches
+    scheduler = task.make_scheduler(optimizer, total_steps=steps)  # one that rises begins near zero
+    torch.manual_seed(member.seed)
+    losses: list[Tensor] = []
+    task.train()
+    for _, (inputs, targets) in zip(range(_STEPS), loader, strict=False):
+        x, target = _doubled(inputs), _doubled(targets)
+        loss = task.loss(task(x), task.wanted(target))
+        penalty = task.regularization.penalty(task.model)
+        optimizer.zero_grad()
+        (loss if penalty is None else loss + penalty).backward()
+        if member.gradient_clip is not None:
+            nn.utils.clip_grad_norm_(task.parameters(), member.gradient_clip)
+        optimizer.step()
+        if task.schedules_steps:
+            scheduler.step()
+        losses.append(loss.detach())
+    task.eval()
+    with torch.no_grad():
+        losses.append(task.loss(task(x), task.wanted(target)))
+    member.data.release()
+    return torch.stack(losses)
+
+
+def _steps_fused(loop: FusedLoop) -> Tensor:
+    """Train the same steps together; return losses (steps + 1, M)."""
+    losses: list[Tensor] = []
+    loop.watch_steps(lambda _, step: losses.append(step.clone()))
+    loop.train_rows(most_batches=_STEPS)
+    for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
+        last = batch
+    losses.append(loop.losses_of(last))
+    return torch.stack(losses)
+
+
+def _memory(module: nn.Module) -> dict[str, Any]:
+    """Return what a module keeps outside its parameters and buffers, as far as it can be compared."""
+    memory: dict[str, Any] = {}
+    for name, part in module.named_modules():
+        if "meter" not in name:
+            kept = {key: _comparable(value) for key, value in vars(part).items() if key not in _OWN}
+            memory |= {f"{name}.{key}": value for key, value in kept.items()}
+    return memory
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_comparable(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _comparable(item) for key, item in value.items()}
+    return value if isinstance(value, bool | int | float | str | None) else type(value).__name__
+
+
+def _close(one: Tensor, two: Tensor) -> bool:
+    return one.shape == two.shape and torch.allclose(
+        one.double(), two.double(), rtol=_RTOL, atol=1e-9, equal_nan=True
+    )
+
+
+def _doubled(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
+
+
+def _first_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

@@ -1,0 +1,300 @@
+"""Go on with a run that was cut off, in its own folder and with its own configuration."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from lightune.config.static.annotations import show
+from lightune.errors import CheckpointError, ConfigError, Problem
+from lightune.reporting.fits import FIT_FILE, read_fit
+from lightune.reporting.result import FILE_NAME, read_result, write_result
+from lightune.runtime.atomic_files import write_whole
+
+__all__ = [
+    "keep_config",
+    "load_run_config",
+    "newest_checkpoint",
+    "only_owner",
+    "reopen",
+    "require_same_processes",
+    "require_sound_checkpoints",
+    "resumed_config",
+]
+
+log = logging.getLogger(__name__)
+
+_LOCK = ".lock"
+_RESUMED_FILE = "resumed.yaml"
+_SHORTER = "cannot be less than the run has"
+_FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
+_FINAL = ("completed", "early_stopped", "pruned")
+_PATIENCE = "callbacks.early_stopping.patience"
+_LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
+_PLACE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
+
+
+def load_run_config(run_dir: Path) -> DictConfig:
+    """Load the configuration that a run kept, with what it was resumed with.
+
+    Raises:
+        ConfigError: if the folder holds none, with what it is instead.
+    """
+    frozen = run_dir / ".hydra" / "config.yaml"
+    if not frozen.is_file():
+        raise ConfigError([Problem(str(run_dir), f"is no run: {_what_it_is(run_dir)}")])
+    resumed = run_dir / _RESUMED_FILE
+    file = resumed if resumed.is_file() else frozen
+    try:
+        cfg = OmegaConf.load(file)
+    except (OSError, YAMLError) as error:
+        raise ConfigError([Problem(str(file), f"cannot be read: {' '.join(str(error).split())}")]) from error
+    if not isinstance(cfg, DictConfig):
+        raise ConfigError([Problem(str(file), "must be a mapping of the configuration's keys")])
+    return cfg
+
+
+def keep_config(run_dir: Path, cfg: DictConfig) -> None:
+    """Keep what a run is resumed with, if that is not what it kept: `.hydra/` stays as it is."""
+    before = load_run_config(run_dir)
+    if cfg != before:
+        if _is_longer(cfg, before, (*_LENGTHS, _PATIENCE)):
+            reopen_fits(run_dir)
+        write_whole(run_dir / _RESUMED_FILE, OmegaConf.to_yaml(cfg, resolve=False).encode())
+
+
+def reopen_fits(run_dir: Path) -> None:
+    """Let no fit count as finished: all of them are to be made longer, or their mean would mix lengths."""
+    for fit in (run_dir / "fits").glob(f"*/{FIT_FILE}"):
+        fit.unlink()
+
+
+def reopen(run_dir: Path) -> None:
+    """Let a run that is to be made longer count as cut off, and its fits as not finished; sweep up after kills."""
+    for leftover in run_dir.rglob(".*.tmp"):
+        leftover.unlink()
+    if _status(run_dir) in _FINAL:
+        reopen_fits(run_dir)
+        write_result(replace(read_result(run_dir), status="interrupted"))
+
+
+@contextmanager
+def only_owner(run_dir: Path) -> Iterator[None]:
+    """Hold a run's folder against other processes for as long as the run lasts; a killed process lets go of it.
+
+    Raises:
+        ConfigError: if another process is at work there.
+    """
+    lock = FileLock(run_dir / _LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            [Problem(str(run_dir), "is at work in another process; wait for it or stop it")]
+        ) from None
+    try:
+        yield
+    finally:
+        (run_dir / _LOCK).unlink(missing_ok=True)
+        lock.release()
+
+
+def _what_it_is(path: Path) -> str:
+    if not path.exists():
+        return "there is no such folder"
+    if path.is_file():
+        return "it is a file"
+    if (path / "multirun.yaml").is_file():
+        return "it is a sweep; its runs are in trials/"
+    inside = sorted(child.name for child in path.iterdir())[:5]
+    return f"it has no .hydra/config.yaml (it has {', '.join(inside) or 'nothing'})"
+
+
+def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig) -> DictConfig:
+    """Return the frozen configuration of a run with the changes that a resumed run may have.
+
+    Args:
+        run_dir: the run's folder.
+        overrides: those of the command, `resume` among them.
+        composed: what they compose to today, which is where a trainer chosen anew is taken from.
+
+    Raises:
+        ConfigError: if the folder is no run, if the run is finished and nothing lengthens it, or if something is
+            to be changed that would make it another run.
+    """
+    frozen = load_run_config(run_dir)
+    before = frozen.copy()
+    problems, shortened = [], []
+    said_before = _overrides_before(run_dir)
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    for override in sorted(parsed, key=lambda each: each.key_or_group != "trainer"):  # the group before its keys
+        key = override.get_key_element().lstrip("+~")
+        asked = OmegaConf.select(composed, key, default=None)
+        if key == "resume" or key.startswith("hydra."):
+            continue
+        if key == "trainer":
+            _move(frozen, asked)
+        elif override.input_line in said_before and key not in _places():
+            continue  # the command that began it, typed again
+        elif key.startswith("trainer.") or key == _PATIENCE:
+            kept = OmegaConf.select(before, key)
+            if key in (*_LENGTHS, _PATIENCE) and isinstance(kept, int) and isinstance(asked, int) and asked < kept:
+                shortened.append(
+                    Problem(key, f"{_SHORTER}, which is {kept}, got {asked}; a shorter run is a new one")
+                )
+            with open_dict(frozen):
+                OmegaConf.update(frozen, key, asked)
+        elif asked is None and OmegaConf.select(before, key, default=None) is None:
+            problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
+        elif asked != (kept := OmegaConf.select(before, key, default=None)):
+            problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
+    if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, run_dir, frozen, before):
+        problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status)}"))
+    elif shortened:
+        problems += shortened
+    if problems:
+        raise ConfigError(problems)
+    return frozen
+
+
+def _places() -> tuple[str, ...]:
+    return tuple(f"trainer.{name}" for name in _PLACE)
+
+
+def _move(frozen: DictConfig, trainer: DictConfig) -> None:
+    """Let a run go on where another trainer would train; how long and how is the run's own."""
+    with open_dict(frozen):
+        for name in _PLACE:
+            frozen.trainer.pop(name, None)
+            if name in trainer:
+                frozen.trainer[name] = trainer[name]
+
+
+def _overrides_before(run_dir: Path) -> list[str]:
+    file = run_dir / ".hydra" / "overrides.yaml"
+    return [str(line) for line in OmegaConf.load(file)] if file.is_file() else []
+
+
+def newest_checkpoint(run_dir: Path) -> Path | None:
+    """Return the newest sound checkpoint of a run or fit; None if it was cut off before it wrote one.
+
+    Raises:
+        ConfigError: if there are checkpoints and none is sound.
+    """
+    sound, damaged = _checkpoints(run_dir)
+    if damaged and not sound:
+        raise ConfigError([Problem("resume", message) for message in damaged.values()])
+    for name, message in damaged.items():
+        lost = (
+            "; unless a later epoch is better, its weights are lost: to have them again, "
+            f"stop, remove {run_dir}/checkpoints and go on; this then trains from its seed"
+        )
+        log.warning("%s%s", message, lost if name == "best" else "")
+    return sound[0] if sound else None
+
+
+def require_same_processes(run_dir: Path, processes: int) -> None:
+    """Refuse to go on in the middle of an epoch with another number of processes, which divide its samples anew.
+
+    Raises:
+        ConfigError: with the number that it was.
+    """
+    from lightune.callbacks.randomness import RANDOM_STATE
+    from lightune.checkpoints import read_checkpoint
+
+    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
+        sound, _ = _checkpoints(folder)
+        if read_fit(folder) or not sound:
+            continue
+        content = read_checkpoint(sound[0])
+        before = len(content.get(RANDOM_STATE, [])) or 1
+        batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        inside = batches["current"]["completed"] > 0 and not batches["is_last_batch"]
+        if inside and before != processes:
+            rule = f"{folder} was cut off in the middle of an epoch that {before} processes share, got {processes}"
+            raise ConfigError([Problem("trainer", f"{rule}; go on with as many")])
+
+
+def require_sound_checkpoints(run_dir: Path) -> None:
+    """Refuse a run, before anything is started, of which a fit has no checkpoint that can be trusted.
+
+    Raises:
+        ConfigError: naming each file and what is wrong with it.
+    """
+    problems = []
+    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
+        sound, damaged = _checkpoints(folder)
+        if read_fit(folder) and "best" in damaged:
+            advice = f"remove {folder} to train this fit again, which gives the same"
+            problems.append(Problem("resume", f"{damaged['best']}; {advice}"))
+        elif not sound:
+            problems += [Problem("resume", message) for message in damaged.values()]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Return the sound checkpoints, the furthest first, and for each of the others what is wrong with it."""
+    from lightune.checkpoints import read_checkpoint
+
+    sound: dict[Path, int] = {}
+    damaged = {}
+    had_a_best = (fit := read_fit(folder)) is not None and fit.checkpoint is not None
+    for name in ("last", "best"):
+        path = folder / "checkpoints" / f"{name}.ckpt"
+        if not path.exists() and not (name == "best" and had_a_best):
+            continue
+        try:
+            content = read_checkpoint(path)
+        except CheckpointError as error:
+            damaged[name] = str(error)
+        else:
+            sound[path] = int(content.get("global_step", 0))
+            had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
+    return sorted(sound, key=lambda path: -sound[path]), damaged
+
+
+def _status(run_dir: Path) -> str | None:
+    try:
+        content = json.loads((run_dir / FILE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return str(content.get("status"))
+
+
+def _goes_on(status: str | None, run_dir: Path, now: DictConfig, before: DictConfig) -> bool:
+    """Tell whether what ended would not end at once: patience that was used up stays used up."""
+    fits = [read_fit(folder) for folder in (run_dir / "fits").glob("*")]
+    endings: set[str | None] = {fit.status for fit in fits if fit is not None} or {status}
+    by_patience = "early_stopped" in endings and _is_longer(now, before, (_PATIENCE,))
+    return by_patience or (endings != {"early_stopped"} and _is_longer(now, before, _LENGTHS))
+
+
+def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool:
+    for key in keys:
+        new, old = OmegaConf.select(now, key), OmegaConf.select(before, key)
+        if new == old:
+            continue
+        if not isinstance(new, int) or not isinstance(old, int) or new > old:  # no number is refused in its turn
+            return True
+    return False
+
+
+def _how_to_lengthen(status: str | None) -> str:
+    key = _PATIENCE if status == "early_stopped" else "trainer.max_epochs"
+    return f"lengthen it with a larger {key}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, DictConfig):
+        names = ", ".join(map(str, value)) or "nothing"
+        return str(value.get("_target_", names)).rpartition(".")[2]
+    return show(value)

@@ -1,0 +1,440 @@
+"""Members trained together are the members trained alone: the same losses at every step, in double precision."""
+
+from functools import partial
+
+import pytest
+import torch
+from fused_members import CLASSES, SHAPE, Pairs, Spec, Values
+from torch import optim
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
+
+from lightune.engine.fused.data import RaggedBatch, StackedData
+from lightune.engine.fused.loop import FusedLoop
+from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
+from lightune.metrics import ClassificationMetrics, RegressionMetrics
+from lightune.models import CNN, MLP
+from lightune.optim import warmup_cosine
+from lightune.regularization import Regularization
+from lightune.validation import Bootstrap, CrossValidation
+
+EPOCHS = 5  # of eleven steps: more than fifty
+SEEDS = (0, 0, 1, 2)
+LRS = (1e-3, 3e-3, 1e-2, 2e-2)
+
+MODELS = {
+    "plain": partial(MLP, layers=2, units=8),
+    "residual": partial(MLP, layers=2, units=[8, 6], connections="residual", activation="gelu"),
+    "dense": partial(MLP, layers=2, units=8, connections="dense", activation="tanh"),
+    "plain_norm": partial(MLP, layers=2, units=8, batch_norm=True),
+    "residual_norm": partial(MLP, layers=2, units=8, connections="residual", batch_norm=True),
+    "dense_norm": partial(MLP, layers=2, units=8, connections="dense", batch_norm=True),
+    "wide": partial(MLP, layers=1, units=96),  # large enough for an update by torch's kernels
+    "cnn": partial(CNN, channels=[3, 4], units=8),
+    "cnn_norm": partial(CNN, channels=[3, 4], units=8, batch_norm=True, pooling="average"),
+}
+OPTIMIZERS = {
+    "sgd": [partial(optim.SGD, lr=lr, momentum=m) for lr, m in zip(LRS, (0.0, 0.5, 0.9, 0.9), strict=True)],
+    "nesterov": [
+        partial(optim.SGD, lr=lr, momentum=m, nesterov=True, weight_decay=d)
+        for lr, m, d in zip(LRS, (0.3, 0.5, 0.9, 0.9), (0, 1e-3, 1e-2, 0), strict=True)
+    ],
+    "adam": [
+        partial(optim.Adam, lr=lr, betas=(b, 0.99), weight_decay=d)
+        for lr, b, d in zip(LRS, (0.9, 0.8, 0.9, 0.5), (0, 0, 1e-2, 1e-3), strict=True)
+    ],
+    "adamw": [
+        partial(optim.AdamW, lr=lr, weight_decay=d, eps=e)
+        for lr, d, e in zip(LRS, (0.01, 0.1, 0, 0.5), (1e-8, 1e-6, 1e-8, 1e-8), strict=True)
+    ],
+    "rmsprop": [
+        partial(optim.RMSprop, lr=lr, alpha=a, momentum=m)
+        for lr, a, m in zip(LRS, (0.99, 0.9, 0.95, 0.99), (0, 0.9, 0.5, 0), strict=True)
+    ],
+    "adagrad": [
+        partial(optim.Adagrad, lr=lr, lr_decay=d, initial_accumulator_value=i)
+        for lr, d, i in zip(LRS, (0, 0.1, 0, 0.01), (0, 0.1, 0, 0), strict=True)
+    ],
+}
+STRENGTHS = {
+    "none": [Regularization()] * 4,
+    "penalties": [Regularization(l1=a, l2=b) for a, b in ((0, 0), (1e-3, 0), (0, 1e-2), (1e-3, 1e-2))],
+    "dropout": [Regularization(dropout=p) for p in (0.0, 0.2, 0.5, 0.5)],
+    "clip": [Regularization(gradient_clip=c) for c in (None, 0.1, 0.5, 5.0)],
+}
+
+
+def specs(model, optimizers, strengths, **parts):
+    made = []
+    for seed, optimizer, strength in zip(SEEDS, optimizers, strengths, strict=True):
+        network = partial(model, SHAPE, CLASSES, dropout=strength.dropout)
+        made.append(Spec(seed, model=network, optimizer=optimizer, regularization=strength, **parts))
+    return made
+
+
+def compare(apart, together):
+    """Compare losses of all steps, measures of all epochs, and the state that is left."""
+    for (one, member), (two, fused_member) in zip(apart, together, strict=True):
+        assert len(one.losses) == len(two.losses) > 50
+        torch.testing.assert_close(torch.tensor(two.losses), torch.tensor(one.losses), rtol=1e-6, atol=1e-12)
+        assert one.rates == pytest.approx(two.rates, rel=1e-12)
+        for expected, got in zip(one.epochs, two.epochs, strict=True):
+            measured = {name: value for name, value in expected.items() if not name.startswith("train/lr")}
+            assert got == pytest.approx(measured, rel=1e-5, abs=1e-6)
+        ours, theirs = fused_member.task.state_dict(), member.task.state_dict()
+        assert ours.keys() == theirs.keys()
+        for name, value in theirs.items():
+            # a bias before a normalization has no gradient but rounding, which Adagrad's first steps blow up
+            loose = 1e-6 if name.endswith(("bias", "running_mean")) else 1e-9
+            torch.testing.assert_close(ours[name].to(value), value, rtol=1e-6, atol=loose, msg=name)
+
+
+MIXED = [
+    Regularization(l2=1e-2),
+    Regularization(l1=1e-3, dropout=0.2),
+    Regularization(dropout=0.5),
+    *STRENGTHS["clip"][1:2],
+]
+
+
+ONE_EACH = [(model, "adamw") for model in MODELS] + [("plain", optimizer) for optimizer in OPTIMIZERS]
+THE_REST = [
+    (model, optimizer) for model in MODELS for optimizer in OPTIMIZERS if (model, optimizer) not in ONE_EACH
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer"),
+    [*dict.fromkeys(ONE_EACH), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in THE_REST)],
+)
+def test_members_of_any_strength_are_those_trained_alone(alone, fused, model, optimizer):
+    group = specs(MODELS[model], OPTIMIZERS[optimizer], MIXED)
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_each_strength_by_itself_gives_the_members_trained_alone(alone, fused, model, optimizer, strength):
+    group = specs(MODELS[model], OPTIMIZERS[optimizer], STRENGTHS[strength])
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+SCHEDULERS = {
+    "exponential": [partial(ExponentialLR, gamma=g) for g in (0.5, 0.9, 0.9, 0.99)],
+    "step": [partial(StepLR, step_size=n, gamma=0.5) for n in (1, 2, 3, 3)],
+    "cosine": [partial(CosineAnnealingLR, T_max=n) for n in (5, 5, 4, 20)],
+    "warmup_cosine": [partial(warmup_cosine, warmup_ratio=r) for r in (0.0, 0.1, 0.5, 0.9)],
+    "one_cycle": [partial(OneCycleLR, max_lr=m) for m in (0.01, 0.02, 0.05, 0.1)],
+    "plateau": [partial(ReduceLROnPlateau, patience=p, factor=0.1) for p in (0, 0, 1, 2)],
+    "mixed": [
+        partial(StepLR, step_size=2),
+        partial(ReduceLROnPlateau, patience=0),
+        partial(warmup_cosine),
+        partial(ConstantLR, factor=1.0),
+    ],
+}
+
+
+@pytest.mark.parametrize("model", ["plain", "wide", "cnn_norm"])
+def test_members_in_blocks_are_those_trained_alone(alone, fused, model, monkeypatch):
+    monkeypatch.setattr("lightune.engine.fused.loop.most_at_once", lambda model, x: 3)
+    group = specs(MODELS[model], OPTIMIZERS["adamw"], MIXED, loss=partial(CrossEntropy, label_smoothing=0.1))
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULERS)
+def test_each_member_follows_its_own_schedule(alone, fused, schedule):
+    group = [
+        Spec(seed, optimizer=partial(optim.AdamW, lr=5e-2), scheduler=scheduler)
+        for seed, scheduler in zip(SEEDS, SCHEDULERS[schedule], strict=True)
+    ]
+    apart = alone(group, EPOCHS)
+    assert len({tuple(watch.rates) for watch, _ in apart}) > 1
+    compare(apart, fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize("switch", [{"amsgrad": True}, {"maximize": True}])
+def test_switches_of_the_optimizer_are_followed(alone, fused, switch):
+    group = [
+        Spec(seed, optimizer=partial(optim.Adam, lr=lr, **switch)) for seed, lr in zip(SEEDS, LRS, strict=True)
+    ]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_centred_rmsprop_is_followed(alone, fused):
+    group = [Spec(seed, optimizer=partial(optim.RMSprop, lr=1e-3, centered=True)) for seed in SEEDS]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_label_smoothing_is_each_members_own(alone, fused):
+    group = [Spec(loss=partial(CrossEntropy, label_smoothing=share)) for share in (0.0, 0.1, 0.5)]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_values_are_learnt_in_each_members_own_units(alone, fused):
+    parts = {
+        "data": Values,
+        "loss": Huber,
+        "metrics": RegressionMetrics(train=["mae", "rmse", "r2"]),
+        "classes": 0,
+        "model": partial(MLP, SHAPE, 1, layers=1, units=8),
+    }
+    group = [Spec(seed, **parts) for seed in SEEDS]
+    scalers = [spec.member().data.target_scaler for spec in group]
+    assert scalers[0].shift != scalers[2].shift
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_two_classes_from_one_output(alone, fused):
+    parts = {
+        "data": Pairs,
+        "loss": BinaryCrossEntropy,
+        "metrics": ClassificationMetrics(2),
+        "classes": 2,
+        "model": partial(MLP, SHAPE, 1, layers=1, units=8),
+    }
+    group = [Spec(seed, **parts) for seed in SEEDS]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {
+            "divided": partial(CrossValidation, k=4),
+            "model": partial(CNN, SHAPE, CLASSES, channels=[3], dropout=0.3),
+        },
+        {"divided": partial(CrossValidation, k=4), "model": partial(MLP, SHAPE, CLASSES, batch_norm=True)},
+        {"divided": partial(CrossValidation, k=4), "batch_size": "full"},
+        {"divided": partial(Bootstrap, n=4), "loss": partial(CrossEntropy, label_smoothing=0.1)},
+        {
+            "divided": partial(Bootstrap, n=4, stratify=False),
+            "data": Values,
+            "loss": Huber,
+            "classes": 0,
+            "metrics": RegressionMetrics(),
+            "model": partial(MLP, SHAPE, 1, layers=1, units=8),
+        },
+    ],
+    ids=["cnn", "mlp", "all at once", "resamples", "values"],
+)
+def test_folds_that_differ_in_size_are_those_trained_alone(alone, fused, parts):
+    group = [Spec(0, fold=fold, **parts) for fold in range(4)]
+    sizes = [tuple(spec.member().data.sizes.values()) for spec in group]
+    assert len(set(sizes)) > 1
+    epochs = 60 if parts.get("batch_size") == "full" else 6
+    compare(alone(group, epochs), fused(group, epochs))
+
+
+def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+    apart = alone(group, 2, precision="32-true")
+    data = StackedData([spec.member().data for spec in group])
+    together = [[] for _ in group]
+    for epoch in range(2):
+        data.epochs = [epoch] * len(group)
+        for batch in data.train():
+            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
+                for member, x in zip(members, part.x, strict=True):
+                    together[member].append(x)
+    for (watch, _), rows in zip(apart, together, strict=True):
+        assert len(watch.rows) == len(rows)
+        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+def test_members_that_differ_in_size_take_in_no_other():
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+    loop = FusedLoop([spec.member() for spec in group], max_epochs=1, monitor="val/loss", mode="min")
+    loop.fit()
+    later = group[0].member()
+    assert loop.vacant
+    assert not loop.takes(later)
+    with pytest.raises(ValueError, match="of the others' sizes"):
+        loop.admit([later])
+
+
+def test_folds_of_other_numbers_of_batches_are_refused():
+    sizes = (20, 40)
+    members = [Spec(batch_size=size).member() for size in sizes]
+    with pytest.raises(ValueError, match="as many batches an epoch"):
+        StackedData([member.data for member in members])
+
+
+def test_folds_that_end_leave_the_others_as_they_are(fused):
+    group = [Spec(0, divided=partial(CrossValidation, k=5), fold=fold) for fold in range(5)]
+    undisturbed = fused(group, 5)
+    first = [member.data.sizes["train"] for _, member in undisturbed]
+    told = iter(range(100))
+    left = fused(group, 5, stops=lambda end: end.epoch == 0 and next(told) in (0, 2, 3))
+    assert len(set(first)) == 2
+    for (one, _), (two, _) in zip(left, undisturbed, strict=True):
+        assert one.losses == pytest.approx(two.losses[: len(one.losses)], rel=1e-9)
+        assert one.epochs[-1] == pytest.approx(two.epochs[len(one.epochs) - 1], rel=1e-6)
+    assert [member.epochs for _, member in left] == [1, 5, 1, 1, 5]
+
+
+def test_a_metric_set_of_ones_own_is_measured_too(alone, fused):
+    class Own(ClassificationMetrics):
+        pass
+
+    group = [Spec(seed, metrics=Own(CLASSES)) for seed in SEEDS]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_members_take_their_samples_in_the_order_they_take_alone(alone):
+    group = [Spec(seed) for seed in SEEDS]
+    apart = alone(group, 3, precision="32-true")
+    data = StackedData([spec.member().data for spec in group])
+    together = [[] for _ in group]
+    for epoch in range(3):
+        data.epochs = [epoch] * len(group)
+        for batch in data.train():
+            for rows, x in zip(together, batch.x, strict=True):
+                rows.append(x)
+    for (watch, _), rows in zip(apart, together, strict=True):
+        assert len(watch.rows) == len(rows) == 33
+        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+def test_members_that_end_leave_the_others_as_they_are(fused):
+    group = [Spec(seed, regularization=Regularization(dropout=0.3)) for seed in range(5)]
+    undisturbed = fused(group, 6)
+    ends = {0: 1, 1: 0, 3: 1, 4: 2}
+
+    def stops(end):
+        return ends.get(end.member.seed) == end.epoch
+
+    told = fused(group, 6, stops=stops)
+    for (one, member), (two, _) in zip(told, undisturbed, strict=True):
+        epochs = ends.get(member.seed, 5) + 1
+        assert member.epochs == len(one.epochs) == epochs
+        assert one.losses == pytest.approx(two.losses[: 11 * epochs], rel=1e-9)
+        assert member.ending == ("completed" if member.seed == 2 else "stopped")
+        assert member.steps == 11 * epochs
+
+
+def test_members_in_free_places_are_those_trained_alone(alone):
+    first = [Spec(0), Spec(1, regularization=Regularization(dropout=0.4)), Spec(2)]
+    later = [
+        Spec(3, optimizer=partial(optim.AdamW, lr=3e-3, weight_decay=0.1), scheduler=partial(StepLR, step_size=2)),
+        Spec(0, regularization=Regularization(l2=1e-2, dropout=0.2, gradient_clip=0.5)),
+        Spec(4, scheduler=partial(warmup_cosine)),
+    ]
+    for spec in (*first, *later):
+        spec.model = partial(MLP, SHAPE, CLASSES, units=8, dropout=spec.regularization.dropout)
+    losses, ends = {}, {0: 2, 1: 1}
+
+    def on_step(rows, step):
+        for member, loss in zip(rows, step.tolist(), strict=True):
+            if member.ending is None:
+                losses.setdefault(member, []).append(loss)
+
+    members = [spec.member() for spec in first]
+    loop = FusedLoop(
+        list(members),
+        max_epochs=EPOCHS,
+        monitor="val/loss",
+        mode="min",
+        on_epoch_end=lambda end: end.member in members and ends.get(members.index(end.member)) == end.epoch,
+        dtype=torch.float64,
+    )
+    loop.watch_steps(on_step)
+    waiting, joined = [spec.member() for spec in later], []
+    while loop.active:
+        loop.round()
+        while waiting and loop.vacant:
+            assert loop.takes(waiting[0])
+            joined.append(waiting.pop(0))
+            loop.admit([joined[-1]])
+    assert [len(losses[member]) for member in (*members, *joined)] == [33, 22, 55, 55, 55, 55]
+    for (watch, apart), member in zip(alone(later, EPOCHS), joined, strict=True):
+        assert watch.losses == pytest.approx(losses[member], rel=1e-6)
+        for name, value in apart.task.state_dict().items():
+            torch.testing.assert_close(member.task.state_dict()[name].to(value), value, rtol=1e-6, atol=1e-9)
+
+
+def test_momentum_comes_with_the_member_that_has_it(alone):
+    plain, heavy = (Spec(2, optimizer=partial(optim.SGD, lr=1e-2, momentum=m)) for m in (0.0, 0.9))
+    losses = []
+    member = heavy.member()
+    loop = FusedLoop(
+        [plain.member(), Spec(1, optimizer=plain.optimizer).member()],
+        max_epochs=EPOCHS,
+        monitor="val/loss",
+        mode="min",
+        on_epoch_end=lambda end: end.member is not member and end.epoch == 1,
+        dtype=torch.float64,
+    )
+    loop.round()
+    loop.round()
+    loop.admit([member])
+    loop.watch_steps(lambda rows, step: losses.append(step[rows.index(member)].item()))
+    loop.fit()
+    [(watch, _)] = alone([heavy], EPOCHS)
+    assert watch.losses == pytest.approx(losses, rel=1e-6)
+
+
+def test_a_member_that_needs_another_program_is_not_taken():
+    loop = FusedLoop([Spec().member(), Spec(1).member()], max_epochs=1, monitor="val/loss", mode="min")
+    assert loop.takes(Spec(2).member())
+    assert not loop.takes(Spec(loss=partial(CrossEntropy, label_smoothing=0.1)).member())
+    assert not loop.takes(Spec(model=partial(MLP, SHAPE, CLASSES, layers=2, units=8, dropout=0.1)).member())
+    loop.fit()
+    with pytest.raises(ValueError, match="same names and shapes"):
+        loop.admit([Spec(model=partial(MLP, SHAPE, CLASSES, units=4)).member()])
+
+
+def test_the_program_narrows_to_a_few_widths_when_members_end():
+    members = [Spec(seed).member() for seed in range(8)]
+    widths = []
+
+    def stops(end):
+        if end.member is members[7]:
+            widths.append(loop.width)
+        return end.member.seed < end.epoch * 2
+
+    loop = FusedLoop(members, max_epochs=6, monitor="val/loss", mode="min", on_epoch_end=stops)
+    loop.fit()
+    assert widths == [8, 8, 8, 4, 2]
+
+
+def test_a_member_that_diverges_fails_by_itself(fused):
+    rates = (1e-2, 1e300, 1e-2)
+    group = [Spec(seed, optimizer=partial(optim.SGD, lr=lr)) for seed, lr in enumerate(rates)]
+    told = fused(group, 4)
+    assert [member.ending for _, member in told] == ["completed", "diverged", "completed"]
+    sound = fused([group[0], group[2]], 4)
+    for (one, _), (two, _) in zip([told[0], told[2]], sound, strict=True):
+        assert one.losses == pytest.approx(two.losses, rel=1e-9)
+
+
+def test_the_best_state_is_that_of_the_best_epoch_and_loads_into_a_task(fused):
+    group = [Spec(seed, optimizer=partial(optim.SGD, lr=0.9, momentum=0.9)) for seed in range(3)]
+    for watch, member in fused(group, 8, dtype=torch.float32):
+        losses = [measures["val/loss"] for measures in watch.epochs]
+        assert member.best_epoch == losses.index(min(losses))
+        assert member.best_measures == watch.epochs[member.best_epoch]
+        fresh = Spec(member.seed).member()
+        fresh.task.model.load_state_dict(member.best_state)
+        fresh.task.eval()
+        x, target = next(iter(fresh.data.val_dataloader()))
+        with torch.no_grad():
+            loss = fresh.task.loss(fresh.task(x), target)
+        assert loss.item() == pytest.approx(member.best_value, rel=1e-5)
+
+
+def test_members_of_other_structures_are_refused():
+    members = [Spec(model=partial(MLP, SHAPE, CLASSES, units=units)).member() for units in (4, 8)]
+    with pytest.raises(ValueError, match="same names and shapes"):
+        FusedLoop(members, max_epochs=1, monitor="val/loss", mode="min")
+    members = [Spec(optimizer=partial(optim.Adam, lr=1e-3, amsgrad=switch)).member() for switch in (True, False)]
+    with pytest.raises(ValueError, match="same switches"):
+        FusedLoop(members, max_epochs=1, monitor="val/loss", mode="min")

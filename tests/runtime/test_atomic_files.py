@@ -1,0 +1,94 @@
+import os
+import signal
+
+import pytest
+
+from lightune.runtime.atomic_files import write_whole, written_together
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_and_its_folder_are_made(tmp_path):
+    write_whole(tmp_path / "a" / "b" / "c.txt", b"content")
+    assert (tmp_path / "a/b/c.txt").read_bytes() == b"content"
+    assert names(tmp_path / "a" / "b") == ["c.txt"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"new", bytearray(b"new"), memoryview(b"new")], ids=["bytes", "array", "view"]
+)
+def test_a_file_is_replaced(tmp_path, content):
+    (tmp_path / "a").write_bytes(b"a longer old content")
+    write_whole(tmp_path / "a", content)
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_the_temporary_lies_beside_its_target_and_is_on_disk_before_it_moves(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    seen = []
+    sync = os.fsync
+
+    def spy(descriptor):
+        (temporary,) = (path for path in tmp_path.iterdir() if path.name != "a")
+        seen.append((temporary.read_bytes(), (tmp_path / "a").read_bytes()))
+        sync(descriptor)
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", spy)
+    write_whole(tmp_path / "a", b"new")
+    assert seen == [(b"new", b"old")]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=repr)
+def test_a_writing_that_breaks_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch, error):
+    def fail(descriptor):
+        raise error
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(type(error)):
+        write_whole(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_process_that_is_killed_while_it_writes_leaves_the_old_file(tmp_path, moment):
+    (tmp_path / "a").write_bytes(b"old")
+    child = os.fork()
+    if not child:
+
+        def die(*arguments):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(os, moment, die)
+        write_whole(tmp_path / "a", b"new")
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_files_written_together_appear_at_the_end_and_whole(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "folder" / "second"
+    first.write_bytes(b"before")
+    with written_together():
+        write_whole(first, b"between")
+        write_whole(first, b"after")
+        write_whole(second, b"new")
+        assert first.read_bytes() == b"before"
+        assert not second.exists()
+    assert (first.read_bytes(), second.read_bytes()) == (b"after", b"new")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["first", "folder", "second"]
+
+
+def test_what_was_written_before_an_error_appears(tmp_path):
+    def write_and_fail():
+        with written_together():
+            write_whole(tmp_path / "file", b"whole")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

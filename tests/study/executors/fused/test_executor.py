@@ -1,0 +1,359 @@
+"""Studies with `hydra/launcher=fused`: trials are trained together and end as ordinary trials do."""
+
+import contextlib
+import json
+import shutil
+import signal
+import sys
+
+import pytest
+import torch
+from fused_members import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
+from hydra.core.utils import JobStatus
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lightune.checkpoints import read_checkpoint
+from lightune.cli import tools
+from lightune.engine.fused.loop import FusedLoop
+from lightune.runtime import hardware
+from lightune.study.definition.settings import Objective
+from lightune.study.executors import factory as opening
+from lightune.study.executors.executor import Done, Job
+from lightune.study.executors.fused import executor as pool
+from lightune.study.executors.fused.executor import FusedPool
+from lightune.study.outcome.outcome import read_outcome
+from lightune.trial import Trial
+
+
+def tool():
+    tools.main(sys.argv[1:])
+
+
+def curves(folder, number):
+    read = EventAccumulator(str(folder / "trials" / str(number))).Reload()
+    values = {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+    return {tag: [(step, pytest.approx(value, rel=1e-5)) for step, value in of] for tag, of in values.items()}
+
+
+def content(folder):
+    return {file.name: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def hparams_of(folder):
+    tags = EventAccumulator(str(folder)).Reload().summary_metadata
+    data = next(meta.plugin_data.content for tag, meta in tags.items() if "session_start" in tag)
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    return sorted(HParamsPluginData.FromString(data).session_start_info.hparams)
+
+
+def log_of(folder, number):
+    return (folder / "trials" / number / "train.log").read_text()
+
+
+@contextlib.contextmanager
+def at_epoch(number, happens):
+    """Let something happen in an epoch of every fused group."""
+    judge = FusedLoop.judge
+
+    def changed(self):
+        if max(member.epochs for member in self.active) == number:
+            happens()
+        return judge(self)
+
+    FusedLoop.judge = changed
+    try:
+        yield
+    finally:
+        FusedLoop.judge = judge
+
+
+def test_trials_trained_together_end_as_those_trained_alone(study):
+    swept = ("optimizer=sgd", "optimizer.lr=1e-2,1e30,3e-2", "trainer.max_epochs=2")
+    together, code, said = study(*swept)
+    assert (code, "fused  3 trials as one program on cpu: 0-2" in said) == (0, True)
+    alone, _, _ = study(*swept, name="a", launcher="basic")
+    assert [row["state"] for row in rows(together)] == ["completed", "failed", "completed"]
+    for one, other in zip(rows(together), rows(alone), strict=True):
+        assert [one[key] for key in ("number", "state", "optimizer.lr", "folder", "error")] == [
+            other[key] for key in ("number", "state", "optimizer.lr", "folder", "error")
+        ]
+        assert one["val/accuracy"] == other["val/accuracy"]
+    for number in ("0", "1", "2"):
+        ours, theirs = together / "trials" / number, alone / "trials" / number
+        left = [{name for name in content(folder) if not name.startswith("events")} for folder in (ours, theirs)]
+        assert left[0] | {".lock"} == left[1] | {".lock", "console.log"}
+        assert hparams_of(ours) == hparams_of(theirs) == ["optimizer.lr"]
+        for file in ("config.yaml", "overrides.yaml"):
+            text = (theirs / ".hydra" / file).read_text().replace("study: a\n", "study: s\n")
+            assert (ours / ".hydra" / file).read_text() == text.replace("search.study=a", "search.study=s")
+    lines = (together / "trials" / "2" / "console.log").read_text().splitlines()
+    assert lines[0].startswith("epoch 1/2  train/loss ")
+    assert lines[1].startswith("epoch 2/2  train/loss ")
+    assert [line.split("  ")[0] for line in lines[2:]] == [
+        "",
+        "status",
+        "val/accuracy",
+        "time",
+        "folder",
+        "look at it",
+    ]
+    failed = (together / "trials" / "1" / "console.log").read_text()
+    assert "\nerror       NonFiniteLossError: " in failed
+    best = max((0, 2), key=lambda number: told(together, number)["objective"]["value"])
+    _, code, said = study("best", str(together), "--json", main=tool)
+    assert (code, json.loads(said)["number"]) == (0, str(best))
+    _, code, said = study("evaluate", str(together), main=tool)
+    assert (code, "test/accuracy" in said) == (0, True)
+
+
+def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(study):
+    swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3")
+    killed_in_epoch(2, *arguments(*swept))
+    folder, _, _ = study(main=lambda: None)
+    assert told(folder, 1)["status"] == "pruned"
+    kept = content(folder / "trials" / "1")
+    reported = reports(folder)
+    folder, code, said = study(*swept)
+    assert (code, "fused  2 trials as one program on cpu: 0, 2" in said) == (0, True)
+    assert [row["state"] for row in rows(folder)] == ["completed", "pruned", "completed"]
+    assert content(folder / "trials" / "1") == kept
+    assert [told(folder, number)["epochs"] for number in range(3)] == [3, 1, 3]
+    assert [sorted(values) for values in reports(folder)] == [[1, 2], [1], [1, 2]]
+    assert reports(folder) == [pytest.approx(values, rel=1e-6) for values in reported]
+    whole, _, _ = study(*swept, name="whole")
+    assert [row["state"] for row in rows(whole)] == ["completed", "pruned", "completed"]
+    for number in range(3):
+        assert told(folder, number)["metrics"] == pytest.approx(told(whole, number)["metrics"], rel=1e-6)
+
+
+def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
+    swept = ("optimizer.lr=1e-2,3e-3", "seed=0,1", "trainer.max_epochs=3", "search.fused_width=2")
+    with at_epoch(1, lambda: signal.raise_signal(signal.SIGTERM)):
+        folder, code, said = study(*swept)
+    assert (code, said.count("as one program")) == (143, 1)
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    saved = [read_checkpoint(folder / "trials" / number / "checkpoints" / "last.ckpt")["epoch"] for number in "01"]
+    assert len(set(saved)) == 1
+    assert saved[0] >= 1  # the epoch that was under way came to its end
+    _, code, said = study(*swept)
+    assert all(f"going on from epoch {saved[0]}" in log_of(folder, number) for number in "01")
+    assert (code, said.count("as one program"), "fused  2 more in free places: 2-3" in said) == (0, 1, True)
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
+
+
+def test_a_second_signal_does_not_wait_for_the_epoch(study):
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second was not heard")
+
+    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    with at_epoch(1, twice):
+        folder, code, said = study(*swept)
+    assert code == 130, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    _, code, said = study(*swept)
+    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
+
+
+def test_a_signal_between_two_epochs_saves_what_trains(study, monkeypatch):
+    step = pool.FusedPool._step
+    rounds = []
+
+    def asked(self):
+        events = step(self)
+        rounds.append(self._group is not None and self._group.together is not None)
+        if rounds.count(True) == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return events
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pool.FusedPool, "_step", asked)
+        folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=4")
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    assert all((folder / "trials" / number / "checkpoints" / "last.ckpt").is_file() for number in "01")
+
+
+def test_a_signal_while_trials_are_planned_interrupts_all(study, monkeypatch):
+    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    with monkeypatch.context() as patched:
+        patched.setattr(pool, "plan", lambda *given, **how: signal.raise_signal(signal.SIGTERM))
+        folder, code, said = study(*swept)
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+    _, code, said = study(*swept)
+    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
+
+
+def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
+    def break_it():
+        raise RuntimeError("no memory")
+
+    with at_epoch(1, break_it):
+        folder, code, said = study(
+            "optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0"
+        )
+    assert code == 0, said
+    assert "alone  trial 1: its program ended with RuntimeError: no memory" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 2
+    assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
+
+
+def test_a_killed_program_goes_on_where_each_trial_was(study):
+    swept = ("optimizer.lr=1e-3,3e-3,1e-2", "model.dropout=0.2", "trainer.max_epochs=4", "search=grid")
+    swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine")
+    killed_in_epoch(2, *arguments(*swept))
+    folder = study(main=lambda: None)[0]
+    shutil.rmtree(folder / "trials" / "1" / "checkpoints")  # as if it had been cut off before its first
+    trained, judge = [], FusedLoop.judge
+
+    def counted(self):
+        trained.append([member.epochs for member in self.active])
+        return judge(self)
+
+    FusedLoop.judge = counted
+    try:
+        _, code, said = study(*swept)
+    finally:
+        FusedLoop.judge = judge
+    assert (code, "fused  3 trials as one program" in said) == (0, True)
+    assert trained == [[2, 0, 2], [3, 1, 3], [2], [3]]
+    whole, _, _ = study(*swept, name="whole")
+    for number in range(3):
+        one, other = told(folder, number), told(whole, number)
+        assert (one["epochs"], one["steps"]) == (other["epochs"], other["steps"]) == (4, 80)
+        assert one["metrics"] == pytest.approx(other["metrics"], rel=1e-6)
+        assert curves(folder, number) == curves(whole, number)
+
+
+def test_free_places_are_taken_by_the_next_trials(study):
+    swept = ("optimizer.lr=3e-2,1e-5,1e-3,1e-6,1e-2", "seed=0,1", "callbacks.early_stopping.patience=1")
+    swept += ("trainer.max_epochs=5", "search=grid")
+    together, code, said = study(*swept, "search.fused_width=4")
+    assert code == 0, said
+    assert said.count("as one program") == 1
+    assert "more in free places" in said
+    assert "alone" not in said
+    alone, _, _ = study(*swept, name="a", launcher="basic")
+    for one, other in zip(rows(together), rows(alone), strict=True):
+        assert [one[key] for key in ("state", "optimizer.lr", "seed")] == [
+            other[key] for key in ("state", "optimizer.lr", "seed")
+        ]
+    for number in range(10):
+        ours, theirs = told(together, number), told(alone, number)
+        assert (ours["status"], ours["epochs"]) == (theirs["status"], theirs["epochs"])
+        assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
+
+
+def test_trials_of_another_structure_wait_for_the_end_of_a_program(study):
+    swept = ("optimizer.lr=3e-2,1e-6,1e-3", "model.units=16,24", "callbacks.early_stopping.patience=1")
+    folder, code, said = study(*swept, "trainer.max_epochs=4", "search=grid", "search.fused_width=5")
+    assert code == 0, said
+    assert "alone" not in said
+    assert [said.count(line) for line in ("program on cpu: 0-2", "program on cpu: 3-4", "free places: 5")] == [
+        1,
+        1,
+        1,
+    ]
+    assert [told(folder, number)["epochs"] for number in range(3)] == [4, 2, 4]  # a place was free before the end
+
+
+def test_batches_are_as_wide_as_the_sampler_allows(study, monkeypatch):
+    assert (opening._BATCH_THAT_TEACHES, opening._BATCH) == (16, 64)
+    monkeypatch.setattr(opening, "_BATCH_THAT_TEACHES", 2)
+    monkeypatch.setattr(opening, "_BATCH", 3)
+    swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=4")
+    folder, code, said = study("search=tpe", *swept)
+    assert code == 0, said
+    assert "fused  2 trials" in said
+    assert "fused  2 more in free places: 2-3" in said
+    assert [row["state"] for row in rows(folder)] == ["completed"] * 4
+    _, code, said = study("search=random", *swept, name="r")
+    assert (code, "fused  3 trials" in said, "fused  1 more in free places: 3" in said) == (0, True, True)
+
+
+def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkeypatch):
+    monkeypatch.setattr(hardware, "matmul_precision", lambda device_type, *, deterministic: "high")
+    judge, seen = FusedLoop.judge, []
+
+    def look(self):
+        seen.append(torch.get_float32_matmul_precision())
+        return judge(self)
+
+    monkeypatch.setattr(FusedLoop, "judge", look)
+    before = torch.get_float32_matmul_precision()
+    _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
+    assert code == 0, said
+    assert seen == ["high"] * 3
+    assert torch.get_float32_matmul_precision() == before != "high"
+
+
+def test_several_gpus_for_a_trial_that_shares_a_program_are_refused(study):
+    folder, code, said = study("seed=0,1", "search.gpus_per_job=2")
+    assert (code, folder.exists()) == (2, False)
+    assert "search.gpus_per_job" in said
+    assert "must be 1 where trials train together, on one device each, got 2" in said
+
+
+def test_a_width_that_is_none_is_refused_by_its_name(study):
+    folder, code, said = study("seed=0,1", "search.fused_width=1")
+    assert (code, folder.exists()) == (2, False)
+    assert "search.fused_width" in said
+    assert "hydra.launcher" not in said
+
+
+@pytest.fixture
+def go_on(study, monkeypatch):
+    """Run a study of two trials; return its folder, and what trains more jobs of it as a place of several does."""
+    made, begin = {}, FusedPool.__init__
+
+    def remember(self, config, **how):
+        made.update(config=config, **how)
+        begin(self, config, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FusedPool, "__init__", remember)
+        folder, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=2")
+    assert code == 0, said
+    made["ended"] = lambda trial: read_outcome(trial, (Objective("val/accuracy", "max"),))
+
+    def run(*jobs):
+        pool, ends = FusedPool(**made), {}
+        for job in jobs:
+            pool.submit(job)
+        while len(ends) < len(jobs):
+            ends |= {event.number: event for event in pool.wait(0.0) if isinstance(event, Done)}
+        return ends
+
+    return folder, run
+
+
+def a_job(number, *, lr, resume=False, attempt=0):
+    overrides = (*SMALL, "trainer.max_epochs=2", "search.study=s", f"optimizer.lr={lr}")
+    return Job(Trial(number, resume=resume), overrides, attempt=attempt)
+
+
+def test_a_trial_that_has_ended_meanwhile_is_not_opened_again(go_on):
+    folder, run = go_on
+    kept, value = content(folder / "trials" / "0"), told(folder, 0)["objective"]["value"]
+    new = [a_job(number, lr=f"0.0{number}") for number in (2, 3)]
+    ends = run(a_job(0, lr="0.001", resume=True), *new)
+    assert (ends[0].outcome.status, ends[0].outcome.values) == ("completed", (value,))
+    assert content(folder / "trials" / "0") == kept
+    assert [told(folder, number)["epochs"] for number in (2, 3)] == [2, 2]
+
+
+def test_a_start_after_a_failed_one_does_not_go_on_from_its_checkpoint(go_on, capfd):
+    folder, run = go_on
+    failed = content(folder / "trials" / "0" / "checkpoints")
+    ends = run(a_job(0, lr="0.001", resume=True, attempt=1), a_job(2, lr="0.003"))
+    assert ends[0].returned.status == JobStatus.COMPLETED
+    assert content(folder / "trials" / "0" / "attempts" / "1" / "checkpoints") == failed
+    said = capfd.readouterr().out
+    assert "alone" not in said, said
+    assert "2 trials as one program on cpu: 0, 2" in said
+    assert "going on" not in (folder / "trials" / "0" / "train.log").read_text()
+    assert told(folder, 0)["epochs"] == 2

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+
+from lightune.study.executors.executor import Blocking, Done, Job, Started
+from lightune.trial import Trial, current_trial
+
+
+class Launcher:
+    """Runs a batch at once, or fails."""
+
+    def __init__(self, *, error=None):
+        self.error, self.batches, self.seen, self.settled = error, [], [], []
+
+    def launch(self, job_overrides, initial_job_idx):
+        self.batches.append((initial_job_idx, job_overrides))
+        self.seen.append(current_trial())
+        if self.error is not None:
+            raise self.error
+        returned = JobReturn()
+        returned.return_value, returned.status = 1.0, JobStatus.COMPLETED
+        return [returned for _ in job_overrides]
+
+
+@pytest.fixture
+def pool():
+    def make(launcher, *numbers):
+        made = Blocking(
+            launcher,
+            size=len(numbers),
+            folder_of=lambda job: Path(f"trials/{job.trial.number}"),
+            trials={},
+            settle=launcher.settled.append,
+        )
+        for number in numbers:
+            made.submit(Job(Trial(number), (f"x={number}",)))
+        return made
+
+    return make
+
+
+def test_folders_are_known_before_a_batch_runs(pool):
+    launcher = Launcher()
+    made = pool(launcher, 4, 5)
+    assert list(made.wait(0)) == [Started(4, Path("trials/4")), Started(5, Path("trials/5"))]
+    assert not launcher.batches
+    assert made.free() == 0
+    events = made.wait(0)
+    assert [(type(event), event.number) for event in events] == [(Done, 4), (Done, 5)]
+    assert launcher.batches == [(4, [["x=4"], ["x=5"]])]
+    assert made.free() == 2
+
+
+def test_numbers_with_a_gap_are_batches_of_their_own(pool):
+    launcher = Launcher()
+    made = pool(launcher, 7, 2, 3)
+    made.wait(0)
+    made.wait(0)
+    assert [first for first, _ in launcher.batches] == [2, 7]
+
+
+def test_a_launcher_that_fails_costs_its_batch(pool):
+    launcher = Launcher(error=OSError("no queue"))
+    made = pool(launcher, 1, 2)
+    made.wait(0)
+    events = made.wait(0)
+    assert [event.returned.status for event in events] == [JobStatus.FAILED] * 2
+    assert launcher.settled == [1, 2]  # a job of theirs may still run
+
+
+def test_a_signal_between_batches_stops_the_next_and_raises_nothing(pool):
+    launcher = Launcher()
+    made = pool(launcher, 1)
+    made.wait(0)
+    made.interrupt()
+    (event,) = made.wait(0)
+    assert event.interrupted
+    assert not launcher.batches
+
+
+def test_what_a_failed_start_left_is_moved_before_its_batch_runs_again(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "result.json").write_text("failed")
+    made = Blocking(
+        Launcher(), size=1, folder_of=lambda job: tmp_path / "0", trials={}, settle=lambda number: None
+    )
+    made.submit(Job(Trial(0), (), attempt=1))
+    made.wait(0)
+    assert (tmp_path / "0" / "attempts" / "1" / "result.json").read_text() == "failed"
+    assert not (tmp_path / "0" / "result.json").exists()

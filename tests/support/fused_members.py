@@ -1,0 +1,254 @@
+"""Members to train fused, the same ones trained alone by the real task and trainer, and programs to kill."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from pytorch_lightning import Callback, seed_everything
+from torch.optim.lr_scheduler import ConstantLR
+
+from lightune.data import InMemoryData, Samples
+from lightune.engine.fused.loop import FusedLoop, Member
+from lightune.losses import CrossEntropy
+from lightune.metrics import ClassificationMetrics
+from lightune.models import MLP
+from lightune.regularization import Regularization
+from lightune.tasks import SupervisedTask
+from lightune.validation import Holdout
+
+SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
+SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
+HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
+
+
+_KILLED = """
+import os, signal, sys, torch
+from lightune.cli import train
+from lightune.training.fused import fold_strategy as folds
+from lightune.engine.fused.loop import FusedLoop
+
+judge, epoch = FusedLoop.judge, int(sys.argv.pop(1))
+
+def die(self):
+    if max(member.epochs for member in self.active) == epoch:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return judge(self)
+
+torch.set_num_threads(1)
+FusedLoop.judge, folds.LEAST_STEPS_ON_CPU, sys.argv[0] = die, 0, "train.py"
+train.main()
+"""
+
+
+def killed_in_epoch(epoch, *overrides):
+    """Let `train.py` be killed in an epoch, from 0, of what it trains as one program, before that is measured.
+
+    It is a process of its own: autograd works in no fork of a process where it has worked already.
+    """
+    command = [sys.executable, "-c", _KILLED, str(epoch), *overrides]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
+
+
+class Blobs(InMemoryData):
+    """150 small images of three kinds; ten training batches of ten and one of five."""
+
+    kind = "image"
+
+    def load(self):
+        noise = torch.Generator().manual_seed(0)
+        targets = torch.arange(SAMPLES) % CLASSES
+        inputs = torch.randn(SAMPLES, *SHAPE, generator=noise)
+        inputs[:, 0, 0, :3] += torch.nn.functional.one_hot(targets, CLASSES) * 2.0
+        return Samples(inputs, targets, num_classes=CLASSES)
+
+
+class Values(Blobs):
+    """The same images with a value to predict."""
+
+    problem = "regression"
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, samples.inputs.sum(dim=(1, 2, 3)).unsqueeze(1) * 40 + 150)
+
+
+class Pairs(Blobs):
+    """The same images of two kinds."""
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
+
+
+def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0):
+    made = data(batch_size=batch_size)
+    split = divided().splits(made.rows, seed=seed, test_seed=seed)[fold]
+    made.divide(split, seed=seed)
+    return made
+
+
+def adamw(**numbers):
+    return partial(torch.optim.AdamW, **numbers)
+
+
+class Spec(SimpleNamespace):
+    """What one member is made of; `member()` makes it anew, with the same weights each time."""
+
+    def __init__(self, seed=0, **parts):
+        defaults = {
+            "model": partial(MLP, SHAPE, CLASSES, layers=2, units=8),
+            "optimizer": adamw(lr=1e-2),
+            "scheduler": partial(ConstantLR, factor=1.0),
+            "regularization": Regularization(),
+            "loss": CrossEntropy,
+            "metrics": ClassificationMetrics(CLASSES),
+            "data": Blobs,
+            "classes": CLASSES,
+            "batch_size": BATCH,
+            "divided": Holdout,
+            "fold": 0,
+        }
+        assert parts.keys() <= defaults.keys(), parts
+        super().__init__(seed=seed, **{**defaults, **parts})
+
+    def member(self):
+        data = blobs(self.seed, self.data, self.batch_size, self.divided, self.fold)
+        seed_everything(self.seed, verbose=False)
+        task = SupervisedTask(
+            self.model(),
+            self.loss(),
+            self.optimizer,
+            self.scheduler,
+            self.metrics,
+            self.regularization,
+            num_classes=self.classes,
+            target_scaler=data.target_scaler,
+        )
+        return Member(task, data, self.seed, self.regularization.gradient_clip)
+
+
+class Watch(Callback):
+    """Note the loss and the first samples of each step, and the measures and the learning rate of each epoch."""
+
+    def __init__(self):
+        self.losses, self.rows, self.epochs, self.rates = [], [], [], []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        penalty = 0.0 if self.penalty is None else self.penalty.item()
+        self.losses.append(outputs["loss"].item() - penalty)
+        self.rows.append(batch[0].detach().clone())
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.penalty = pl_module.regularization.penalty(pl_module.model)
+        self.penalty = None if self.penalty is None else self.penalty.detach()
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.epochs.append({name: value.item() for name, value in trainer.callback_metrics.items()})
+
+
+@pytest.fixture
+def alone(fit):
+    """Train the members of some specs one by one in double precision; returns what was seen, and them."""
+
+    def run(specs, epochs, **settings):
+        told = []
+        for spec in specs:
+            member, watch = spec.member(), Watch()
+            seed_everything(spec.seed, verbose=False)
+            fit(
+                member.task,
+                datamodule=member.data,
+                epochs=epochs,
+                callbacks=[watch, *settings.get("callbacks", list)()],
+                precision=settings.get("precision", "64-true"),
+                gradient_clip_val=member.gradient_clip,
+            )
+            told.append((watch, member))
+        return told
+
+    return run
+
+
+@pytest.fixture
+def fused():
+    """Train the members of some specs together in double precision; returns what was watched, and the members."""
+
+    def run(specs, epochs, *, dtype=torch.float64, monitor="val/loss", mode="min", stops=None, **settings):
+        members = [spec.member() for spec in specs]
+        told = {id(member): Watch() for member in members}
+
+        def on_step(rows, losses):
+            for member, loss in zip(rows, losses.tolist(), strict=True):
+                if member.ending is None:
+                    told[id(member)].losses.append(loss)
+
+        def on_epoch_end(end):
+            told[id(end.member)].epochs.append(end.measures)
+            told[id(end.member)].rates.append(end.lr)
+            return stops(end) if stops else False
+
+        loop = FusedLoop(
+            members,
+            max_epochs=epochs,
+            monitor=monitor,
+            mode=mode,
+            on_epoch_end=on_epoch_end,
+            dtype=dtype,
+            **settings,
+        )
+        loop.watch_steps(on_step)
+        loop.fit()
+        return [(told[id(member)], member) for member in members]
+
+    return run
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch, capfd):
+    """Run a study in this process; return its folder, its exit code, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    from lightune.cli import train
+
+    def run(*overrides, name="s", launcher="fused", main=train.main):
+        given = arguments(*overrides, name=name, launcher=launcher) if main is train.main else overrides
+        monkeypatch.setattr(sys, "argv", ["train.py", *given])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        return tmp_path / "out" / "studies" / name, code, "".join(capfd.readouterr())
+
+    return run
+
+
+def arguments(*overrides, name="s", launcher="fused"):
+    return ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL, *overrides]
+
+
+def rows(folder):
+    with open(folder / "trials.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(folder, number):
+    return json.loads((folder / "trials" / str(number) / "result.json").read_text())
+
+
+def reports(folder):
+    """Return what each trial has reported, as Optuna recorded it."""
+    from lightune.study.storage.backends import open_storage
+
+    storage = open_storage(None, folder)
+    (known,) = storage.get_all_studies()
+    return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]

@@ -1,0 +1,300 @@
+"""The fits of one run trained as one program leave what they leave one by one."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from fused_members import killed_in_epoch
+from pytorch_lightning import Callback
+from tests.study.executors.fused.test_run_batch import close, curves, told
+from tests.training.fused.test_planner import (
+    ChangesBuffer,
+    DependsOnData,
+    OwnGradient,
+    OwnStackableGradient,
+    ReplacesBuffer,
+)
+
+from lightune import compose, resume, train
+from lightune.checkpoints import read_checkpoint
+from lightune.config.trust import _added, trust
+from lightune.data import Digits, Samples
+from lightune.engine.fused import data as batches
+from lightune.engine.fused.data import StackedData
+from lightune.engine.fused.loop import FusedLoop
+from lightune.run import InterruptedRun, TrainingError, prepare
+from lightune.training.fused import fold_strategy as folds
+
+SMALL = (
+    "trainer=cpu",
+    "trainer.precision=64-true",
+    "trainer.max_epochs=4",
+    "model.units=16",
+    "data.batch_size=100",
+    "metrics.bootstrap=50",
+)
+FOLDS = ("validation=kfold", "validation.k=3")
+WAYS = {
+    "folds that differ in size": (
+        "validation=kfold",
+        "validation.k=4",
+        "model.dropout=0.3",
+        "model.batch_norm=true",
+    ),
+    "resamples": ("validation=bootstrap", "validation.n=3", "scheduler=warmup_cosine", "regularization=l2"),
+    "repeats": ("repeats=3", "loss.label_smoothing=0.1", "logger=csv"),
+    "folds of repeats": ("validation=kfold", "validation.k=2", "repeats=2", "model=cnn", "model.channels=[3]"),
+    "all samples at once": (*FOLDS, "optimizer=gd", "trainer.max_epochs=50"),
+    "values, stopped early": (
+        *("data=diabetes", "data.batch_size=32", "validation=kfold", "validation.k=3"),
+        *("trainer.max_epochs=8", "callbacks.early_stopping.patience=1", "optimizer.lr=0.05"),
+    ),
+}
+SAID = "trained as one program on cpu"
+
+
+@pytest.fixture(autouse=True)
+def _any_length(tmp_path, monkeypatch):
+    """Work in the test's own folder, on one thread, and train short runs together too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(folds, "LEAST_STEPS_ON_CPU", 0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(*overrides, **how):
+    return train(compose([*SMALL, *overrides]), **how)
+
+
+def log_of(result):
+    return (result.run_dir / "train.log").read_text()
+
+
+def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
+    """Compare all that two runs left, down to the checkpoints of each fit.
+
+    Metrics are single precision, so that a small deviation of large figures is known less well. Lightning goes on
+    from a checkpoint with weights rounded to single precision: `tiny` is then larger.
+    """
+    one, other = told(ours), told(theirs)
+    deviations = [result["objective"].pop("std") for result in (one, other)]
+    assert deviations[0] == pytest.approx(deviations[1], rel=1e-6, abs=1e-5)
+    for name in one.keys() - {"seconds", "samples_per_second", "provenance"}:
+        close(one[name], other[name], rel)
+    fits = sorted(path.name for path in (theirs / "fits").iterdir())
+    assert sorted(path.name for path in (ours / "fits").iterdir()) == fits
+    close(curves(ours), curves(theirs), rel)
+    for fit in fits:
+        left, right = ours / "fits" / fit, theirs / "fits" / fit
+        assert (left / "fit.json").exists()
+        close(curves(left), curves(right), rel)
+        for name in ("best", "last"):
+            saved = [read_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for folder in (left, right)]
+            for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
+                close(saved[0][key], saved[1][key], 1e-5, tiny)
+
+
+@pytest.mark.parametrize("way", ["folds that differ in size", "values, stopped early"])
+def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way, monkeypatch):
+    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
+    together = run(*WAYS[way])
+    assert SAID in log_of(together)
+    assert_same(together.run_dir, run(*WAYS[way], "validation.fused=never").run_dir)
+
+
+def test_fits_that_share_large_samples_hold_them_once(monkeypatch):
+    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
+    data = prepare(compose([*SMALL, *FOLDS])).data
+    divided = []
+    for plan in prepare(compose([*SMALL, *FOLDS])).plans:
+        divided.append(data.undivided())
+        divided[-1].divide(plan.split, seed=0)
+    stacked = StackedData(divided)
+    assert not any(own._scaled for own in divided)
+    assert stacked._train._inputs is stacked._val._inputs is data.samples.inputs
+    batch = next(iter(stacked.train()))
+    for own, x in zip(divided, batch.x, strict=True):
+        assert torch.equal(x, next(iter(own.train_dataloader()))[0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_fits_trained_together_leave_what_they_leave_one_by_one(way):
+    together = run(*WAYS[way])
+    assert SAID in log_of(together)
+    assert_same(together.run_dir, run(*WAYS[way], "validation.fused=never").run_dir)
+
+
+def test_folds_of_other_numbers_of_batches_form_programs_of_their_own():
+    sizes = [len(plan.split.train) for plan in prepare(compose([*SMALL, "validation=kfold"])).plans]
+    assert sorted(set(sizes)) == [1221, 1222]
+    between = ("validation=kfold", "data.batch_size=1221", "trainer.max_epochs=3")
+    together = run(*between)
+    assert log_of(together).count(SAID) == 2
+    assert_same(together.run_dir, run(*between, "validation.fused=never").run_dir)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "how", "reason"),
+    [
+        (["validation.fused=never"], {}, "as validation.fused says"),
+        ([], {"report": lambda fits, mean: False}, "a pruner judges the run after each of them"),
+        ([], {"watchers": [Callback()]}, "Callback watches each of them"),
+        (["+trainer.accumulate_grad_batches=2"], {}, "trainer.accumulate_grad_batches=2 has no fused form"),
+        (["data.placement=stream", "data.num_workers=0"], {}, "data are streamed"),
+        (["model.units=4096", "data.batch_size=1400"], {}, "where fusing no longer pays"),
+    ],
+)
+def test_what_cannot_train_together_trains_one_by_one_and_says_why(overrides, how, reason):
+    result = run("validation=kfold", "validation.k=2", "trainer.max_epochs=1", "test=false", *overrides, **how)
+    assert (result.status, len(result.folds)) == ("completed", 2)
+    (line,) = [line for line in log_of(result).splitlines() if "one by one" in line]
+    assert reason in line
+    assert SAID not in log_of(result)
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (DependsOnData, "data-dependent control flow"),
+        (ReplacesBuffer, "than a step alone"),
+        (ChangesBuffer, None),
+        (OwnGradient, "cannot be stacked"),
+        (OwnStackableGradient, None),
+    ],
+)
+def test_folds_of_strange_networks_are_what_they_are_one_by_one(network, reason):
+    trust(network.__module__)
+    ended = []
+    try:
+        for fused in ("auto", "never"):
+            cfg = compose([*SMALL, *FOLDS, "trainer.max_epochs=2", f"validation.fused={fused}"])
+            cfg.model = {"_target_": f"{network.__module__}.{network.__name__}"}
+            ended.append(train(cfg))
+    finally:
+        _added.remove(network.__module__)
+    assert (SAID in log_of(ended[0])) == (reason is None)
+    assert (reason or SAID) in log_of(ended[0])
+    close(ended[0].metrics, ended[1].metrics)
+
+
+def test_short_runs_are_not_worth_a_program(monkeypatch):
+    monkeypatch.undo()
+    result = run(*FOLDS, "trainer.max_epochs=1", "test=false")
+    assert "too few for a program to be worth it" in log_of(result)
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Put a number that is none into a sample that the first fold does not learn from."""
+    cfg = compose([*SMALL, *FOLDS])
+    row = prepare(cfg).plans[0].split.val[0]
+    load = Digits.load
+
+    def poisoned_load(self):
+        samples = load(self)
+        inputs = samples.inputs.float().clone()
+        inputs[row] = float("inf")
+        return Samples(inputs, samples.targets, num_classes=10)
+
+    monkeypatch.setattr(Digits, "load", poisoned_load)
+    monkeypatch.setattr("lightune.config.build.kept", lambda source, make: make())
+
+
+def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
+    ended = []
+    for fused in ("auto", "never"):
+        with pytest.raises(TrainingError) as failed:
+            run(*FOLDS, "data.scaling=none", "trainer.max_epochs=2", f"validation.fused={fused}")
+        ended.append(failed.value.result)
+    assert SAID in log_of(ended[0])
+    assert not [file for file in psutil.Process().open_files() if file.path.startswith(str(Path.cwd()))]
+    assert ended[0].status == ended[1].status == "failed"
+    assert ended[0].error == ended[1].error
+    assert len(ended[0].folds) == len(ended[1].folds) == 1
+    close(ended[0].folds[0].metrics["train/loss"], ended[1].folds[0].metrics["train/loss"])
+
+
+@pytest.mark.parametrize("every", [0, 1000], ids=["with checkpoints", "without"])
+def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_alone(every):
+    settings = (*FOLDS, "model.dropout=0.2", f"callbacks.checkpoint.every_seconds={every}")
+    killed_in_epoch(2, *SMALL, *settings, "name=killed")
+    (killed,) = Path("outputs/runs/killed").iterdir()
+    said = log_of(resume(killed))
+    assert (said.count(SAID), said.count("going on from epoch 2")) == (2, 0 if every else 3), said
+    assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
+
+
+def test_fits_of_a_killed_run_go_on_together_each_from_its_own_epoch():
+    settings = (*FOLDS, "callbacks.checkpoint.every_seconds=0")
+    killed_in_epoch(2, *SMALL, *settings, "name=killed")
+    (killed,) = Path("outputs/runs/killed").iterdir()
+    shutil.rmtree(killed / "fits" / "1" / "checkpoints")  # as if it had been cut off before its first
+    said = log_of(resume(killed))
+    assert (said.count(SAID), said.count("going on from epoch 2")) == (2, 2), said
+    assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
+
+
+def test_a_signal_interrupts_all_of_them_and_the_run_goes_on(monkeypatch):
+    judge = FusedLoop.judge
+
+    def stop(self):
+        if self.active[0].epochs == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return judge(self)
+
+    monkeypatch.setattr(FusedLoop, "judge", stop)
+    with pytest.raises(InterruptedRun) as stopped:
+        run(*FOLDS)
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert told(stopped.value.result.run_dir)["status"] == "interrupted"
+    monkeypatch.setattr(FusedLoop, "judge", judge)
+    again = resume(stopped.value.result.run_dir)
+    assert log_of(again).count(SAID) == 2
+    assert log_of(again).count("going on from epoch 3") == 3  # the epoch that was under way came to its end
+    assert_same(again.run_dir, run(*FOLDS).run_dir, tiny=1e-6)
+
+
+def test_what_breaks_the_program_leaves_its_fits_to_themselves(monkeypatch):
+    judge = FusedLoop.judge
+
+    def break_down(self):
+        if self.members[0].steps > 30:
+            raise torch.OutOfMemoryError("no room left")
+        return judge(self)
+
+    monkeypatch.setattr(FusedLoop, "judge", break_down)
+    result = run(*FOLDS)
+    assert "go on one by one: the program ended with OutOfMemoryError: no room left" in log_of(result)
+    assert_same(result.run_dir, run(*FOLDS, "validation.fused=never").run_dir, tiny=1e-6)
+
+
+def test_fits_whose_program_cannot_be_made_go_on_one_by_one(monkeypatch):
+    killed_in_epoch(2, *SMALL, *FOLDS, "callbacks.checkpoint.every_seconds=0", "name=killed")
+    (killed,) = Path("outputs/runs/killed").iterdir()
+
+    def refuse(*given):
+        raise RuntimeError("RNG state is wrong size")
+
+    monkeypatch.setattr(FusedLoop, "_take_up", refuse)
+    said = log_of(resume(killed))
+    assert "go on one by one: the program ended with RuntimeError: RNG state is wrong size" in said
+    assert told(killed)["status"] in ("completed", "early_stopped")
+
+
+def test_finished_fits_are_not_trained_again(monkeypatch):
+    whole = run(*FOLDS, "test=false")
+    kept = (whole.run_dir / "fits/0/fit.json").stat().st_mtime_ns
+    for name in ("fits/1", "fits/2"):
+        for file in sorted((whole.run_dir / name).rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+    (whole.run_dir / "result.json").unlink()
+    again = resume(whole.run_dir)
+    assert "fits 2-3: trained as one program" in log_of(again)
+    assert (whole.run_dir / "fits/0/fit.json").stat().st_mtime_ns == kept
+    close(again.metrics, whole.metrics)

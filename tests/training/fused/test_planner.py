@@ -1,0 +1,281 @@
+"""What may be fused is found out by trying; what may not is named, with the reason."""
+
+import pytest
+import torch
+from torch import nn
+
+from lightune import compose
+from lightune.config.trust import _added, trust
+from lightune.training.fused.planner import plan
+
+SMALL = ["trainer=cpu", "model.units=8", "trainer.max_epochs=2"]
+
+
+def configs(*variants, shared=()):
+    return [compose([*SMALL, *shared, *variant.split()]) for variant in variants]
+
+
+@pytest.fixture
+def own():
+    """Let configurations name the networks of this file."""
+    trust(__name__)
+    yield __name__
+    _added.remove(__name__)
+
+
+class Network(nn.Module):
+    """Two layers; what stands between them is told by subclasses."""
+
+    def __init__(self, num_outputs: int):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 8), nn.Linear(8, num_outputs)
+
+    def between(self, x):
+        return x.relu()
+
+    def forward(self, x):
+        return self.last(self.between(self.first(x.flatten(1))))
+
+
+class Plain(Network):
+    pass
+
+
+class DependsOnData(Network):
+    def between(self, x):
+        return x.relu() if x.sum() > 0 else x.tanh()
+
+
+class ReplacesBuffer(Network):
+    def __init__(self, num_outputs: int):
+        super().__init__(num_outputs)
+        self.register_buffer("mean", torch.zeros(8))
+
+    def between(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+        return x.relu() - self.mean
+
+
+class ChangesBuffer(ReplacesBuffer):
+    def between(self, x):
+        if self.training:
+            self.mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
+        return x.relu() - self.mean
+
+
+class Cube(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * gradient
+
+
+class Scaled(Network):
+    """Makes another use of its `dropout`."""
+
+    def __init__(self, num_outputs: int, dropout: float):
+        super().__init__(num_outputs)
+        self.scale = 1 - dropout
+
+    def between(self, x):
+        return x.relu() * self.scale
+
+
+class OwnGradient(Network):
+    def between(self, x):
+        return Cube.apply(x)
+
+
+class StackableCube(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x**3
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 5 * x**2 * gradient  # not what autograd would find
+
+
+class OwnStackableGradient(Network):
+    def between(self, x):
+        return StackableCube.apply(x)
+
+
+class Counts(Network):
+    def __init__(self, num_outputs: int):
+        super().__init__(num_outputs)
+        self.calls = 0
+
+    def between(self, x):
+        self.calls += 1
+        return x.relu() if self.calls < 1000 else x.tanh()
+
+
+class KeepsItsNorm(Network):
+    """Has a normalization that stays in evaluation form, as one that was trained elsewhere does."""
+
+    def __init__(self, num_outputs: int):
+        super().__init__(num_outputs)
+        self.norm = nn.BatchNorm1d(8).eval()
+
+    def between(self, x):
+        return self.norm(x).relu()
+
+
+class DrawsItself(Network):
+    def between(self, x):
+        return nn.functional.dropout(x, 0.5, training=self.training)
+
+
+def groups(made):
+    return [group.indices for group in made.groups]
+
+
+def test_configurations_that_differ_in_numbers_train_together():
+    variants = [
+        "optimizer.lr=0.1",
+        "optimizer.weight_decay=0 regularization=l1",
+        "regularization=dropout regularization.dropout=0.1",
+        "scheduler=cosine seed=5",
+        "optimizer.betas=[0.8,0.9] loss.label_smoothing=0.1",
+        "regularization=gradient_clip name=other callbacks.early_stopping.patience=3",
+    ]
+    made = plan(configs(*variants))
+    assert (groups(made), made.alone) == ([list(range(6))], {})
+
+
+def test_other_structures_form_other_groups():
+    variants = [
+        "seed=0",
+        "model.layers=1",
+        "seed=1",
+        "model.layers=1 seed=1",
+        "optimizer=sgd",
+        "data.batch_size=32",
+    ]
+    made = plan(configs(*variants))
+    assert groups(made) == [[0, 2], [1, 3]]
+    assert set(made.alone) == {4, 5}
+    assert "numbers only" in made.alone[4]
+
+
+@pytest.mark.parametrize(
+    ("shared", "reason"),
+    [
+        (["trainer.accumulate_grad_batches=2"], "accumulate_grad_batches=2 has no fused form"),
+        (["trainer.precision=bf16-mixed"], "precision=bf16-mixed has no fused form"),
+        (["+trainer.detect_anomaly=true"], "detect_anomaly has no fused form"),
+        (["trainer.limit_train_batches=2"], "limit_train_batches=2 has no fused form"),
+        (["optimizer._target_=torch.optim.NAdam"], "torch.optim.NAdam has no fused form"),
+        (["+callbacks.timer._target_=pytorch_lightning.callbacks.Timer"], "watches a trainer of its own"),
+    ],
+)
+def test_what_the_fused_loop_does_not_know_trains_alone(shared, reason):
+    if "limit_train" in shared[0]:
+        shared = [f"+{shared[0]}"]
+    if "accumulate" in shared[0]:
+        shared = [f"+{shared[0]}"]
+    if "NAdam" in shared[0]:
+        shared = [*shared, "~optimizer.amsgrad"]
+    made = plan(configs("seed=0", "seed=1", shared=shared))
+    assert groups(made) == []
+    assert reason in made.alone[0]
+    assert "\n" not in made.alone[0]
+
+
+@pytest.mark.parametrize("network", [Plain, ChangesBuffer, OwnStackableGradient])
+def test_networks_of_ones_own_are_fused_if_they_compute_the_same(own, network):
+    shared = [f"model={{_target_:{own}.{network.__name__}}}"]
+    cfgs = [compose(["trainer=cpu", f"seed={seed}"]) for seed in (0, 1)]
+    for cfg in cfgs:
+        cfg.model = {"_target_": f"{own}.{network.__name__}"}
+    made = plan(cfgs)
+    assert (groups(made), made.alone) == ([[0, 1]], {}), shared
+
+
+@pytest.mark.parametrize(
+    ("network", "reason"),
+    [
+        (DependsOnData, "data-dependent control flow"),
+        (ReplacesBuffer, "than a step alone"),
+        (OwnGradient, "cannot be stacked"),
+        (Counts, "in a Python attribute"),
+        (DrawsItself, "cannot be stacked"),
+        (KeepsItsNorm, "stays in evaluation form"),
+    ],
+)
+def test_strange_networks_train_alone_and_the_reason_is_said(own, network, reason):
+    cfgs = [compose(["trainer=cpu", f"seed={seed}"]) for seed in (0, 1)]
+    for cfg in cfgs:
+        cfg.model = {"_target_": f"{own}.{network.__name__}"}
+    made = plan(cfgs)
+    assert groups(made) == []
+    assert reason in made.alone[0]
+    assert "\n" not in made.alone[0]
+
+
+def test_a_number_that_a_network_keeps_is_tried_whichever_member_has_it(own):
+    def scaled(*dropouts):
+        cfgs = [compose(["trainer=cpu", f"seed={seed}"]) for seed in range(len(dropouts))]
+        for cfg, dropout in zip(cfgs, dropouts, strict=True):
+            cfg.model = {"_target_": f"{own}.Scaled", "dropout": dropout}
+        return cfgs
+
+    known = {}
+    assert groups(plan(scaled(0.1, 0.1), known=known)) == [[0, 1]]
+    assert groups(plan(scaled(0.5, 0.5), known=known)) == [[0, 1]]
+    made = plan(scaled(0.1, 0.5, 0.1, 0.1, 0.1), known=known)
+    assert groups(made) == []
+    assert "than a step alone" in made.alone[0]
+
+
+def test_what_was_tried_is_not_tried_again(monkeypatch):
+    from lightune.training.fused import equivalence as trial
+
+    tried, original = [], trial._why_not_these
+    monkeypatch.setattr(trial, "_why_not_these", lambda members: tried.append(len(members)) or original(members))
+    known = {}
+    plan(configs(*(f"seed={seed}" for seed in range(5))), known=known)
+    plan(configs("seed=5", "seed=6", "seed=7"), known=known)
+    assert tried == [3]
+    plan(configs("seed=0", "seed=1 regularization.l1=0.1"), known=known)
+    assert tried == [3, 2]
+
+
+def test_a_width_bounds_the_groups():
+    made = plan(configs(*[f"seed={seed}" for seed in range(5)]), fused_width=3)
+    assert groups(made) == [[0, 1, 2], [3, 4]]
+
+
+def test_large_networks_train_alone_on_a_cpu():
+    made = plan(configs("seed=0", "seed=1", shared=["model.units=4096"]))
+    assert "where fusing no longer pays" in made.alone[0]
+    assert "where fusing" not in str(plan(configs("seed=0", "seed=1", shared=["model.units=300"])).alone)
+
+
+def test_a_plan_leaves_its_members_as_they_were_built():
+    made = plan(configs("seed=0", "seed=1"))
+    again = plan(configs("seed=0", "seed=1"))
+    for one, two in zip(made.groups[0].members, again.groups[0].members, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one.task.parameters(), two.task.parameters(), strict=True))
+
+
+def test_members_of_one_division_hold_the_samples_once():
+    made = plan(configs("seed=0 optimizer.lr=0.1", "seed=0", "seed=1"))
+    data = [member.data for member in made.groups[0].members]
+    assert data[0] is data[1]
+    assert data[0] is not data[2]
+    assert data[0].samples is data[2].samples
