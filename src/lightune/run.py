@@ -21,7 +21,6 @@ from lightune.config.build import FitPlan, Parts, build, build_fit, build_logger
 from lightune.config.compose import compose
 from lightune.config.validate import validate
 from lightune.errors import ConfigError, InterruptedRun, Problem, StopRequested, TrainingError
-from lightune.statistics.confidence import confidence_interval
 from lightune.paths import create_run_dir, outer_rank
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
@@ -32,6 +31,7 @@ from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
 from lightune.reporting.train_log import train_log
 from lightune.runtime.quiet import quiet
+from lightune.statistics.confidence import confidence_interval
 from lightune.tasks import SupervisedTask
 from lightune.training.failures import explain
 from lightune.training.fit import Fit
