@@ -65,7 +65,7 @@ def attach(node: Container, parent: Container) -> None:
 
     For: Hydra's own node, whose interpolations name the task's keys. Without it: they cannot be resolved.
     """
-    node._set_parent(parent)  # type: ignore[arg-type]
+    node._set_parent(parent)
 
 
 def plain_unresolved(node: Container) -> Any:
