@@ -14,7 +14,7 @@ from pytorch_lightning import Callback, seed_everything
 from torch.optim.lr_scheduler import ConstantLR
 
 from lightune.data import InMemoryData, Samples
-from lightune.engine.fused.loop import FusedLoop, Member
+from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks, Member
 from lightune.losses import CrossEntropy
 from lightune.metrics import ClassificationMetrics
 from lightune.models import MLP
@@ -181,36 +181,39 @@ def alone(fit):
 
 @pytest.fixture
 def fused():
-    """Train the members of some specs together in double precision; returns what was watched, and the members."""
+    """Train the members of some specs as one group in double precision; returns what was watched, and them."""
 
-    def run(specs, epochs, *, dtype=torch.float64, monitor="val/loss", mode="min", stops=None, **settings):
+    def run(specs, epochs, *, stops=None, block_width=None):
         members = [spec.member() for spec in specs]
-        told = {id(member): Watch() for member in members}
+        watches = {member: Watch() for member in members}
+
+        def on_round_start(active):
+            for member in active:
+                watches[member].rates.append(loop.schedule_of(member).lr)
 
         def on_step(rows, losses):
             for member, loss in zip(rows, losses.tolist(), strict=True):
-                if member.ending is None:
-                    told[id(member)].losses.append(loss)
+                if member.is_active:
+                    watches[member].losses.append(loss)
 
         def on_epoch_end(end):
-            told[id(end.member)].epochs.append(end.measures)
-            told[id(end.member)].rates.append(end.lr)
+            watches[end.member].epochs.append(end.measures)
             return stops(end) if stops else False
 
+        hooks = LoopHooks(on_round_start=on_round_start, on_step=on_step, on_epoch_end=on_epoch_end)
         loop = FusedLoop(
-            members,
-            max_epochs=epochs,
-            monitor=monitor,
-            mode=mode,
-            on_epoch_end=on_epoch_end,
-            dtype=dtype,
-            **settings,
+            members, max_epochs=epochs, hooks=hooks, computation=Computation(torch.float64, "cpu", block_width)
         )
-        loop.watch_steps(on_step)
-        loop.fit()
-        return [(told[id(member)], member) for member in members]
+        train_to_the_end(loop)
+        return [(watches[member], member) for member in members]
 
     return run
+
+
+def train_to_the_end(loop):
+    """Train a group, round by round, until every member has ended."""
+    while loop.active:
+        loop.round()
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class Program:
             self._recorded[key] = (record(self._step, arguments), sites)
         return key
 
-    def judge(
+    def evaluate(
         self,
         parameters: Tensors,
         buffers: Tensors,
@@ -101,7 +101,7 @@ class Program:
     ) -> tuple[Tensor, Tensor]:
         """Return losses (M,) and outputs (M, B, K) in evaluation form, of members as `train` takes them."""
         smoothing = self._smoothing(x, members)
-        key = self._key("judge", x, target)
+        key = self._key("evaluate", x, target)
         if key not in self._recorded:
             self._model.eval()
             arguments = (parameters, buffers, x, target, smoothing)

@@ -20,7 +20,7 @@ from lightune.reporting.result import Status
 from lightune.run import Run
 from lightune.runtime.atomic_files import written_together
 from lightune.training.fit import Fit
-from lightune.training.fused.build_loop import loop_of
+from lightune.training.fused.build_loop import build_loop
 from lightune.training.fused.member_trainer import MemberRun
 
 __all__ = ["Endings", "FitsTogether", "Start", "is_in_vain"]
@@ -78,7 +78,7 @@ class FitsTogether:
             )
             for member, keeper in self._keepers.items()
         }
-        self._loop = loop_of(
+        self._loop = build_loop(
             run.cfg,
             members,
             device=device,

@@ -19,11 +19,12 @@ from lightune.reporting.fits import read_fit
 from lightune.run import Run
 from lightune.tasks import SupervisedTask
 from lightune.training.fused.build_loop import device_of
-from lightune.training.fused.cost import most_members, why_not_worth
-from lightune.training.fused.equivalence import why_not
+from lightune.training.fused.compatibility import check_supported
+from lightune.training.fused.cost import check_cost, most_members
+from lightune.training.fused.equivalence import check_equivalence
 from lightune.training.fused.fold_group import Endings, FitsTogether, Start, is_in_vain
 from lightune.training.fused.group import checkpoint_of, spans
-from lightune.training.fused.planner import chunks, serves_as_ours, why_not_fusable
+from lightune.training.fused.planner import chunks, makes_default_batches
 
 __all__ = ["train_together"]
 
@@ -64,7 +65,7 @@ def train_together(run: Run) -> Endings:
             if all(is_in_vain(plan, endings) for plan in chosen):
                 continue
             alone = "no other has as many batches an epoch" if len(same) < 2 else "no room for another beside it"
-            reason = why_not([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
+            reason = check_equivalence([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
             if reason:
                 log.info("%s: trained one by one: %s", _named(chosen), reason)
                 continue
@@ -113,10 +114,10 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan]) -> str | None:
         return "no two are left that may begin together"
     tree = OmegaConf.to_container(run.cfg, resolve=True)
     assert isinstance(tree, Mapping)
-    if reason := why_not_fusable({str(key): value for key, value in tree.items()}):
+    if reason := check_supported({str(key): value for key, value in tree.items()}):
         return reason
     data, task = run.parts.data, run.parts.task
-    if not (isinstance(data, InMemoryData) and serves_as_ours(data)):
+    if not (isinstance(data, InMemoryData) and makes_default_batches(data)):
         return f"{type(data).__name__} makes batches of its own"
     if data.is_streamed:
         return "data are streamed"
@@ -130,7 +131,7 @@ def _why_not_worth(run: Run, first: Member, starts: Collection[Start], device: s
     steps = epochs * first.data.rows_in_batches("train").batches
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
-    return why_not_worth(first, device)
+    return check_cost(first, device)
 
 
 def _member(run: Run, plan: FitPlan) -> Member:

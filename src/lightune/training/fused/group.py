@@ -21,7 +21,7 @@ from lightune.reporting.tensorboard import HParam
 from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import use_matmul_precision
 from lightune.training.fit import no_driver_loaded
-from lightune.training.fused.build_loop import loop_of
+from lightune.training.fused.build_loop import build_loop
 from lightune.training.fused.member_trainer import MemberRun, Voice
 from lightune.training.fused.planner import Group
 from lightune.training.resumption import newest_checkpoint
@@ -83,7 +83,7 @@ class Together:
         cfg = entrants[0].cfg
         deterministic = bool(cfg.trainer.get("deterministic"))
         self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
-        self._loop = loop_of(
+        self._loop = build_loop(
             cfg,
             list(self._runs),
             device=device,

@@ -143,13 +143,13 @@ class MemberRun:
             task.trainer = trainer
             trainer.strategy.connect(task)
             trainer.strategy.model = task
-            schedule, generator = loop.seat(self.member)
+            schedule, generator = loop.schedule_of(self.member), loop.generator_of(self.member)
             self._randomness.random = generator.get_state if generator.device.type == "cpu" else None
             self._by_step = schedule.by_step
             dump = self._dump = trainer._checkpoint_connector.dump_checkpoint
 
             def dump_member(*given: Any, **how: Any) -> dict[str, Any]:
-                loop.fill_in(self.member)
+                loop.fill_optimizer(self.member)
                 content = dump(*given, **how)
                 schedule.optimizer.state.clear()
                 return content
@@ -341,16 +341,17 @@ class MemberRun:
     def _hold(self) -> Callable[[], dict[str, Any]]:
         """Take what a checkpoint of this moment needs; return what makes it."""
         trainer, loop, stood = self.trainer, self._loop, self._stood
-        held = loop.hold(self.member)
+        held = loop.snapshot(self.member)
         states = copy.deepcopy(call._call_callbacks_state_dict(trainer))
 
         def make() -> dict[str, Any]:
             stands, random = self._stood, self._randomness.random
             self._place(stood)
-            schedule, _ = loop.fill_in(self.member, held)
+            schedule = loop.schedule_of(self.member)
+            loop.fill_optimizer(self.member, held)
             self._randomness.random = (lambda: held.random) if random is not None else None
             content = self._dump()
-            weights = {f"model.{name}": value for name, value in loop.weights_of(held).items()}
+            weights = {f"model.{name}": value for name, value in held.weights.items()}
             content["state_dict"] |= {name: weights[name] for name in content["state_dict"] if name in weights}
             content["optimizer_states"][0]["param_groups"][0].update(held.numbers)
             content["lr_schedulers"] = [held.schedule]

@@ -35,9 +35,10 @@ from lightune.study.outcome.judge import signal_of
 from lightune.study.outcome.outcome import Outcome
 from lightune.training.fit import no_driver_loaded
 from lightune.training.fused.build_loop import device_of
-from lightune.training.fused.equivalence import Kind, kinds_of, were_tried
+from lightune.training.fused.compatibility import check_supported, structure
+from lightune.training.fused.equivalence import Variant, is_verified, variants_of
 from lightune.training.fused.group import Entrant, Together, checkpoint_of, spans
-from lightune.training.fused.planner import Group, Known, build_member, plan, structure, why_not_fusable
+from lightune.training.fused.planner import Group, Known, build_member, plan
 from lightune.training.resumption import reopen
 
 __all__ = ["FusedPool"]
@@ -72,7 +73,7 @@ class _UnderWay:
 
     structure: str
     known: Known
-    kinds: frozenset[Kind]
+    kinds: frozenset[Variant]
     candidates: list[_Candidate] = field(default_factory=list)
     together: Together | None = None
 
@@ -231,7 +232,7 @@ class FusedPool:
         """Begin a group."""
         numbers = spans([candidate.number for candidate in candidates])
         print(f"fused  {len(candidates)} trials as one program on {device}: {numbers}")
-        under_way = _UnderWay(structure(_plain(candidates[0].cfg)), group.known, kinds_of(group.members))
+        under_way = _UnderWay(structure(_plain(candidates[0].cfg)), group.known, variants_of(group.members))
         events: list[Event] = []
         for place, candidate in enumerate(candidates):
             if (refused := self._open(candidate)) is not None:
@@ -256,14 +257,14 @@ class FusedPool:
             if group.together is None or not group.together.vacant:
                 break
             tree = _plain(candidate.cfg)
-            if why_not_fusable(tree) or structure(tree) != group.structure:
+            if check_supported(tree) or structure(tree) != group.structure:
                 continue
             with as_found(), quiet(verbose=False):
                 built = build_member(candidate.cfg, group.known)
                 if isinstance(built, str) or not group.together.takes(built[0]):
                     continue
-                kinds = group.kinds | kinds_of([built[0]])
-                if not were_tried(kinds, group.known.tried):
+                kinds = group.kinds | variants_of([built[0]])
+                if not is_verified(kinds, group.known.verified):
                     continue
             group.kinds = kinds
             self._candidates.remove(candidate)
