@@ -5,16 +5,18 @@ its refusals are made again here: each override is tried by itself. What is left
 in Hydra's words. This module must not import torch or Lightning.
 """
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -25,12 +27,28 @@ from lightune.config.static.annotations import did_you_mean
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.config.suggestions import leaves_of, similar_keys
 from lightune.errors import ConfigError, Problem
+from lightune.paths import conf_dir
 
 __all__ = ["words_of"]
 
 _EXTRAS = {"ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers that come with an extra."""
 _WITH_VALUE = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
+_CALL = re.compile(r"([A-Za-z_]\w*)\(")
+_FUNCTIONS = (
+    "choice",
+    "range",
+    "interval",
+    "glob",
+    "shuffle",
+    "sort",
+    "tag",
+    "int",
+    "float",
+    "str",
+    "bool",
+    "json_str",
+)
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -42,14 +60,20 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
         arguments: the words after the program's name; this process's own by default.
     """
     if isinstance(error, HydraException):
-        command = _Command.of(sys.argv[1:] if arguments is None else arguments)
+        command = _Command.of(_given(arguments))
         with suppress(HydraException, OmegaConfBaseException):  # the command is not what is wrong
             if problems := list(_problems(command)):
                 return str(ConfigError(problems))
+    if isinstance(error, UnicodeError) and (problems := list(_unreadable_files(_Command.of(_given(arguments))))):
+        return str(ConfigError(problems))
     lines = [str(error)]
     if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         lines.append(str(error.__cause__))
     return "\n".join([*lines, *_hints(error)])
+
+
+def _given(arguments: Sequence[str] | None) -> Sequence[str]:
+    return sys.argv[1:] if arguments is None else arguments
 
 
 def _hints(error: Exception) -> Iterator[str]:
@@ -205,10 +229,17 @@ def _syntax_problems(words: Sequence[str], unread: Sequence[int]) -> Iterator[Pr
             for _ in range(1 if following[0] != "=" else 2):
                 next(places, None)
             yield Problem(key, f"a value follows its key without a space: {shlex.quote(joined)}")
+        elif not has_value and place and words[place - 1].endswith("="):  # key= value
+            key = words[place - 1].removesuffix("=")
+            yield Problem(key, f"a value follows its key without a space: {shlex.quote(f'{key}={word}')}")
         elif not has_value:
             yield Problem(word, f"must be KEY=VALUE, got {word}")
-        elif not value and following[:1]:  # key= value
-            yield Problem(key, f"a value follows its key without a space: {shlex.quote(f'{key}={following[0]}')}")
+        elif (
+            (call := _CALL.match(value))
+            and call[1] not in _FUNCTIONS
+            and (hint := did_you_mean(call[1], _FUNCTIONS))
+        ):
+            yield Problem(key, f"{call[1]}(…) is no function of a sweep;{hint}")
         elif value[:1] in "[{(" and value.count(value[0]) != value.count(_CLOSING[value[0]]):
             whole = _until_closed(word, following)
             if whole == word:
@@ -218,9 +249,19 @@ def _syntax_problems(words: Sequence[str], unread: Sequence[int]) -> Iterator[Pr
                 next(places, None)
             yield Problem(key, f"a value with spaces is quoted as a whole: {shlex.quote(whole)}")
         else:
-            text = value.replace("\\", "\\\\").replace('"', '\\"')
-            whole = f'{key}="{text}"'
+            whole = f"{key}={QuotedString(value, Quote.double).with_quotes()}"
             yield Problem(key, f"a value with special characters is quoted twice: {shlex.quote(whole)}")
+
+
+def _unreadable_files(command: _Command) -> Iterator[Problem]:
+    """Yield the YAML files that are not in UTF-8, which Hydra does not name."""
+    folders = [conf_dir(), *([Path(command.config_dir)] if command.config_dir else [])]
+    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
+            yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")
 
 
 def _until_closed(word: str, following: Sequence[str]) -> str:
