@@ -1,6 +1,8 @@
 import random
+import shlex
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 
 from lightune import compose
@@ -88,17 +90,14 @@ def test_what_cannot_be_read_is_answered_with_how_to_write_it(words, advice):
     assert advice in answer
 
 
-def test_the_advised_quotes_are_read_as_they_were_meant():
-    import shlex
+@pytest.mark.parametrize(
+    "text", ["don't", 'say "hi', "a=b", "a#b", "back\\slash'", "(", "~x", "[a", "a: b'", "é'"]
+)
+def test_the_advised_quotes_are_read_as_they_were_meant(text):
+    (line,) = said(f"note={text}").splitlines()[1:]
+    (word,) = shlex.split(line.rpartition(": ")[2] if text != "a: b'" else line.partition("twice: ")[2])
 
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    for text in ["don't", 'say "hi', "a=b", "a#b", "back\\slash'", "(", "~x", "50% off, {today}", "é|ü'"]:
-        (line,) = said(f"note={text}").splitlines()[1:] or [""]
-        if not line:
-            continue  # Hydra reads it as it is
-        (word,) = shlex.split(line.split("quoted twice: ")[1])
-        assert OverridesParser.create().parse_override(word).value() == text
+    assert OverridesParser.create().parse_override(word).value() == text
 
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path):
@@ -125,7 +124,7 @@ def misspellings(seed, number):
 
 
 def test_a_misspelt_key_is_answered_with_the_key():
-    pairs = list(misspellings(seed=0, number=40))
+    pairs = list(misspellings(seed=0, number=16))
     answers = said(*(f"{typed}=1" for _, typed in pairs)).splitlines()[1:]
 
     assert len(answers) == len({typed for _, typed in pairs})

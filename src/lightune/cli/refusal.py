@@ -8,9 +8,10 @@ in Hydra's words. This module must not import torch or Lightning.
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,13 @@ def _option_problem(override: Override, options: Sequence[str]) -> Problem:
 def _key_problems(values: Sequence[Override], cfg: DictConfig, loader: ConfigLoader) -> Iterator[Problem]:
     """Yield the keys that the composed configuration does not have."""
     added: set[str] = set()
+    options_with = cache(partial(_options_with, loader))
     for override in values:
         key = override.key_or_group
         if override.is_add() or override.is_force_add():
             added.add(key)
         elif not override.is_hydra_override() and key not in added and not _exists(cfg, key):
-            yield Problem(key, _unknown(key, str(override.input_line).partition("=")[2], cfg, loader))
+            yield Problem(key, _unknown(key, str(override.input_line).partition("=")[2], cfg, options_with))
 
 
 def _exists(cfg: DictConfig, key: str) -> bool:
@@ -183,14 +185,13 @@ def _exists(cfg: DictConfig, key: str) -> bool:
     return not isinstance(node, DictConfig) or last in node or "[" in key
 
 
-def _unknown(key: str, value: str, cfg: DictConfig, loader: ConfigLoader) -> str:
+def _unknown(key: str, value: str, cfg: DictConfig, options_with: Callable[[str], dict[str, set[str]]]) -> str:
     """Say that a key does not exist, and what may have been meant."""
     parent, _, last = key.rpartition(".")
     node: Any = OmegaConf.select(cfg, parent) if parent else None
     if isinstance(node, DictConfig) and (taker := _takes(node, last)):
         return f"is no key of the YAML, and {taker} takes it: write +{key}={value}"
-    options = loader.get_group_options(parent)
-    if having := [option for option in options if _option_has(loader, parent, option, last)]:
+    if having := [option for option, keys in options_with(parent).items() if last in keys]:
         has = "have" if having[1:] else "has"
         return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it"
     if near := similar_keys(key, leaves_of(cfg)):
@@ -209,11 +210,14 @@ def _takes(node: DictConfig, argument: str) -> str | None:
     return None
 
 
-def _option_has(loader: ConfigLoader, group: str, option: str, key: str) -> bool:
-    with suppress(HydraException, OmegaConfBaseException, OSError):
-        found = loader.load_configuration(f"{group}/{option}", overrides=[], run_mode=RunMode.RUN)
-        return OmegaConf.select(found, f"{group}.{key}", default=None) is not None
-    return False
+def _options_with(loader: ConfigLoader, group: str) -> dict[str, set[str]]:
+    """Return the keys of each option of a group, as its file has them."""
+    keys: dict[str, set[str]] = {}
+    for option in loader.get_group_options(group):
+        with suppress(HydraException, OmegaConfBaseException, OSError):
+            found = loader.load_configuration(f"{group}/{option}", overrides=[], run_mode=RunMode.RUN)
+            keys[option] = set(leaves_of(OmegaConf.select(found, group)))
+    return keys
 
 
 def _syntax_problems(words: Sequence[str], unread: Sequence[int]) -> Iterator[Problem]:
@@ -243,14 +247,18 @@ def _syntax_problems(words: Sequence[str], unread: Sequence[int]) -> Iterator[Pr
         elif value[:1] in "[{(" and value.count(value[0]) != value.count(_CLOSING[value[0]]):
             whole = _until_closed(word, following)
             if whole == word:
-                yield Problem(key, f"a bracket is not closed, got {value}")
+                yield Problem(key, f"a bracket is not closed; if it is text: {_as_text(key, value)}")
                 continue
             for _ in whole[len(word) :].split():
                 next(places, None)
             yield Problem(key, f"a value with spaces is quoted as a whole: {shlex.quote(whole)}")
         else:
-            whole = f"{key}={QuotedString(value, Quote.double).with_quotes()}"
-            yield Problem(key, f"a value with special characters is quoted twice: {shlex.quote(whole)}")
+            yield Problem(key, f"a value with special characters is quoted twice: {_as_text(key, value)}")
+
+
+def _as_text(key: str, value: str) -> str:
+    """Return an override as a shell takes it whose value is this text."""
+    return shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
 
 
 def _unreadable_files(command: _Command) -> Iterator[Problem]:
