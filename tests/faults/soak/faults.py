@@ -386,7 +386,7 @@ def _small_disk(injection: Injection) -> None:
     """Let the disk be full for real, where the operating system lets us make one; then make room."""
     room = injection.chance.choice((8, 30, 60, 120, 250, 500)) * 1024
     injection.said.append(f"{room} bytes")
-    if injection.subject.has_small_disk or not injection.subject.move_to_small_disk(room):
+    if not injection.subject.move_to_small_disk(room):
         injection.said.append("not possible here")
         return
     injection.end(injection.subject.start(), 2)

@@ -173,6 +173,9 @@ class Subject:
                 os.kill(number, signal.SIGKILL)
         for command in self.commands:
             command.process.wait()
+        self._leave_small_disk()
+
+    def _leave_small_disk(self) -> None:
         if self.has_small_disk:
             copy = self.folder / "outputs-copy"
             shutil.copytree(self.root, copy)
@@ -187,6 +190,7 @@ class Subject:
         Args:
             room: bytes that are free there.
         """
+        self._leave_small_disk()
         copy = self.folder / "outputs-copy"
         self.root.mkdir(exist_ok=True)
         self.root.rename(copy)
