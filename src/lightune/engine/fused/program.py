@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from lightune.engine.fused.dropout import DropoutMasks, Site
 from lightune.losses import CrossEntropy
+from lightune.runtime.compiler_folder import no_empty_compiler_folder
 
 Tensors = dict[str, Tensor]
 Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
@@ -186,7 +187,7 @@ class Program:
 
 def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
     """Write down the tensor operations of a function on arguments of these shapes, no-ops left out."""
-    with _without_examples():
+    with _without_examples(), no_empty_compiler_folder():
         graph = make_fx(lambda *given: function(*given))(*arguments)
     for node in list(graph.graph.nodes):
         if _does_nothing(node):
