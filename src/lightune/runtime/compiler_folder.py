@@ -1,4 +1,4 @@
-"""The folder in which torch's compiler keeps what it has made: parts of torch make it although nothing is compiled.
+"""The folder in which torch's compiler keeps what it has made, which parts of torch make for nothing.
 
 This module must not import torch or Lightning.
 """
