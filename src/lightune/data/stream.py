@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightune.data.loader import Batch, TensorLoader
 from lightune.data.scaling import Affine
+from lightune.private_api.torch import end_workers
 
 _BATCHES_AHEAD = 2  # a worker
 
@@ -79,9 +80,7 @@ class StreamLoader:
         Left to the garbage collector they live on beside those of later trainings, which have copies of what ties
         them to this process, and then it waits for them in vain.
         """
-        iterator, self._loader._iterator = self._loader._iterator, None
-        if iterator is not None:
-            iterator._shutdown_workers()  # type: ignore[attr-defined]
+        end_workers(self._loader)
 
     def state_dict(self) -> dict[str, int]:
         """Return which epoch is under way and how many of its batches were given out."""

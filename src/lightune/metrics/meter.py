@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from lightune.private_api.torchmetrics import restore_state, update_count
+
 _BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
 
 
@@ -82,7 +84,7 @@ class StageMeter(nn.Module):
         return {
             "loss": [self._loss, self._samples, self._losses, self._sizes],
             "batches": [self._outputs, self._targets, self._values],
-            "metrics": {name: [metric._update_count, metric.metric_state] for name, metric in parts.items()},
+            "metrics": {name: [update_count(metric), metric.metric_state] for name, metric in parts.items()},
         }
 
     def take_up(self, pending: dict[str, Any]) -> None:
@@ -91,9 +93,7 @@ class StageMeter(nn.Module):
         self._outputs, self._targets, self._values = pending["batches"]
         parts = dict(self.collection.items(copy_state=False))
         for name, (count, state) in pending["metrics"].items():
-            parts[name]._update_count = count
-            for key, value in state.items():
-                setattr(parts[name], key, value)
+            restore_state(parts[name], count, state)
 
     def read(self) -> dict[str, Tensor]:
         """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
