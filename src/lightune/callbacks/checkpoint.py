@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from lightune.callbacks.agreement import any_process, every_process, may_pause
+from lightune.callbacks.agreement import any_process, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
 from lightune.ranges import NonNegativeFloat
 
@@ -126,7 +126,7 @@ class BestAndLast(Checkpoint):
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         waits = not due and self._may_wait(trainer)
-        improved, self._improved = self._improved and self._is_finite(trainer), False
+        improved, self._improved = self._improved and weights_are_finite(trainer, trainer.lightning_module), False
         if improved and waits:
             self._kept = self._copy_of(trainer) if self.hold is None else self.hold()
         elif improved:
@@ -134,7 +134,7 @@ class BestAndLast(Checkpoint):
             self._kept, self._best_at = None, time.monotonic()
         elif not waits:
             self.write_kept(trainer)
-        if due and self._is_finite(trainer):
+        if due and weights_are_finite(trainer, trainer.lightning_module):
             self._save(trainer, "last")
         if due:
             self._saved_at = time.monotonic()
@@ -158,11 +158,6 @@ class BestAndLast(Checkpoint):
     def _copy_of(trainer: Trainer) -> Callable[[], dict[str, Any]]:
         content = _copied(trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
         return lambda: content
-
-    @staticmethod
-    def _is_finite(trainer: Trainer) -> bool:
-        parameters = trainer.lightning_module.parameters()
-        return every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters))
 
     def _save(self, trainer: Trainer, name: str) -> None:
         trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")

@@ -1,4 +1,4 @@
-"""A loss that is no number ends a training before it is saved as one."""
+"""End a training whose loss or weights are not finite, before they are saved."""
 
 import math
 from typing import Any, NoReturn
@@ -7,14 +7,14 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightune.callbacks.agreement import every_process, gathered
+from lightune.callbacks.agreement import gathered, weights_are_finite
 
 _ADVICE = "try a smaller optimizer.lr, regularization=gradient_clip, or trainer.precision=32-true"
 _LOOKED_AT_TOGETHER = 50  # losses
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The training loss or the weights became NaN or infinite; the message tells the step and the value."""
+    """The training loss or the weights became NaN or infinite; the message says the step and the value."""
 
 
 class FiniteLoss(Callback):
@@ -58,7 +58,7 @@ class FiniteLoss(Callback):
             NonFiniteLossError: if a loss or a weight is not finite.
         """
         self.look(trainer)
-        if not every_process(trainer, all(bool(torch.isfinite(each).all()) for each in pl_module.parameters())):
+        if not weights_are_finite(trainer, pl_module):
             refuse_weights(trainer.global_step)
 
     def look(self, trainer: Trainer) -> None:

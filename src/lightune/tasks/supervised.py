@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
@@ -18,12 +18,26 @@ from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.optim.fused import fused
 from lightune.regularization import Regularization
 
-if TYPE_CHECKING:
-    from lightune.engine.lean import LeanSteps
-
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
+
+
+class ChunkedSteps(Protocol):
+    """What takes the steps of a chunk of minibatches, where a training step is given many at once."""
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps in the whole run, > 0; None if it has no end."""
+
+    def all_but_last(self, task: Any, chunk: Batch) -> Batch:
+        """Train a task on each minibatch of a chunk but the last; return that one."""
+
+    def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count minibatches instead of chunks."""
+
+    def in_chunks(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count chunks instead of minibatches."""
 
 
 class SupervisedTask(LightningModule):
@@ -63,7 +77,7 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
-        self.lean: LeanSteps | None = None  # set where a step is given many minibatches
+        self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
