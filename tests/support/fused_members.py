@@ -45,8 +45,8 @@ def killed_in_epoch(epoch, *overrides):
 
 @pytest.fixture
 def _watched_epochs(monkeypatch):
-    """Let configurations name what watches epochs."""
-    monkeypatch.setenv("LIGHTUNE_TRUST", "epoch_watch")
+    """Let configurations name what watches epochs, and the data of this module."""
+    monkeypatch.setenv("LIGHTUNE_TRUST", "epoch_watch,fused_members")
 
 
 class Blobs(InMemoryData):
@@ -78,6 +78,29 @@ class Pairs(Blobs):
     def load(self):
         samples = super().load()
         return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
+
+
+class LargeImages(InMemoryData):
+    """300 images of three kinds, so large that folds share them: scaled copies of four folds take 59 MB."""
+
+    kind = "image"
+
+    def load(self):
+        noise = torch.Generator().manual_seed(0)
+        targets = torch.arange(300) % CLASSES
+        inputs = torch.randn(300, 3, 64, 64, generator=noise)
+        inputs[:, 0, 0, :3] += torch.nn.functional.one_hot(targets, CLASSES) * 20.0
+        return Samples(inputs, targets, num_classes=CLASSES)
+
+
+class LargeValues(LargeImages):
+    """The same images with a value to predict."""
+
+    problem = "regression"
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, samples.inputs[:, 0, 0].sum(dim=1, keepdim=True) * 40 + 150)
 
 
 def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0):

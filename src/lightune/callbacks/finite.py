@@ -1,6 +1,7 @@
 """End a training whose loss or weights are not finite, before they are saved."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
@@ -21,10 +22,14 @@ class FiniteLoss(Callback):
     """Stop when the training loss is NaN or infinite: at once on a CPU, every few steps elsewhere.
 
     Looking at a loss makes a GPU wait, and several processes wait for each other.
+
+    Args:
+        gather: returns the values (n,) of every process: (processes, n).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gather: Callable[[Trainer, Tensor], Tensor] = gathered) -> None:
         super().__init__()
+        self._gather = gather
         self._steps: list[int] = []
         self._losses: list[Tensor] = []
 
@@ -71,7 +76,7 @@ class FiniteLoss(Callback):
             return
         steps, losses = self._steps, torch.stack(self._losses).float()
         self._steps, self._losses = [], []
-        for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
+        for step, values in zip(steps, self._gather(trainer, losses).T.tolist(), strict=True):
             for value in values:
                 require_finite(step, value)
 

@@ -160,12 +160,12 @@ class SupervisedTask(LightningModule):
         checkpoint["pending_measures"] = pending
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from what an unfinished epoch had measured."""
+        """Resume from what an unfinished epoch had measured."""
         if self.lean is not None:
             self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
-            self._meters["train"].take_up(pending[self.trainer.global_rank])
+            self._meters["train"].resume(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
@@ -196,7 +196,7 @@ class SupervisedTask(LightningModule):
         return make(own if parameters is None else parameters)
 
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
-        """Tell whether a fused optimizer can do what is asked of it."""
+        """Return True if a fused optimizer can do what is asked of it."""
         trainer = self._trainer
         scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
         if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
@@ -217,7 +217,7 @@ class SupervisedTask(LightningModule):
         self.trainer._logger_connector.log_metrics(measures)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Take a batch in; return its loss and its outputs."""
+        """Measure a batch; return its loss and its outputs."""
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
@@ -229,7 +229,7 @@ class SupervisedTask(LightningModule):
 
 
 def takes_total_steps(factory: SchedulerFactory) -> bool:
-    """Tell whether a scheduler's factory wants to know how many optimizer steps the run has."""
+    """Return True if a scheduler's factory takes the number of optimizer steps in the run."""
     function = getattr(factory, "func", factory)
     given = getattr(factory, "keywords", None) or {}
     return "total_steps" in inspect.signature(function).parameters and "total_steps" not in given

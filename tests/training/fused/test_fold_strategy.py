@@ -24,7 +24,6 @@ from lightune import compose, resume, train
 from lightune.checkpoints import WholeCheckpointIO, read_checkpoint
 from lightune.config.trust import _added, trust
 from lightune.data import Digits, Samples
-from lightune.engine.fused import data as batches
 from lightune.engine.fused.data import StackedData
 from lightune.run import InterruptedRun, TrainingError, prepare
 
@@ -101,24 +100,34 @@ def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
                 close(saved[0][key], saved[1][key], 1e-5, tiny)
 
 
-@pytest.mark.parametrize("way", ["folds that differ in size", "values, stopped early"])
-def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way, monkeypatch):
-    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
-    together = run(*WAYS[way])
+LARGE = {
+    "classes": (
+        *("data._target_=fused_members.LargeImages", "data.batch_size=4", "model.dropout=0.3"),
+        *("validation=kfold", "validation.k=4"),
+    ),
+    "values, stopped early": (
+        *("data=diabetes", "data._target_=fused_members.LargeValues", "data.batch_size=4"),
+        *("validation=kfold", "validation.k=4", "callbacks.early_stopping.patience=1", "optimizer.lr=0.05"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LARGE)
+def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way):
+    together = run(*LARGE[way])
     assert SAID in log_of(together)
-    assert_same(together.run_dir, run(*WAYS[way], "validation.fused=never").run_dir)
+    assert_same(together.run_dir, run(*LARGE[way], "validation.fused=never").run_dir)
 
 
-def test_fits_that_share_large_samples_hold_them_once(monkeypatch):
-    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
-    data = prepare(compose([*SMALL, *FOLDS])).data
+def test_fits_that_share_large_samples_hold_them_once():
+    parts = prepare(compose([*SMALL, *LARGE["classes"]]))
     divided = []
-    for plan in prepare(compose([*SMALL, *FOLDS])).plans:
-        divided.append(data.undivided())
+    for plan in parts.plans:
+        divided.append(parts.data.undivided())
         divided[-1].divide(plan.split, seed=0)
     stacked = StackedData(divided)
     assert not any(own._scaled for own in divided)
-    assert stacked._train._inputs is stacked._val._inputs is data.samples.inputs
+    assert stacked._train._inputs is stacked._val._inputs is parts.data.samples.inputs
     batch = next(iter(stacked.train()))
     for own, x in zip(divided, batch.x, strict=True):
         assert torch.equal(x, next(iter(own.train_dataloader()))[0])
