@@ -1,10 +1,12 @@
 """The Lightning module of a tutorial, which other benchmarks measure lightune against.
 
-This module imports nothing of lightune: it is copied beside the programs that are written as their users write them.
+This module imports nothing of lightune: it is copied beside programs that are written as their users write.
 """
 
-import torch
+import itertools
+
 from pytorch_lightning import LightningModule
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
@@ -48,7 +50,6 @@ def loaders(train, val, batch_size):
 
 def digits_network():
     """Return an MLP 64-128-128-10."""
-    linear, relu = torch.nn.Linear, torch.nn.ReLU
-    return torch.nn.Sequential(
-        torch.nn.Flatten(), linear(64, 128), relu(), linear(128, 128), relu(), linear(128, 10)
-    )
+    sizes = (64, 128, 128)
+    hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], 10))
