@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
@@ -18,12 +18,26 @@ from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.optim.fused import fused
 from lightune.regularization import Regularization
 
-if TYPE_CHECKING:
-    from lightune.engine.lean import LeanSteps
-
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
+
+
+class ChunkedSteps(Protocol):
+    """What takes the steps of a chunk of minibatches, where a training step is given many at once."""
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps in the whole run, > 0; None if it has no end."""
+
+    def all_but_last(self, task: Any, chunk: Batch) -> Batch:
+        """Train a task on each minibatch of a chunk but the last; return that one."""
+
+    def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count minibatches instead of chunks."""
+
+    def in_chunks(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count chunks instead of minibatches."""
 
 
 class SupervisedTask(LightningModule):
@@ -63,7 +77,7 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
-        self.lean: LeanSteps | None = None  # set where a step is given many minibatches
+        self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
@@ -146,12 +160,12 @@ class SupervisedTask(LightningModule):
         checkpoint["pending_measures"] = pending
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from what an unfinished epoch had measured."""
+        """Resume from what an unfinished epoch had measured."""
         if self.lean is not None:
             self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
-            self._meters["train"].take_up(pending[self.trainer.global_rank])
+            self._meters["train"].resume(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Make the optimizer and its learning-rate scheduler."""
@@ -182,7 +196,7 @@ class SupervisedTask(LightningModule):
         return make(own if parameters is None else parameters)
 
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
-        """Tell whether a fused optimizer can do what is asked of it."""
+        """Return True if a fused optimizer can do what is asked of it."""
         trainer = self._trainer
         scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
         if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
@@ -203,7 +217,7 @@ class SupervisedTask(LightningModule):
         self.trainer._logger_connector.log_metrics(measures)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Take a batch in; return its loss and its outputs."""
+        """Measure a batch; return its loss and its outputs."""
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
@@ -215,7 +229,7 @@ class SupervisedTask(LightningModule):
 
 
 def takes_total_steps(factory: SchedulerFactory) -> bool:
-    """Tell whether a scheduler's factory wants to know how many optimizer steps the run has."""
+    """Return True if a scheduler's factory takes the number of optimizer steps in the run."""
     function = getattr(factory, "func", factory)
     given = getattr(factory, "keywords", None) or {}
     return "total_steps" in inspect.signature(function).parameters and "total_steps" not in given

@@ -52,7 +52,7 @@ def train_together(run: Run) -> Endings:
         return {}
     device = device_of(run.cfg)
     first = _member(run, open_plans[0])
-    if reason := _why_not_worth(run, first, starts.values(), device):
+    if reason := _check_cost(run, first, starts.values(), device):
         log.info("fits are trained one by one: %s", reason)
         return {}
     members = {open_plans[0].index: first, **{plan.index: _member(run, plan) for plan in open_plans[1:]}}
@@ -125,13 +125,15 @@ def _why_no_fit(run: Run, plans: Sequence[FitPlan]) -> str | None:
     return "the loss has a state of its own" if task.loss.state_dict() else None
 
 
-def _why_not_worth(run: Run, first: Member, starts: Collection[Start], device: str) -> str | None:
-    """Say why fits like the first are trained faster one by one; None if they are not."""
+def _check_cost(run: Run, first: Member, starts: Collection[Start], device: str) -> str | None:
+    """Return why fits like the first are trained faster one by one; None if they are not."""
+    if reason := check_cost(first, device):
+        return reason
     epochs = sum(max(0, int(run.cfg.trainer.max_epochs) - start.epoch) for start in starts)
     steps = epochs * first.data.rows_in_batches("train").batches
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
-    return check_cost(first, device)
+    return None
 
 
 def _member(run: Run, plan: FitPlan) -> Member:
