@@ -6,8 +6,8 @@
 For each task and seed, points of a space are trained to the end once, as one program, and their curves kept. Then
 each pruner sees these trials in many orders, epoch by epoch, until it has used the budget: as many epochs as
 `--full` whole trials take. The figure is the regret: how far the best finished trial's value, at its best epoch, is
-from the best of all points, over the distance of the median point from the best (0: found the best, 1: no better than
-a point drawn at random). TPE is searched live, with as many whole trials as the budget allows.
+from the best of all points, over the distance of the median point from the best (0: found the best, 1: no better
+than a point drawn at random). TPE is searched live, with as many whole trials as the budget allows.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import optuna
@@ -46,17 +48,12 @@ def pruners(epochs: int) -> dict[str, Callable[[], BasePruner]]:
     """Return what is compared: name → what makes it."""
     made: dict[str, Callable[[], BasePruner]] = {"random": NopPruner}
     for factor in (2, 3, 4):
-        for share in (1, 2, 3, 5, 10, 20):
-            least = max(1, epochs // (3 * share)) if share > 1 else max(1, epochs // 3)
-            made[f"hyperband, least {least}, factor {factor}"] = lambda least=least, factor=factor: HyperbandPruner(
-                min_resource=least, max_resource=epochs, reduction_factor=factor
-            )
-            made[f"asha, least {least}, factor {factor}"] = lambda least=least, factor=factor: SuccessiveHalvingPruner(
-                min_resource=least, reduction_factor=factor
-            )
-    made["hyperband, least 1, factor 3"] = lambda: HyperbandPruner(1, epochs, 3)
+        for least in sorted({max(1, epochs // share) for share in (3, 6, 9, 15, 30, 60)}):
+            made[f"hyperband, least {least}, factor {factor}"] = partial(HyperbandPruner, least, epochs, factor)
+            asha = partial(SuccessiveHalvingPruner, min_resource=least, reduction_factor=factor)
+            made[f"asha, least {least}, factor {factor}"] = asha
     for warm in sorted({1, 3, epochs // 10, epochs // 5, epochs // 3}):
-        made[f"median, after {warm}"] = lambda warm=warm: MedianPruner(n_startup_trials=5, n_warmup_steps=warm)
+        made[f"median, after {warm}"] = partial(MedianPruner, n_startup_trials=5, n_warmup_steps=warm)
     return made
 
 
@@ -78,7 +75,7 @@ def curves_of(folder: str, rows: list[dict[str, str]], metric: str) -> list[Curv
 
 
 def spent_and_best(pruner: BasePruner, curves: list[Curve], order: list[int], budget: int, sign: int) -> float:
-    """Let a pruner see trials in an order until the epochs are used up; return the best cost of those that finished."""
+    """Return the lowest cost that a pruner has seen when the epochs are used up."""
     study = optuna.create_study(pruner=pruner, sampler=optuna.samplers.RandomSampler(0), study_name="replayed")
     used, best = 0, float("inf")
     for point in order:
@@ -113,7 +110,9 @@ def main() -> None:
         for seed in range(given.seeds):
             how = (*overrides, *SPACE, f"trainer.max_epochs={given.epochs}", f"seed={seed}", f"search.seed={seed}")
             with tempfile.TemporaryDirectory() as folder:
-                rows = train(folder, *how, "hydra/launcher=fused", "search=random", f"search.n_trials={given.points}")
+                rows = train(
+                    folder, *how, "hydra/launcher=fused", "search=random", f"search.n_trials={given.points}"
+                )
                 spec = json.loads((Path(folder) / "outputs/studies/s/study.json").read_text())
                 metric, mode = spec["objectives"][0]["metric"], spec["objectives"][0]["mode"]
                 sign = 1 if mode == "min" else -1
@@ -127,14 +126,16 @@ def main() -> None:
                 mean = statistics.mean((each - costs[0]) / scale for each in found)
                 regrets.setdefault(name, {}).setdefault(task, []).append(mean)
             with tempfile.TemporaryDirectory() as folder:
-                rows = train(folder, *how, "hydra/launcher=basic", "search=tpe", f"search.n_trials={given.full}")
+                words = ("hydra/launcher=basic", "search=tpe", f"search.n_trials={given.full}")
+                rows = train(folder, *how, *words)
                 tpe = min(sign * float(row[metric]) for row in rows if row[metric])
             regrets.setdefault("tpe", {}).setdefault(task, []).append((tpe - costs[0]) / scale)
             print(f"{task}, seed {seed}: {len(curves)} curves", file=sys.stderr, flush=True)
     print(f"{'':34}" + "".join(f"{task:>16}" for task in TASKS) + f"{'mean':>9}")
-    for name, by_task in sorted(regrets.items(), key=lambda item: statistics.mean(sum(item[1].values(), []))):
-        columns = "".join(f"{statistics.mean(values):16.3f}" for values in by_task.values())
-        print(f"{name:34}{columns}{statistics.mean(sum(by_task.values(), [])):9.3f}")
+    means = {name: statistics.mean(chain(*by_task.values())) for name, by_task in regrets.items()}
+    for name in sorted(means, key=means.__getitem__):
+        columns = "".join(f"{statistics.mean(values):16.3f}" for values in regrets[name].values())
+        print(f"{name:34}{columns}{means[name]:9.3f}")
     print(f"{given.epochs} epochs, {given.seeds} seeds, budget {given.full} whole trials; {hardware()}")
 
 

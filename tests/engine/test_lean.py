@@ -8,7 +8,7 @@ from pytorch_lightning import Callback
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune import compose, train
-from lightune.config.build import build_trainer
+from lightune.config.trainer import build_trainer
 from lightune.engine import lean
 from lightune.engine.lean import engage
 from lightune.errors import ConfigError

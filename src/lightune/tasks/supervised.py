@@ -79,6 +79,7 @@ class SupervisedTask(LightningModule):
         self.metrics = metrics
         self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
+        self._prepared: tuple[Optimizer, bool] | None = None  # and whether it may be fused
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
         self._meters = {stage: StageMeter(metrics, stage, self.predictions) for stage in STAGES}
@@ -168,8 +169,8 @@ class SupervisedTask(LightningModule):
             self._meters["train"].resume(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self.make_optimizer()
+        """Return the optimizer, and make its learning-rate scheduler."""
+        optimizer = self._take_prepared() or self.make_optimizer()
         total_steps = 0
         if self.schedules_steps:
             lean = self.lean.total_steps if self.lean is not None else None
@@ -191,9 +192,28 @@ class SupervisedTask(LightningModule):
 
     def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
         """Make an optimizer of the parameters that are trained, or of those given in their stead."""
-        own = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        own = self._trained_parameters()
         make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
         return make(own if parameters is None else parameters)
+
+    def prepare_optimizer(self) -> Optimizer:
+        """Make the optimizer now; a training that begins with the same parameters is given this one."""
+        optimizer = self.make_optimizer()
+        self._prepared = optimizer, self._may_fuse(self._trained_parameters())
+        return optimizer
+
+    def _take_prepared(self) -> Optimizer | None:
+        """Return the prepared optimizer once; None if the parameters were replaced, as sharding does, or moved."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            return None
+        optimizer, fused_then = prepared
+        own = self._trained_parameters()
+        held = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        return optimizer if held == {id(each) for each in own} and fused_then == self._may_fuse(own) else None
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
         """Return True if a fused optimizer can do what is asked of it."""
