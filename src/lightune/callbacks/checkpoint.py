@@ -36,7 +36,7 @@ class BestAndLast(Checkpoint):
             epoch that calls for it.
 
     Attributes:
-        hold: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
+        snapshot: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
             returns what makes it, later: `best.ckpt` is then written with `last.ckpt`, and that for the first time
             when `every_seconds` have passed.
         pause: set there, too: least seconds between two writings, as these take long; not if `every_seconds` is 0.
@@ -49,7 +49,7 @@ class BestAndLast(Checkpoint):
         super().__init__()
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
-        self.hold: Callable[[], Callable[[], dict[str, Any]]] | None = None
+        self.snapshot: Callable[[], Callable[[], dict[str, Any]]] | None = None
         self.pause = 0.0
         self.best_waits = 1.0
         self._kept: Callable[[], dict[str, Any]] | None = None
@@ -64,7 +64,7 @@ class BestAndLast(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Delay the first writing where many networks are trained at once."""
-        if self.hold is not None:
+        if self.snapshot is not None:
             self._saved_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -91,7 +91,7 @@ class BestAndLast(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what waits: the best of a training that failed is as good as any."""
-        if self.hold is None:
+        if self.snapshot is None:
             try:
                 self.write_kept(trainer)
             except OSError as error:
@@ -128,7 +128,7 @@ class BestAndLast(Checkpoint):
         waits = not due and self._may_wait(trainer)
         improved, self._improved = self._improved and weights_are_finite(trainer, trainer.lightning_module), False
         if improved and waits:
-            self._kept = self._copy_of(trainer) if self.hold is None else self.hold()
+            self._kept = self._copy_of(trainer) if self.snapshot is None else self.snapshot()
         elif improved:
             self._save(trainer, "best")
             self._kept, self._best_at = None, time.monotonic()
@@ -149,7 +149,7 @@ class BestAndLast(Checkpoint):
 
     def _may_wait(self, trainer: Trainer) -> bool:
         """Return True if `best.ckpt` is written later."""
-        if self.hold is not None:
+        if self.snapshot is not None:
             return True
         alone = bool(self.every_seconds) and trainer.world_size == 1
         return alone and time.monotonic() - self._best_at < self.best_waits

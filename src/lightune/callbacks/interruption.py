@@ -25,11 +25,11 @@ class Interruption(Callback):
         super().__init__()
         self.received: int | None = None
         self._fitting = False
-        self._held = False
+        self._deferred = False
 
-    def hold(self) -> None:
-        """From now on take signals without stopping: what is left is to write what came of the run."""
-        self._held = True
+    def defer(self) -> None:
+        """From now on only note signals: what is left is to write what came of the run."""
+        self._deferred = True
 
     @property
     def exit_code(self) -> int:
@@ -90,7 +90,7 @@ class Interruption(Callback):
         raise StopRequested(self.received)
 
     def _take(self, signum: int, frame: FrameType | None) -> None:
-        if self._held:
+        if self._deferred:
             self.received = signum
         elif self.received is not None or not self._fitting:
             self.received = signum

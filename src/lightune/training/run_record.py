@@ -126,7 +126,7 @@ class RunRecord:
             TrainingError: if the result cannot be written.
         """
         context = self.context
-        context.interruption.hold()
+        context.interruption.defer()
         result = self._result(status, error)
         try:
             self._write(result)
@@ -261,7 +261,7 @@ def concluding(record: RunRecord) -> Iterator[None]:
     try:
         yield
         context.processes.needs_others = False
-        context.interruption.hold()
+        context.interruption.defer()
     except ConfigError:
         raise
     except Exception as error:

@@ -99,7 +99,7 @@ class MemberTrainer:
         self._seconds_before = (0.0, 0.0)
         record.current = fit
         for checkpoint in self._checkpoints:
-            checkpoint.hold = self._snapshot
+            checkpoint.snapshot = self._snapshot
 
     @property
     def _checkpoints(self) -> list[BestAndLast]:
