@@ -129,8 +129,8 @@ def test_what_was_in_the_folder_of_a_refused_study_stays(study):
 def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, monkeypatch):
     others = []
 
-    def joined(scene, *_):
-        others.append(Lease(scene.folder))
+    def joined(context, *_):
+        others.append(Lease(context.folder))
         raise REFUSAL
 
     monkeypatch.setattr("lightune.study.sweep.open_pool", joined)
@@ -142,8 +142,8 @@ def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, mo
 
 
 def test_a_sweeper_that_has_died_is_no_reason_to_leave_a_refused_study(study, monkeypatch):
-    def died(scene, *_):
-        (scene.folder / ".leases" / "1-dead").touch()
+    def died(context, *_):
+        (context.folder / ".leases" / "1-dead").touch()
         raise REFUSAL
 
     monkeypatch.setattr("lightune.study.sweep.open_pool", died)

@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
-from lightune.errors import TrialError
+from lightune.errors import StorageError, TrialError
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.outcome.judge import conclude
 from lightune.study.outcome.outcome import Outcome, read_outcome
@@ -83,7 +83,7 @@ class CarriedTask:
     def _open(self) -> Any:
         import optuna
 
-        from lightune.study.storage.backends import StorageError, open_storage
+        from lightune.study.storage.backends import open_storage
         from lightune.study.storage.samplers import make_pruner
 
         url = os.environ.get(URL_VARIABLE)

@@ -14,7 +14,7 @@ from lightune.study.executors.executor import Job
 from lightune.study.executors.fused.worker_loop import _Serving
 from lightune.study.executors.local.executor import Workers
 from lightune.study.executors.worker.channel import Interrupt, Line
-from lightune.study.storage.trial_store import Book
+from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
 LOW = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.125,n_warmup_steps:3}"
@@ -24,7 +24,7 @@ TWO = ("search.n_jobs=2", "optimizer=sgd", "trainer.max_epochs=4", "callbacks.ch
 @contextlib.contextmanager
 def at_report(epoch, happens):
     """Let something happen when the driver hears of an epoch, from 1, of the first trial for the first time."""
-    report, awaited = Book.report, [(0, epoch)]
+    report, awaited = TrialStore.report, [(0, epoch)]
 
     def heard(self, number, step, value):
         if (number, step) in awaited:
@@ -32,11 +32,11 @@ def at_report(epoch, happens):
             happens()
         return report(self, number, step, value)
 
-    Book.report = heard
+    TrialStore.report = heard
     try:
         yield
     finally:
-        Book.report = report
+        TrialStore.report = report
 
 
 @pytest.fixture
