@@ -46,7 +46,7 @@ def space_problems(config: DictConfig) -> list[Problem]:
     typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
 
     def where(dimension: Dimension) -> str:
-        return dimension.key if dimension.key in typed else f"search.space.{dimension.key}"
+        return dimension.key if dimension.key in typed else settings.vocabulary.key(f"space.{dimension.key}")
 
     problems = list(_enqueue_problems(space, settings, config))
     space, found = existing_options(space, loader, where)
@@ -78,7 +78,7 @@ def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> I
         return
     for index, point in enumerate(settings.enqueue):
         try:
-            space.point_of(point, where=f"search.enqueue[{index}]")
+            space.point_of(point, where=settings.vocabulary.key(f"enqueue[{index}]"))
         except ConfigError as error:
             yield from error.problems
 

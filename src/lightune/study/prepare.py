@@ -54,26 +54,27 @@ def prepare(
     arguments = [hide(line) for line in arguments]
     asked = read_definition(config, hydra_context.config_loader, arguments)
     require_able(asked.settings, asked.space)
-    url = asked.settings.storage
+    url, vocabulary = asked.settings.storage, asked.settings.vocabulary
     conceal(config, url)
     identity = identity_of(config)
-    if (spec := read_spec(folder)) is not None:
-        agree(spec.name, spec.identity, identity)
+    if (spec := read_spec(folder, vocabulary)) is not None:
+        agree(spec.name, spec.identity, identity, vocabulary)
     else:
         reach(config)
         if url is not None:
-            open_storage(url, folder)  # while nothing is written
+            open_storage(url, folder, vocabulary=vocabulary)  # while nothing is written
     options = chosen_options(config, asked.space)
     folder.mkdir(parents=True, exist_ok=True)
     with study_lock(folder):
-        spec = read_spec(folder)
+        spec = read_spec(folder, vocabulary)
         resumed = spec is not None
         if spec is not None:
-            agree(spec.name, spec.identity, identity)
+            agree(spec.name, spec.identity, identity, vocabulary)
             if changed := changed_files(hydra_context.config_loader, folder, options, hide):
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 since = f"configuration files were edited since the study began ({names})"
-                say(f"{since}; it goes on with those that it began with, search.study=NAME begins another")
+                another = f"{vocabulary.study}={vocabulary.name}"
+                say(f"{since}; it goes on with those that it began with, {another} begins another")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         try:

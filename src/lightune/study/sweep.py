@@ -15,7 +15,6 @@ from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
 from lightune.study.executors.factory import open_pool
-from lightune.study.messages import in_words_of, refusal_in_words_of
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import RESULTS
 from lightune.study.outputs.display import Display
@@ -54,15 +53,12 @@ def sweep(
     console = Console()
 
     def say(line: str) -> None:
-        console.print(in_words_of(config, line), soft_wrap=True, highlight=False, markup=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    try:
-        with stop_signals() as stop:
-            with _refusing_unwritable_folder():
-                study = prepare(config, hydra_context, list(arguments), say)
-            return _run(study, task_function, stop, console)
-    except (ConfigError, StorageError) as refusal:
-        raise refusal_in_words_of(config, refusal) from refusal
+    with stop_signals() as stop:
+        with _refusing_unwritable_folder():
+            study = prepare(config, hydra_context, list(arguments), say)
+        return _run(study, task_function, stop, console)
 
 
 def _run(
@@ -75,7 +71,7 @@ def _run(
         if study.resumed and not before:
             _require_its_trials(study)
         with study_lock(study.folder):
-            note_total(study.folder, store.n_trials)
+            note_total(study.folder, store.n_trials, study.settings.vocabulary)
         ended = sum(trial.state not in ("running", "interrupted") for trial in before)
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
@@ -109,7 +105,7 @@ def _run(
 
 def _open_store(study: StudyContext) -> TrialStore:
     return TrialStore(
-        open_storage(study.url, study.folder),
+        open_storage(study.url, study.folder, vocabulary=study.settings.vocabulary),
         folder=study.folder,
         space=study.space,
         settings=study.settings,
@@ -125,8 +121,9 @@ def _require_its_trials(study: StudyContext) -> None:
     if results:
         where = hidden(study.url) if study.url else JOURNAL
         rule = f"{where} knows of no trial, and the study's folder holds the results of {results}"
-        advice = "go on with the storage that it began with, or take another search.study="
-        raise ConfigError([Problem("search.storage", f"{rule}; {advice}")])
+        vocabulary = study.settings.vocabulary
+        advice = f"go on with the storage that it began with, or take another {vocabulary.study}="
+        raise ConfigError([Problem(vocabulary.key("storage"), f"{rule}; {advice}")])
 
 
 @contextlib.contextmanager

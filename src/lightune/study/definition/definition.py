@@ -46,5 +46,12 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
         return choices[key] if key in choices else OmegaConf.select(config, key)
 
     settings = Settings.from_config(config)
-    space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+    space = read_space(
+        arguments,
+        params=settings.space,
+        loader=loader,
+        fixed=fixed,
+        seed=settings.seed,
+        vocabulary=settings.vocabulary,
+    )
     return Definition(settings, space)

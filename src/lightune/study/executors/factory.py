@@ -61,7 +61,7 @@ def _open_ours(
     settings = study.settings
     if launcher.fused and settings.gpus_per_job > 1:
         rule = f"must be 1 where trials train together, on one device each, got {settings.gpus_per_job}"
-        raise ConfigError([Problem("search.gpus_per_job", rule)])
+        raise ConfigError([Problem(settings.vocabulary.key("gpus_per_job"), rule)])
     slots = [] if launcher.is_remote else make_slots(settings, study.config)
     pool: Pool
     if launcher.fused and is_whole(slots):

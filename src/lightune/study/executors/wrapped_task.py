@@ -89,7 +89,8 @@ class CarriedTask:
         url = os.environ.get(URL_VARIABLE)
         if self._in_database and url is None:
             rule = f"the job's environment lacks {URL_VARIABLE}, which the sweeper sets"
-            raise StorageError(f"search.storage: {rule}; let the launcher hand its environment on")
+            key = self._settings.vocabulary.key("storage")
+            raise StorageError(f"{key}: {rule}; let the launcher hand its environment on")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = open_storage(url if self._in_database else None, self._study)
         sampler, pruner = optuna.samplers.RandomSampler(0), make_pruner(self._settings)

@@ -14,15 +14,15 @@ __all__ = ["say_ending", "say_finished"]
 
 def say_finished(study: StudyContext, store: TrialStore) -> None:
     """Say that there is nothing left to do, and how to go on."""
-    trials = store.records()
-    more = "give a larger search.n_trials on the command line to extend it, or"
+    trials, vocabulary = store.records(), study.settings.vocabulary
+    more = f"give a larger {vocabulary.key('n_trials')} on the command line to extend it, or"
     how = more if not _is_whole_grid(study, store) else "its grid is complete;"
     failed = sum(trial.state == "failed" for trial in trials)
     failures = f", {failed} of them failed" if failed else ""
     count = (
         f"{len(trials)} of {store.n_trials} trials" if len(trials) <= store.n_trials else f"{len(trials)} trials"
     )
-    another = "start another with search.study=NAME"
+    another = f"start another with {vocabulary.study}={vocabulary.name}"
     study.say(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
     _say_best(study, store.best())
 
@@ -43,6 +43,7 @@ def _say_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
 
 def say_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
     """Say how a study ended here."""
+    vocabulary = study.settings.vocabulary
     ended = [trial for trial in ending.trials if trial.state not in ("running", "interrupted")]
     pruned = sum(trial.state == "pruned" for trial in ended)
     failed = len(ending.failures)
@@ -52,10 +53,11 @@ def say_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
     if ending.signal is not None:
         study.say("stopped; the same command goes on from here")
     elif ending.timed_out:
-        study.say("search.timeout is over; the same command goes on from here")
+        study.say(f"{vocabulary.key('timeout')} is over; the same command goes on from here")
     if ending.failures and ending.exit_code == 1:
         why = f"no trial has a result ({failed} failed)"
         if ending.too_many_failures:
-            why = f"{failed} trials failed, more than search.max_failures={study.settings.max_failures} allows"
+            limit = f"{vocabulary.key('max_failures')}={study.settings.max_failures}"
+            why = f"{failed} trials failed, more than {limit} allows"
         last = ending.failures[-1]
         study.say(f"failed: {why}; the last was trial {last.number}: {last.error}")

@@ -7,6 +7,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages import get_storage as open_url
 
 from lightune.errors import StorageError
+from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.storage.credentials import has_bare_at, hidden, hider
 from lightune.study.storage.journal import JOURNAL, Journal, JournalLock, repair_journal
 
@@ -15,12 +16,15 @@ __all__ = ["open_storage"]
 _PAUSE_SECONDS = 1.0
 
 
-def open_storage(url: str | None, study: Path, *, pause: float = _PAUSE_SECONDS) -> BaseStorage:
+def open_storage(
+    url: str | None, study: Path, *, vocabulary: Vocabulary = LIGHTUNE, pause: float = _PAUSE_SECONDS
+) -> BaseStorage:
     """Open the record of a study's trials.
 
     Args:
         url: as Optuna takes it; None for the journal in the study's folder.
         study: the study's folder.
+        vocabulary: what the keys of a study are called in messages.
         pause: seconds before a database that could not be opened is tried again, >= 0.
 
     Raises:
@@ -30,8 +34,8 @@ def open_storage(url: str | None, study: Path, *, pause: float = _PAUSE_SECONDS)
         if url is None:
             journal = study / JOURNAL
             lock = JournalLock(journal)
-            repair_journal(journal, lock)
-            return JournalStorage(Journal(journal, lock))
+            repair_journal(journal, lock, vocabulary)
+            return JournalStorage(Journal(journal, lock, vocabulary))
         return _open_database(url, pause)
     except StorageError:
         raise
@@ -41,7 +45,7 @@ def open_storage(url: str | None, study: Path, *, pause: float = _PAUSE_SECONDS)
         reason = hider(url)(text.splitlines()[0]) if text else type(error).__name__
         if url and has_bare_at(url):  # drivers take the rest of the password for the host, and show it
             reason = "an @ in a password is written as %40"
-        raise StorageError(f"search.storage: {where} cannot be opened: {reason}") from error
+        raise StorageError(f"{vocabulary.key('storage')}: {where} cannot be opened: {reason}") from error
 
 
 def _open_database(url: str, pause: float) -> BaseStorage:

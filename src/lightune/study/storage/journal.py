@@ -12,6 +12,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 
 from lightune.errors import StorageError
+from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.storage.locks import acquire, release
 from lightune.study.storage.records import FOLDER
 
@@ -64,11 +65,12 @@ class Journal(JournalFileBackend):
     Args:
         path: of the file.
         lock: taken for each record.
+        vocabulary: what the keys of a study are called in messages.
     """
 
-    def __init__(self, path: Path, lock: JournalLock) -> None:
+    def __init__(self, path: Path, lock: JournalLock, vocabulary: Vocabulary = LIGHTUNE) -> None:
         super().__init__(str(path), lock_obj=lock)
-        self._journal, self._writers = path, lock
+        self._journal, self._writers, self._vocabulary = path, lock, vocabulary
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Write records, each on a line of its own, all of them or none.
@@ -82,7 +84,7 @@ class Journal(JournalFileBackend):
         try:
             end = os.fstat(file).st_size
             if end and os.pread(file, 1, end - 1) != b"\n":  # a writer was killed in the middle of a record
-                _cut(self._journal)
+                _cut(self._journal, self._vocabulary)
                 end = os.fstat(file).st_size
             try:
                 while text:
@@ -103,7 +105,7 @@ def _must_last(record: dict[str, Any]) -> bool:
     return record["op_code"] not in _MAY_BE_LOST
 
 
-def repair_journal(journal: Path, lock: JournalLock) -> Path | None:
+def repair_journal(journal: Path, lock: JournalLock, vocabulary: Vocabulary = LIGHTUNE) -> Path | None:
     """Cut a torn or damaged end off a journal; what it was is kept beside it.
 
     Returns:
@@ -116,18 +118,18 @@ def repair_journal(journal: Path, lock: JournalLock) -> Path | None:
         return None
     lock.acquire()
     try:
-        return _cut(journal)
+        return _cut(journal, vocabulary)
     finally:
         lock.release()
 
 
-def _cut(journal: Path) -> Path | None:
+def _cut(journal: Path, vocabulary: Vocabulary) -> Path | None:
     sound, damaged = _sound_length(journal)
     if sound == journal.stat().st_size:
         return None
     if damaged:
         rule = f"is damaged in the middle, at byte {sound}"
-        raise StorageError(f"{journal}: {rule}; restore it from a copy, or take another search.study=")
+        raise StorageError(f"{journal}: {rule}; restore it from a copy, or take another {vocabulary.study}=")
     copy = journal.with_name(f"{journal.name}.damaged-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
     shutil.copyfile(journal, copy)
     with journal.open("r+b") as file:

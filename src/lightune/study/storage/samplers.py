@@ -53,8 +53,11 @@ def require_able(settings: Settings, space: Space) -> None:
     make_pruner(settings)
     sampler = make_sampler(settings, 0)
     if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
+        vocabulary = settings.vocabulary
         rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
-        raise ConfigError([Problem("hydra.sweeper.sampler", f"{rule}; choose search=genetic or search=tpe")])
+        raise ConfigError(
+            [Problem("hydra.sweeper.sampler", f"{rule}; choose {vocabulary.genetic} or {vocabulary.tpe}")]
+        )
 
 
 def learns(settings: Settings, space: Space) -> bool:
@@ -96,10 +99,11 @@ def make_pruner(settings: Settings) -> BasePruner:
     """
     if settings.pruner is None:
         return NopPruner()
-    pruner = _make("search.pruner", settings.pruner, _PRUNERS)
+    key = settings.vocabulary.key("pruner")
+    pruner = _make(key, settings.pruner, _PRUNERS)
     if not isinstance(pruner, BasePruner):
         rule = "must name a pruner of Optuna"
-        raise ConfigError([Problem("search.pruner", f"{rule}, got {settings.pruner['_target_']}")])
+        raise ConfigError([Problem(key, f"{rule}, got {settings.pruner['_target_']}")])
     return pruner
 
 

@@ -88,10 +88,11 @@ class TrialStore:
         if began is None:
             self._study.set_user_attr(IDENTITY, identity)
         else:
-            agree(name, began, identity)
+            agree(name, began, identity, self.settings.vocabulary)
         if directions != wanted:
             rule = f"the storage has a study '{name}' that seeks {directions}, and this one seeks {wanted}"
-            raise ConfigError([Problem("search.study", f"{rule}; take another search.study=")])
+            key = self.settings.vocabulary.study
+            raise ConfigError([Problem(key, f"{rule}; take another {key}=")])
 
     def forget(self) -> None:
         """Remove the study from its storage, if it began here and has no trial."""
@@ -294,7 +295,7 @@ def _require_whole(points: Sequence[Point], space: Space) -> None:
         missing = [d.key for d in space.dimensions if space.is_active(d, point) and d.key not in point]
         if missing:
             rule = f"must name every key of a grid, and lacks {', '.join(missing)}"
-            raise ConfigError([Problem(f"search.enqueue[{index}]", rule)])
+            raise ConfigError([Problem(space.vocabulary.key(f"enqueue[{index}]"), rule)])
 
 
 def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool:
