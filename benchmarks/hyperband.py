@@ -5,7 +5,7 @@
 
 For each task and seed, points of a space are trained to the end once, as one program, and their curves kept. Then
 each pruner sees these trials in many orders, epoch by epoch, until it has used the budget: as many epochs as
-`--full` whole trials take. The figure is the regret: how far the best finished trial's value, at its best epoch, is
+`--full` whole trials take. The figure is the regret: how far the best value found, at its best epoch, is
 from the best of all points, over the distance of the median point from the best (0: found the best, 1: no better
 than a point drawn at random). TPE is searched live, with as many whole trials as the budget allows.
 """
