@@ -18,6 +18,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
+from lightune.study import sweep as sweep_module
 from lightune.study.executors import factory as opening
 from lightune.study.executors import wrapped_task as carried
 from lightune.study.executors.worker.isolation import as_found
@@ -295,3 +296,29 @@ def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, mo
     study("x=1,2")
     assert study.ran == [1, 2]
     assert open_study(study.folder).progress() == "2 trials"
+
+
+def test_what_killed_writers_left_in_a_studys_folder_is_removed_unless_another_sweeper_may_be_writing(study):
+    study("x=1,2", "hydra.sweeper.n_trials=1")
+    (study.folder / ".trials.csv.0123.tmp").touch()
+    other = Lease(study.folder)
+    study("x=1,2", "hydra.sweeper.n_trials=1")
+    assert [path.name for path in study.folder.glob(".*.tmp")] == [".trials.csv.0123.tmp"]
+    other.end()
+    study("x=1,2")
+    assert list(study.folder.glob(".*.tmp")) == []
+    assert study.ran == [1, 2]
+
+
+def test_the_settings_that_a_study_keeps_have_no_password(study, monkeypatch):
+    seen = []
+    make = sweep_module.open_pool
+
+    def spy(context, *arguments):
+        seen.append((context.settings.storage, context.url))
+        return make(context, *arguments)
+
+    monkeypatch.setattr(sweep_module, "open_pool", spy)
+    url = "sqlite:///file:record.db?uri=true&password=hunter2"
+    study("x=1,2", f"hydra.sweeper.storage='{url}'")
+    assert seen == [(url.replace("hunter2", "***"), url)]
