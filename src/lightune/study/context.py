@@ -26,7 +26,7 @@ class StudyContext:
         settings: how it searches.
         space: what its trials may be.
         url: of its storage, with the password; None for the journal.
-        say: prints a line.
+        print_line: shows a line to whoever started the study.
         spec: what `study.json` says.
         resumed: whether it began earlier.
         lease: our sign of life.
@@ -38,7 +38,7 @@ class StudyContext:
     settings: Settings
     space: Space
     url: str | None
-    say: Callable[[str], None]
+    print_line: Callable[[str], None]
     spec: Spec
     resumed: bool
     lease: Lease

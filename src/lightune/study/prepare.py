@@ -1,4 +1,4 @@
-"""From what Hydra hands a sweeper to a study that can run: folder, snapshot, space, settings."""
+"""From what a sweeper gets from Hydra to a study that can run: folder, snapshot, space, settings."""
 
 import contextlib
 import shutil
@@ -34,15 +34,15 @@ __all__ = ["prepare", "undo"]
 
 
 def prepare(
-    config: DictConfig, hydra_context: HydraContext, arguments: list[str], say: Callable[[str], None]
+    config: DictConfig, hydra_context: HydraContext, arguments: list[str], print_line: Callable[[str], None]
 ) -> StudyContext:
     """Check what is asked for, then make or find the study's folder.
 
     Args:
         config: of the multirun, as Hydra composed it.
-        hydra_context: as Hydra hands it to a sweeper.
+        hydra_context: as a sweeper gets it.
         arguments: the task's overrides, with the sweeps.
-        say: prints a line.
+        print_line: shows a line to whoever started the study.
 
     Raises:
         ConfigError: if the study cannot run, or is another than the one in its folder; nothing was written.
@@ -74,7 +74,7 @@ def prepare(
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 since = f"configuration files were edited since the study began ({names})"
                 another = f"{vocabulary.study}={vocabulary.name}"
-                say(f"{since}; it goes on with those that it began with, {another} begins another")
+                print_line(f"{since}; it goes on with those that it began with, {another} begins another")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         try:
@@ -113,7 +113,7 @@ def prepare(
         settings=settings,
         space=space,
         url=url,
-        say=say,
+        print_line=print_line,
         spec=spec,
         resumed=resumed,
         lease=lease,

@@ -1,4 +1,4 @@
-"""The signals that stop a study: heard from its first moment to its last, and never lost on the way."""
+"""The signals that stop a study: handled from its first moment to its last, and never lost."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ class StopSignal:
 
     @contextlib.contextmanager
     def calling(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Let a signal call something instead of leaving the process."""
+        """Make a signal call something instead of leaving the process."""
         self._interrupt = interrupt
         hand_to(self.hear)  # again: Ray hears SIGTERM itself once it is connected
         try:

@@ -18,7 +18,7 @@ from lightune.study.executors.factory import open_pool
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import RESULTS
 from lightune.study.outputs.display import Display
-from lightune.study.outputs.summary import say_ending, say_finished
+from lightune.study.outputs.summary import print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
 from lightune.study.prepare import prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
@@ -38,7 +38,7 @@ def sweep(
 
     Args:
         config: of the multirun, as Hydra composed it.
-        hydra_context: as Hydra hands it to a sweeper.
+        hydra_context: as a sweeper gets it.
         task_function: what a trial runs.
         arguments: the task's overrides, with the sweeps.
 
@@ -52,12 +52,12 @@ def sweep(
     """
     console = Console()
 
-    def say(line: str) -> None:
+    def print_line(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
     with stop_signals() as stop:
         with _refusing_unwritable_folder():
-            study = prepare(config, hydra_context, list(arguments), say)
+            study = prepare(config, hydra_context, list(arguments), print_line)
         return _run(study, task_function, stop, console)
 
 
@@ -76,7 +76,7 @@ def _run(
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
             StudyFiles(study, store).study_ended(ending)
-            say_finished(study, store)
+            print_finished(study, store)
             return _conclude(ending, study.settings)
         with contextlib.ExitStack() as stack:
             executor = open_pool(study, task_function, store)
@@ -89,7 +89,7 @@ def _run(
             try:
                 ending = Driver(store, executor, [StudyFiles(study, store), display], stop=stop).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way
-                study.say("; ".join(map(str, refusal.problems)))
+                study.print_line("; ".join(map(str, refusal.problems)))
                 raise StudyFailedError("its trials cannot run any more") from refusal
     except ConfigError:
         undo(study, store)
@@ -99,7 +99,7 @@ def _run(
         raise StorageError(f"{study.folder} {rule}; make room there, the same command goes on") from error
     finally:
         study.lease.end()
-    say_ending(study, ending, store)
+    print_ending(study, ending, store)
     return _conclude(ending, study.settings)
 
 

@@ -1,4 +1,4 @@
-"""`study.json`: what a study is, written when it begins and compared whenever it goes on.
+"""`study.json`: what a study is, written when it begins and compared whenever it is resumed.
 
 This module must not import Optuna, torch or Lightning.
 """

@@ -42,7 +42,7 @@ class StudyOnDisk:
         return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
 
     def progress(self) -> str:
-        """Say how many trials are over, and whether these are all."""
+        """Return how many trials have ended, and whether these are all."""
         over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
         return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 

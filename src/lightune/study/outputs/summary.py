@@ -1,4 +1,4 @@
-"""What a study says when it is over: how many trials, which was best, why it failed."""
+"""What a study prints when it has ended: how many trials, which was best, why it failed."""
 
 import os
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from lightune.study.outputs.display import describe
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["say_ending", "say_finished"]
+__all__ = ["print_ending", "print_finished"]
 
 
-def say_finished(study: StudyContext, store: TrialStore) -> None:
-    """Say that there is nothing left to do, and how to go on."""
+def print_finished(study: StudyContext, store: TrialStore) -> None:
+    """Print that nothing is left to do, and how to extend the study."""
     trials, vocabulary = store.records(), study.settings.vocabulary
     more = f"give a larger {vocabulary.key('n_trials')} on the command line to extend it, or"
     how = more if not _is_whole_grid(study, store) else "its grid is complete;"
@@ -23,8 +23,8 @@ def say_finished(study: StudyContext, store: TrialStore) -> None:
         f"{len(trials)} of {store.n_trials} trials" if len(trials) <= store.n_trials else f"{len(trials)} trials"
     )
     another = f"start another with {vocabulary.study}={vocabulary.name}"
-    study.say(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
-    _say_best(study, store.best())
+    study.print_line(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
+    _print_best(study, store.best())
 
 
 def _is_whole_grid(study: StudyContext, store: TrialStore) -> bool:
@@ -32,32 +32,32 @@ def _is_whole_grid(study: StudyContext, store: TrialStore) -> bool:
     return size is not None and store.n_trials >= size and (study.settings.sampler is None or store.is_grid)
 
 
-def _say_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
+def _print_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
     title = "best:" if len(best) < 2 else f"Pareto front of {len(best)} trials:"
     for trial in best:
         gone = "" if trial.folder is not None and (study.folder / trial.folder).is_dir() else " (deleted)"
         place = f"{os.path.relpath(study.folder)}/{trial.folder}{gone}"
-        study.say(f"{title} {describe(trial, study.settings.objectives)}  {place}")
+        study.print_line(f"{title} {describe(trial, study.settings.objectives)}  {place}")
         title = "     "
 
 
-def say_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
-    """Say how a study ended here."""
+def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
+    """Print how a study ended in this process."""
     vocabulary = study.settings.vocabulary
     ended = [trial for trial in ending.trials if trial.state not in ("running", "interrupted")]
     pruned = sum(trial.state == "pruned" for trial in ended)
     failed = len(ending.failures)
     counts = f"{len(ended)} of {store.n_trials} trials finished, {pruned} pruned, {failed} failed"
-    study.say(f"study {study.folder.name}: {counts}")
-    _say_best(study, ending.best)
+    study.print_line(f"study {study.folder.name}: {counts}")
+    _print_best(study, ending.best)
     if ending.signal is not None:
-        study.say("stopped; the same command goes on from here")
+        study.print_line("stopped; the same command goes on from here")
     elif ending.timed_out:
-        study.say(f"{vocabulary.key('timeout')} is over; the same command goes on from here")
+        study.print_line(f"{vocabulary.key('timeout')} is over; the same command goes on from here")
     if ending.failures and ending.exit_code == 1:
         why = f"no trial has a result ({failed} failed)"
         if ending.too_many_failures:
             limit = f"{vocabulary.key('max_failures')}={study.settings.max_failures}"
             why = f"{failed} trials failed, more than {limit} allows"
         last = ending.failures[-1]
-        study.say(f"failed: {why}; the last was trial {last.number}: {last.error}")
+        study.print_line(f"failed: {why}; the last was trial {last.number}: {last.error}")

@@ -61,7 +61,7 @@ class Space:
         return not any(isinstance(dimension, Interval) for dimension in self.dimensions)
 
     def is_active(self, dimension: Dimension, point: Mapping[str, str]) -> bool:
-        """Tell whether a dimension exists at a point, which holds all that it depends on."""
+        """Return True if a dimension exists at a point, which holds all that it depends on."""
         chosen = {_bare(key): text for key, text in point.items()}
         swept = {_bare(other.key) for other in self.dimensions}
         for key, accepted in dimension.when.items():
@@ -75,7 +75,7 @@ class Space:
 
     @staticmethod
     def accepts(text: str, accepted: Sequence[Any]) -> bool:
-        """Tell whether a text stands for one of some values, types included."""
+        """Return True if a text stands for one of some values, types included."""
         value = value_of_text(text)
         return any(type(value) is type(wanted) and value == wanted for wanted in accepted)
 
@@ -157,7 +157,7 @@ class Space:
 
 
 def interval_in_grid(space: Space) -> str:
-    """Say why a space has no grid."""
+    """Return why a space has no grid."""
     keys = ", ".join(dimension.key for dimension in space.dimensions if dimension.grid() is None)
     rule = f"a grid needs values that can be listed, and {keys} is an interval"
     return f"{rule}; list its values, or choose {space.vocabulary.tpe}"

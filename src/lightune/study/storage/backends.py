@@ -49,7 +49,7 @@ def open_storage(
 
 
 def _open_database(url: str, pause: float) -> BaseStorage:
-    """Open a database; a second time if need be, as two sweepers that start together both make its tables."""
+    """Open a database; a second time if need be, as two drivers that start together both make its tables."""
     try:
         return open_url(url)
     except Exception:  # noqa: BLE001 - each database has errors of its own
