@@ -110,5 +110,5 @@ def _resolve(stamp: str, *, _root_: Any) -> str:
 
 
 def register_resolver() -> None:
-    """Register the resolver that names a study's folder: `${lightune.study:${now:…}}`, a stamp for other sweepers."""
+    """Register `${lightune.study:${now:…}}`, a study's folder name; for other sweepers, one with the stamp."""
     OmegaConf.register_resolver("lightune.study", _resolve, replace=True, annotation_validation="off")

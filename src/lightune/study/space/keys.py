@@ -127,7 +127,7 @@ def _no_option(group: str, missing: list[str], known: list[str]) -> str:
 
 
 def _no_key(key: str, seen: list[_Seen]) -> str:
-    """Return where a key is missing; nothing if it is missing nowhere, or only beside several choices taken together."""
+    """Return where a key is missing; nothing if nowhere, or only beside several choices taken together."""
     lacking = [one for one in seen if not one.has_it]
     if not lacking:
         return ""
