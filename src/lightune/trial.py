@@ -28,7 +28,8 @@ class Trial:
         keys: all keys that the study sweeps; those that do not exist at this point are not in `point`.
         resume: whether an earlier, interrupted start of this trial may have left a checkpoint in its folder.
         prunes: whether the study has a pruner; without one nothing needs to be reported.
-        reported: how far earlier starts of this trial have said to be, >= 0.
+        reported: the last step that earlier starts of this trial have reported, >= 0.
+        attempt: how often it failed before, >= 0.
         objectives: the metrics that the study is judged by; empty if the task's return value says it all.
         report: tell how far the trial is (step, value); True means that it should stop.
     """
@@ -39,6 +40,7 @@ class Trial:
     resume: bool = False
     prunes: bool = False
     reported: int = 0
+    attempt: int = 0
     objectives: tuple[str, ...] = ()
     report: Callable[[int, float], bool] = _keep
 
