@@ -1,15 +1,19 @@
-"""The driver with a pool that does what a test says, on a record as it is in use."""
+"""The driver with an executor that does what a test says, on a record as it is in use."""
 
 import pytest
 
+from lightune.study.definition.settings import Objective
 from lightune.study.driver import Driver
+from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Started
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, commit
 from lightune.study.signals import StopSignal
 
+ONE = (Objective(None, "min"),)
 
-class Pool:
+
+class OneAtATime:
     """Runs one trial at a time; `play` is what happens to it, and takes its job."""
 
     def __init__(self, play):
@@ -35,10 +39,10 @@ class Pool:
 
 @pytest.fixture
 def drive():
-    """Run a study; return how it ended, its pool, and the trials whose end was shown and filed."""
+    """Run a study; return how it ended, its executor, and the trials whose end was shown and filed."""
 
     def run(book, play, stop=None):
-        pool = Pool(play)
+        executor = OneAtATime(play)
         shown, filed = [], []
 
         class Display:
@@ -49,7 +53,7 @@ def drive():
                 """Nobody looks."""
 
             def ended(self, row, rows, best):
-                shown.append((row.number, row.state, len(pool.jobs)))
+                shown.append((row.number, row.state, len(executor.jobs)))
 
         class Files:
             def update(self, rows, best):
@@ -58,8 +62,8 @@ def drive():
             def end(self, row):
                 filed.append((row.number, row.state))
 
-        ending = Driver(book, pool, Display(), stop=stop or StopSignal(), files=Files()).run()
-        return ending, pool, shown, filed
+        ending = Driver(book, executor, Display(), stop=stop or StopSignal(), files=Files()).run()
+        return ending, executor, shown, filed
 
     return run
 
@@ -69,7 +73,7 @@ def number(job):
 
 
 def completed(job):
-    return [Done(number(job), None, 0.1, outcome=Outcome("completed", (1.0,), 0.1))]
+    return [Done(number(job), Outcome("completed", (1.0,), 0.1))]
 
 
 def test_the_end_of_a_trial_is_shown_and_filed_when_the_next_has_its_place(book, drive):
@@ -87,8 +91,8 @@ def test_failures_of_another_sweeper_stop_this_one(book, drive):
             other.tell(other.next(set()).number, Outcome("failed", None, 0.1, "told to"))
         return completed(job)
 
-    ending, pool, _, _ = drive(mine, play)
-    assert [number(job) for job in pool.jobs] == [0]
+    ending, executor, _, _ = drive(mine, play)
+    assert [number(job) for job in executor.jobs] == [0]
     assert (ending.too_many_failures, ending.exit_code) == (True, 1)
 
 
@@ -102,8 +106,8 @@ def test_a_trial_that_is_handed_over_when_a_signal_comes_is_left_to_the_next(boo
         return ticket
 
     monkeypatch.setattr(study, "next", interrupted)
-    ending, pool, _, _ = drive(study, completed, stop)
-    assert (pool.jobs, ending.exit_code) == ([], 130)
+    ending, executor, _, _ = drive(study, completed, stop)
+    assert (executor.jobs, ending.exit_code) == ([], 130)
     assert [row.state for row in ending.rows] == ["interrupted"]
 
 
@@ -113,7 +117,8 @@ def test_a_result_stands_whatever_becomes_of_its_process(book, drive):
     def play(job):
         folder = study.folder / str(number(job))
         commit(folder, Outcome("completed", (4.0,), 1.0))
-        return [Started(number(job), folder), Done(number(job), None, 1.0, "its process was ended by SIGSEGV")]
+        done = end_of(job, objectives=ONE, folder=folder, error="its process was ended by SIGSEGV")
+        return [Started(number(job), folder), done]
 
     ending, _, _, _ = drive(study, play)
     assert [(row.state, row.values) for row in ending.rows] == [("completed", (4.0,))] * 2
@@ -124,9 +129,9 @@ def fail_first(study, stop, second):
 
     def play(job):
         folder = study.folder / "0"
-        if not job.attempt:
+        if not job.trial.attempt:
             commit(folder, Outcome("failed", None, 0.1, "told to"))
-            return [Started(0, folder), Done(0, None, 0.1, "told to")]
+            return [Started(0, folder), end_of(job, objectives=ONE, folder=folder, error="told to")]
         stop.hear(2, None)
         return second
 
@@ -135,16 +140,16 @@ def fail_first(study, stop, second):
 
 def test_a_start_that_was_stopped_before_it_had_its_folder_is_not_the_failure_before_it(book, drive):
     study, stop = book("x=1", retries=1), StopSignal()
-    lost = [Done(0, None, 0.1, "its process was ended by SIGINT", interrupted=True)]
-    ending, pool, _, _ = drive(study, fail_first(study, stop, lost), stop)
-    assert [job.attempt for job in pool.jobs] == [0, 1]
+    lost = [Done(0, Outcome("interrupted", None, 0.1, "its process was ended by SIGINT"))]
+    ending, executor, _, _ = drive(study, fail_first(study, stop, lost), stop)
+    assert [job.trial.attempt for job in executor.jobs] == [0, 1]
     assert [row.state for row in ending.rows] == ["interrupted"]
     assert (study.next(set()).attempt, ending.exit_code) == (1, 130)
 
 
 def test_a_trial_that_fails_when_a_signal_has_come_keeps_its_other_starts(book, drive):
     study, stop = book("x=1", retries=2), StopSignal()
-    failed = [Done(0, None, 0.1, outcome=Outcome("failed", None, 0.1, "told to"))]
+    failed = [Done(0, Outcome("failed", None, 0.1, "told to"))]
     ending, _, _, _ = drive(study, fail_first(study, stop, failed), stop)
     assert [row.state for row in ending.rows] == ["interrupted"]
     make_room(study.folder / "0", 1)
@@ -160,7 +165,7 @@ def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(book,
     def play(job):
         seen.append((number(job), job.trial.resume))
         if number(job) == 0:
-            return [Done(0, None, 0.1, "its node was lost: told to", lost=True)]
+            return [Done(0, Outcome("interrupted", None, 0.1, "its node was lost: told to"), lost=True)]
         return completed(job)
 
     ending, _, _, _ = drive(study, play)

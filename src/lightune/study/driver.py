@@ -3,13 +3,10 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from lightune.study.executors.executor import Done, Event, Job, Pool, Report, Said, Started
-from lightune.study.outcome.attempts import has_room
-from lightune.study.outcome.judge import conclude
+from lightune.study.executors.executor import Done, Event, Executor, Job, Message, Report, Started
 from lightune.study.outcome.outcome import Outcome
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.writer import StudyFiles
@@ -63,7 +60,7 @@ class Driver:
 
     Args:
         book: their record.
-        pool: what runs them.
+        executor: runs them.
         display: what shows them.
         stop: says when to leave off.
         files: kept up to date now and then, and at the end.
@@ -72,16 +69,15 @@ class Driver:
     def __init__(
         self,
         book: Book,
-        pool: Pool,
+        executor: Executor,
         display: Display,
         *,
         stop: StopSignal,
         files: StudyFiles,
     ) -> None:
-        self._book, self._pool, self._display = book, pool, display
+        self._book, self._executor, self._display = book, executor, display
         self._stop, self._files = stop, files
         self._running: dict[int, Ticket] = {}
-        self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
         self._losses: dict[int, int] = {}
         self._ended: list[int] = []
@@ -101,12 +97,12 @@ class Driver:
 
     def run(self) -> Ending:
         """Run until nothing is left to do, or something stops it."""
-        with self._stop.told_to(self._pool.interrupt):
+        with self._stop.told_to(self._executor.interrupt):
             while True:
                 self._fill()
                 self._show()
                 if self._running:
-                    for event in self._pool.wait(_BEAT):
+                    for event in self._executor.wait(_BEAT):
                         self._hear(event)
                 elif not self._others_run():
                     break
@@ -124,7 +120,7 @@ class Driver:
         )
 
     def _fill(self) -> None:
-        while self._stop.number is None and self._pool.free():
+        while self._stop.number is None and self._executor.free():
             ticket = self._book.next(set(self._running), new=self._asks)
             if ticket is None:
                 return
@@ -147,32 +143,25 @@ class Driver:
             resume=ticket.resume,
             prunes=self._book.prunes,
             reported=heard,
+            attempt=ticket.attempt,
             objectives=tuple(o.metric for o in objectives if o.metric) if len(objectives) > 1 else (),
         )
-        self._pool.submit(Job(trial, tuple(self._book.space.overrides(ticket.point)), ticket.attempt))
+        self._executor.submit(Job(trial, tuple(self._book.space.overrides(ticket.point))))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._folders[event.number] = event.folder
             self._book.note_folder(event.number, event.folder)
             self._display.began(self._book.rows)
         elif isinstance(event, Report):
             event.answer(self._book.report(event.number, event.step, event.value))
-        elif isinstance(event, Said):
+        elif isinstance(event, Message):
             print(event.text)
         else:
             self._end(event)
 
     def _end(self, done: Done) -> None:
         ticket = self._running.pop(done.number)
-        outcome = done.outcome or conclude(
-            done.returned,
-            self._folder_of(ticket),
-            self._book.settings.objectives,
-            seconds=done.seconds,
-            error=done.error,
-            interrupted=done.lost or (done.interrupted and self._stop.number is not None),
-        )
+        outcome = done.outcome
         if done.returned is not None:
             self._returns[done.number] = done.returned
         if not outcome.is_final:
@@ -183,7 +172,7 @@ class Driver:
                 return
             reason = "it was interrupted from outside"
             if done.lost:
-                reason = f"it lost its place {self._losses[done.number]} times; at last {done.error}"
+                reason = f"it lost its place {self._losses[done.number]} times; at last {outcome.error}"
             outcome = Outcome("failed", None, outcome.seconds, reason)
         if outcome.failed and ticket.attempt < self._book.settings.retries:
             if self._stop.number is not None:
@@ -196,17 +185,12 @@ class Driver:
         self._book.tell(done.number, outcome)
         self._ended.append(done.number)
 
-    def _folder_of(self, ticket: Ticket) -> Path | None:
-        """Return where a trial writes, if that is known and not still the folder of a start that failed."""
-        folder = self._folders.get(ticket.number)
-        return folder if folder is not None and has_room(folder, ticket.attempt) else None
-
     def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
         """Give a trial to another machine when it has lost its own; tell whether it gets one more."""
         losses = self._losses[done.number] = self._losses.get(done.number, 0) + 1
         if losses > _MOST_LOSSES:
             return False
-        self._display.say(f"trial {done.number}: {done.error}; it goes on on another")
+        self._display.say(f"trial {done.number}: {done.outcome.error}; it goes on on another")
         self._submit(Ticket(ticket.number, ticket.point, resume=True, attempt=ticket.attempt))
         return True
 

@@ -13,9 +13,9 @@ from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver, Ending
-from lightune.study.executors.factory import open_pool
+from lightune.study.executors.factory import make_executor
 from lightune.study.messages import in_words_of, refusal_in_words_of
-from lightune.study.outcome.outcome import RESULTS
+from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.summary import say_ending, say_finished
 from lightune.study.outputs.writer import StudyFiles
@@ -82,14 +82,14 @@ def _run(
                 _require_no_results(scene)
             with study_lock(scene.folder):
                 note_total(scene.folder, book.n_trials)
-            over = sum(row.state not in ("running", "interrupted") for row in before)
+            over = sum(is_final(row.state) for row in before)
             if over >= book.n_trials:
                 ending = Ending(rows=before, best=book.best())
                 StudyFiles(scene).update(ending.rows, ending.best)
                 say_finished(scene, book)
                 return _conclude(ending, scene.settings)
-            pool = open_pool(scene, task_function, book)
-            stack.callback(pool.close)
+            executor = make_executor(scene, task_function, book)
+            stack.callback(executor.close)
             display = Display(
                 console,
                 name=scene.folder.name,
@@ -100,7 +100,7 @@ def _run(
             stack.enter_context(display)
             if before:
                 display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
-            driver = Driver(book, pool, display, stop=stop, files=StudyFiles(scene))
+            driver = Driver(book, executor, display, stop=stop, files=StudyFiles(scene))
             try:
                 ending = driver.run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lightune.study.definition.settings import Objective
+from lightune.study.outcome.outcome import COMPLETE, FINAL
 from lightune.study.storage.trial_store import Row
 
 __all__ = ["Display"]
 
-_OVER = ("completed", "early_stopped", "pruned", "failed")
 _MOST_BEST = 3
 _MOST_RUNNING = 12
 
@@ -74,8 +74,8 @@ class Display:
 
     def _draw(self, live: Live, rows: Sequence[Row], best: Sequence[Row]) -> None:
         counts = Counter(row.state for row in rows)
-        done = counts["completed"] + counts["early_stopped"]
-        over = sum(counts[state] for state in _OVER)
+        done = sum(counts[state] for state in COMPLETE)
+        over = sum(counts[state] for state in FINAL)
         title = f"{self._name}: {done} done, {counts['running']} running, {counts['pruned']} pruned, "
         title += f"{counts['failed']} failed of {self._n_trials}{self._time_left(over)}"
         table = Table(box=None, header_style="dim")

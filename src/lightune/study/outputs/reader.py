@@ -8,13 +8,12 @@ from typing import Any
 
 from lightune.errors import ConfigError, Problem
 from lightune.study.definition.spec import FILE_NAME, read_spec
+from lightune.study.outcome.outcome import FINAL, is_final
 
 __all__ = ["COLUMNS", "OUTPUTS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "found", "open_study"]
 
 OUTPUTS = "outputs"
 """Where studies and runs lie, unless `output_root` says otherwise."""
-
-_OVER = ("completed", "early_stopped", "pruned", "failed")
 
 
 COLUMNS = ("number", "state", "seconds", "folder", "error")
@@ -50,7 +49,7 @@ class StudyOnDisk:
 
     def progress(self) -> str:
         """Say how many trials are over, and whether these are all."""
-        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        over, total = self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
         return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 
     @property
@@ -68,7 +67,7 @@ class StudyOnDisk:
 
         A point that was tried several times with the same result stands there once.
         """
-        valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
+        valued = [row for row in self.rows if is_final(row["state"]) and row[self.columns[0]]]
         costs = [self._costs(row) for row in valued]
         front = [row for row, cost in zip(valued, costs, strict=True) if not any(_beats(o, cost) for o in costs)]
         once = {tuple(row.get(key) for key in (*self.keys, *self.columns)): row for row in reversed(front)}

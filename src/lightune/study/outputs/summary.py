@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from lightune.study.driver import Ending
+from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
 from lightune.study.prepare import Scene
 from lightune.study.storage.trial_store import Book, Row
@@ -40,7 +41,7 @@ def _say_best(scene: Scene, best: Sequence[Row]) -> None:
 
 def say_ending(scene: Scene, ending: Ending, book: Book) -> None:
     """Say how a study ended here."""
-    over = [row for row in ending.rows if row.state not in ("running", "interrupted")]
+    over = [row for row in ending.rows if is_final(row.state)]
     pruned = sum(row.state == "pruned" for row in over)
     failed = len(ending.failures)
     counts = f"{len(over)} of {book.n_trials} trials finished, {pruned} pruned, {failed} failed"
