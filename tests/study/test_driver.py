@@ -2,11 +2,15 @@
 
 import pytest
 
+from lightune.study.definition.settings import Objective
 from lightune.study.driver import Driver
-from lightune.study.executors.executor import Done, Said, Started
+from lightune.study.executors.ending import end_of
+from lightune.study.executors.executor import Done, Message, Started
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, commit
 from lightune.study.signals import StopSignal
+
+ONE = (Objective(None, "min"),)
 
 
 class Executor:
@@ -75,7 +79,7 @@ def number(job):
 
 
 def completed(job):
-    return [Done(number(job), None, 0.1, outcome=Outcome("completed", (1.0,), 0.1))]
+    return [Done(number(job), Outcome("completed", (1.0,), 0.1))]
 
 
 def test_the_end_of_a_trial_is_shown_when_the_next_has_its_place(open_store, drive):
@@ -89,7 +93,7 @@ def test_observers_hear_of_folders_and_of_messages(open_store, drive):
     study = open_store("x=1")
 
     def play(job):
-        return [Started(number(job), study.folder / "0"), Said("a line"), *completed(job)]
+        return [Started(number(job), study.folder / "0"), Message("a line"), *completed(job)]
 
     _, _, observer = drive(study, play)
     assert (observer.started, observer.messages) == ([0], ["a line"])
@@ -157,7 +161,8 @@ def test_a_result_stands_whatever_becomes_of_its_process(open_store, drive):
     def play(job):
         folder = study.folder / str(number(job))
         commit(folder, Outcome("completed", (4.0,), 1.0))
-        return [Started(number(job), folder), Done(number(job), None, 1.0, "its process was ended by SIGSEGV")]
+        done = end_of(job, objectives=ONE, folder=folder, error="its process was ended by SIGSEGV")
+        return [Started(number(job), folder), done]
 
     ending, _, _ = drive(study, play)
     assert [(trial.state, trial.values) for trial in ending.trials] == [("completed", (4.0,))] * 2
@@ -170,7 +175,7 @@ def fail_first(study, stop, second):
         folder = study.folder / "0"
         if not job.trial.attempt:
             commit(folder, Outcome("failed", None, 0.1, "told to"))
-            return [Started(0, folder), Done(0, None, 0.1, "told to")]
+            return [Started(0, folder), end_of(job, objectives=ONE, folder=folder, error="told to")]
         stop.hear(2, None)
         return second
 
@@ -179,7 +184,7 @@ def fail_first(study, stop, second):
 
 def test_a_start_that_was_stopped_before_it_had_its_folder_is_not_the_failure_before_it(open_store, drive):
     study, stop = open_store("x=1", retries=1), StopSignal()
-    lost = [Done(0, None, 0.1, "its process was ended by SIGINT", interrupted=True)]
+    lost = [Done(0, Outcome("interrupted", None, 0.1, "its process was ended by SIGINT"))]
     ending, executor, _ = drive(study, fail_first(study, stop, lost), stop)
     assert [job.trial.attempt for job in executor.jobs] == [0, 1]
     assert [trial.state for trial in ending.trials] == ["interrupted"]
@@ -188,7 +193,7 @@ def test_a_start_that_was_stopped_before_it_had_its_folder_is_not_the_failure_be
 
 def test_a_trial_that_fails_when_a_signal_has_come_keeps_its_other_starts(open_store, drive):
     study, stop = open_store("x=1", retries=2), StopSignal()
-    failed = [Done(0, None, 0.1, outcome=Outcome("failed", None, 0.1, "told to"))]
+    failed = [Done(0, Outcome("failed", None, 0.1, "told to"))]
     ending, _, _ = drive(study, fail_first(study, stop, failed), stop)
     assert [trial.state for trial in ending.trials] == ["interrupted"]
     make_room(study.folder / "0", 1)
@@ -204,7 +209,7 @@ def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(open_
     def play(job):
         seen.append((number(job), job.trial.resume))
         if number(job) == 0:
-            return [Done(0, None, 0.1, "its node was lost: told to", lost=True)]
+            return [Done(0, Outcome("interrupted", None, 0.1, "its node was lost: told to"), lost=True)]
         return completed(job)
 
     ending, _, _ = drive(study, play)

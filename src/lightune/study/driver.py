@@ -2,14 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from lightune.study.executors.executor import Done, Event, Job, Pool, Report, Said, Started
+from lightune.study.executors.executor import Done, Event, Executor, Job, Message, Report, Started
 from lightune.study.observer import Ending, Observer
-from lightune.study.outcome.attempts import has_room
-from lightune.study.outcome.judge import conclude
 from lightune.study.outcome.outcome import Outcome
 from lightune.study.signals import StopSignal
 from lightune.study.storage.trial_store import TrialStore
@@ -34,7 +31,7 @@ class Driver:
     def __init__(
         self,
         store: TrialStore,
-        executor: Pool,
+        executor: Executor,
         observers: Sequence[Observer] = (),
         *,
         stop: StopSignal,
@@ -43,7 +40,6 @@ class Driver:
         self._store, self._executor, self._observers = store, executor, observers
         self._stop, self._poll = stop, poll
         self._running: dict[int, Trial] = {}
-        self._folders: dict[int, Path] = {}
         self._returns: dict[int, JobReturn] = {}
         self._losses: dict[int, int] = {}
         self._ended: list[int] = []
@@ -90,24 +86,23 @@ class Driver:
 
     def _submit(self, trial: Trial) -> None:
         self._running[trial.number] = trial
-        self._executor.submit(Job(trial, tuple(self._store.space.overrides(trial.point)), trial.attempt))
+        self._executor.submit(Job(trial, tuple(self._store.space.overrides(trial.point))))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._folders[event.number] = event.folder
             self._store.note_folder(event.number, event.folder)
             for observer in self._observers:
                 observer.trial_started(event.number)
         elif isinstance(event, Report):
             event.answer(self._store.report(event.number, event.step, event.value))
-        elif isinstance(event, Said):
+        elif isinstance(event, Message):
             self._say(event.text)
         else:
             self._tell(event)
 
     def _tell(self, done: Done) -> None:
         trial = self._running.pop(done.number)
-        outcome = self._outcome_of(done, trial)
+        outcome = done.outcome
         if done.returned is not None:
             self._returns[done.number] = done.returned
         if not outcome.is_final:
@@ -118,7 +113,7 @@ class Driver:
                 return
             reason = "it was interrupted from outside"
             if done.lost:
-                reason = f"it lost its place {self._losses[done.number]} times; at last {done.error}"
+                reason = f"it lost its place {self._losses[done.number]} times; at last {outcome.error}"
             outcome = Outcome("failed", None, outcome.seconds, reason)
         if outcome.failed and trial.attempt < self._store.settings.retries:
             self._retry(trial, outcome)
@@ -126,25 +121,12 @@ class Driver:
         self._store.tell(done.number, outcome)
         self._ended.append(done.number)
 
-    def _outcome_of(self, done: Done, trial: Trial) -> Outcome:
-        folder = self._folders.get(trial.number)
-        if folder is not None and not has_room(folder, trial.attempt):
-            folder = None  # it is still that of a failed attempt
-        return done.outcome or conclude(
-            done.returned,
-            folder,
-            self._store.settings.objectives,
-            seconds=done.seconds,
-            error=done.error,
-            interrupted=done.lost or (done.interrupted and self._stop.number is not None),
-        )
-
     def _resumed_elsewhere(self, done: Done, trial: Trial) -> bool:
         """Resume a trial on another machine when its own is lost; return False if it has lost too many."""
         losses = self._losses[done.number] = self._losses.get(done.number, 0) + 1
         if losses > _MOST_LOSSES:
             return False
-        self._say(f"trial {done.number}: {done.error}; it goes on on another")
+        self._say(f"trial {done.number}: {done.outcome.error}; it goes on on another")
         self._submit(self._store.resume(trial))
         return True
 

@@ -14,9 +14,9 @@ from lightune.study.context import StudyContext
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
-from lightune.study.executors.factory import open_pool
+from lightune.study.executors.factory import make_executor
 from lightune.study.observer import Ending
-from lightune.study.outcome.outcome import RESULTS
+from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.summary import print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
@@ -72,14 +72,14 @@ def _run(
             _require_its_trials(study)
         with study_lock(study.folder):
             note_total(study.folder, store.n_trials, study.settings.vocabulary)
-        ended = sum(trial.state not in ("running", "interrupted") for trial in before)
+        ended = sum(is_final(trial.state) for trial in before)
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
             StudyFiles(study, store).study_ended(ending)
             print_finished(study, store)
             return _conclude(ending, study.settings)
         with contextlib.ExitStack() as stack:
-            executor = open_pool(study, task_function, store)
+            executor = make_executor(study, task_function, store)
             stack.callback(executor.close)
             display = stack.enter_context(Display(console, store, name=study.folder.name, ended=ended))
             if before:

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from lightune.study.definition.settings import Objective
 from lightune.study.observer import Ending
+from lightune.study.outcome.outcome import COMPLETE, FINAL
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 
 __all__ = ["Display"]
 
-_ENDED = ("completed", "early_stopped", "pruned", "failed")
 _MOST_BEST = 3
 _MOST_RUNNING = 12
 
@@ -80,8 +80,8 @@ class Display:
     def _draw(self, live: Live) -> None:
         trials, best = self._store.records(), self._best
         counts = Counter(trial.state for trial in trials)
-        done = counts["completed"] + counts["early_stopped"]
-        ended = sum(counts[state] for state in _ENDED)
+        done = sum(counts[state] for state in COMPLETE)
+        ended = sum(counts[state] for state in FINAL)
         title = f"{self._name}: {done} done, {counts['running']} running, {counts['pruned']} pruned, "
         title += f"{counts['failed']} failed of {self._n_trials}{self._time_left(ended)}"
         table = Table(box=None, header_style="dim")

@@ -8,6 +8,7 @@ from typing import Any
 from lightune.errors import ConfigError, Problem
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, read_spec
+from lightune.study.outcome.outcome import FINAL, is_final
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.storage.records import best_of
 
@@ -15,8 +16,6 @@ __all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open
 
 OUTPUTS = "outputs"
 """Where studies and runs lie, unless `output_root` says otherwise."""
-
-_OVER = ("completed", "early_stopped", "pruned", "failed")
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class StudyOnDisk:
 
     def progress(self) -> str:
         """Return how many trials have ended, and whether these are all."""
-        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        over, total = self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
         return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 
     @property
@@ -58,7 +57,7 @@ class StudyOnDisk:
 
     def best(self) -> list[dict[str, str]]:
         """Return the best row, or those of the Pareto front."""
-        valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
+        valued = [row for row in self.rows if is_final(row["state"]) and row[self.columns[0]]]
         return best_of(
             sorted(valued, key=lambda row: int(row["number"])),
             objectives=[Objective(objective["metric"], objective["mode"]) for objective in self.objectives],

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lightune.study.context import StudyContext
 from lightune.study.observer import Ending
+from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
@@ -44,7 +45,7 @@ def _print_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
 def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
     """Print how a study ended in this process."""
     vocabulary = study.settings.vocabulary
-    ended = [trial for trial in ending.trials if trial.state not in ("running", "interrupted")]
+    ended = [trial for trial in ending.trials if is_final(trial.state)]
     pruned = sum(trial.state == "pruned" for trial in ended)
     failed = len(ending.failures)
     counts = f"{len(ended)} of {store.n_trials} trials finished, {pruned} pruned, {failed} failed"

@@ -65,7 +65,7 @@ def make_slots(settings: Settings, config: DictConfig) -> list[Slot]:
 
 
 def is_whole(slots: Sequence[Slot]) -> bool:
-    """Tell whether one trial has the whole machine, so that it may as well run in this process."""
+    """Return True if one trial has the whole machine, so that it may as well run in this process."""
     return len(slots) == 1 and slots[0].environment.get(_VISIBLE) in (None, ",".join(visible_gpus()))
 
 
