@@ -24,7 +24,7 @@ from lightune.training import process_group as processes
 
 SHORT = ["trainer.max_epochs=3", "model.units=16", "metrics.bootstrap=20"]
 UNEVEN = ["validation.val_fraction=0.1485", "validation.test_fraction=0.1485"]  # odd numbers of samples
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -161,7 +161,7 @@ def test_a_process_that_is_lost_while_the_first_hangs_is_reported_before_that_en
             signal.SIGCHLD, lambda *_: None
         )  # as torch's data loaders leave it: a pause ends with a child
         group = processes.ProcessGroup(0, 2, when_lost=lambda lost: reported.write_text(str(lost)))
-        killed = [subprocess.Popen(["sh", "-c", "kill -9 $$"])]
+        killed = [subprocess.Popen(["sh", "-c", "sleep 0.1; kill -9 $$"])]
         with contextlib.suppress(BaseException), processes._watching(killed, group, every=0.05, patience=0.05):
             while True:
                 signal.pause()

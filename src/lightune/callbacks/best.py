@@ -24,7 +24,7 @@ class Best:
     epoch: int | None = None
 
     def judge(self, trainer: Trainer) -> bool:
-        """Take in the epoch that ends; tell whether it is the best so far. A tie is none, nor is NaN."""
+        """Judge the epoch that ends; return True if it is the best so far. A tie is not, nor is NaN."""
         current = trainer.callback_metrics.get(self.metric)
         if current is None or not self._is_fresh(trainer) or not math.isfinite(value := float(current)):
             return False

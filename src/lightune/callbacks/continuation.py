@@ -6,7 +6,7 @@ from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
 
 class Continuation(Callback):
-    """Let early stopping go on with the patience that is configured, and stay stopped if it had stopped."""
+    """Resume early stopping with the patience that is configured; it stays stopped if it had stopped."""
 
     def __init__(self) -> None:
         super().__init__()

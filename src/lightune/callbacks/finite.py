@@ -36,13 +36,13 @@ class FiniteLoss(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Take in the loss of a step."""
+        """Check the loss of a step."""
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
             self.take(trainer, loss)
 
     def take(self, trainer: Trainer, loss: Tensor) -> None:
-        """Take in the loss, a scalar, of the step that was taken last.
+        """Check the loss, a scalar, of the step that was taken last.
 
         Raises:
             NonFiniteLossError: if it is not finite; elsewhere than on a CPU, if one before was not.
@@ -57,7 +57,7 @@ class FiniteLoss(Callback):
             self.look(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at what an epoch cut short has left, and at the weights: no loss tells of the last update.
+        """Check the losses that an epoch cut short has left, and the weights: no loss shows the last update.
 
         Raises:
             NonFiniteLossError: if a loss or a weight is not finite.
@@ -67,7 +67,7 @@ class FiniteLoss(Callback):
             refuse_weights(trainer.global_step)
 
     def look(self, trainer: Trainer) -> None:
-        """Look at the losses that were taken in, in every process.
+        """Check the losses that are pending, in every process.
 
         Raises:
             NonFiniteLossError: if one is not finite.

@@ -41,7 +41,7 @@ class Interruption(Callback):
         return heard_by(self._take)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen in Lightning's stead, which has taken SIGTERM for itself."""
+        """Take the signals back from Lightning, which handles SIGTERM itself from here on."""
         hand_to(self._take)
         self._fitting = True
         self._stop_if_asked(trainer, save=False)
@@ -67,7 +67,7 @@ class Interruption(Callback):
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
-        """Let what is done meanwhile come to its end at a first signal; a second does not wait."""
+        """Finish what is done meanwhile at a first signal; a second does not wait."""
         self._fitting = True
         try:
             yield

@@ -22,7 +22,7 @@ class TestPredictions(Callback):
         self._targets: list[Tensor] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew."""
+        """Start over."""
         self._predicted, self._targets = [], []
 
     def on_test_batch_end(
@@ -34,7 +34,7 @@ class TestPredictions(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         if isinstance(outputs, Tensor) and isinstance(batch, tuple | list) and len(batch) == 2:
             self._predicted.append(outputs.detach().float().cpu())
             self._targets.append(batch[1].detach().cpu())

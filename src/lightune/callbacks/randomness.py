@@ -1,4 +1,4 @@
-"""The state of every random number generator, kept with a checkpoint and taken up from it."""
+"""The state of every random number generator, saved in a checkpoint and restored from it."""
 
 import random
 from typing import Any
@@ -12,7 +12,7 @@ RANDOM_STATE = "random_state"
 
 
 class Randomness(Callback):
-    """Let a training that goes on from a checkpoint draw the numbers that it would have drawn."""
+    """Make a training that resumes from a checkpoint draw the numbers that it would have drawn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +31,9 @@ class Randomness(Callback):
         self._kept = checkpoint.get(RANDOM_STATE)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take up the states that were kept; where there were other processes, the seed must do."""
+        """Restore the states that were kept; with another number of processes, the seed must do."""
         if self._kept is not None and len(self._kept) == trainer.world_size:
-            _take_up(self._kept[trainer.global_rank])
+            _restore(self._kept[trainer.global_rank])
         self._kept = None
 
 
@@ -55,7 +55,7 @@ def _states() -> dict[str, Any]:
     }
 
 
-def _take_up(states: dict[str, Any]) -> None:
+def _restore(states: dict[str, Any]) -> None:
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers), gauss))
     name, keys, position, has_gauss, cached = states["numpy"]

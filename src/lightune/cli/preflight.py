@@ -26,6 +26,7 @@ from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import folder_problems, job_config, override, reserve_folder
 from lightune.job.handover import handover
+from lightune.job.hydra_files import restore_multirun, withhold
 from lightune.paths import outer_rank
 from lightune.training.imports import import_training
 
@@ -47,12 +48,17 @@ class Preflight(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Judge the points of a grid, and each end of what is searched."""
         _guarded(lambda: _check_multirun(config))
-        self.env_set = handover.env_set
+        self.withheld = handover.withheld
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Hand over in a worker's process what was seen in the sweeper's."""
-        if hasattr(self, "env_set"):
-            handover.env_set = self.env_set
+        if hasattr(self, "withheld"):
+            handover.withheld = self.withheld
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Leave the configuration of the multirun as it was composed."""
+        if getattr(self, "withheld", None) is not None:
+            restore_multirun(config)
 
 
 def _guarded(check: Callable[[], None]) -> None:
@@ -74,7 +80,7 @@ def _guarded(check: Callable[[], None]) -> None:
 
 def _check_run(config: DictConfig) -> None:
     cfg = job_config(config)
-    handover.resumed = None
+    handover.resumed = handover.withheld = None
     if isinstance(cfg.resume, str):
         _check_resumed(config, cfg, Path(cfg.resume))
         return
@@ -85,13 +91,13 @@ def _check_run(config: DictConfig) -> None:
     from lightune.config.build import build
     from lightune.runtime.quiet import quiet
 
-    handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
     with quiet(verbose=False):
         handover.parts = build(cfg)
     if outer_rank() > 0:
         _write_nothing(config, Path())  # the first process makes the folder
     else:
         reserve_folder(config, multirun=False)
+        handover.withheld = withhold(config, cfg, multirun=False)
 
 
 def _say_what_is_not_searched(cfg: DictConfig) -> None:
@@ -135,7 +141,7 @@ def _write_nothing(config: DictConfig, run_dir: Path) -> None:
 
 
 def _check_multirun(config: DictConfig) -> None:
-    handover.env_set = OmegaConf.to_container(config.hydra.job.env_set, resolve=False)
+    handover.withheld = None
     ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
     problems = _space_problems(config) if ours else _point_problems(config)
     if config.resume is not None:
@@ -146,6 +152,7 @@ def _check_multirun(config: DictConfig) -> None:
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
     if not ours:  # a study goes on in the folder that it has
         reserve_folder(config, multirun=True)
+    handover.withheld = withhold(config, job_config(config), multirun=True)
 
 
 def _space_problems(config: DictConfig) -> list[Problem]:

@@ -28,7 +28,7 @@ def main() -> None:
         print(version())  # Hydra would show its own
         return
     put_current_folder_on_path()
-    handover.passed = False
+    handover.clear()
     application = hydra.main(
         config_path=str(conf_dir().absolute()), config_name="train", execution_whitelist=list(whitelist())
     )(task)

@@ -19,7 +19,7 @@ class TensorLoader:
         batch_size: samples a batch, > 0; the last batch may be smaller.
         shuffle: whether each epoch has an order of its own; without it samples come as they lie.
         seed: of the order.
-        epoch: tells the number of the epoch that begins.
+        epoch: returns the number of the epoch that begins, from 0.
         process: number of this process among those that share the samples, from 0.
         processes: how many they are. Each takes a share of every batch, all as many batches, no sample twice; a
             batch of all together then has batch_size * processes samples.
@@ -95,7 +95,7 @@ class TensorLoader:
         return {"epoch": self._given[0], "batches": self._given[1]}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Pass over the batches of an epoch that were given out before."""
+        """Skip the batches of an epoch that were given out before."""
         self._skip = (state_dict["epoch"], state_dict["batches"])
 
     def served(self) -> Tensor:

@@ -162,7 +162,7 @@ class InMemoryData(LightningDataModule):
         return self._split.test
 
     def divide(self, split: Split, *, seed: int) -> None:
-        """Take up a division: fit the scaling on its training part and scale every part with it.
+        """Set a division: fit the scaling on its training part and scale every part with it.
 
         Args:
             split: which rows serve for what.
@@ -228,7 +228,7 @@ class InMemoryData(LightningDataModule):
 
     @property
     def batches_given(self) -> int:
-        """Number of batches of the epoch under way that were given out to be learnt from."""
+        """Number of batches of the epoch under way that were given out for training."""
         return 0 if self._training is None else self._training.state_dict()["batches"]
 
     def state_dict(self) -> dict[str, Any]:
@@ -239,7 +239,7 @@ class InMemoryData(LightningDataModule):
         return {} if self._training is None else {"position": self._training.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on in the epoch, and from the batch, that a checkpoint was written in."""
+        """Resume in the epoch, and at the batch, that a checkpoint was written in."""
         self._position = state_dict.get("position")
 
     def val_dataloader(self) -> Loader:

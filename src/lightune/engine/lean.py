@@ -160,7 +160,7 @@ def engage(
         trainer: before its fit.
         task: what it will fit.
         data: what it will fit on.
-        steps_per_execution: minibatches a step, > 0, or `auto`: as many as are worth it and fit into memory.
+        steps_per_execution: minibatches a step, > 0, or `auto`: as many as save time and fit into memory.
 
     Returns:
         The minibatches a step; 1 if a reason was logged why.

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, open_dict
 from lightune.errors import ConfigError, TrialError
 from lightune.job.folders import folder_problems
 from lightune.job.handover import handover
-from lightune.job.hydra_files import conceal
+from lightune.job.hydra_files import conceal, write
 from lightune.paths import outer_rank
 from lightune.runtime.stopwatch import once_for_all
 from lightune.training.imports import import_training
@@ -99,9 +99,10 @@ def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
     """
     hydra_config = HydraConfig.get()
     run_dir = Path(hydra_config.runtime.output_dir)
-    if hydra_config.output_subdir is not None:
-        sets_nothing = not hydra_config.job.env_set
-        conceal(run_dir / hydra_config.output_subdir, cfg, handover.env_set, sets_nothing=sets_nothing)
+    if handover.withheld is not None:
+        write(run_dir, cfg, handover.withheld)
+    elif hydra_config.output_subdir is not None:
+        conceal(run_dir / hydra_config.output_subdir, cfg)
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if not follows and (problems := folder_problems(_whole_config(cfg), multirun=multirun)):
         raise ConfigError(problems)  # of a job, or where the preflight was removed

@@ -1,4 +1,4 @@
-"""Losses of classification. Each tells how many outputs it needs and turns outputs into probabilities."""
+"""Losses of classification. Each says how many outputs it needs and turns outputs into probabilities."""
 
 import torch
 from torch import Tensor, nn

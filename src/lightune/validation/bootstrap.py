@@ -13,7 +13,7 @@ from lightune.validation.splits import Indices, Rows
 class Bootstrap(Division):
     """Draw n resamples, as large as what is not test; each network is judged by the samples it never saw.
 
-    Beside the out-of-bag score stands the .632 estimate, 0.368 of the score on the samples learnt from and 0.632
+    Beside the out-of-bag score stands the .632 estimate, 0.368 of the score on the training samples and 0.632
     of the out-of-bag score, which is less pessimistic (Efron 1983, section 6).
 
     Args:

@@ -11,7 +11,7 @@ from lightune.validation.splits import Indices, Rows
 
 
 class CrossValidation(Division):
-    """Divide what is not test into k folds, each of which judges a network that learnt from the others.
+    """Divide what is not test into k folds, each of which validates a network that was trained on the others.
 
     Args:
         k: number of folds, >= 2.

@@ -15,7 +15,6 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from lightune.engine.fused.data import RaggedBatch, StackedData
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
@@ -233,22 +232,6 @@ def test_folds_that_differ_in_size_are_those_trained_alone(alone, fused, parts):
     compare(alone(group, epochs), fused(group, epochs))
 
 
-def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
-    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
-    apart = alone(group, 2, precision="32-true")
-    data = StackedData([spec.member().data for spec in group])
-    together = [[] for _ in group]
-    for epoch in range(2):
-        data.epochs = [epoch] * len(group)
-        for batch in data.train():
-            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
-                for member, x in zip(members, part.x, strict=True):
-                    together[member].append(x)
-    for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows)
-        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
-
-
 def test_members_that_differ_in_size_take_in_no_other():
     group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
     loop = FusedLoop([spec.member() for spec in group], max_epochs=1)
@@ -258,13 +241,6 @@ def test_members_that_differ_in_size_take_in_no_other():
     assert not loop.takes(later)
     with pytest.raises(ValueError, match="of the others' sizes"):
         loop.admit([later])
-
-
-def test_folds_of_other_numbers_of_batches_are_refused():
-    sizes = (20, 40)
-    members = [Spec(batch_size=size).member() for size in sizes]
-    with pytest.raises(ValueError, match="as many batches an epoch"):
-        StackedData([member.data for member in members])
 
 
 def test_folds_that_end_leave_the_others_as_they_are(fused):
@@ -286,21 +262,6 @@ def test_a_metric_set_of_ones_own_is_measured_too(alone, fused):
 
     group = [Spec(seed, metrics=Own(CLASSES)) for seed in SEEDS]
     compare(alone(group, EPOCHS), fused(group, EPOCHS))
-
-
-def test_members_take_their_samples_in_the_order_they_take_alone(alone):
-    group = [Spec(seed) for seed in SEEDS]
-    apart = alone(group, 3, precision="32-true")
-    data = StackedData([spec.member().data for spec in group])
-    together = [[] for _ in group]
-    for epoch in range(3):
-        data.epochs = [epoch] * len(group)
-        for batch in data.train():
-            for rows, x in zip(together, batch.x, strict=True):
-                rows.append(x)
-    for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows) == 33
-        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
 
 
 def test_members_that_end_leave_the_others_as_they_are(fused):

@@ -11,7 +11,7 @@ from lightune.data import InMemoryData
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
 
-_MOST_BATCHES_JUDGED_AT_ONCE = 4  # without gradients they take about the memory of one that is learnt from
+_MOST_BATCHES_VALIDATED_AT_ONCE = 4  # without gradients they take about the memory of one training batch
 _MOST_BYTES_OF_COPIES = 32 * 1024**2  # scaling a batch costs little, but more than taking it
 
 
@@ -21,7 +21,7 @@ class StackedBatch:
 
     Args:
         x: (M, B, …).
-        wanted: what the loss sees, (M, B, …): targets, scaled where the member scales them.
+        wanted: what the loss compares outputs with, (M, B, …): targets, scaled where the member scales them.
         target: the targets as they are, (M, B, …).
         lengths: how many samples of each member count, where some have fewer than B; the others only fill up.
     """
@@ -81,26 +81,26 @@ class StackedData:
         dtype, device = self._dtype, self._device
         if share_samples(self._unique):
             loaders = [member.rows_in_batches("train") for member in self._unique]
-            judging = [member.rows_in_batches("val") for member in self._unique]
+            validation = [member.rows_in_batches("val") for member in self._unique]
         else:
             loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
-            judging = [_in_memory(member.val_dataloader()) for member in self._unique]
+            validation = [_in_memory(member.val_dataloader()) for member in self._unique]
         self._batch_sizes = [loader.batch_size for loader in loaders]
         self._sizes = {
             "train": [len(loader.targets) for loader in loaders],
-            "val": [len(loader.targets) for loader in judging],
+            "val": [len(loader.targets) for loader in validation],
         }
         if len({loader.batches for loader in loaders}) > 1:
             raise ValueError("members must have as many batches an epoch")
         self.steps_per_epoch = loaders[0].batches
         self._train, self._val = (
             _Pool(loaders, self._unique, dtype, device),
-            _Pool(judging, self._unique, dtype, device),
+            _Pool(validation, self._unique, dtype, device),
         )
         # alone, a validation batch is large; here every member has one at the same time
         least, part = max(self._batch_sizes), max(self._sizes["val"])
-        shared = max(least, judging[0].batch_size // len(data))
-        self._judging_batch = part if part <= _MOST_BATCHES_JUDGED_AT_ONCE * least else shared
+        shared = max(least, validation[0].batch_size // len(data))
+        self._validation_batch = part if part <= _MOST_BATCHES_VALIDATED_AT_ONCE * least else shared
         self._ordered_epoch = 0
         self._orders = [
             TensorLoader(
@@ -161,24 +161,24 @@ class StackedData:
         sizes = self.sizes("val")
         rows = torch.arange(max(sizes), device=self._device).expand(len(sizes), -1)
         if len(set(sizes)) == 1:
-            yield from self._val.batches(rows, self._source, self._judging_batch)
+            yield from self._val.batches(rows, self._source, self._validation_batch)
             return
         ends = torch.tensor(sizes, device=self._device).unsqueeze(1)
         padded = torch.where(rows < ends, rows, 0)
-        for index, batch in enumerate(self._val.batches(padded, self._source, self._judging_batch)):
-            first, width = index * self._judging_batch, batch.x.shape[1]
+        for index, batch in enumerate(self._val.batches(padded, self._source, self._validation_batch)):
+            first, width = index * self._validation_batch, batch.x.shape[1]
             lengths = [min(max(0, size - first), width) for size in sizes]
             yield batch if min(lengths) == width else replace(batch, lengths=lengths)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only."""
+        """Continue with these rows only."""
         self._source = [self._source[row] for row in rows]
         self.epochs = [self.epochs[row] for row in rows]
 
     def takes(self, data: InMemoryData) -> bool:
-        """Tell whether data have parts and batches of the sizes that all of these members have.
+        """Return True if data have parts and batches of the sizes that all of these members have.
 
-        Members that differ in size take in no other: theirs are the fits of one run, which are known beforehand.
+        Where members differ in size no other is admitted: they are the fits of one run, all known beforehand.
         """
         if data.is_streamed:
             return False
@@ -187,7 +187,7 @@ class StackedData:
         return all(ours == theirs for ours in sizes)
 
     def admit(self, data: Mapping[int, InMemoryData]) -> None:
-        """Let members take the places of others: row → its data.
+        """Put the data of other members into rows: row → data.
 
         Raises:
             ValueError: if the parts or batches of one are of other sizes than theirs.
@@ -264,7 +264,7 @@ class _Pool:
 
 
 def share_samples(data: Sequence[InMemoryData]) -> bool:
-    """Tell whether members share the samples as they were read, because a scaled copy for each is too large.
+    """Return True if members share the samples as they were read, because a scaled copy for each is too large.
 
     Args:
         data: the members' data, each object once.

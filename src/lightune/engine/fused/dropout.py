@@ -96,11 +96,11 @@ class DropoutMasks:
         return [torch.ones(members, *shape, dtype=self.dtype, device=self.device) for _, shape in sites]
 
     def supply(self, masks: Sequence[Tensor]) -> None:
-        """Lay out the masks of one pass through the network."""
+        """Set the masks that one pass through the network uses, in the order of its layers."""
         self._next = iter(masks)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only."""
+        """Continue with these rows only."""
         self.generators = [self.generators[row] for row in rows]
         self._probabilities = {
             layer: [values[row] for row in rows] for layer, values in self._probabilities.items()
@@ -112,11 +112,11 @@ class DropoutMasks:
         return tuple(self._probabilities)
 
     def takes(self, model: nn.Module) -> bool:
-        """Tell whether all dropout layers of a network are known here."""
+        """Return True if all dropout layers of a network are known here."""
         return dropout_layers(model) <= self._probabilities.keys()
 
     def admit(self, row: int, model: nn.Module, seed: int) -> None:
-        """Let a member take the place of another."""
+        """Put a member into a row in the place of another."""
         self.generators[row] = torch.Generator(self.device).manual_seed(seed)
         for name, values in self._probabilities.items():
             values[row] = _probability(model, name)

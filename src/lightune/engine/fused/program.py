@@ -1,7 +1,7 @@
 """One training step of M members as one flat list of tensor operations.
 
-`vmap` says what a step of many members is, for any network that it takes; `make_fx` writes that down once a
-shape, as operations without autograd, hooks or Python modules; each step plays the list back. On small networks
+`vmap` defines a step of many members, for any network that it takes; `make_fx` records that once a shape, as
+operations without autograd, hooks or Python modules; each step replays the recorded list. On small networks
 this costs a fraction of running autograd through M networks, or through `vmap` itself.
 """
 
@@ -31,7 +31,7 @@ class Program:
         masks: the network in training form, and its dropout.
         loss: maps outputs (B, K) and targets to a scalar mean; without state.
         label_smoothing: (M,) share of the target spread over all classes, for cross-entropy; None without.
-        recorded: what was written down for networks of this structure before; it is added to.
+        recorded: programs that were recorded for networks of this structure before; it is added to.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Program:
 
         Args:
             parameters: name → (M, …), trainable.
-            buffers: name → (M, …), everything else that is state; read only.
+            buffers: name → (M, …), everything else that is state; they are not changed.
             x: (M, B, …).
             target: (M, B, …), as the loss takes it.
             members: which these are, where they are not all.
@@ -82,7 +82,7 @@ class Program:
             return self._loss(outputs, target, self._smoothing(outputs.unsqueeze(0), [member])[0])
 
     def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
-        """Write down the step for batches of this shape, if it is not yet; return its key."""
+        """Record the step for batches of this shape, if it is not yet; return its key."""
         key = self._key("train", x, target)
         if key not in self._recorded:
             self._model.train()
@@ -115,17 +115,17 @@ class Program:
         return self._masks.generators[row]
 
     def keep(self, rows: list[int]) -> None:
-        """Go on with these members only; steps of the new width are recorded when they come."""
+        """Continue with these rows only; steps of the new width are recorded when they come."""
         self._masks.keep(rows)
         if self.label_smoothing is not None:
             self.label_smoothing = self.label_smoothing[rows]
 
     def takes(self, model: nn.Module, label_smoothing: float) -> bool:
-        """Tell whether a member can be computed by this program as it is."""
+        """Return True if a member can be computed by this program as it is."""
         return self._masks.takes(model) and (self.label_smoothing is not None or not label_smoothing)
 
     def admit(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
-        """Let a member take the place of another."""
+        """Put a member into a row in the place of another."""
         self._masks.admit(row, model, seed)
         if self.label_smoothing is not None:
             self.label_smoothing[row] = label_smoothing
@@ -185,7 +185,7 @@ class Program:
 
 
 def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
-    """Write down the tensor operations of a function on arguments of these shapes, no-ops left out."""
+    """Record the tensor operations of a function on arguments of these shapes, no-ops left out."""
     with without_examples(), no_empty_compiler_folder():
         graph = make_fx(lambda *given: function(*given))(*arguments)
     for node in list(graph.graph.nodes):

@@ -53,7 +53,7 @@ class Schedule:
 
 
 class Schedules:
-    """Keep the schedules of all members and tell when a number moved.
+    """The schedules of all members; they report when a number may have moved.
 
     Args:
         schedules: one a member.
@@ -73,19 +73,19 @@ class Schedules:
         return [schedule.group for schedule in self._schedules]
 
     def after_step(self) -> bool:
-        """Move every schedule on by one optimizer step; tell whether any may have moved."""
+        """Move every schedule on by one optimizer step; return True if a number may have moved."""
         if self._by_step:
             for schedule in self._schedules:
                 schedule.after_step()
         return self._by_step
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only."""
+        """Continue with these rows only."""
         self._schedules = [self._schedules[row] for row in rows]
         self._look()
 
     def admit(self, row: int, schedule: Schedule) -> None:
-        """Let a schedule take the place of another."""
+        """Put a schedule into a row in the place of another."""
         self._schedules[row] = schedule
         self._look()
 
