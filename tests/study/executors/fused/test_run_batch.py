@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
+from lightune.engine.fused.loop import FusedLoop
 from lightune.run import TrainingError
 
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "trainer.max_epochs=4", "model.units=16")
@@ -194,14 +195,14 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
 
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), torch.OutOfMemoryError("no memory")])
 def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkeypatch, error):
-    judge = FusedLoop.judge
+    train_a_round = FusedLoop.round
 
     def break_the_first(self):
         if len(self.active) == 2:
             raise error
-        return judge(self)
+        train_a_round(self)
 
-    monkeypatch.setattr(FusedLoop, "judge", break_the_first)
+    monkeypatch.setattr(FusedLoop, "round", break_the_first)
     swept = ("seed=0,1", "model.units=8", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0")
     together, code, said = sweep("fused", *swept)
     assert code == 0, said
