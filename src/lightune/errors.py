@@ -2,6 +2,7 @@
 
     LightuneError
     ├── ConfigError        the configuration, the data or the arguments cannot run; nothing was started
+    ├── StorageError       the record of a study's trials cannot be read or written
     ├── TrialError         a trial of a study failed; its folder says why
     ├── StudyFailedError   a study came to nothing
     ├── TrainingError      a training failed after it had begun; its result was written
@@ -27,6 +28,7 @@ __all__ = [
     "LightuneError",
     "Problem",
     "StopRequested",
+    "StorageError",
     "StudyFailedError",
     "TrainingError",
     "TrialError",
@@ -79,6 +81,10 @@ class StopRequested(BaseException):
 
 class CheckpointError(LightuneError):
     """Refuse a checkpoint file; the message names the file and what is wrong with it."""
+
+
+class StorageError(LightuneError):
+    """Refuse a record of trials that cannot be read or written; the message says which and what to do."""
 
 
 class TrialError(LightuneError):

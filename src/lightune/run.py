@@ -11,8 +11,8 @@ from lightune.config.compose import compose
 from lightune.config.trainer import make_trainer
 from lightune.config.validate import validate
 from lightune.errors import ConfigError, InterruptedRun, Problem, TrainingError
+from lightune.reporting.hparams import HParam
 from lightune.reporting.result import Result
-from lightune.reporting.tensorboard import HParam
 from lightune.runtime.quiet import quiet
 from lightune.training.context import opened
 from lightune.training.fits import Fits, Report

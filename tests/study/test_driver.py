@@ -1,15 +1,19 @@
-"""The driver with a pool that does what a test says, on a record as it is in use."""
+"""The driver with an executor that does what a test says, on a record as it is in use."""
 
 import pytest
 
+from lightune.study.definition.settings import Objective
 from lightune.study.driver import Driver
-from lightune.study.executors.executor import Done, Started
+from lightune.study.executors.ending import end_of
+from lightune.study.executors.executor import Done, Message, Started
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, commit
 from lightune.study.signals import StopSignal
 
+ONE = (Objective(None, "min"),)
 
-class Pool:
+
+class Executor:
     """Runs one trial at a time; `play` is what happens to it, and takes its job."""
 
     def __init__(self, play):
@@ -33,33 +37,39 @@ class Pool:
         """There is nothing to end."""
 
 
+class Observer:
+    """Keeps what it is shown: of trials that ended, how many were submitted then."""
+
+    def __init__(self, executor):
+        self._executor = executor
+        self.started, self.ended, self.messages, self.endings, self.ticks = [], [], [], [], 0
+
+    def trial_started(self, number):
+        self.started.append(number)
+
+    def trial_ended(self, trial):
+        self.ended.append((trial.number, trial.state, len(self._executor.jobs)))
+
+    def message(self, text):
+        self.messages.append(text)
+
+    def tick(self):
+        self.ticks += 1
+
+    def study_ended(self, ending):
+        self.endings.append(ending)
+
+
 @pytest.fixture
 def drive():
-    """Run a study; return how it ended, its pool, and the trials whose end was shown and filed."""
+    """Run a study; return how it ended, its executor and its observer."""
 
-    def run(book, play, stop=None):
-        pool = Pool(play)
-        shown, filed = [], []
-
-        class Display:
-            def say(self, line):
-                """Nobody reads it."""
-
-            def began(self, rows):
-                """Nobody looks."""
-
-            def ended(self, row, rows, best):
-                shown.append((row.number, row.state, len(pool.jobs)))
-
-        class Files:
-            def update(self, rows, best):
-                """Nobody reads them."""
-
-            def end(self, row):
-                filed.append((row.number, row.state))
-
-        ending = Driver(book, pool, Display(), stop=stop or StopSignal(), files=Files()).run()
-        return ending, pool, shown, filed
+    def run(store, play, stop=None):
+        executor = Executor(play)
+        observer = Observer(executor)
+        ending = Driver(store, executor, [observer], stop=stop or StopSignal(), poll=0.01).run()
+        assert observer.endings == [ending]
+        return ending, executor, observer
 
     return run
 
@@ -69,54 +79,93 @@ def number(job):
 
 
 def completed(job):
-    return [Done(number(job), None, 0.1, outcome=Outcome("completed", (1.0,), 0.1))]
+    return [Done(number(job), Outcome("completed", (1.0,), 0.1))]
 
 
-def test_the_end_of_a_trial_is_shown_and_filed_when_the_next_has_its_place(book, drive):
-    ending, _, shown, filed = drive(book("x=1,2,3"), completed)
-    assert shown == [(0, "completed", 2), (1, "completed", 3), (2, "completed", 3)]
-    assert filed == [(0, "completed"), (1, "completed"), (2, "completed")]
+def test_the_end_of_a_trial_is_shown_when_the_next_has_its_place(open_store, drive):
+    ending, _, observer = drive(open_store("x=1,2,3"), completed)
+    assert observer.ended == [(0, "completed", 2), (1, "completed", 3), (2, "completed", 3)]
+    assert observer.ticks >= 3
     assert ending.exit_code == 0
 
 
-def test_failures_of_another_sweeper_stop_this_one(book, drive):
-    mine, other = book("x=1,2,3,4,5", max_failures=1), book("x=1,2,3,4,5", max_failures=1)
+def test_observers_hear_of_folders_and_of_messages(open_store, drive):
+    study = open_store("x=1")
+
+    def play(job):
+        return [Started(number(job), study.folder / "0"), Message("a line"), *completed(job)]
+
+    _, _, observer = drive(study, play)
+    assert (observer.started, observer.messages) == ([0], ["a line"])
+
+
+def test_observers_are_told_in_their_order(open_store):
+    order = []
+
+    class Named(Observer):
+        def trial_ended(self, trial):
+            order.append(self.name)
+
+    study, executor = open_store("x=1"), Executor(completed)
+    first, second = Named(executor), Named(executor)
+    first.name, second.name = "first", "second"
+    Driver(study, executor, [first, second], stop=StopSignal()).run()
+    assert order == ["first", "second"]
+
+
+def test_a_driver_waits_for_the_trials_of_others_and_takes_what_they_leave(open_store, drive):
+    study, other = open_store("x=1,2"), open_store("x=1,2")
+    assert other.ask(set()).number == 0
+
+    def play(job):
+        if number(job) == 1:
+            other.lease.end()  # as when it is killed
+        return completed(job)
+
+    ending, executor, _ = drive(study, play)
+    assert [number(job) for job in executor.jobs] == [1, 0]
+    assert [trial.state for trial in ending.trials] == ["completed", "completed"]
+
+
+def test_failures_of_another_sweeper_stop_this_one(open_store, drive):
+    mine, other = open_store("x=1,2,3,4,5", max_failures=1), open_store("x=1,2,3,4,5", max_failures=1)
 
     def play(job):
         for _ in range(2):
-            other.tell(other.next(set()).number, Outcome("failed", None, 0.1, "told to"))
+            other.tell(other.ask(set()).number, Outcome("failed", None, 0.1, "told to"))
         return completed(job)
 
-    ending, pool, _, _ = drive(mine, play)
-    assert [number(job) for job in pool.jobs] == [0]
+    ending, executor, _ = drive(mine, play)
+    assert [number(job) for job in executor.jobs] == [0]
     assert (ending.too_many_failures, ending.exit_code) == (True, 1)
 
 
-def test_a_trial_that_is_handed_over_when_a_signal_comes_is_left_to_the_next(book, drive, monkeypatch):
-    study, stop = book("x=1,2"), StopSignal()
-    hand_over = study.next
+def test_a_trial_that_is_handed_over_when_a_signal_comes_is_left_to_the_next(open_store, drive, monkeypatch):
+    study, stop = open_store("x=1,2"), StopSignal()
+    hand_over = study.ask
 
     def interrupted(*arguments, **settings):
-        ticket = hand_over(*arguments, **settings)
+        trial = hand_over(*arguments, **settings)
         stop.hear(2, None)
-        return ticket
+        return trial
 
-    monkeypatch.setattr(study, "next", interrupted)
-    ending, pool, _, _ = drive(study, completed, stop)
-    assert (pool.jobs, ending.exit_code) == ([], 130)
-    assert [row.state for row in ending.rows] == ["interrupted"]
+    monkeypatch.setattr(study, "ask", interrupted)
+    ending, executor, _ = drive(study, completed, stop)
+    assert (executor.jobs, ending.exit_code) == ([], 130)
+    assert [trial.state for trial in ending.trials] == ["interrupted"]
 
 
-def test_a_result_stands_whatever_becomes_of_its_process(book, drive):
-    study = book("x=1,2")
+def test_a_result_stands_whatever_becomes_of_its_process(open_store, drive):
+    study = open_store("x=1,2")
 
     def play(job):
         folder = study.folder / str(number(job))
         commit(folder, Outcome("completed", (4.0,), 1.0))
-        return [Started(number(job), folder), Done(number(job), None, 1.0, "its process was ended by SIGSEGV")]
+        done = end_of(job, objectives=ONE, folder=folder, error="its process was ended by SIGSEGV")
+        return [Started(number(job), folder), done]
 
-    ending, _, _, _ = drive(study, play)
-    assert [(row.state, row.values) for row in ending.rows] == [("completed", (4.0,))] * 2
+    ending, _, _ = drive(study, play)
+    assert [(trial.state, trial.values) for trial in ending.trials] == [("completed", (4.0,))] * 2
 
 
 def fail_first(study, stop, second):
@@ -124,46 +173,46 @@ def fail_first(study, stop, second):
 
     def play(job):
         folder = study.folder / "0"
-        if not job.attempt:
+        if not job.trial.attempt:
             commit(folder, Outcome("failed", None, 0.1, "told to"))
-            return [Started(0, folder), Done(0, None, 0.1, "told to")]
+            return [Started(0, folder), end_of(job, objectives=ONE, folder=folder, error="told to")]
         stop.hear(2, None)
         return second
 
     return play
 
 
-def test_a_start_that_was_stopped_before_it_had_its_folder_is_not_the_failure_before_it(book, drive):
-    study, stop = book("x=1", retries=1), StopSignal()
-    lost = [Done(0, None, 0.1, "its process was ended by SIGINT", interrupted=True)]
-    ending, pool, _, _ = drive(study, fail_first(study, stop, lost), stop)
-    assert [job.attempt for job in pool.jobs] == [0, 1]
-    assert [row.state for row in ending.rows] == ["interrupted"]
-    assert (study.next(set()).attempt, ending.exit_code) == (1, 130)
+def test_a_start_that_was_stopped_before_it_had_its_folder_is_not_the_failure_before_it(open_store, drive):
+    study, stop = open_store("x=1", retries=1), StopSignal()
+    lost = [Done(0, Outcome("interrupted", None, 0.1, "its process was ended by SIGINT"))]
+    ending, executor, _ = drive(study, fail_first(study, stop, lost), stop)
+    assert [job.trial.attempt for job in executor.jobs] == [0, 1]
+    assert [trial.state for trial in ending.trials] == ["interrupted"]
+    assert (study.ask(set()).attempt, ending.exit_code) == (1, 130)
 
 
-def test_a_trial_that_fails_when_a_signal_has_come_keeps_its_other_starts(book, drive):
-    study, stop = book("x=1", retries=2), StopSignal()
-    failed = [Done(0, None, 0.1, outcome=Outcome("failed", None, 0.1, "told to"))]
-    ending, _, _, _ = drive(study, fail_first(study, stop, failed), stop)
-    assert [row.state for row in ending.rows] == ["interrupted"]
+def test_a_trial_that_fails_when_a_signal_has_come_keeps_its_other_starts(open_store, drive):
+    study, stop = open_store("x=1", retries=2), StopSignal()
+    failed = [Done(0, Outcome("failed", None, 0.1, "told to"))]
+    ending, _, _ = drive(study, fail_first(study, stop, failed), stop)
+    assert [trial.state for trial in ending.trials] == ["interrupted"]
     make_room(study.folder / "0", 1)
     commit(study.folder / "0", failed[0].outcome)  # as its process has done
-    assert study.next(set()).attempt == 2
+    assert study.ask(set()).attempt == 2
     study.tell(0, failed[0].outcome)
-    assert study.next(set()) is None
+    assert study.ask(set()) is None
 
 
-def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(book, drive):
-    study, seen = book("x=1,2", max_failures=1), []
+def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(open_store, drive):
+    study, seen = open_store("x=1,2", max_failures=1), []
 
     def play(job):
         seen.append((number(job), job.trial.resume))
         if number(job) == 0:
-            return [Done(0, None, 0.1, "its node was lost: told to", lost=True)]
+            return [Done(0, Outcome("interrupted", None, 0.1, "its node was lost: told to"), lost=True)]
         return completed(job)
 
-    ending, _, _, _ = drive(study, play)
+    ending, _, _ = drive(study, play)
     assert seen == [(0, False), (0, True), (0, True), (0, True), (1, False)]
-    assert [row.state for row in ending.rows] == ["failed", "completed"]
-    assert ending.rows[0].error == "it lost its place 4 times; at last its node was lost: told to"
+    assert [trial.state for trial in ending.trials] == ["failed", "completed"]
+    assert ending.trials[0].error == "it lost its place 4 times; at last its node was lost: told to"

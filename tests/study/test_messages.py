@@ -1,27 +1,93 @@
+"""Messages advise in the keys that an application has."""
+
 import pytest
 from omegaconf import OmegaConf
 
-from lightune.errors import ConfigError, Problem
-from lightune.study.messages import in_words_of, refusal_in_words_of
-from lightune.study.storage.backends import StorageError
+from lightune.errors import ConfigError, StorageError
+from lightune.study.definition.settings import Objective, Settings
+from lightune.study.definition.spec import agree, read_spec
+from lightune.study.messages import LIGHTUNE, OTHERS, vocabulary_of
+from lightune.study.space.space import interval_in_grid, read_space
+from lightune.study.storage.backends import open_storage
+from lightune.study.storage.samplers import make_pruner, require_able
 
 OURS = OmegaConf.create({"search": {"n_trials": 3}})
-ANY = [OmegaConf.create({"x": 1}), OmegaConf.create({"search": {}}), OmegaConf.create({"search": "a word"})]
+OTHER = [OmegaConf.create({"x": 1}), OmegaConf.create({"search": {}}), OmegaConf.create({"search": "a word"})]
 
 
-@pytest.mark.parametrize("config", ANY)
-def test_another_application_is_told_its_own_keys(config):
-    assert in_words_of(config, "raise search.n_trials or search.study=NAME") == (
-        "raise hydra.sweeper.n_trials or hydra.sweep.dir=FOLDER"
+def test_lightune_is_told_its_own_keys():
+    assert vocabulary_of(OURS) is LIGHTUNE
+    assert LIGHTUNE.key("n_trials") == "search.n_trials"
+
+
+@pytest.mark.parametrize("config", OTHER)
+def test_another_application_is_told_those_of_hydra(config):
+    assert vocabulary_of(config) is OTHERS
+    assert OTHERS.key("n_trials") == "hydra.sweeper.n_trials"
+
+
+def settings(vocabulary, **given):
+    return Settings(objectives=(Objective("a", "min"), Objective("b", "min")), vocabulary=vocabulary, **given)
+
+
+def other_overrides(vocabulary, folder):
+    agree("name", {"x": "x=1"}, {"x": "x=2"}, vocabulary)
+
+
+def damaged_spec(vocabulary, folder):
+    (folder / "study.json").write_text("{")
+    read_spec(folder, vocabulary)
+
+
+def damaged_journal(vocabulary, folder):
+    (folder / "journal.log").write_bytes(b'{"op_code": 0}\n?\n{"op_code": 0}\n')
+    open_storage(None, folder, vocabulary=vocabulary)
+
+
+def unknown_database(vocabulary, folder):
+    open_storage("nosuch://host/db", folder, vocabulary=vocabulary, pause=0)
+
+
+def several_objectives(vocabulary, folder):
+    sampler = {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False}
+    require_able(settings(vocabulary, sampler=sampler), read_space(["x=interval(0,1)"], vocabulary=vocabulary))
+
+
+def no_pruner(vocabulary, folder):
+    make_pruner(settings(vocabulary, pruner={"_target_": "os.getcwd"}))
+
+
+def nothing_swept(vocabulary, folder):
+    read_space([], vocabulary=vocabulary).point_of({"x": 1})
+
+
+def idle_condition(vocabulary, folder):
+    read_space([], params={"x": {"space": [1], "when": {"y": 2}}}, vocabulary=vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "ours", "others"),
+    [
+        (other_overrides, "take another search.study=, or", "take another hydra.sweep.dir=, or"),
+        (damaged_spec, "take another search.study=", "take another hydra.sweep.dir="),
+        (damaged_journal, "take another search.study=", "take another hydra.sweep.dir="),
+        (unknown_database, "search.storage: nosuch", "hydra.sweeper.storage: nosuch"),
+        (several_objectives, "choose search=genetic or search=tpe",
+         "choose hydra/sweeper/sampler=nsgaii or hydra/sweeper/sampler=tpe"),
+        (no_pruner, "search.pruner", "hydra.sweeper.pruner"),
+        (nothing_swept, "searched in search.space, or", "searched in hydra.sweeper.space, or"),
+        (idle_condition, "search.space.x", "hydra.sweeper.space.x"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_what_can_be_set(refusal, ours, others, tmp_path):
+    for vocabulary, text in ((LIGHTUNE, ours), (OTHERS, others)):
+        with pytest.raises((ConfigError, StorageError)) as said:
+            refusal(vocabulary, tmp_path)
+        assert text in str(said.value)
+
+
+def test_a_grid_of_an_interval_names_what_can_be_chosen():
+    assert interval_in_grid(read_space(["x=interval(0,1)"])).endswith("or choose search=tpe")
+    assert interval_in_grid(read_space(["x=interval(0,1)"], vocabulary=OTHERS)).endswith(
+        "or choose hydra/sweeper/sampler=tpe"
     )
-    swept = "search.beam=5 search.seeds=1 search.study_design=2 search=tpes search=adam other/search=tpe"
-    for said in (swept, "/home/me/research.d/search.study/search.n_trials/3"):
-        assert in_words_of(config, said) == said
-    assert in_words_of(config, "choose search=genetic") == "choose hydra/sweeper/sampler=nsgaii"
-    (problem,) = refusal_in_words_of(config, ConfigError([Problem("search.pruner", "choose search=tpe")])).problems
-    assert problem == Problem("hydra.sweeper.pruner", "choose hydra/sweeper/sampler=tpe")
-    assert str(refusal_in_words_of(config, StorageError("search.storage: no"))) == "hydra.sweeper.storage: no"
-
-
-def test_lightune_is_told_its_own():
-    assert in_words_of(OURS, "raise search.n_trials") == "raise search.n_trials"

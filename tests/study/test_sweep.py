@@ -18,8 +18,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study.executors import factory as opening
-from lightune.study.executors import wrapped_task as carried
+from lightune.study import sweep as sweep_module
+from lightune.study.executors import factory, wrapped_task
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.outcome import read_status
 from lightune.study.outputs.reader import open_study
@@ -88,9 +88,9 @@ class Breaking:
 
 
 def test_a_refusal_while_trials_are_under_way_keeps_the_study(study, monkeypatch, capsys):
-    open_pool = opening.open_pool
+    make_executor = factory.make_executor
     with monkeypatch.context() as patch:
-        patch.setattr("lightune.study.sweep.open_pool", lambda *arguments: Breaking(open_pool(*arguments)))
+        patch.setattr("lightune.study.sweep.make_executor", lambda *arguments: Breaking(make_executor(*arguments)))
         with pytest.raises(StudyFailedError, match="cannot run any more"):
             study("x=1,2,3")
     assert "hydra/launcher" in capsys.readouterr().out
@@ -107,7 +107,7 @@ def refused(*arguments):
 @pytest.fixture
 def no_room(monkeypatch):
     """Let a cluster have no room for a trial, as is seen when the study has its folder."""
-    monkeypatch.setattr("lightune.study.sweep.open_pool", refused)
+    monkeypatch.setattr("lightune.study.sweep.make_executor", refused)
 
 
 @pytest.mark.usefixtures("no_room")
@@ -129,11 +129,11 @@ def test_what_was_in_the_folder_of_a_refused_study_stays(study):
 def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, monkeypatch):
     others = []
 
-    def joined(scene, *_):
-        others.append(Lease(scene.folder))
+    def joined(context, *_):
+        others.append(Lease(context.folder))
         raise REFUSAL
 
-    monkeypatch.setattr("lightune.study.sweep.open_pool", joined)
+    monkeypatch.setattr("lightune.study.sweep.make_executor", joined)
     with pytest.raises(ConfigError):
         study("x=1,2")
     assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log"))
@@ -142,11 +142,11 @@ def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, mo
 
 
 def test_a_sweeper_that_has_died_is_no_reason_to_leave_a_refused_study(study, monkeypatch):
-    def died(scene, *_):
-        (scene.folder / ".leases" / "1-dead").touch()
+    def died(context, *_):
+        (context.folder / ".leases" / "1-dead").touch()
         raise REFUSAL
 
-    monkeypatch.setattr("lightune.study.sweep.open_pool", died)
+    monkeypatch.setattr("lightune.study.sweep.make_executor", died)
     with pytest.raises(ConfigError):
         study("x=1,2")
     assert not study.folder.exists()
@@ -156,7 +156,7 @@ def test_a_refusal_of_a_study_that_goes_on_leaves_it_as_it_is(study, monkeypatch
     study("x=1,2,3", "hydra.sweeper.n_trials=1")
     before = sorted(study.folder.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr("lightune.study.sweep.open_pool", refused)
+        patch.setattr("lightune.study.sweep.make_executor", refused)
         with pytest.raises(ConfigError):
             study("x=1,2,3", "hydra.sweeper.n_trials=3")
     assert sorted(study.folder.rglob("*")) == before
@@ -215,7 +215,7 @@ def test_a_password_is_written_nowhere(study, given, password, tmp_path, monkeyp
 def test_a_study_that_is_refused_after_all_leaves_nothing_in_a_database(study, monkeypatch):
     storage = "hydra.sweeper.storage=sqlite:///record.db"
     with monkeypatch.context() as patch:
-        patch.setattr("lightune.study.sweep.open_pool", refused)
+        patch.setattr("lightune.study.sweep.make_executor", refused)
         with pytest.raises(ConfigError, match="no process starts"):
             study("x=1,2", storage)
     study("x=3,4", storage)  # another one of its name
@@ -264,9 +264,9 @@ def test_a_batch_whose_first_job_crashes_is_over_when_its_second_is(study, monke
     launcher = Crashing(settling)
     job = SimpleNamespace(num=1)
     second = SimpleNamespace(job=job, runtime=SimpleNamespace(output_dir=str(study.folder / "1")))
-    monkeypatch.setattr(carried, "HydraConfig", SimpleNamespace(get=lambda: second))
-    monkeypatch.setattr(opening, "claimed", settle)
-    monkeypatch.setattr(opening.Plugins.instance(), "instantiate_launcher", lambda **_: launcher)
+    monkeypatch.setattr(wrapped_task, "HydraConfig", SimpleNamespace(get=lambda: second))
+    monkeypatch.setattr(factory, "claimed", settle)
+    monkeypatch.setattr(factory.Plugins.instance(), "instantiate_launcher", lambda **_: launcher)
     study("x=1,2", "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_failures=1")
     launcher.second.join(20)
     with (study.folder / "trials.csv").open(newline="") as file:
@@ -286,7 +286,7 @@ def test_a_failed_start_is_kept_and_a_study_that_failed_stays_failed(study, caps
 
 def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("lightune.study.sweep.open_pool", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr("lightune.study.sweep.make_executor", lambda *_: signal.raise_signal(signal.SIGINT))
         with pytest.raises(SystemExit) as left:
             study("x=1,2")
     assert left.value.code == 130
@@ -295,3 +295,29 @@ def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, mo
     study("x=1,2")
     assert study.ran == [1, 2]
     assert open_study(study.folder).progress() == "2 trials"
+
+
+def test_what_killed_writers_left_in_a_studys_folder_is_removed_unless_another_sweeper_may_be_writing(study):
+    study("x=1,2", "hydra.sweeper.n_trials=1")
+    (study.folder / ".trials.csv.0123.tmp").touch()
+    other = Lease(study.folder)
+    study("x=1,2", "hydra.sweeper.n_trials=1")
+    assert [path.name for path in study.folder.glob(".*.tmp")] == [".trials.csv.0123.tmp"]
+    other.end()
+    study("x=1,2")
+    assert list(study.folder.glob(".*.tmp")) == []
+    assert study.ran == [1, 2]
+
+
+def test_the_settings_that_a_study_keeps_have_no_password(study, monkeypatch):
+    seen = []
+    make = sweep_module.make_executor
+
+    def spy(context, *arguments):
+        seen.append((context.settings.storage, context.url))
+        return make(context, *arguments)
+
+    monkeypatch.setattr(sweep_module, "make_executor", spy)
+    url = "sqlite:///file:record.db?uri=true&password=hunter2"
+    study("x=1,2", f"hydra.sweeper.storage='{url}'")
+    assert seen == [(url.replace("hunter2", "***"), url)]

@@ -5,45 +5,53 @@ Hydra imports this module at each start; it must not import torch or Lightning.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-from lightune.study.executors.launcher import KeepingLauncher
-from lightune.training.imports import import_training
+from lightune.study.executors.launcher import ExecutorLauncher
+
+if TYPE_CHECKING:
+    from lightune.study.executors.context import ExecutorContext
+    from lightune.study.executors.executor import Executor
 
 __all__ = ["FusedLauncher", "FusedLauncherConf"]
 
 
-class FusedLauncher(KeepingLauncher):
+class FusedLauncher(ExecutorLauncher):
     """Train jobs together where they are alike, and one by one where they are not.
 
     Args:
         fused_width: most jobs of a program, >= 2; None for as many as memory holds.
     """
 
-    fused = True
-
     def __init__(self, fused_width: int | None = None) -> None:
         self.fused_width = fused_width
 
+    def make_executor(self, context: "ExecutorContext") -> "Executor":
+        """Make what trains groups, in this process or in one for each device.
+
+        Args:
+            context: what the trials belong to.
+
+        Raises:
+            ConfigError: if there are fewer devices than asked for, or a trial is to have several.
+        """
+        from lightune.study.executors.fused.open import open_executor
+
+        return open_executor(context, fused_width=self.fused_width)
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch and wait for all of it.
+        """Run a batch and wait for all of it; a job whose folder has a result is not run again.
 
         Args:
             job_overrides: of each job.
             initial_job_idx: number of the first job.
         """
-        import_training()
-        from lightune.engine.launch import launch
+        from lightune.study.executors.fused.repeated_batch import run_repeated_batch
 
-        return launch(
-            job_overrides,
-            initial_job_idx,
-            **self.handed_over,
-            fused_width=self.fused_width,
-        )
+        return run_repeated_batch(self, job_overrides, initial_job_idx)
 
 
 @dataclass

@@ -3,18 +3,21 @@
 Hydra imports this module at each start; it must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
 
-from lightune.study.executors.launcher import KeepingLauncher
+from lightune.study.executors.launcher import ExecutorLauncher
+
+if TYPE_CHECKING:
+    from lightune.study.executors.context import ExecutorContext
+    from lightune.study.executors.executor import Executor
 
 __all__ = ["LocalLauncher", "LocalLauncherConf"]
 
 
-class LocalLauncher(KeepingLauncher):
+class LocalLauncher(ExecutorLauncher):
     """Run jobs in processes that stay warm from one to the next.
 
     Args:
@@ -24,25 +27,18 @@ class LocalLauncher(KeepingLauncher):
     def __init__(self, n_jobs: int = 1) -> None:
         self.n_jobs = n_jobs
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch and wait for all of it.
+    def make_executor(self, context: "ExecutorContext") -> "Executor":
+        """Start the worker processes.
 
         Args:
-            job_overrides: of each job.
-            initial_job_idx: number of the first job.
-        """
-        from lightune.study.executors.local.executor import Workers
-        from lightune.study.executors.local.worker_handle import Slot
-        from lightune.study.executors.run_batch import run_batch
+            context: what the trials belong to.
 
-        return run_batch(
-            job_overrides,
-            initial_job_idx,
-            **self.handed_over,
-            open_pool=lambda most, inheritance: Workers(
-                [Slot() for _ in range(min(self.n_jobs, most))], inheritance=inheritance, owner="batch"
-            ),
-        )
+        Raises:
+            ConfigError: if there are fewer devices than asked for.
+        """
+        from lightune.study.executors.local.open import open_executor
+
+        return open_executor(context, n_jobs=self.n_jobs)
 
 
 @dataclass

@@ -38,8 +38,7 @@ class LightuneSweeper(Sweeper):
         Args:
             arguments: the task's overrides, with the sweeps.
         """
-        from lightune.errors import ConfigError, StudyFailedError
-        from lightune.study.storage.backends import StorageError
+        from lightune.errors import ConfigError, StorageError, StudyFailedError
         from lightune.study.sweep import sweep
 
         assert self.config is not None

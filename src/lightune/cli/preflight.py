@@ -158,7 +158,7 @@ def _check_multirun(config: DictConfig) -> None:
 def _space_problems(config: DictConfig) -> list[Problem]:
     from lightune.study.preflight import space_problems  # which every other command starts faster without
 
-    return space_problems(config)[0]
+    return space_problems(config)
 
 
 def _point_problems(config: DictConfig) -> list[Problem]:

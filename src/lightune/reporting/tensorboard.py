@@ -14,23 +14,15 @@ from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # typ
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
-HParam = str | float | bool
+from lightune.reporting.hparams import HParam, session_end, session_start
+
 _FLUSH_SECONDS = 10
 _VERSION = "brain.Event:2"
 _numbers = itertools.count()
-
-_STATUS = {
-    "completed": api_pb2.STATUS_SUCCESS,
-    "early_stopped": api_pb2.STATUS_SUCCESS,
-    "pruned": api_pb2.STATUS_SUCCESS,
-    "failed": api_pb2.STATUS_FAILURE,
-    "interrupted": api_pb2.STATUS_UNKNOWN,
-}
 
 
 class TensorBoard(Logger):
@@ -102,7 +94,7 @@ class TensorBoard(Logger):
             hparams: dotted key → number, truth value or text.
             row: what the row is called; runs of one name would be averaged in one row.
         """
-        self._write(summary_v2.hparams_pb(dict(hparams), trial_id=row))
+        self._write(session_start(hparams, row))
 
     @rank_zero_only
     def end_session(self, status: str, final: Mapping[str, float], step: int) -> None:
@@ -114,10 +106,7 @@ class TensorBoard(Logger):
             step: the last step.
         """
         self.log_metrics(final, step)
-        end = plugin_data_pb2.SessionEndInfo(status=_STATUS[status], end_time_secs=time.time())
-        about = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(session_end_info=end))
-        value = Summary.Value(tag=metadata.SESSION_END_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
-        self._write(Summary(value=[value]))
+        self._write(session_end(status))
         self.experiment.flush()
 
     @rank_zero_only

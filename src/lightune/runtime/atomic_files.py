@@ -20,7 +20,7 @@ _waiting: list[dict[Path, Path]] = []  # target → what will be moved there
 
 @contextmanager
 def written_together() -> Iterator[None]:
-    """Let files written meanwhile be moved into place at the end: the disk is waited for about once, not for each.
+    """Move files written meanwhile into place at the end: the disk is waited for about once, not for each.
 
     They appear in the order of their writing, each whole.
     """

@@ -2,220 +2,165 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from lightune.study.executors.executor import Done, Event, Job, Pool, Report, Said, Started
-from lightune.study.outcome.attempts import has_room
-from lightune.study.outcome.judge import conclude
+from lightune.study.executors.executor import Done, Event, Executor, Job, Message, Report, Started
+from lightune.study.observer import Ending, Observer
 from lightune.study.outcome.outcome import Outcome
-from lightune.study.outputs.display import Display
-from lightune.study.outputs.writer import StudyFiles
 from lightune.study.signals import StopSignal
-from lightune.study.storage.trial_store import Book, Row, Ticket
+from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
-__all__ = ["Driver", "Ending"]
+__all__ = ["Driver"]
 
-_BEAT = 0.5  # seconds between two looks at what other sweepers do
-_FILES_EVERY = 2.0
 _MOST_LOSSES = 3  # machines that one trial may lose before it is taken for the cause
-
-
-@dataclass
-class Ending:
-    """How a study ended here.
-
-    Args:
-        rows: all of its trials.
-        best: the best, or the Pareto front.
-        returns: what Hydra returned for the trials that ran here, by their numbers.
-        signal: the signal that stopped it, if one did.
-        too_many_failures: whether it stopped for the failures.
-        timed_out: whether it stopped for the time.
-    """
-
-    rows: Sequence[Row]
-    best: Sequence[Row]
-    returns: dict[int, JobReturn] = field(default_factory=dict)
-    signal: int | None = None
-    too_many_failures: bool = False
-    timed_out: bool = False
-
-    @property
-    def failures(self) -> list[Row]:
-        """The trials that failed."""
-        return [row for row in self.rows if row.state == "failed"]
-
-    @property
-    def exit_code(self) -> int:
-        """What a shell is told: 0, 1 if it failed, 128 and the signal if it was stopped."""
-        if self.signal is not None:
-            return 128 + self.signal
-        nothing = bool(self.rows) and len(self.failures) == len(self.rows)
-        return 1 if self.too_many_failures or nothing else 0
 
 
 class Driver:
     """Run the trials of a study.
 
     Args:
-        book: their record.
-        pool: what runs them.
-        display: what shows them.
-        stop: says when to leave off.
-        files: kept up to date now and then, and at the end.
+        store: the record of its trials.
+        executor: runs them.
+        observers: watch it, in this order.
+        stop: says when to stop.
+        poll: most seconds between two looks at what other drivers do, > 0.
     """
 
     def __init__(
         self,
-        book: Book,
-        pool: Pool,
-        display: Display,
+        store: TrialStore,
+        executor: Executor,
+        observers: Sequence[Observer] = (),
         *,
         stop: StopSignal,
-        files: StudyFiles,
+        poll: float = 0.5,
     ) -> None:
-        self._book, self._pool, self._display = book, pool, display
-        self._stop, self._files = stop, files
-        self._running: dict[int, Ticket] = {}
-        self._folders: dict[int, Path] = {}
+        self._store, self._executor, self._observers = store, executor, observers
+        self._stop, self._poll = stop, poll
+        self._running: dict[int, Trial] = {}
         self._returns: dict[int, JobReturn] = {}
         self._losses: dict[int, int] = {}
         self._ended: list[int] = []
-        self._deadline = time.monotonic() + (book.settings.timeout or float("inf"))
-        self._written = time.monotonic()
-        share = book.settings.max_failures
-        self._most_failures = int(share * book.n_trials) if isinstance(share, float) else share
-
-    @property
-    def _failed_too_often(self) -> bool:
-        return self._book.failures() > self._most_failures
-
-    @property
-    def _asks(self) -> bool:
-        ended = self._stop.number is not None or time.monotonic() >= self._deadline
-        return not ended and not self._failed_too_often
+        self._deadline = time.monotonic() + (store.settings.timeout or float("inf"))
+        share = store.settings.max_failures
+        self._most_failures = int(share * store.n_trials) if isinstance(share, float) else share
 
     def run(self) -> Ending:
         """Run until nothing is left to do, or something stops it."""
-        with self._stop.told_to(self._pool.interrupt):
+        with self._stop.calling(self._executor.interrupt):
             while True:
-                self._fill()
-                self._show()
+                self._ask_and_submit()
+                self._notify()
                 if self._running:
-                    for event in self._pool.wait(_BEAT):
+                    for event in self._executor.wait(self._poll):
                         self._hear(event)
-                elif not self._others_run():
-                    break
+                elif self._others_run():
+                    time.sleep(self._poll)
                 else:
-                    time.sleep(_BEAT)
-        rows, best = self._book.rows(), self._book.best()
-        self._files.update(rows, best)
-        return Ending(
-            rows=rows,
-            best=best,
-            returns=self._returns,
-            signal=self._stop.number,
-            too_many_failures=self._failed_too_often,
-            timed_out=time.monotonic() >= self._deadline and len(rows) < self._book.n_trials,
-        )
+                    break
+        return self._end()
 
-    def _fill(self) -> None:
-        while self._stop.number is None and self._pool.free():
-            ticket = self._book.next(set(self._running), new=self._asks)
-            if ticket is None:
+    def _ask_and_submit(self) -> None:
+        while self._stop.number is None and self._executor.free():
+            trial = self._store.ask(self._running.keys(), new=self._wants_more)
+            if trial is None:
                 return
             if self._stop.number is not None:  # which came meanwhile
-                self._book.release(ticket.number)
+                self._store.release(trial.number)
                 return
-            self._submit(ticket)
+            self._submit(trial)
+
+    @property
+    def _wants_more(self) -> bool:
+        stopped = self._stop.number is not None or time.monotonic() >= self._deadline
+        return not stopped and not self._failed_too_often
+
+    @property
+    def _failed_too_often(self) -> bool:
+        return self._store.failures() > self._most_failures
 
     def _others_run(self) -> bool:
-        return self._asks and any(row.state == "running" for row in self._book.rows())
+        return self._wants_more and any(trial.state == "running" for trial in self._store.records())
 
-    def _submit(self, ticket: Ticket) -> None:
-        self._running[ticket.number] = ticket
-        objectives = self._book.settings.objectives
-        heard = self._book.reported(ticket.number) if ticket.resume and self._book.prunes else 0
-        trial = Trial(
-            number=ticket.number,
-            point=ticket.point,
-            keys=tuple(dimension.key for dimension in self._book.space.dimensions),
-            resume=ticket.resume,
-            prunes=self._book.prunes,
-            reported=heard,
-            objectives=tuple(o.metric for o in objectives if o.metric) if len(objectives) > 1 else (),
-        )
-        self._pool.submit(Job(trial, tuple(self._book.space.overrides(ticket.point)), ticket.attempt))
+    def _submit(self, trial: Trial) -> None:
+        self._running[trial.number] = trial
+        self._executor.submit(Job(trial, tuple(self._store.space.overrides(trial.point))))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, Started):
-            self._folders[event.number] = event.folder
-            self._book.note_folder(event.number, event.folder)
-            self._display.began(self._book.rows)
+            self._store.note_folder(event.number, event.folder)
+            for observer in self._observers:
+                observer.trial_started(event.number)
         elif isinstance(event, Report):
-            event.answer(self._book.report(event.number, event.step, event.value))
-        elif isinstance(event, Said):
-            print(event.text)
+            event.answer(self._store.report(event.number, event.step, event.value))
+        elif isinstance(event, Message):
+            self._say(event.text)
         else:
-            self._end(event)
+            self._tell(event)
 
-    def _end(self, done: Done) -> None:
-        ticket = self._running.pop(done.number)
-        outcome = done.outcome or conclude(
-            done.returned,
-            self._folder_of(ticket),
-            self._book.settings.objectives,
-            seconds=done.seconds,
-            error=done.error,
-            interrupted=done.lost or (done.interrupted and self._stop.number is not None),
-        )
+    def _tell(self, done: Done) -> None:
+        trial = self._running.pop(done.number)
+        outcome = done.outcome
         if done.returned is not None:
             self._returns[done.number] = done.returned
         if not outcome.is_final:
             if self._stop.number is not None:
-                self._book.release(done.number)  # it goes on when the study does
+                self._store.release(done.number)  # it is resumed when the study is
                 return
-            if done.lost and self._goes_elsewhere(done, ticket):
+            if done.lost and self._resumed_elsewhere(done, trial):
                 return
             reason = "it was interrupted from outside"
             if done.lost:
-                reason = f"it lost its place {self._losses[done.number]} times; at last {done.error}"
+                reason = f"it lost its place {self._losses[done.number]} times; at last {outcome.error}"
             outcome = Outcome("failed", None, outcome.seconds, reason)
-        if outcome.failed and ticket.attempt < self._book.settings.retries:
-            if self._stop.number is not None:
-                self._book.release(done.number)  # whoever goes on with the study owes it a start
-                return
-            attempt = self._book.note_failure(done.number)
-            self._display.say(f"trial {done.number} failed ({outcome.error}); start {attempt + 1}")
-            self._submit(Ticket(ticket.number, ticket.point, attempt=attempt))
+        if outcome.failed and trial.attempt < self._store.settings.retries:
+            self._retry(trial, outcome)
             return
-        self._book.tell(done.number, outcome)
+        self._store.tell(done.number, outcome)
         self._ended.append(done.number)
 
-    def _folder_of(self, ticket: Ticket) -> Path | None:
-        """Return where a trial writes, if that is known and not still the folder of a start that failed."""
-        folder = self._folders.get(ticket.number)
-        return folder if folder is not None and has_room(folder, ticket.attempt) else None
-
-    def _goes_elsewhere(self, done: Done, ticket: Ticket) -> bool:
-        """Give a trial to another machine when it has lost its own; tell whether it gets one more."""
+    def _resumed_elsewhere(self, done: Done, trial: Trial) -> bool:
+        """Resume a trial on another machine when its own is lost; return False if it has lost too many."""
         losses = self._losses[done.number] = self._losses.get(done.number, 0) + 1
         if losses > _MOST_LOSSES:
             return False
-        self._display.say(f"trial {done.number}: {done.error}; it goes on on another")
-        self._submit(Ticket(ticket.number, ticket.point, resume=True, attempt=ticket.attempt))
+        self._say(f"trial {done.number}: {done.outcome.error}; it goes on on another")
+        self._submit(self._store.resume(trial))
         return True
 
-    def _show(self) -> None:
+    def _retry(self, trial: Trial, outcome: Outcome) -> None:
+        if self._stop.number is not None:
+            self._store.release(trial.number)  # whoever resumes the study starts it again
+            return
+        again = self._store.retry(trial)
+        self._say(f"trial {trial.number} failed ({outcome.error}); start {again.attempt + 1}")
+        self._submit(again)
+
+    def _notify(self) -> None:
         """Show what has ended, while its place is already taken by the next."""
         while self._ended:
-            row = self._book.row(self._ended.pop(0))
-            self._files.end(row)
-            self._display.ended(row, self._book.rows, self._book.best)
-        if time.monotonic() - self._written > _FILES_EVERY:
-            self._files.update(self._book.rows(), self._book.best())
-            self._written = time.monotonic()
+            ended = self._store.record(self._ended.pop(0))
+            for observer in self._observers:
+                observer.trial_ended(ended)
+        for observer in self._observers:
+            observer.tick()
+
+    def _say(self, text: str) -> None:
+        for observer in self._observers:
+            observer.message(text)
+
+    def _end(self) -> Ending:
+        trials, best = self._store.records(), self._store.best()
+        ending = Ending(
+            trials=trials,
+            best=best,
+            returns=self._returns,
+            signal=self._stop.number,
+            too_many_failures=self._failed_too_often,
+            timed_out=time.monotonic() >= self._deadline and len(trials) < self._store.n_trials,
+        )
+        for observer in self._observers:
+            observer.study_ended(ending)
+        return ending

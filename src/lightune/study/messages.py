@@ -1,46 +1,55 @@
-"""What a study is called by those who read its messages: `search.…` here, `hydra.sweeper.…` in other applications.
+"""What the keys of a study are called by those who read its messages: `search.…`, or `hydra.sweeper.…` elsewhere.
 
 This module must not import Optuna, torch or Lightning.
 """
 
-import re
+from dataclasses import dataclass
 
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.schema import SEARCH
-from lightune.errors import ConfigError, LightuneError, Problem
 
-__all__ = ["in_words_of", "refusal_in_words_of"]
-
-_KEYS = "|".join([*SEARCH, "space", "enqueue", "objectives", "pruner"])
-_ELSEWHERE = {
-    r"search\.study=NAME": "hydra.sweep.dir=FOLDER",
-    r"search\.study\b": "hydra.sweep.dir",
-    r"search=genetic": "hydra/sweeper/sampler=nsgaii",
-    r"search=(?=tpe\b)": "hydra/sweeper/sampler=",
-    rf"search\.(?=({_KEYS})\b)": "hydra.sweeper.",
-}
+__all__ = ["LIGHTUNE", "OTHERS", "Vocabulary", "vocabulary_of"]
 
 
-def in_words_of(config: DictConfig, text: str) -> str:
-    """Say something in the keys that an application has.
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names that an application has for what messages advise to set; by default those of lightune's own.
 
     Args:
-        config: of the multirun; one without lightune's `search` group has Hydra's own keys only.
-        text: with the keys of `search`.
+        node: holds the settings of a study.
+        study: names a study.
+        name: stands for the value of that key.
+        tpe: chooses the sampler that can search anything.
+        genetic: chooses the sampler for several objectives.
+    """
+
+    node: str = "search"
+    study: str = "search.study"
+    name: str = "NAME"
+    tpe: str = "search=tpe"
+    genetic: str = "search=genetic"
+
+    def key(self, name: str) -> str:
+        """Return the full key of a setting."""
+        return f"{self.node}.{name}"
+
+
+LIGHTUNE = Vocabulary()
+OTHERS = Vocabulary(
+    node="hydra.sweeper",
+    study="hydra.sweep.dir",
+    name="FOLDER",
+    tpe="hydra/sweeper/sampler=tpe",
+    genetic="hydra/sweeper/sampler=nsgaii",
+)
+
+
+def vocabulary_of(config: DictConfig) -> Vocabulary:
+    """Return the names of an application: one without lightune's `search` group has Hydra's own keys only.
+
+    Args:
+        config: of the multirun.
     """
     search = OmegaConf.select(config, "search")
-    if isinstance(search, DictConfig) and search.keys() & SEARCH.keys():
-        return text
-    for ours, theirs in _ELSEWHERE.items():
-        text = re.sub(rf"(?<![\w./]){ours}", theirs, text)
-    return text
-
-
-def refusal_in_words_of(config: DictConfig, refusal: LightuneError) -> LightuneError:
-    """Return a refusal with the keys that an application has."""
-    if isinstance(refusal, ConfigError):
-        return ConfigError(
-            [Problem(in_words_of(config, p.key), in_words_of(config, p.message)) for p in refusal.problems]
-        )
-    return type(refusal)(in_words_of(config, str(refusal)))
+    return LIGHTUNE if isinstance(search, DictConfig) and search.keys() & SEARCH.keys() else OTHERS

@@ -9,25 +9,26 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import job_config
+from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
 from lightune.study.hydra.composer import Composer
 from lightune.study.space.dimensions import Dimension
 from lightune.study.space.keys import existing_keys, existing_options
-from lightune.study.space.space import GRID, Point, Space, interval_in_grid, read_space
+from lightune.study.space.space import GRID, Point, Space, interval_in_grid
 
 __all__ = ["space_problems"]
 
 _MOST_POINTS = 200
 
 
-def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
-    """Return what is wrong with a study's space, and the configuration of a point of it.
+def space_problems(config: DictConfig) -> list[Problem]:
+    """Return what is wrong with a study's space.
 
     Args:
         config: of a multirun, with Hydra's own node.
@@ -36,21 +37,16 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
         ConfigError: if the space itself is not sound.
     """
     loader = GlobalHydra.instance().config_loader()
-    settings = Settings.from_config(config)
-    choices = config.hydra.runtime.choices
-
-    def fixed(key: str) -> Any:
-        return choices[key] if key in choices else OmegaConf.select(config, key)
-
     arguments = overrides_of(config, "task")
-    space = read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)
+    definition = read_definition(config, loader, arguments)
+    settings, space = definition.settings, definition.space
     if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
         raise ConfigError([Problem("search", interval_in_grid(space))])
     composer = Composer(loader, config)
     typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
 
     def where(dimension: Dimension) -> str:
-        return dimension.key if dimension.key in typed else f"search.space.{dimension.key}"
+        return dimension.key if dimension.key in typed else settings.vocabulary.key(f"space.{dimension.key}")
 
     problems = list(_enqueue_problems(space, settings, config))
     space, found = existing_options(space, loader, where)
@@ -60,21 +56,20 @@ def space_problems(config: DictConfig) -> tuple[list[Problem], DictConfig]:
     space, found = existing_keys(space, points, loader, composer.compose, where)
     problems += found
 
-    def judge(point: Point) -> tuple[list[Problem], DictConfig]:
-        cfg = job_config(composer.compose(space.overrides(point)))
-        return find_problems(cfg), cfg
+    def judge(point: Point) -> list[Problem]:
+        return find_problems(job_config(composer.compose(space.overrides(point))))
 
     base = _complete(space, {})
-    found, cfg = judge(base)
+    found = judge(base)
     seen = [set(found)]
     alone: list[Problem] = []
     for key, text in _variations(space, base):
-        there, _ = judge(_complete(space, {key: text}))
+        there = judge(_complete(space, {key: text}))
         seen.append(set(there))
         alone += [problem for problem in there if _is_about(problem, key)]
     everywhere = set.intersection(*seen)
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
-    return [*problems, *about_base, *alone], cfg
+    return [*problems, *about_base, *alone]
 
 
 def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:
@@ -83,7 +78,7 @@ def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> I
         return
     for index, point in enumerate(settings.enqueue):
         try:
-            space.point_of(point, where=f"search.enqueue[{index}]")
+            space.point_of(point, where=settings.vocabulary.key(f"enqueue[{index}]"))
         except ConfigError as error:
             yield from error.problems
 

@@ -1,74 +1,48 @@
-"""From what Hydra hands a sweeper to a study that can run: folder, snapshot, space, settings."""
+"""From what a sweeper gets from Hydra to a study that can run: folder, snapshot, space, settings."""
 
 import contextlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.secrets import redact, secret_values
+from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
+from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import identity_of
-from lightune.study.definition.settings import Settings
 from lightune.study.definition.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.executors.ray.connection import reach
 from lightune.study.outputs.hparams import write_experiment
-from lightune.study.space.space import Space, read_space
-from lightune.study.storage.backends import JOURNAL, lock_of, open_storage
+from lightune.study.space.space import Space
+from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import conceal, hidden, hider
+from lightune.study.storage.journal import JOURNAL, lock_of
 from lightune.study.storage.lease import FOLDER as LEASES
-from lightune.study.storage.lease import LOCK, Lease, study_lock
+from lightune.study.storage.lease import Lease
+from lightune.study.storage.locks import LOCK, study_lock
 from lightune.study.storage.samplers import is_grid, require_able
-from lightune.study.storage.trial_store import Book
+from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["Scene", "prepare", "take_back"]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A study that is ready to run.
-
-    Args:
-        folder: the study's.
-        context: of Hydra, with a loader that reads the study's own configuration files.
-        config: of the multirun, composed from those.
-        settings: how it searches.
-        space: what its trials may be.
-        url: of its storage, with the password; None for the journal.
-        spec: what `study.json` says.
-        goes_on: whether it began earlier.
-        lease: our sign of life.
-        say: prints a line.
-    """
-
-    folder: Path
-    context: HydraContext
-    config: DictConfig
-    settings: Settings
-    space: Space
-    url: str | None
-    say: Callable[[str], None]
-    spec: Spec
-    goes_on: bool
-    lease: Lease
+__all__ = ["prepare", "undo"]
 
 
-def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say: Callable[[str], None]) -> Scene:
+def prepare(
+    config: DictConfig, hydra_context: HydraContext, arguments: list[str], print_line: Callable[[str], None]
+) -> StudyContext:
     """Check what is asked for, then make or find the study's folder.
 
     Args:
         config: of the multirun, as Hydra composed it.
-        context: as Hydra hands it to a sweeper.
+        hydra_context: as a sweeper gets it.
         arguments: the task's overrides, with the sweeps.
-        say: prints a line.
+        print_line: shows a line to whoever started the study.
 
     Raises:
         ConfigError: if the study cannot run, or is another than the one in its folder; nothing was written.
@@ -76,77 +50,91 @@ def prepare(config: DictConfig, context: HydraContext, arguments: list[str], say
         OSError: if its folder cannot be written.
     """
     folder = Path(str(config.hydra.sweep.dir)).absolute()
-    settings = Settings.from_config(config)
-    url, hide = settings.storage, hider(settings.storage)
+    hide = hider(storage if isinstance(storage := config.hydra.sweeper.storage, str) else None)
     arguments = [hide(line) for line in arguments]
+    asked = read_definition(config, hydra_context.config_loader, arguments)
+    require_able(asked.settings, asked.space)
+    url, vocabulary = asked.settings.storage, asked.settings.vocabulary
     conceal(config, url)
     identity = identity_of(config)
-    space = _space_of(config, context.config_loader, arguments, settings)
-    require_able(settings, space)
-    options = chosen_options(config, space)
-    if (spec := read_spec(folder)) is not None:
-        agree(spec.name, spec.identity, identity)
+    if (spec := read_spec(folder, vocabulary)) is not None:
+        agree(spec.name, spec.identity, identity, vocabulary)
     else:
         reach(config)
         if url is not None:
-            open_storage(url, folder)  # while nothing is written
+            open_storage(url, folder, vocabulary=vocabulary)  # while nothing is written
+    options = chosen_options(config, asked.space)
     folder.mkdir(parents=True, exist_ok=True)
     with study_lock(folder):
-        spec = read_spec(folder)
-        goes_on = spec is not None
+        spec = read_spec(folder, vocabulary)
+        resumed = spec is not None
         if spec is not None:
-            agree(spec.name, spec.identity, identity)
-            if changed := changed_files(context.config_loader, folder, options, hide):
+            agree(spec.name, spec.identity, identity, vocabulary)
+            if changed := changed_files(hydra_context.config_loader, folder, options, hide):
                 names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
                 since = f"configuration files were edited since the study began ({names})"
-                say(f"{since}; it goes on with those that it began with, search.study=NAME begins another")
+                another = f"{vocabulary.study}={vocabulary.name}"
+                print_line(f"{since}; it goes on with those that it began with, {another} begins another")
         else:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         try:
-            take_snapshot(context.config_loader, folder, options, hide)
-            loader = snapshot_loader(context.config_loader, folder)
-            config = compose_again(loader, config, folder, context.config_loader)
-            settings = Settings.from_config(config)
+            take_snapshot(hydra_context.config_loader, folder, options, hide)
+            loader = snapshot_loader(hydra_context.config_loader, folder)
+            config = compose_again(loader, config, folder, hydra_context.config_loader)
+            began = read_definition(config, loader, spec.overrides) if spec is not None else asked
+            settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
             conceal(config, url, pin=True)
-            space = _space_of(config, loader, spec.overrides if spec is not None else arguments, settings)
             loader.load_sweep_config(config, space.overrides(_first_point(space)))
             if is_grid(settings, space) and settings.objectives[0].metric is None:
                 settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
             if spec is None:
+                spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
+                                storage=hidden(url) if url else "journal", config=FOLDER)  # fmt: skip
                 multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
                 write_whole(folder / "multirun.yaml", multirun.encode())
-                storage = hidden(url) if url else "journal"
-                spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
-                               storage=storage, config=FOLDER)  # fmt: skip
                 write_spec(folder, spec)
                 write_experiment(folder, config, space, settings.objectives)
             lease = Lease(folder)
         except BaseException:
-            if not goes_on:
+            if not resumed:
                 _remove_start(folder)
             raise
+        if lease.is_alone():  # else another driver may be writing there
+            remove_leftovers(folder)
     HydraConfig.instance().set_config(config)
-    context = HydraContext(
-        config_loader=loader, callbacks=context.callbacks, execution_whitelist=context.execution_whitelist
+    return StudyContext(
+        folder=folder,
+        hydra_context=HydraContext(
+            config_loader=loader,
+            callbacks=hydra_context.callbacks,
+            execution_whitelist=hydra_context.execution_whitelist,
+        ),
+        config=config,
+        settings=settings,
+        space=space,
+        url=url,
+        print_line=print_line,
+        spec=spec,
+        resumed=resumed,
+        lease=lease,
     )
-    return Scene(folder, context, config, settings, space, url, say, spec, goes_on, lease)
 
 
-def take_back(scene: Scene, book: Book | None) -> None:
-    """Remove what a study that is refused after all has written, unless another sweeper has joined it.
+def undo(study: StudyContext, store: TrialStore | None) -> None:
+    """Remove what a study that is refused after all has written, unless another driver has joined it.
 
     Args:
-        scene: the study.
-        book: of its trials, if it got that far.
+        study: the study.
+        store: of its trials, if it got that far.
     """
-    with study_lock(scene.folder):
-        if not scene.lease.is_alone():
+    with study_lock(study.folder):
+        if not study.lease.is_alone():
             return
-        if book is not None:
-            book.forget()
-        if not scene.goes_on:
-            scene.lease.end()
-            _remove_start(scene.folder)
+        if store is not None:
+            store.forget()
+        if not study.resumed:
+            study.lease.end()
+            _remove_start(study.folder)
 
 
 def _remove_start(folder: Path) -> None:
@@ -164,11 +152,3 @@ def _first_point(space: Space) -> dict[str, str]:
         if space.is_active(dimension, point):
             point[dimension.key] = dimension.edges()[0]
     return point
-
-
-def _space_of(config: DictConfig, loader: ConfigLoader, arguments: list[str], settings: Settings) -> Space:
-    def fixed(key: str) -> Any:
-        choices = config.hydra.runtime.choices
-        return choices[key] if key in choices else OmegaConf.select(config, key)
-
-    return read_space(arguments, params=settings.space, loader=loader, fixed=fixed, seed=settings.seed)

@@ -1,4 +1,4 @@
-"""The signals that stop a study: heard from its first moment to its last, and never lost on the way."""
+"""The signals that stop a study: handled from its first moment to its last, and never lost."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,28 +17,28 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        self._tell: Callable[[], None] | None = None
+        self._interrupt: Callable[[], None] | None = None
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        """Take in a signal: tell those that run, or leave if nothing does.
+        """Remember a signal; interrupt what runs, or leave the process if nothing does.
 
         Raises:
             SystemExit: if nothing runs, with the exit code that a shell expects.
         """
         self.number = self.number or number
-        if self._tell is None:
+        if self._interrupt is None:
             raise SystemExit(128 + self.number)
-        self._tell()
+        self._interrupt()
 
     @contextlib.contextmanager
-    def told_to(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Let a signal call something instead of leaving."""
-        self._tell = tell
+    def calling(self, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Make a signal call something instead of leaving the process."""
+        self._interrupt = interrupt
         hand_to(self.hear)  # again: Ray hears SIGTERM itself once it is connected
         try:
             yield
         finally:
-            self._tell = None
+            self._interrupt = None
 
 
 @contextlib.contextmanager

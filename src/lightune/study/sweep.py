@@ -1,4 +1,4 @@
-"""A study from its beginning to its end: prepared, opened, run, told."""
+"""A study from its beginning to its end: prepared, opened, run, summed up."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -9,22 +9,24 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
-from lightune.errors import ConfigError, Problem, StudyFailedError
+from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
+from lightune.study.context import StudyContext
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
-from lightune.study.driver import Driver, Ending
-from lightune.study.executors.factory import open_pool
-from lightune.study.messages import in_words_of, refusal_in_words_of
-from lightune.study.outcome.outcome import RESULTS
+from lightune.study.driver import Driver
+from lightune.study.executors.factory import make_executor
+from lightune.study.observer import Ending
+from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.display import Display
-from lightune.study.outputs.summary import say_ending, say_finished
+from lightune.study.outputs.summary import print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
-from lightune.study.prepare import Scene, prepare, take_back
+from lightune.study.prepare import prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
-from lightune.study.storage.backends import JOURNAL, StorageError, open_storage
+from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import hidden
-from lightune.study.storage.lease import study_lock
-from lightune.study.storage.trial_store import Book
+from lightune.study.storage.journal import JOURNAL
+from lightune.study.storage.locks import study_lock
+from lightune.study.storage.trial_store import TrialStore
 
 __all__ = ["sweep"]
 
@@ -32,11 +34,11 @@ __all__ = ["sweep"]
 def sweep(
     config: DictConfig, *, hydra_context: HydraContext, task_function: TaskFunction, arguments: Sequence[str]
 ) -> list[Sequence[JobReturn]]:
-    """Run a study, or go on with it.
+    """Run a study, or resume it.
 
     Args:
         config: of the multirun, as Hydra composed it.
-        hydra_context: as Hydra hands it to a sweeper.
+        hydra_context: as a sweeper gets it.
         task_function: what a trial runs.
         arguments: the task's overrides, with the sweeps.
 
@@ -50,86 +52,82 @@ def sweep(
     """
     console = Console()
 
-    def say(line: str) -> None:
-        console.print(in_words_of(config, line), soft_wrap=True, highlight=False, markup=False)
+    def print_line(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    try:
-        with stop_signals() as stop:
-            with _refusing_what_cannot_be_written():
-                scene = prepare(config, hydra_context, list(arguments), say)
-            return _run(scene, task_function, stop, console)
-    except (ConfigError, StorageError) as refusal:
-        raise refusal_in_words_of(config, refusal) from refusal
+    with stop_signals() as stop:
+        with _refusing_unwritable_folder():
+            study = prepare(config, hydra_context, list(arguments), print_line)
+        return _run(study, task_function, stop, console)
 
 
 def _run(
-    scene: Scene, task_function: TaskFunction, stop: StopSignal, console: Console
+    study: StudyContext, task_function: TaskFunction, stop: StopSignal, console: Console
 ) -> list[Sequence[JobReturn]]:
-    book: Book | None = None
+    store: TrialStore | None = None
     try:
+        store = _open_store(study)
+        before = store.records()
+        if study.resumed and not before:
+            _require_its_trials(study)
+        with study_lock(study.folder):
+            note_total(study.folder, store.n_trials, study.settings.vocabulary)
+        ended = sum(is_final(trial.state) for trial in before)
+        if ended >= store.n_trials:
+            ending = Ending(trials=before, best=store.best())
+            StudyFiles(study, store).study_ended(ending)
+            print_finished(study, store)
+            return _conclude(ending, study.settings)
         with contextlib.ExitStack() as stack:
-            book = Book(
-                open_storage(scene.url, scene.folder),
-                folder=scene.folder,
-                space=scene.space,
-                settings=scene.settings,
-                lease=scene.lease,
-                name=scene.spec.name,
-                identity=scene.spec.identity,
-            )
-            before = book.rows()
-            if scene.goes_on and not before:
-                _require_no_results(scene)
-            with study_lock(scene.folder):
-                note_total(scene.folder, book.n_trials)
-            over = sum(row.state not in ("running", "interrupted") for row in before)
-            if over >= book.n_trials:
-                ending = Ending(rows=before, best=book.best())
-                StudyFiles(scene).update(ending.rows, ending.best)
-                say_finished(scene, book)
-                return _conclude(ending, scene.settings)
-            pool = open_pool(scene, task_function, book)
-            stack.callback(pool.close)
-            display = Display(
-                console,
-                name=scene.folder.name,
-                n_trials=book.n_trials,
-                over=over,
-                objectives=scene.settings.objectives,
-            )
-            stack.enter_context(display)
+            executor = make_executor(study, task_function, store)
+            stack.callback(executor.close)
+            display = stack.enter_context(Display(console, store, name=study.folder.name, ended=ended))
             if before:
-                display.say(f"study {scene.folder.name} goes on: {over} of {book.n_trials} trials are finished")
-            driver = Driver(book, pool, display, stop=stop, files=StudyFiles(scene))
+                display.message(
+                    f"study {study.folder.name} goes on: {ended} of {store.n_trials} trials are finished"
+                )
             try:
-                ending = driver.run()
+                ending = Driver(store, executor, [StudyFiles(study, store), display], stop=stop).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way
-                scene.say("; ".join(map(str, refusal.problems)))
+                study.print_line("; ".join(map(str, refusal.problems)))
                 raise StudyFailedError("its trials cannot run any more") from refusal
     except ConfigError:
-        take_back(scene, book)
+        undo(study, store)
         raise
     except OSError as error:
         rule = f"cannot be written: {error.strerror or error}"
-        raise StorageError(f"{scene.folder} {rule}; make room there, the same command goes on") from error
+        raise StorageError(f"{study.folder} {rule}; make room there, the same command goes on") from error
     finally:
-        scene.lease.end()
-    say_ending(scene, ending, book)
-    return _conclude(ending, scene.settings)
+        study.lease.end()
+    print_ending(study, ending, store)
+    return _conclude(ending, study.settings)
 
 
-def _require_no_results(scene: Scene) -> None:
+def _open_store(study: StudyContext) -> TrialStore:
+    return TrialStore(
+        open_storage(study.url, study.folder, vocabulary=study.settings.vocabulary),
+        folder=study.folder,
+        space=study.space,
+        settings=study.settings,
+        lease=study.lease,
+        name=study.spec.name,
+        identity=study.spec.identity,
+    )
+
+
+def _require_its_trials(study: StudyContext) -> None:
     """Refuse a study whose record of trials is gone, or another than before: it would run them all again."""
-    results = sum(1 for pattern in RESULTS for _ in scene.folder.glob(pattern))
+    results = sum(1 for pattern in RESULTS for _ in study.folder.glob(pattern))
     if results:
-        where = hidden(scene.url) if scene.url else JOURNAL
+        where = hidden(study.url) if study.url else JOURNAL
         rule = f"{where} knows of no trial, and the study's folder holds the results of {results}"
-        advice = "go on with the storage that it began with, or take another search.study="
-        raise ConfigError([Problem("search.storage", f"{rule}; {advice}")])
+        vocabulary = study.settings.vocabulary
+        advice = f"go on with the storage that it began with, or take another {vocabulary.study}="
+        raise ConfigError([Problem(vocabulary.key("storage"), f"{rule}; {advice}")])
 
 
 @contextlib.contextmanager
-def _refusing_what_cannot_be_written() -> Iterator[None]:
+def _refusing_unwritable_folder() -> Iterator[None]:
     try:
         yield
     except MissingConfigException:
@@ -148,9 +146,8 @@ def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
     returns = [ending.returns[number] for number in sorted(ending.returns)]
     if ending.exit_code:
         for returned in returns if settings.objectives[0].metric is None else []:
-            _ = (
-                returned.return_value
-            )  # raises what the task of any application raised, as Hydra's own sweeper does
-        raise StudyFailedError(f"{len(ending.failures)} of {len(ending.rows)} trials failed")
+            # raises what the task of any application raised, as Hydra's own sweeper does
+            _ = returned.return_value
+        raise StudyFailedError(f"{len(ending.failures)} of {len(ending.trials)} trials failed")
     size = settings.max_batch_size or max(len(returns), 1)
     return [returns[start : start + size] for start in range(0, len(returns), size)]

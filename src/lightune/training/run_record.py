@@ -19,6 +19,7 @@ from lightune.metrics.meter import MetricSet
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
+from lightune.reporting.hparams import HParam
 from lightune.reporting.predictions import Predictions, write_predictions
 from lightune.reporting.result import (
     TRACEBACK_FILE,
@@ -31,7 +32,7 @@ from lightune.reporting.result import (
     write_result,
 )
 from lightune.reporting.summary import show_summary
-from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
+from lightune.reporting.tensorboard import TensorBoard, hparams_of
 from lightune.statistics.confidence import confidence_interval
 from lightune.tasks import SupervisedTask
 from lightune.training.context import RunContext

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
-from lightune.study.executors.assignment import deal, kind
+from lightune.study.executors.assignment import assign, kind
 from lightune.study.executors.executor import Job
 from lightune.training.fused.compatibility import structure
 from lightune.trial import Trial
@@ -23,7 +23,7 @@ def letters(places):
 
 
 @pytest.mark.parametrize(
-    ("kinds", "places", "dealt"),
+    ("kinds", "places", "assignt"),
     [
         ("aaaaaaaa", 2, ["aaaa", "aaaa"]),
         ("abababab", 2, ["aaaa", "bbbb"]),
@@ -38,12 +38,12 @@ def letters(places):
         ("a" * 9 + "b" * 2, 3, ["aaaa", "aaaaa", "bb"]),
     ],
 )
-def test_a_batch_is_divided_by_kinds_into_about_equal_shares(kinds, places, dealt):
-    assert letters(deal(jobs(kinds), [[]] * places, most=16)) == dealt
+def test_a_batch_is_divided_by_kinds_into_about_equal_shares(kinds, places, assignt):
+    assert letters(assign(jobs(kinds), [[]] * places, most=16)) == assignt
 
 
 @pytest.mark.parametrize(
-    ("has", "comes", "dealt"),
+    ("has", "comes", "assignt"),
     [
         (["aaaa", "bbb"], "a", ["a", ""]),
         (["aaaa", "bbb"], "b", ["", "b"]),
@@ -55,20 +55,20 @@ def test_a_batch_is_divided_by_kinds_into_about_equal_shares(kinds, places, deal
         (["bbb", "aaaa"], "ab", ["b", "a"]),
     ],
 )
-def test_a_trial_goes_where_its_kind_is_unless_another_place_lacks_work(has, comes, dealt):
+def test_a_trial_goes_where_its_kind_is_unless_another_place_lacks_work(has, comes, assignt):
     places = [jobs(kinds, first=100 * (place + 1)) for place, kinds in enumerate(has)]
-    assert letters(deal(jobs(comes), places, most=8)) == dealt
+    assert letters(assign(jobs(comes), places, most=8)) == assignt
 
 
 def test_what_has_no_room_is_left():
-    dealt = deal(jobs("aaaaabb"), [jobs("aa", first=10), []], most=3)
-    assert [len(place) for place in dealt] == [1, 3]
-    assert deal(jobs("aa"), [], most=4) == []
+    assignt = assign(jobs("aaaaabb"), [jobs("aa", first=10), []], most=3)
+    assert [len(place) for place in assignt] == [1, 3]
+    assert assign(jobs("aa"), [], most=4) == []
 
 
 def test_trials_that_run_alone_are_divided_evenly():
-    dealt = deal(jobs("aaaaaa", alone=True), [[], []], most=8)
-    assert [len(place) for place in dealt] == [3, 3]
+    assignt = assign(jobs("aaaaaa", alone=True), [[], []], most=8)
+    assert [len(place) for place in assignt] == [3, 3]
 
 
 VARIED = [

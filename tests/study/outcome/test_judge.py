@@ -4,7 +4,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from lightune.study.definition.settings import Objective
-from lightune.study.outcome.judge import conclude, signal_of
+from lightune.study.outcome.judge import judge, signal_of
 from lightune.study.outcome.outcome import Outcome, commit
 
 
@@ -36,7 +36,7 @@ def failed():
 @pytest.mark.parametrize("returned", [None, failed()], ids=["its process died", "its batch broke"])
 def test_what_comes_after_a_result_does_not_undo_it(tmp_path, returned):
     commit(tmp_path, Outcome("completed", (0.9,), 1.0))
-    outcome = conclude(returned, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended")
+    outcome = judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended")
     assert (outcome.status, outcome.values) == ("completed", (0.9,))
     assert not (tmp_path / "traceback.txt").exists()
 
@@ -45,10 +45,10 @@ def test_what_a_task_returns_comes_before_what_it_has_written(tmp_path):
     commit(tmp_path, Outcome("completed", (0.9,), 1.0))
     returned = JobReturn()
     returned.return_value, returned.status = 0.8, JobStatus.COMPLETED
-    assert conclude(returned, tmp_path, (Objective(None, "max"),), seconds=2.0).values == (0.8,)
+    assert judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0).values == (0.8,)
 
 
 def test_an_interrupted_start_is_no_result(tmp_path):
     commit(tmp_path, Outcome("interrupted", None, 1.0))
-    outcome = conclude(None, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended")
+    outcome = judge(None, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended")
     assert (outcome.status, outcome.error) == ("failed", "its process was ended")

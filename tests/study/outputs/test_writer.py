@@ -5,11 +5,11 @@ from omegaconf import OmegaConf
 
 from lightune.paths import conf_dir
 from lightune.study.outputs.writer import write_best
-from lightune.study.storage.trial_store import Row
+from lightune.study.storage.records import TrialRecord
 
 
 def test_the_configuration_of_the_best_trial_says_of_what_it_is_the_first(tmp_path):
-    rows = [Row(number, "completed", (0.5, 10.0), {}, 1.0, f"trials/{number}", None) for number in (3, 5)]
+    rows = [TrialRecord(number, "completed", (0.5, 10.0), {}, 1.0, f"trials/{number}", None) for number in (3, 5)]
     with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
         composed = compose("train", return_hydra_config=True)
     write_best(tmp_path, rows, composed, "lightune-train")
@@ -24,6 +24,9 @@ def test_the_configuration_of_the_best_trial_has_nothing_left_to_search(tmp_path
     with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
         composed = compose("train", ["+search.space={seed:[1,2]}"], return_hydra_config=True)
     write_best(
-        tmp_path, [Row(0, "completed", (0.5,), {"seed": "1"}, 1.0, "trials/0", None)], composed, "lightune-train"
+        tmp_path,
+        [TrialRecord(0, "completed", (0.5,), {"seed": "1"}, 1.0, "trials/0", None)],
+        composed,
+        "lightune-train",
     )
     assert OmegaConf.load(tmp_path / "best.yaml").search.space == {}

@@ -1,8 +1,12 @@
+"""Locks on files: had by one process, free after its death."""
+
 import select
 import subprocess
 import sys
+import threading
+import time
 
-from lightune.study.storage.locks import claimed
+from lightune.study.storage.locks import claimed, is_held, locked
 
 CLAIM = """
 import sys
@@ -37,3 +41,44 @@ def test_a_claim_that_another_has_is_not_waited_for_if_nobody_wants_to(tmp_path)
         assert (ours, other) == (True, False)
     with claimed(tmp_path, 3, wait=False) as ours:
         assert ours
+
+
+def test_a_lock_whose_file_is_removed_by_its_holder_is_that_of_the_file_that_comes_next(tmp_path):
+    path = tmp_path / "study" / "lock"
+    waits = threading.Event()
+
+    def wait(held):
+        waits.set()
+        with locked(path):
+            held.append(path.stat().st_ino)
+            go_on.wait(20)
+
+    held, go_on = [], threading.Event()
+    with locked(path):
+        waiting = threading.Thread(target=wait, args=(held,))
+        waiting.start()
+        waits.wait(20)
+        time.sleep(0.2)  # so that it waits for the lock of the file that goes
+        path.unlink()
+        path.parent.rmdir()
+    while not held and waiting.is_alive():
+        time.sleep(0.01)
+    assert is_held(path)
+    go_on.set()
+    waiting.join()
+    assert held == [path.stat().st_ino]
+
+
+def test_a_lock_can_be_taken_again(tmp_path):
+    for _ in range(2):
+        with locked(tmp_path / "lock"):
+            pass
+
+
+def test_a_lock_is_seen_by_who_looks_and_nothing_is_made(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    assert not path.exists()
+    with locked(path):
+        assert is_held(path)
+    assert not is_held(path)

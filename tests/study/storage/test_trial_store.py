@@ -4,6 +4,7 @@ from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, commit
+from lightune.study.space.space import Space
 
 SAMPLERS = {
     "auto": None,
@@ -16,136 +17,144 @@ SAMPLERS = {
 TWO = (Objective("a", "max"), Objective("b", "min"))
 
 
-def run(book, trials):
+def run(store, trials):
     """Run some trials, one after another; return their points."""
     points = []
     for _ in range(trials):
-        ticket = book.next(set())
-        points.append(ticket.point)
-        book.tell(ticket.number, Outcome("completed", (float(ticket.point.get("x", 1)),), 0.1))
+        trial = store.ask(set())
+        points.append(trial.point)
+        store.tell(trial.number, Outcome("completed", (float(trial.point.get("x", 1)),), 0.1))
     return points
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_study_cut_in_two_is_the_uncut_one(book, sampler):
+def test_a_study_cut_in_two_is_the_uncut_one(open_store, sampler):
     settings = {"n_trials": 12, "sampler": SAMPLERS[sampler], "seed": 3}
-    whole = run(book(folder="whole", **settings), 12)
-    first = book(folder="cut", **settings)
+    whole = run(open_store(folder="whole", **settings), 12)
+    first = open_store(folder="cut", **settings)
     begun = run(first, 5)
-    begun.append(first.next(set()).point)  # and there it died
+    begun.append(first.ask(set()).point)  # and there it died
     first.lease.end()
-    second = book(folder="cut", **settings)
-    ticket = second.next(set())
-    assert ticket.point == begun[-1]
-    second.tell(ticket.number, Outcome("completed", (float(ticket.point["x"]),), 0.1))
+    second = open_store(folder="cut", **settings)
+    trial = second.ask(set())
+    assert trial.point == begun[-1]
+    second.tell(trial.number, Outcome("completed", (float(trial.point["x"]),), 0.1))
     assert begun + run(second, 6) == whole
 
 
-def test_another_seed_is_another_study(book):
-    one, other = run(book(folder="a", seed=1), 3), run(book(folder="b", seed=2), 3)
+def test_another_seed_is_another_study(open_store):
+    one, other = run(open_store(folder="a", seed=1), 3), run(open_store(folder="b", seed=2), 3)
     assert all(point != another for point, another in zip(one, other, strict=True))
-    assert run(book(folder="c", seed=1), 3) == run(book(folder="d", seed=1), 3)
+    assert run(open_store(folder="c", seed=1), 3) == run(open_store(folder="d", seed=1), 3)
 
 
-def test_a_point_of_a_grid_that_is_tried_first_is_tried_once(book):
-    grid = book("x=1,2,3", enqueue=({"x": 2},))
+def test_a_point_of_a_grid_that_is_tried_first_is_tried_once(open_store):
+    grid = open_store("x=1,2,3", enqueue=({"x": 2},))
     assert [point["x"] for point in run(grid, 3)] == ["2", "1", "3"]
-    assert grid.next(set()) is None
+    assert grid.ask(set()) is None
 
 
-def test_a_point_that_leaves_a_key_of_a_grid_open_is_refused(book):
+def test_a_point_that_leaves_a_key_of_a_grid_open_is_refused(open_store):
     with pytest.raises(ConfigError, match=r"search\.enqueue\[0\]  must name every key of a grid, and lacks y"):
-        book("x=1,2", "y=1,2", enqueue=({"x": 2},))
+        open_store("x=1,2", "y=1,2", enqueue=({"x": 2},))
 
 
-def test_a_point_of_a_grid_names_the_keys_that_exist_there(book):
+def test_a_point_of_a_grid_names_the_keys_that_exist_there(open_store):
     only_there = {"z": {"space": [5, 6], "when": {"y": 2}}}
-    grid = book("y=1,2", params=only_there, enqueue=({"y": 1},))
+    grid = open_store("y=1,2", params=only_there, enqueue=({"y": 1},))
     assert run(grid, 3) == [{"y": "1"}, {"y": "2", "z": "5"}, {"y": "2", "z": "6"}]
     with pytest.raises(ConfigError, match="must name every key of a grid, and lacks z"):
-        book("y=1,2", params=only_there, enqueue=({"y": 2},), folder="other")
+        open_store("y=1,2", params=only_there, enqueue=({"y": 2},), folder="other")
 
 
-def test_failures_of_all_sweepers_are_counted(book):
-    one, other = book("x=1,2,3"), book("x=1,2,3")
+def test_failures_of_all_sweepers_are_counted(open_store):
+    one, other = open_store("x=1,2,3"), open_store("x=1,2,3")
     for each in (one, other):
-        each.tell(each.next(set()).number, Outcome("failed", None, 0.1, "told to"))
+        each.tell(each.ask(set()).number, Outcome("failed", None, 0.1, "told to"))
     assert one.failures() == other.failures() == 2
 
 
-def test_a_grid_is_gone_through_once_and_in_order(book):
-    grid = book("x=1,2", "y=a,b")
+def test_a_grid_is_gone_through_once_and_in_order(open_store):
+    grid = open_store("x=1,2", "y=a,b")
     assert grid.n_trials == 4
     assert run(grid, 4) == list(grid.space.grid())
-    assert grid.next(set()) is None
+    assert grid.ask(set()) is None
 
 
-def test_a_grid_may_be_cut_short_and_gone_on_with(book):
-    assert run(book("x=range(0,9)", n_trials=2), 2) == [{"x": "0"}, {"x": "1"}]
-    assert run(book("x=range(0,9)", n_trials=4), 2) == [{"x": "2"}, {"x": "3"}]
+def test_a_grid_may_be_cut_short_and_gone_on_with(open_store):
+    assert run(open_store("x=range(0,9)", n_trials=2), 2) == [{"x": "0"}, {"x": "1"}]
+    assert run(open_store("x=range(0,9)", n_trials=4), 2) == [{"x": "2"}, {"x": "3"}]
 
 
-def test_points_of_ones_own_come_first(book):
+def test_points_of_ones_own_come_first(open_store):
     own = [{"y": "b", "x": 2.5}, {"z": 7}]
-    first, second, _ = run(book(enqueue=own, n_trials=3), 3)
+    first, second, _ = run(open_store(enqueue=own, n_trials=3), 3)
     assert (first["y"], first["x"]) == ("b", "2.5")
     assert second["z"] == "7"
-    assert run(book("x=1,2,3", folder="grid", enqueue=({"x": 3},)), 3) == [{"x": "3"}, {"x": "1"}, {"x": "2"}]
+    assert run(open_store("x=1,2,3", folder="grid", enqueue=({"x": 3},)), 3) == [
+        {"x": "3"},
+        {"x": "1"},
+        {"x": "2"},
+    ]
 
 
-def test_no_more_trials_than_asked_for(book):
-    study = book(n_trials=3)
-    tickets = [study.next({0, 1, 2}) for _ in range(4)]
-    assert [ticket and ticket.number for ticket in tickets] == [0, 1, 2, None]
+def test_no_more_trials_than_asked_for(open_store):
+    study = open_store(n_trials=3)
+    trials_ = [study.ask({0, 1, 2}) for _ in range(4)]
+    assert [trial and trial.number for trial in trials_] == [0, 1, 2, None]
 
 
-def test_a_trial_of_a_living_sweeper_is_left_to_it(book):
-    one, two = book(n_trials=2), book(n_trials=2)
-    assert one.next(set()).number == 0
-    assert two.next(set()).number == 1
-    assert two.next({1}) is None
-    assert [row.state for row in two.rows()] == ["running", "running"]
+def test_a_trial_of_a_living_sweeper_is_left_to_it(open_store):
+    one, two = open_store(n_trials=2), open_store(n_trials=2)
+    assert one.ask(set()).number == 0
+    assert two.ask(set()).number == 1
+    assert two.ask({1}) is None
+    assert [record.state for record in two.records()] == ["running", "running"]
 
 
-def test_a_result_in_the_folder_of_a_trial_that_was_left_is_taken(book):
-    one = book(n_trials=2)
-    ticket = one.next(set())
+def test_a_result_in_the_folder_of_a_trial_that_was_left_is_taken(open_store):
+    one = open_store(n_trials=2)
+    trial = one.ask(set())
     folder = one.folder / "0"
-    one.note_folder(ticket.number, folder)
+    one.note_folder(trial.number, folder)
     commit(folder, Outcome("completed", (4.0,), 1.5))
     one.lease.end()
-    two = book(n_trials=2)
-    assert two.next(set()).number == 1
-    assert (two.rows()[0].state, two.rows()[0].values, two.rows()[0].seconds) == ("completed", (4.0,), 1.5)
+    two = open_store(n_trials=2)
+    assert two.ask(set()).number == 1
+    assert (two.records()[0].state, two.records()[0].values, two.records()[0].seconds) == (
+        "completed",
+        (4.0,),
+        1.5,
+    )
 
 
 @pytest.mark.parametrize("status", ["failed", "pruned"])
-def test_what_did_not_end_well_is_not_the_best(book, status):
-    study = book(n_trials=2)
-    study.tell(study.next(set()).number, Outcome(status, None, 0.1, "why"))
+def test_what_did_not_end_well_is_not_the_best(open_store, status):
+    study = open_store(n_trials=2)
+    study.tell(study.ask(set()).number, Outcome(status, None, 0.1, "why"))
     assert study.best() == []
-    assert study.rows()[0].state == status
+    assert study.records()[0].state == status
 
 
-def test_several_objectives_have_a_front(book):
-    study = book(n_trials=3, objectives=TWO)
+def test_several_objectives_have_a_front(open_store):
+    study = open_store(n_trials=3, objectives=TWO)
     for values in [(1.0, 1.0), (2.0, 2.0), (0.5, 3.0)]:
-        study.tell(study.next(set()).number, Outcome("completed", values, 0.1))
-    assert [row.number for row in study.best()] == [0, 1]
+        study.tell(study.ask(set()).number, Outcome("completed", values, 0.1))
+    assert [record.number for record in study.best()] == [0, 1]
 
 
-def test_a_point_that_was_tried_again_stands_on_the_front_once(book):
+def test_a_point_that_was_tried_again_stands_on_the_front_once(open_store):
     points = [{"x": "1", "y": "a"}, {"x": "2", "y": "a"}, {"x": "1", "y": "a"}]
     settings = {"n_trials": 3, "sampler": SAMPLERS["random"], "objectives": TWO, "enqueue": tuple(points)}
-    study = book("x=1,2", "y=a,b", **settings)
+    study = open_store("x=1,2", "y=a,b", **settings)
     for values in [(1.0, 1.0), (2.0, 2.0), (1.0, 1.0)]:
-        study.tell(study.next(set()).number, Outcome("completed", values, 0.1))
-    assert [row.number for row in study.best()] == [0, 1]
+        study.tell(study.ask(set()).number, Outcome("completed", values, 0.1))
+    assert [record.number for record in study.best()] == [0, 1]
 
 
-def test_a_grid_of_an_interval_is_refused(book):
+def test_a_grid_of_an_interval_is_refused(open_store):
     with pytest.raises(ConfigError, match="x is an interval; list its values, or choose search=tpe"):
-        book(sampler={"_target_": "optuna.samplers.GridSampler"})
+        open_store(sampler={"_target_": "optuna.samplers.GridSampler"})
 
 
 @pytest.mark.parametrize(
@@ -156,69 +165,90 @@ def test_a_grid_of_an_interval_is_refused(book):
         ({"pruner": {"_target_": "os.getcwd"}}, "search.pruner", "os.getcwd cannot be made"),
     ],
 )
-def test_what_cannot_be_made_is_refused(book, settings, key, rule):
+def test_what_cannot_be_made_is_refused(open_store, settings, key, rule):
     with pytest.raises(ConfigError) as refusal:
-        book(**settings)
+        open_store(**settings)
     assert refusal.value.problems[0].key == key
     assert rule in refusal.value.problems[0].message
 
 
-def test_the_worse_is_pruned(book):
+def test_the_worse_is_pruned(open_store):
     pruner = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2}
-    study = book(n_trials=4, pruner=pruner)
+    study = open_store(n_trials=4, pruner=pruner)
     for value in (1.0, 1.1, 0.9):
-        ticket = study.next(set())
-        study.report(ticket.number, 1, value)
-        study.tell(ticket.number, Outcome("completed", (value,), 0.1))
-    ticket = study.next(set())
-    assert study.report(ticket.number, 1, 9.0)
+        trial = study.ask(set())
+        study.report(trial.number, 1, value)
+        study.tell(trial.number, Outcome("completed", (value,), 0.1))
+    trial = study.ask(set())
+    assert study.report(trial.number, 1, 9.0)
 
 
-def test_a_trial_of_a_plain_grid_may_be_complete_without_a_value(book):
-    study = book("x=1,2")
-    study.tell(study.next(set()).number, Outcome("completed", (), 0.1))
-    assert study.rows()[0].state == "completed"
+def test_a_trial_of_a_plain_grid_may_be_complete_without_a_value(open_store):
+    study = open_store("x=1,2")
+    study.tell(study.ask(set()).number, Outcome("completed", (), 0.1))
+    assert study.records()[0].state == "completed"
     assert study.best() == []
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(book, noted):
-    first = book(n_trials=1, retries=1)
-    ticket = first.next(set())
+def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(open_store, noted):
+    first = open_store(n_trials=1, retries=1)
+    trial = first.ask(set())
     folder = first.folder / "0"
     first.note_folder(0, folder)
     commit(folder, Outcome("failed", None, 0.1, "told to"))
     if noted:
         first.note_failure(0)
     first.lease.end()
-    second = book(n_trials=1, retries=1)
-    again = second.next(set())
-    assert (again.point, again.attempt, again.resume) == (ticket.point, 1, False)
+    second = open_store(n_trials=1, retries=1)
+    again = second.ask(set())
+    assert (again.point, again.attempt, again.resume) == (trial.point, 1, False)
     make_room(folder, again.attempt)
     assert not (folder / "result.json").exists()
     commit(folder, Outcome("failed", None, 0.1, "told to"))
     second.lease.end()
-    third = book(n_trials=1, retries=1)
-    assert third.next(set()) is None
-    assert third.row(0).state == "failed"
+    third = open_store(n_trials=1, retries=1)
+    assert third.ask(set()) is None
+    assert third.record(0).state == "failed"
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_a_trial_that_was_left_in_its_folder_goes_on_there(book, noted):
-    first = book(n_trials=1)
-    first.next(set())
+def test_a_trial_that_was_left_in_its_folder_goes_on_there(open_store, noted):
+    first = open_store(n_trials=1)
+    first.ask(set())
     if noted:
         first.note_folder(0, first.folder / "0")
     first.lease.end()
-    assert book(n_trials=1).next(set()).resume == noted
+    assert open_store(n_trials=1).ask(set()).resume == noted
 
 
-def test_a_study_is_forgotten_by_who_began_it_while_it_has_no_trial(book):
-    one, other = book(), book()
+def test_a_study_is_forgotten_by_who_began_it_while_it_has_no_trial(open_store):
+    one, other = open_store(), open_store()
     other.forget()
-    assert one.rows() == []
+    assert one.records() == []
     one.forget()
-    again = book()  # as if it had never been
-    again.next(set())
+    again = open_store()  # as if it had never been
+    again.ask(set())
     again.forget()
-    assert [row.number for row in book().rows()] == [0]
+    assert [record.number for record in open_store().records()] == [0]
+
+
+class Point(dict):
+    """A point that counts how often it is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other):
+        Point.compared += 1
+        return dict.__eq__(self, other)
+
+    __hash__ = None
+
+
+def test_the_points_of_a_grid_are_not_compared_with_each_other(monkeypatch, open_store):
+    grid = Space.grid
+    monkeypatch.setattr(Space, "grid", lambda space: map(Point, grid(space)))
+    Point.compared = 0
+    store = open_store("x=range(0,300)", "y=range(0,10)", enqueue=({"x": 299, "y": 9},))
+    assert store.n_trials == 3000
+    assert Point.compared <= 3000  # linear at most; in pairs these would be millions

@@ -66,7 +66,7 @@ def test_what_differs_is_compared_again(compared):
         {"optimizer": adamw(lr=1e-2, weight_decay=0.0)},
         {"scheduler": partial(optim.lr_scheduler.OneCycleLR, max_lr=0.1)},
     ],
-    ids=str,
+    ids=["l2", "gradient clip", "label smoothing", "weight decay", "a schedule of steps"],
 )
 def test_a_number_that_is_zero_makes_another_variant(other):
     plain, changed = members(Spec(0), Spec(0, **other))

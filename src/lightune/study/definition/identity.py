@@ -66,7 +66,7 @@ def identity_of(config: DictConfig) -> dict[str, str]:
 
 
 def differences(began: dict[str, str], asked: dict[str, str]) -> list[str]:
-    """Say in what an identity differs from the one that a study began with; nothing if they are the same."""
+    """Return lines on what differs from the identity that a study began with; none if nothing does."""
     lines = [f"- {began[key]}" for key in began if key not in asked]
     lines += [f"+ {asked[key]}" for key in asked if key not in began]
     changed = [key for key in began if key in asked and began[key] != asked[key]]
@@ -88,8 +88,8 @@ def study_name(name: str, identity: dict[str, str], space: Sequence[str] = ()) -
     )
     swept = [override.key_or_group for override in parsed if override.is_sweep_override()]
     keys = [key.rpartition(".")[2] for key in [*swept, *space]]
-    words = [re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") for key in dict.fromkeys(keys)]
-    readable = "_".join([name, *filter(None, words)])[:_LONGEST_NAME]
+    parts = [re.sub(r"[^A-Za-z0-9]+", "-", key).strip("-") for key in dict.fromkeys(keys)]
+    readable = "_".join([name, *filter(None, parts)])[:_LONGEST_NAME]
     return f"{readable}_{digest}"
 
 
@@ -110,5 +110,5 @@ def _resolve(stamp: str, *, _root_: Any) -> str:
 
 
 def register_resolver() -> None:
-    """Let configurations name a study's folder: `${lightune.study:${now:…}}`, the stamp for other sweepers."""
+    """Register `${lightune.study:${now:…}}`, a study's folder name; for other sweepers, one with the stamp."""
     OmegaConf.register_resolver("lightune.study", _resolve, replace=True, annotation_validation="off")

@@ -13,6 +13,7 @@ from lightune.config.schema import SEARCH
 from lightune.config.static.annotations import show
 from lightune.config.validate import search_problems
 from lightune.errors import ConfigError, Problem
+from lightune.study.messages import LIGHTUNE, Vocabulary, vocabulary_of
 
 __all__ = ["Objective", "Settings"]
 
@@ -34,7 +35,7 @@ class Objective:
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """The mode in Optuna's words."""
+        """The mode as Optuna calls it."""
         return "maximize" if self.mode == "max" else "minimize"
 
 
@@ -51,7 +52,7 @@ class Settings:
         n_jobs: trials at the same time, > 0; None for one per GPU, or one.
         timeout: seconds after which no trial is started, > 0.
         storage: an Optuna URL; None for a journal in the study's folder.
-        max_failures: failed trials that are put up with: a number, or (a float in [0, 1]) a share of n_trials.
+        max_failures: failed trials that are tolerated: a number, or (a float in [0, 1]) a share of n_trials.
         retries: further starts of a trial that failed, >= 0.
         seed: the sampler's seed, in [0, 2**32).
         space: key → sweep, beside those of the command line.
@@ -60,6 +61,7 @@ class Settings:
         jobs_per_gpu: trials that share a GPU, > 0.
         fused_width: most trials that train as one program, >= 2; None for as many as memory holds.
         max_batch_size: how the returned jobs are grouped, and the most that a blocking launcher is given.
+        vocabulary: what these values are called in messages.
     """
 
     objectives: tuple[Objective, ...]
@@ -79,38 +81,40 @@ class Settings:
     jobs_per_gpu: int = 1
     fused_width: int | None = None
     max_batch_size: int | None = None
+    vocabulary: Vocabulary = LIGHTUNE
 
     @classmethod
-    def from_config(cls, config: DictConfig, *, prefix: str = "search") -> "Settings":
+    def from_config(cls, config: DictConfig) -> "Settings":
         """Read the node `hydra.sweeper` of a composed configuration.
 
         Args:
             config: with Hydra's own node.
-            prefix: the key under which people set these values, for messages.
 
         Raises:
             ConfigError: with all that is wrong.
         """
-        node = config.hydra.sweeper
+        node, vocabulary = config.hydra.sweeper, vocabulary_of(config)
         raw = {key: getattr(node, key) for key in SEARCH}
-        problems = list(search_problems(raw, prefix))
+        problems = list(search_problems(raw, vocabulary.node))
         space, enqueue = _plain(node.space), _plain(node.enqueue)
         space = (
             {**(_plain(node.get("params")) or {}), **(space or {})} if isinstance(space, dict | None) else space
         )
         if not isinstance(space, dict):
-            problems.append(Problem(f"{prefix}.space", f"must be a mapping of key: sweep, got {show(space)}"))
+            problems.append(
+                Problem(vocabulary.key("space"), f"must be a mapping of key: sweep, got {show(space)}")
+            )
         if not isinstance(enqueue, list | None) or not all(isinstance(point, dict) for point in enqueue or ()):
             rule = "must be a list of mappings of key: value"
-            problems.append(Problem(f"{prefix}.enqueue", f"{rule}, got {show(enqueue)}"))
-        objectives = list(_objectives(node, prefix, problems))
+            problems.append(Problem(vocabulary.key("enqueue"), f"{rule}, got {show(enqueue)}"))
+        objectives = list(_objectives(node, vocabulary, problems))
         pruner = _plain(node.pruner, resolve=True)
         if pruner is not None and not (isinstance(pruner, dict) and isinstance(pruner.get("_target_"), str)):
             rule = "must be a mapping whose _target_ is one of optuna.pruners"
-            problems.append(Problem(f"{prefix}.pruner", f"{rule}, got {show(pruner)}"))
+            problems.append(Problem(vocabulary.key("pruner"), f"{rule}, got {show(pruner)}"))
         if pruner is not None and len(objectives) > 1:
             rule = "cannot stand beside several objectives, of which none says when to stop"
-            problems.append(Problem(f"{prefix}.pruner", f"{rule}; set {prefix}.pruner=null"))
+            problems.append(Problem(vocabulary.key("pruner"), f"{rule}; set {vocabulary.key('pruner')}=null"))
         if problems:
             raise ConfigError(problems)
         return cls(
@@ -120,22 +124,23 @@ class Settings:
             space={str(key): value for key, value in space.items()},
             enqueue=tuple(enqueue or ()),
             max_batch_size=node.max_batch_size,
+            vocabulary=vocabulary,
             **raw,
         )
 
 
-def _objectives(node: Any, prefix: str, problems: list[Problem]) -> Iterator[Objective]:
+def _objectives(node: Any, vocabulary: Vocabulary, problems: list[Problem]) -> Iterator[Objective]:
     several = _plain(node.objectives, resolve=True)
     if several is None:
         several = [{"metric": node.metric, "mode": node.mode}]
     if not isinstance(several, list) or not several:
         rule = "must be a list of mappings with metric and mode"
-        problems.append(Problem(f"{prefix}.objectives", f"{rule}, got {show(several)}"))
+        problems.append(Problem(vocabulary.key("objectives"), f"{rule}, got {show(several)}"))
         return
     for index, pair in enumerate(several):
         if not isinstance(pair, dict) or pair.keys() != {"metric", "mode"} or pair["mode"] not in ("min", "max"):
             rule = "must have a metric and a mode of min or max"
-            problems.append(Problem(f"{prefix}.objectives[{index}]", f"{rule}, got {show(pair)}"))
+            problems.append(Problem(vocabulary.key(f"objectives[{index}]"), f"{rule}, got {show(pair)}"))
         else:
             yield Objective(pair["metric"], pair["mode"])
 

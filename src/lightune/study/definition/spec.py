@@ -1,4 +1,4 @@
-"""`study.json`: what a study is, written when it begins and compared whenever it goes on.
+"""`study.json`: what a study is, written when it begins and compared whenever it is resumed.
 
 This module must not import Optuna, torch or Lightning.
 """
@@ -15,6 +15,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.identity import differences
 from lightune.study.definition.settings import Settings
+from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.space import Space
 
 __all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"]
@@ -92,14 +93,14 @@ def write_spec(folder: Path, spec: Spec) -> None:
     write_json(folder / FILE_NAME, {"schema": _SCHEMA, **asdict(spec)})
 
 
-def note_total(folder: Path, n_trials: int) -> None:
+def note_total(folder: Path, n_trials: int, vocabulary: Vocabulary = LIGHTUNE) -> None:
     """Note how many trials a study is to have; no other process may write its spec meanwhile."""
-    spec = read_spec(folder)
+    spec = read_spec(folder, vocabulary)
     if spec is not None and spec.n_trials != n_trials:
         write_spec(folder, replace(spec, n_trials=n_trials))
 
 
-def read_spec(folder: Path) -> Spec | None:
+def read_spec(folder: Path, vocabulary: Vocabulary = LIGHTUNE) -> Spec | None:
     """Read `study.json`; None if there is none.
 
     Raises:
@@ -113,17 +114,18 @@ def read_spec(folder: Path) -> Spec | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        rule = f"cannot be read ({error}); restore it, or take another search.study="
+        rule = f"cannot be read ({error}); restore it, or take another {vocabulary.study}="
         raise ConfigError([Problem(str(folder / FILE_NAME), rule)]) from error
 
 
-def agree(name: str, began: dict[str, str], identity: dict[str, str]) -> None:
-    """Refuse to go on with a study under other overrides than it began with.
+def agree(name: str, began: dict[str, str], identity: dict[str, str], vocabulary: Vocabulary = LIGHTUNE) -> None:
+    """Refuse to resume a study under other overrides than it began with.
 
     Args:
         name: the study's.
         began: the identity that it began with.
         identity: the one that is asked for.
+        vocabulary: what its keys are called in messages.
 
     Raises:
         ConfigError: with the difference.
@@ -133,5 +135,5 @@ def agree(name: str, began: dict[str, str], identity: dict[str, str]) -> None:
         shown = "".join(f"\n      {line}" for line in difference)
         rule = f"the study '{name}' began with other overrides (- began with, + asked for):{shown}"
         raise ConfigError(
-            [Problem("search.study", f"{rule}\n    take another search.study=, or the same overrides")]
+            [Problem(vocabulary.study, f"{rule}\n    take another {vocabulary.study}=, or the same overrides")]
         )

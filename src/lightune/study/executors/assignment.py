@@ -1,4 +1,4 @@
-"""Which process gets which trials, where each trains several together: like goes to like, and none stays idle.
+"""Which process gets which trials, where each trains several together: similar ones go together, none stays idle.
 
 What may train together is found out by the process that does it; here a look at the overrides is enough. This
 module must not import Optuna, torch or Lightning.
@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from lightune.study.executors.executor import Job
 from lightune.training.fused.compatibility import may_differ
 
-__all__ = ["deal", "kind"]
+__all__ = ["assign", "kind"]
 
 
 def kind(job: Job) -> Hashable:
@@ -23,39 +23,39 @@ def _is_free(override: str) -> bool:
     return may_differ(override.partition("=")[0].lstrip("+~").partition("@")[0])
 
 
-def deal(jobs: Sequence[Job], places: Sequence[Sequence[Job]], *, most: int) -> list[list[Job]]:
-    """Divide trials among places.
+def assign(jobs: Sequence[Job], processes: Sequence[Sequence[Job]], *, most: int) -> list[list[Job]]:
+    """Divide trials among processes.
 
-    A place gets about its share of all trials. Trials of a kind go where others of it are, and none is parted from
-    the last of its kind, unless a place had nothing to do then.
+    A process gets about its share of all trials. Trials of a kind go where others of it are, and none is separated
+    from the last of its kind, unless a process would be idle then.
 
     Args:
-        jobs: those to give out; some are left where there is no room for all.
-        places: the trials that each has already.
-        most: trials of a place, > 0.
+        jobs: those to assign; some are left where there is no room for all.
+        processes: the trials that each has already.
+        most: trials of a process, > 0.
 
     Returns:
-        What each place gets.
+        What each process gets.
     """
-    given: list[list[Job]] = [[] for _ in places]
-    has = [Counter(kind(job) for job in place) for place in places]
-    share = math.ceil((len(jobs) + sum(map(len, places))) / max(1, len(places)))
+    given: list[list[Job]] = [[] for _ in processes]
+    has = [Counter(kind(job) for job in jobs_there) for jobs_there in processes]
+    share = math.ceil((len(jobs) + sum(map(len, processes))) / max(1, len(processes)))
     rest = len(jobs)
     for like, group in _by_kind(jobs):
         rest -= len(group)
-        while able := [place for place, held in enumerate(has) if held.total() < most]:
+        while able := [index for index, held in enumerate(has) if held.total() < most]:
             if not group:
                 break
-            least = min(has[place].total() for place in able)
-            kin = [place for place in able if has[place][like] and has[place].total() <= 2 * least]
-            place = min(kin or able, key=lambda place: has[place].total())
-            load = has[place].total()
-            idle = sum(not held for each, held in enumerate(has) if each != place)
+            least = min(has[index].total() for index in able)
+            kin = [index for index in able if has[index][like] and has[index].total() <= 2 * least]
+            chosen = min(kin or able, key=lambda index: has[index].total())
+            load = has[chosen].total()
+            idle = sum(not held for each, held in enumerate(has) if each != chosen)
             number = max(share - load, 1 if kin else 2)
             number += number == len(group) - 1
             number = max(1, min(number, len(group) - max(0, idle - rest), most - load))
-            given[place] += group[:number]
-            has[place][like] += len(group[:number])
+            given[chosen] += group[:number]
+            has[chosen][like] += len(group[:number])
             del group[:number]
     return given
 

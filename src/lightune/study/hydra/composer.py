@@ -22,9 +22,8 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
-__all__ = ["Composer", "Composition", "filled_in", "section_text"]
+__all__ = ["Composer", "Composition", "PackedConfig", "filled_in", "section_text"]
 
-_MOST_KEPT = 64
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
@@ -36,13 +35,18 @@ class Composition:
         whole: with Hydra's own node.
         task: without it.
         hydra: with nothing else; its node may be that of the whole.
-        texts: Hydra's own node in YAML, section → text, before it was told which job it is of.
+        base: what it was made of, which trials share that differ in values only.
     """
 
     whole: DictConfig
     task: DictConfig
     hydra: DictConfig
-    texts: dict[str, str]
+    base: "PackedConfig"
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Hydra's own node in YAML, section → text, before it was told which job it is of."""
+        return self.base.texts
 
     @property
     def is_shared(self) -> bool:
@@ -56,11 +60,12 @@ class Composer:
     Args:
         loader: reads the configuration files; they must not change meanwhile.
         config: of the multirun.
+        most_kept: compositions from files that are kept, > 0; the least recently used is forgotten.
     """
 
-    def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
-        self._loader, self._config = loader, config
-        self._kept: OrderedDict[tuple[str, ...], _Packed] = OrderedDict()
+    def __init__(self, loader: ConfigLoader, config: DictConfig, *, most_kept: int = 64) -> None:
+        self._loader, self._config, self._most_kept = loader, config, most_kept
+        self._kept: OrderedDict[tuple[str, ...], PackedConfig] = OrderedDict()
         self._is_group: dict[str, bool] = {}
 
     def compose(self, lines: Sequence[str]) -> DictConfig:
@@ -77,24 +82,24 @@ class Composer:
         self._set(whole, values, lines)
         ConfigLoaderImpl._apply_overrides_to_config(values, task)
         OmegaConf.copy_cache(from_config=whole, to_config=task)
-        return Composition(whole, task, _hydra_of(whole), packed.texts)
+        return Composition(whole, task, _hydra_of(whole), packed)
 
     def _set(self, cfg: DictConfig, values: list[Override], lines: Sequence[str]) -> None:
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         cfg.hydra.overrides.task = list(lines)
         OmegaConf.copy_cache(from_config=self._config, to_config=cfg)
 
-    def _base(self, lines: Sequence[str]) -> tuple["_Packed", list[Override]]:
+    def _base(self, lines: Sequence[str]) -> tuple["PackedConfig", list[Override]]:
         """Return what is kept of a trial's configuration, and what is to be set on it."""
         parsed = [_parsed(line) for line in lines]
         values = [override for override in parsed if self._is_value(override)]
         rest = [override for override in parsed if not self._is_value(override)]
         if not isinstance(self._loader, ConfigLoaderImpl) or _touch(rest, values):
-            return _Packed(self._loader.load_sweep_config(self._config, list(lines))), []
+            return PackedConfig(self._loader.load_sweep_config(self._config, list(lines))), []
         key = tuple(str(override.input_line) for override in rest)
         if key not in self._kept:
-            self._kept[key] = _Packed(self._loader.load_sweep_config(self._config, list(key)))
-            while len(self._kept) > _MOST_KEPT:
+            self._kept[key] = PackedConfig(self._loader.load_sweep_config(self._config, list(key)))
+            while len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key], values
@@ -111,7 +116,7 @@ class Composer:
         return not self._is_group[key]
 
 
-class _Packed:
+class PackedConfig:
     """A composed configuration as bytes, of which copies are made faster than of the object.
 
     Args:

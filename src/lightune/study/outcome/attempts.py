@@ -31,5 +31,5 @@ def make_room(folder: Path, attempt: int) -> None:
 
 
 def has_room(folder: Path, attempt: int) -> bool:
-    """Tell whether what is in a trial's folder is of this start, and not of one before."""
+    """Return True if what is in a trial's folder is of this attempt, and not of one before."""
     return not attempt or (folder / _KEPT / str(attempt)).exists()

@@ -1,4 +1,4 @@
-"""How a job ended, from what Hydra returned and what its folder holds."""
+"""How a job ended, from what Hydra returned and what its folder holds: the one place that says so."""
 
 import contextlib
 import signal
@@ -10,17 +10,25 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective
-from lightune.study.outcome.outcome import Outcome, commit, outcome_of_value, read_outcome, read_status
+from lightune.study.outcome.outcome import (
+    Outcome,
+    commit,
+    is_complete,
+    is_final,
+    outcome_of_value,
+    read_outcome,
+    read_status,
+)
 from lightune.trial import PrunedError
 
-__all__ = ["conclude", "leave_traceback", "signal_of"]
+__all__ = ["judge", "leave_traceback", "signal_of"]
 
 TRACEBACK_FILE = "traceback.txt"
 
 _PRUNED = {PrunedError.__name__, "TrialPruned"}
 
 
-def conclude(
+def judge(
     returned: JobReturn | None,
     folder: Path | None,
     objectives: Sequence[Objective],
@@ -44,7 +52,9 @@ def conclude(
     if stated in ("pruned", "failed") and written is not None:
         return written
     if interrupted:
-        return written if written is not None and written.is_final else Outcome("interrupted", None, seconds)
+        return (
+            written if written is not None and written.is_final else Outcome("interrupted", None, seconds, error)
+        )
     if written is not None and written.counts and (returned is None or returned.status != JobStatus.COMPLETED):
         return written  # what came after the result does not undo it
     if returned is None:
@@ -54,9 +64,9 @@ def conclude(
         if folder is not None and outcome.failed:
             leave_traceback(folder, returned._return_value)
     else:
-        status = stated if stated in ("completed", "early_stopped") else "completed"
+        status = stated if stated is not None and is_complete(stated) else "completed"
         outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
-    if folder is not None and stated in (None, "interrupted"):
+    if folder is not None and (stated is None or not is_final(stated)):
         commit(folder, outcome)
     return outcome
 

@@ -14,17 +14,25 @@ from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
 
 __all__ = [
+    "COMPLETE",
+    "FINAL",
     "RESULTS",
     "Outcome",
     "Status",
     "commit",
+    "is_complete",
+    "is_final",
     "outcome_of_value",
     "read_outcome",
     "read_status",
 ]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
-_STATUSES = ("completed", "early_stopped", "pruned", "failed", "interrupted")
+COMPLETE: tuple[Status, ...] = ("completed", "early_stopped")
+"""Statuses of a trial that has been trained to its end, by itself or by its own stopping rule."""
+FINAL: tuple[Status, ...] = (*COMPLETE, "pruned", "failed")
+"""Statuses of a trial that is over; an interrupted one is resumed another time."""
+_STATUSES: tuple[Status, ...] = (*FINAL, "interrupted")
 _FILES = ("result.json", "trial.json")
 RESULTS = tuple(f"{depth}{name}" for depth in ("*/", "*/*/") for name in _FILES)
 """Where the results of a study's trials lie, as patterns below its folder."""
@@ -50,12 +58,12 @@ class Outcome:
     @property
     def is_final(self) -> bool:
         """Whether the trial is over; an interrupted one goes on another time."""
-        return self.status != "interrupted"
+        return is_final(self.status)
 
     @property
     def counts(self) -> bool:
         """Whether the trial has values that it can be compared by."""
-        return self.status in ("completed", "early_stopped") and bool(self.values)
+        return is_complete(self.status) and bool(self.values)
 
     @property
     def failed(self) -> bool:
@@ -63,10 +71,20 @@ class Outcome:
         return self.is_final and self.status != "pruned" and self.values is None
 
 
+def is_final(status: str) -> bool:
+    """Return True if a trial of this status is over; one that is running or interrupted is not."""
+    return status in FINAL
+
+
+def is_complete(status: str) -> bool:
+    """Return True if a trial of this status has been trained to its end."""
+    return status in COMPLETE
+
+
 def outcome_of_value(
     returned: Any, objectives: Sequence[Objective], *, status: Status = "completed", seconds: float = 0.0
 ) -> Outcome:
-    """Judge what a task returned: one finite number for each objective, or it failed."""
+    """Return the outcome of a task by what it returned: one finite number for each objective, or it failed."""
     several = list(returned) if isinstance(returned, list | tuple) else [returned]
     if not objectives[0].required and not all(isinstance(value, int | float) for value in several):
         return Outcome(status, (), seconds)
@@ -106,7 +124,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Outcome | None:
     status, spent = content["status"], content.get("seconds")
     seconds = float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
-    if status in ("completed", "early_stopped"):
+    if is_complete(status):
         values = content["values"] if "values" in content else [_measure(content, o.metric) for o in objectives]
         if len(objectives) > 1 and None in values:
             return None  # what the task alone knows, such as a number of parameters, has to be measured again

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lightune.study.definition.settings import Objective
-from lightune.study.storage.trial_store import Row
+from lightune.study.observer import Ending
+from lightune.study.outcome.outcome import COMPLETE, FINAL
+from lightune.study.storage.records import TrialRecord
+from lightune.study.storage.trial_store import TrialStore
 
 __all__ = ["Display"]
 
-_OVER = ("completed", "early_stopped", "pruned", "failed")
 _MOST_BEST = 3
 _MOST_RUNNING = 12
 
@@ -24,22 +26,19 @@ class Display:
 
     Args:
         console: where.
+        store: the record of its trials.
         name: the study's name.
-        n_trials: trials in all.
-        over: trials that ended before.
-        objectives: what it is judged by.
+        ended: trials that ended before.
     """
 
-    def __init__(
-        self, console: Console, *, name: str, n_trials: int, over: int, objectives: Sequence[Objective]
-    ) -> None:
-        self._console, self._name, self._n_trials = console, name, n_trials
-        self._objectives = objectives
+    def __init__(self, console: Console, store: TrialStore, *, name: str, ended: int) -> None:
+        self._console, self._store, self._name = console, store, name
+        self._objectives, self._n_trials = store.settings.objectives, store.n_trials
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._began = time.monotonic()
         self._ended_here = 0
-        self._over = over
-        self._best: Sequence[Row] = []
+        self._ended = ended
+        self._best: Sequence[TrialRecord] = []
 
     def __enter__(self) -> "Display":
         if self._live is not None:
@@ -50,73 +49,82 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, line: str) -> None:
+    def message(self, text: str) -> None:
         """Print one line above the table."""
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def began(self, rows: Callable[[], Sequence[Row]]) -> None:
-        """Take notice of a trial that started."""
+    def trial_started(self, number: int) -> None:
+        """Show a trial among those that run."""
         if self._live is not None:
-            self._draw(self._live, rows(), self._best)
+            self._draw(self._live)
 
-    def ended(self, row: Row, rows: Callable[[], Sequence[Row]], best: Callable[[], Sequence[Row]]) -> None:
-        """Take notice of a trial that ended."""
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """Show the end of a trial."""
         self._ended_here += 1
-        self._best = best()
+        self._best = self._store.best()
         if self._live is not None:
-            if row.state == "failed":
-                self.say(describe(row, self._objectives))
-            self._draw(self._live, rows(), self._best)
+            if trial.state == "failed":
+                self.message(describe(trial, self._objectives))
+            self._draw(self._live)
         else:
-            self._over += 1
-            count = f"[{self._over}/{self._n_trials}]"
-            self.say(f"{count} {describe(row, self._objectives)}{_best_text(row, self._best)}")
+            self._ended += 1
+            count = f"[{self._ended}/{self._n_trials}]"
+            self.message(f"{count} {describe(trial, self._objectives)}{_best_text(trial, self._best)}")
 
-    def _draw(self, live: Live, rows: Sequence[Row], best: Sequence[Row]) -> None:
-        counts = Counter(row.state for row in rows)
-        done = counts["completed"] + counts["early_stopped"]
-        over = sum(counts[state] for state in _OVER)
+    def tick(self) -> None:
+        """Do nothing: the table is drawn when something has changed."""
+
+    def study_ended(self, ending: Ending) -> None:
+        """Do nothing: `summary` has the last word."""
+
+    def _draw(self, live: Live) -> None:
+        trials, best = self._store.records(), self._best
+        counts = Counter(trial.state for trial in trials)
+        done = sum(counts[state] for state in COMPLETE)
+        ended = sum(counts[state] for state in FINAL)
         title = f"{self._name}: {done} done, {counts['running']} running, {counts['pruned']} pruned, "
-        title += f"{counts['failed']} failed of {self._n_trials}{self._time_left(over)}"
+        title += f"{counts['failed']} failed of {self._n_trials}{self._time_left(ended)}"
         table = Table(box=None, header_style="dim")
         for column in ("trial", "state", "value", "parameters"):
             table.add_column(column, overflow="fold")
-        running = [row for row in rows if row.state == "running"]
-        for row in [*best[:_MOST_BEST], *running[:_MOST_RUNNING]]:
-            state = "best" if row in best else row.state
-            table.add_row(str(row.number), state, _values(row), _point(row, exact=False))
+        running = [trial for trial in trials if trial.state == "running"]
+        for trial in [*best[:_MOST_BEST], *running[:_MOST_RUNNING]]:
+            state = "best" if trial in best else trial.state
+            table.add_row(str(trial.number), state, _values(trial), _point(trial, exact=False))
         if len(running) > _MOST_RUNNING:
             table.add_row("", f"and {len(running) - _MOST_RUNNING} more")
         live.update(Group(Text(title, style="bold", overflow="fold"), table), refresh=True)
 
-    def _time_left(self, over: int) -> str:
-        if not self._ended_here or over >= self._n_trials:
+    def _time_left(self, ended: int) -> str:
+        if not self._ended_here or ended >= self._n_trials:
             return ""
-        left = (time.monotonic() - self._began) / self._ended_here * (self._n_trials - over)
+        left = (time.monotonic() - self._began) / self._ended_here * (self._n_trials - ended)
         return f", about {left / 60:.0f} min left" if left > 90 else f", about {left:.0f} s left"
 
 
-def describe(row: Row, objectives: Sequence[Objective]) -> str:
-    """Say in one line what became of a trial."""
+def describe(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
+    """Return one line about how a trial ended."""
     names = [objective.metric or "value" for objective in objectives]
-    figures = [f"{name} {value:.6g}" for name, value in zip(names, row.values or (), strict=False)]
-    spent = [f"{row.seconds:.1f} s"] if row.seconds is not None else []
-    why = [row.error] if row.error and row.state == "failed" else []
-    return "  ".join([f"trial {row.number}", row.state.replace("_", " "), *figures, *spent, _point(row), *why])
+    figures = [f"{name} {value:.6g}" for name, value in zip(names, trial.values or (), strict=False)]
+    spent = [f"{trial.seconds:.1f} s"] if trial.seconds is not None else []
+    why = [trial.error] if trial.error and trial.state == "failed" else []
+    return "  ".join(
+        [f"trial {trial.number}", trial.state.replace("_", " "), *figures, *spent, _point(trial), *why]
+    )
 
 
-def _best_text(row: Row, best: Sequence[Row]) -> str:
-    if not best or row.number in {other.number for other in best}:
+def _best_text(trial: TrialRecord, best: Sequence[TrialRecord]) -> str:
+    if not best or trial.number in {other.number for other in best}:
         return "  (best)" if best else ""
     return f"  (best: trial {best[0].number}, {_values(best[0])})" if len(best) == 1 else ""
 
 
-def _values(row: Row) -> str:
-    return ", ".join(f"{value:.6g}" for value in row.values or ())
+def _values(trial: TrialRecord) -> str:
+    return ", ".join(f"{value:.6g}" for value in trial.values or ())
 
 
-def _point(row: Row, *, exact: bool = True) -> str:
-    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in row.point.items())
+def _point(trial: TrialRecord, *, exact: bool = True) -> str:
+    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in trial.point.items())
 
 
 def _short(text: str) -> str:

@@ -1,29 +1,21 @@
 """Studies that lie in folders, read without running them."""
 
-import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightune.errors import ConfigError, Problem
+from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, read_spec
+from lightune.study.outcome.outcome import FINAL, is_final
+from lightune.study.outputs.table import COLUMNS, column_of, read_table
+from lightune.study.storage.records import best_of
 
-__all__ = ["COLUMNS", "OUTPUTS", "StudyOnDisk", "column_of", "find_runs", "find_studies", "found", "open_study"]
+__all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study"]
 
 OUTPUTS = "outputs"
 """Where studies and runs lie, unless `output_root` says otherwise."""
-
-_OVER = ("completed", "early_stopped", "pruned", "failed")
-
-
-COLUMNS = ("number", "state", "seconds", "folder", "error")
-"""What `trials.csv` has beside the objectives and the swept keys."""
-
-
-def column_of(metric: str | None) -> str:
-    """Return the column of an objective in `trials.csv`, which no other column shares."""
-    return f"objective/{metric}" if metric in COLUMNS else metric or "value"
 
 
 @dataclass(frozen=True)
@@ -49,8 +41,8 @@ class StudyOnDisk:
         return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
 
     def progress(self) -> str:
-        """Say how many trials are over, and whether these are all."""
-        over, total = self.count(*_OVER), max(self.n_trials or 0, len(self.rows))
+        """Return how many trials have ended, and whether these are all."""
+        over, total = self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
         return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
 
     @property
@@ -64,28 +56,18 @@ class StudyOnDisk:
         return [key for key in (self.rows[0] if self.rows else ()) if key not in {*COLUMNS, *self.columns}]
 
     def best(self) -> list[dict[str, str]]:
-        """Return the best row, or those of the Pareto front, which no other row is better than in every objective.
-
-        A point that was tried several times with the same result stands there once.
-        """
-        valued = [row for row in self.rows if row["state"] in _OVER and row[self.columns[0]]]
-        costs = [self._costs(row) for row in valued]
-        front = [row for row, cost in zip(valued, costs, strict=True) if not any(_beats(o, cost) for o in costs)]
-        once = {tuple(row.get(key) for key in (*self.keys, *self.columns)): row for row in reversed(front)}
-        front = sorted(once.values(), key=lambda row: int(row["number"]))
-        return front[:1] if len(self.objectives) == 1 else front
-
-    def _costs(self, row: dict[str, str]) -> list[float]:
-        signs = [1 if objective["mode"] == "min" else -1 for objective in self.objectives]
-        return [sign * float(row[column]) for sign, column in zip(signs, self.columns, strict=True)]
+        """Return the best row, or those of the Pareto front."""
+        valued = [row for row in self.rows if is_final(row["state"]) and row[self.columns[0]]]
+        return best_of(
+            sorted(valued, key=lambda row: int(row["number"])),
+            objectives=[Objective(objective["metric"], objective["mode"]) for objective in self.objectives],
+            values=lambda row: [float(row[column]) for column in self.columns],
+            point=lambda row: tuple(row.get(key) for key in self.keys),
+        )
 
     def trial_folder(self, row: dict[str, str]) -> Path:
         """Return the folder of a trial."""
         return self.folder / row["folder"]
-
-
-def _beats(one: list[float], other: list[float]) -> bool:
-    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
 
 
 def open_study(folder: Path) -> StudyOnDisk:
@@ -97,12 +79,7 @@ def open_study(folder: Path) -> StudyOnDisk:
     spec = read_spec(folder)
     if spec is None:
         raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
-    try:
-        with (folder / "trials.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        rows = []
-    return StudyOnDisk(folder, spec.objectives, rows, spec.n_trials, spec.program)
+    return StudyOnDisk(folder, spec.objectives, read_table(folder), spec.n_trials, spec.program)
 
 
 def found(path: Path) -> Path:

@@ -1,58 +1,64 @@
-"""What a study says when it is over: how many trials, which was best, why it failed."""
+"""What a study prints when it has ended: how many trials, which was best, why it failed."""
 
 import os
 from collections.abc import Sequence
 
-from lightune.study.driver import Ending
+from lightune.study.context import StudyContext
+from lightune.study.observer import Ending
+from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
-from lightune.study.prepare import Scene
-from lightune.study.storage.trial_store import Book, Row
+from lightune.study.storage.records import TrialRecord
+from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["say_ending", "say_finished"]
+__all__ = ["print_ending", "print_finished"]
 
 
-def say_finished(scene: Scene, book: Book) -> None:
-    """Say that there is nothing left to do, and how to go on."""
-    rows = book.rows()
-    more = "give a larger search.n_trials on the command line to extend it, or"
-    how = more if not _is_whole_grid(scene, book) else "its grid is complete;"
-    failed = sum(row.state == "failed" for row in rows)
+def print_finished(study: StudyContext, store: TrialStore) -> None:
+    """Print that nothing is left to do, and how to extend the study."""
+    trials, vocabulary = store.records(), study.settings.vocabulary
+    more = f"give a larger {vocabulary.key('n_trials')} on the command line to extend it, or"
+    how = more if not _is_whole_grid(study, store) else "its grid is complete;"
+    failed = sum(trial.state == "failed" for trial in trials)
     failures = f", {failed} of them failed" if failed else ""
-    count = f"{len(rows)} of {book.n_trials} trials" if len(rows) <= book.n_trials else f"{len(rows)} trials"
-    another = "start another with search.study=NAME"
-    scene.say(f"study {scene.folder.name} is finished ({count}{failures}): {how} {another}")
-    _say_best(scene, book.best())
+    count = (
+        f"{len(trials)} of {store.n_trials} trials" if len(trials) <= store.n_trials else f"{len(trials)} trials"
+    )
+    another = f"start another with {vocabulary.study}={vocabulary.name}"
+    study.print_line(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
+    _print_best(study, store.best())
 
 
-def _is_whole_grid(scene: Scene, book: Book) -> bool:
-    size = scene.space.size()
-    return size is not None and book.n_trials >= size and (scene.settings.sampler is None or book.is_grid)
+def _is_whole_grid(study: StudyContext, store: TrialStore) -> bool:
+    size = study.space.size()
+    return size is not None and store.n_trials >= size and (study.settings.sampler is None or store.is_grid)
 
 
-def _say_best(scene: Scene, best: Sequence[Row]) -> None:
+def _print_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
     title = "best:" if len(best) < 2 else f"Pareto front of {len(best)} trials:"
-    for row in best:
-        gone = "" if row.folder is not None and (scene.folder / row.folder).is_dir() else " (deleted)"
-        place = f"{os.path.relpath(scene.folder)}/{row.folder}{gone}"
-        scene.say(f"{title} {describe(row, scene.settings.objectives)}  {place}")
+    for trial in best:
+        gone = "" if trial.folder is not None and (study.folder / trial.folder).is_dir() else " (deleted)"
+        place = f"{os.path.relpath(study.folder)}/{trial.folder}{gone}"
+        study.print_line(f"{title} {describe(trial, study.settings.objectives)}  {place}")
         title = "     "
 
 
-def say_ending(scene: Scene, ending: Ending, book: Book) -> None:
-    """Say how a study ended here."""
-    over = [row for row in ending.rows if row.state not in ("running", "interrupted")]
-    pruned = sum(row.state == "pruned" for row in over)
+def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
+    """Print how a study ended in this process."""
+    vocabulary = study.settings.vocabulary
+    ended = [trial for trial in ending.trials if is_final(trial.state)]
+    pruned = sum(trial.state == "pruned" for trial in ended)
     failed = len(ending.failures)
-    counts = f"{len(over)} of {book.n_trials} trials finished, {pruned} pruned, {failed} failed"
-    scene.say(f"study {scene.folder.name}: {counts}")
-    _say_best(scene, ending.best)
+    counts = f"{len(ended)} of {store.n_trials} trials finished, {pruned} pruned, {failed} failed"
+    study.print_line(f"study {study.folder.name}: {counts}")
+    _print_best(study, ending.best)
     if ending.signal is not None:
-        scene.say("stopped; the same command goes on from here")
+        study.print_line("stopped; the same command goes on from here")
     elif ending.timed_out:
-        scene.say("search.timeout is over; the same command goes on from here")
+        study.print_line(f"{vocabulary.key('timeout')} is over; the same command goes on from here")
     if ending.failures and ending.exit_code == 1:
         why = f"no trial has a result ({failed} failed)"
         if ending.too_many_failures:
-            why = f"{failed} trials failed, more than search.max_failures={scene.settings.max_failures} allows"
+            limit = f"{vocabulary.key('max_failures')}={study.settings.max_failures}"
+            why = f"{failed} trials failed, more than {limit} allows"
         last = ending.failures[-1]
-        scene.say(f"failed: {why}; the last was trial {last.number}: {last.error}")
+        study.print_line(f"failed: {why}; the last was trial {last.number}: {last.error}")

@@ -3,9 +3,8 @@
 This module must not import torch or Lightning.
 """
 
-import csv
-import io
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,67 +13,72 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightune.runtime.atomic_files import write_whole
 from lightune.secrets import redact, secret_values
-from lightune.study.definition.settings import Objective
+from lightune.study.context import StudyContext
 from lightune.study.hydra.composer import Composer
+from lightune.study.observer import Ending
 from lightune.study.outputs.hparams import FOLDER as BOARD
 from lightune.study.outputs.hparams import complete_row
-from lightune.study.outputs.reader import COLUMNS, column_of
-from lightune.study.prepare import Scene
-from lightune.study.storage.trial_store import Row
+from lightune.study.outputs.table import write_table
+from lightune.study.storage.records import TrialRecord
+from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
-__all__ = ["StudyFiles", "write_best", "write_table"]
+__all__ = ["StudyFiles", "write_best"]
 
 
 class StudyFiles:
-    """Keep the files of a study as it goes.
+    """Keep the files of a study up to date while it runs.
 
     Args:
-        scene: the study.
+        study: what is known of it.
+        store: the record of its trials.
+        every: seconds between two writings, >= 0.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._composer = Composer(scene.context.config_loader, scene.config)
+    def __init__(self, study: StudyContext, store: TrialStore, *, every: float = 2.0) -> None:
+        self._study, self._store, self._every = study, store, every
+        self._composer = Composer(study.hydra_context.config_loader, study.config)
         self._best: int | None = None
+        self._written = time.monotonic()
 
-    def update(self, rows: Sequence[Row], best: Sequence[Row]) -> None:
+    def trial_started(self, number: int) -> None:
+        """Do nothing: the trial has its own folder."""
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """Complete the row of a failed trial on TensorBoard's page, which it could not do itself."""
+        study = self._study
+        if trial.state != "failed" or trial.folder is None or not (study.folder / BOARD).exists():
+            return
+        folder = study.folder / trial.folder
+        keys = tuple(dimension.key for dimension in study.space.dimensions)
+        name = os.path.relpath(folder, str(OmegaConf.select(study.config, "output_root") or "."))
+        complete_row(folder, Trial(trial.number, trial.point, keys).hparams(), name)
+
+    def message(self, text: str) -> None:
+        """Do nothing: no file has messages."""
+
+    def tick(self) -> None:
+        """Write the files now and then."""
+        if time.monotonic() - self._written > self._every:
+            self._update(self._store.records(), self._store.best())
+            self._written = time.monotonic()
+
+    def study_ended(self, ending: Ending) -> None:
+        """Write the files a last time."""
+        self._update(ending.trials, ending.best)
+
+    def _update(self, trials: Sequence[TrialRecord], best: Sequence[TrialRecord]) -> None:
         """Write the table of all trials and, if it is another, the best one's configuration."""
-        scene = self._scene
-        keys = [entry.key for entry in scene.space.entries if not isinstance(entry, str)]
-        write_table(scene.folder, rows, keys, scene.settings.objectives)
+        study = self._study
+        keys = [entry.key for entry in study.space.entries if not isinstance(entry, str)]
+        write_table(study.folder, trials, keys, study.settings.objectives)
         if best and best[0].number != self._best:
-            composed = self._composer.compose(scene.space.overrides(best[0].point))
-            write_best(scene.folder, best, composed, scene.spec.program)
+            composed = self._composer.compose(study.space.overrides(best[0].point))
+            write_best(study.folder, best, composed, study.spec.program)
             self._best = best[0].number
 
-    def end(self, row: Row) -> None:
-        """Show the end of a trial that could not do so itself."""
-        scene = self._scene
-        if row.state != "failed" or row.folder is None or not (scene.folder / BOARD).exists():
-            return
-        folder = scene.folder / row.folder
-        keys = tuple(dimension.key for dimension in scene.space.dimensions)
-        name = os.path.relpath(folder, str(OmegaConf.select(scene.config, "output_root") or "."))
-        complete_row(folder, Trial(row.number, row.point, keys).hparams(), name)
 
-
-def write_table(folder: Path, rows: Sequence[Row], keys: Sequence[str], objectives: Sequence[Objective]) -> None:
-    """Write `trials.csv`: number, state, each objective, each swept key, seconds, folder, error."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = [column_of(objective.metric) for objective in objectives]
-    swept = [f"swept/{key}" if key in COLUMNS else key for key in keys]
-    writer.writerow([*COLUMNS[:2], *names, *swept, *COLUMNS[2:]])
-    for row in rows:
-        values = list(row.values) if row.values is not None else [""] * len(names)
-        seconds = f"{row.seconds:.3f}" if row.seconds is not None else ""
-        point = [row.point.get(key, "") for key in keys]
-        writer.writerow([row.number, row.state, *values, *point, seconds, row.folder or "", row.error or ""])
-    write_whole(folder / "trials.csv", text.getvalue().encode())
-
-
-def write_best(folder: Path, best: Sequence[Row], composed: DictConfig, program: str) -> None:
+def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, program: str) -> None:
     """Write `best.yaml`: a whole configuration, of which Hydra makes the best trial again.
 
     Args:

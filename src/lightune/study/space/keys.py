@@ -106,7 +106,7 @@ def _options(chosen: Point) -> dict[str, str]:
 
 
 def is_group(key: str, loader: ConfigLoader) -> bool:
-    """Tell whether a key chooses options of a group."""
+    """Return True if a key chooses options of a group."""
     return "/" in key or bool(loader.get_group_options(_group(key)))
 
 
@@ -121,13 +121,13 @@ def _is_option(group: str, value: Any, known: list[str], loader: ConfigLoader) -
 
 
 def _no_option(group: str, missing: list[str], known: list[str]) -> str:
-    said = f"{group} has no option {' and no option '.join(missing)}"
+    rule = f"{group} has no option {' and no option '.join(missing)}"
     hints = dict.fromkeys(hint for text in missing if (hint := did_you_mean(text, known)))
-    return f"{said}{';' + ','.join(hints) if hints else ''} (there are {', '.join(known)})"
+    return f"{rule}{';' + ','.join(hints) if hints else ''} (there are {', '.join(known)})"
 
 
 def _no_key(key: str, seen: list[_Seen]) -> str:
-    """Say where a key is missing; nothing if it is nowhere, or only beside several choices taken together."""
+    """Return where a key is missing; nothing if nowhere, or only beside several choices taken together."""
     lacking = [one for one in seen if not one.has_it]
     if not lacking:
         return ""
@@ -204,7 +204,7 @@ def _select(config: DictConfig, key: str) -> Any:
 
 
 def _takes(node: Any, key: str) -> bool:
-    """Tell whether what a mapping builds takes an argument."""
+    """Return True if what a mapping builds takes an argument."""
     target = node.get("_target_") if isinstance(node, DictConfig) else None
     try:
         return isinstance(target, str) and key in describe(target).parameters

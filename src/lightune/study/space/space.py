@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lightune.config.static.annotations import did_you_mean
 from lightune.errors import ConfigError, Problem
+from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.dimensions import Choice, Dimension, Interval
 from lightune.study.space.syntax import dimension_from_override, dimension_from_yaml, value_of_text, value_text
 
@@ -32,10 +33,12 @@ class Space:
     Args:
         entries: overrides that every trial has, and dimensions, in the order of the command line.
         fixed: looks up the value of a key that is not swept, for conditions.
+        vocabulary: what its keys are called in messages.
     """
 
     entries: tuple[str | Dimension, ...]
     fixed: Callable[[str], Any] = lambda key: None
+    vocabulary: Vocabulary = LIGHTUNE
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -58,7 +61,7 @@ class Space:
         return not any(isinstance(dimension, Interval) for dimension in self.dimensions)
 
     def is_active(self, dimension: Dimension, point: Mapping[str, str]) -> bool:
-        """Tell whether a dimension exists at a point, which holds all that it depends on."""
+        """Return True if a dimension exists at a point, which holds all that it depends on."""
         chosen = {_bare(key): text for key, text in point.items()}
         swept = {_bare(other.key) for other in self.dimensions}
         for key, accepted in dimension.when.items():
@@ -72,7 +75,7 @@ class Space:
 
     @staticmethod
     def accepts(text: str, accepted: Sequence[Any]) -> bool:
-        """Tell whether a text stands for one of some values, types included."""
+        """Return True if a text stands for one of some values, types included."""
         value = value_of_text(text)
         return any(type(value) is type(wanted) and value == wanted for wanted in accepted)
 
@@ -121,23 +124,24 @@ class Space:
                 lines.append(f"{entry.key}={point[entry.key]}")
         return lines
 
-    def point_of(self, values: Mapping[str, Any], *, where: str = "search.enqueue") -> Point:
+    def point_of(self, values: Mapping[str, Any], *, where: str | None = None) -> Point:
         """Check a point that a person wrote.
 
         Args:
             values: key → value; keys may be missing.
-            where: the configuration key that holds the point, for messages.
+            where: the configuration key that holds the point, for messages; that of all such points by default.
 
         Raises:
             ConfigError: if it has a key that is not swept, or a value outside of the space.
         """
+        where = where or self.vocabulary.key("enqueue")
         known = {_bare(dimension.key): dimension for dimension in self.dimensions}
         point: Point = {}
         problems: list[Problem] = []
         for key, value in values.items():
             dimension = known.get(_bare(key))
             if dimension is None:
-                problems.append(Problem(where, _not_swept(key, list(known))))
+                problems.append(Problem(where, _not_swept(key, list(known), self.vocabulary)))
                 continue
             try:
                 point[dimension.key] = _fitting(dimension, value, where)
@@ -153,16 +157,16 @@ class Space:
 
 
 def interval_in_grid(space: Space) -> str:
-    """Say why a space has no grid."""
+    """Return why a space has no grid."""
     keys = ", ".join(dimension.key for dimension in space.dimensions if dimension.grid() is None)
-    return (
-        f"a grid needs values that can be listed, and {keys} is an interval; list its values, or choose search=tpe"
-    )
+    rule = f"a grid needs values that can be listed, and {keys} is an interval"
+    return f"{rule}; list its values, or choose {space.vocabulary.tpe}"
 
 
-def _not_swept(key: str, known: list[str]) -> str:
+def _not_swept(key: str, known: list[str], vocabulary: Vocabulary) -> str:
     if not known:
-        return f"{key} is not swept, and nothing else is; name what is searched in search.space, or after -m"
+        where = vocabulary.key("space")
+        return f"{key} is not swept, and nothing else is; name what is searched in {where}, or after -m"
     hint = did_you_mean(key, known)
     return f"{key} is not swept{';' + hint if hint else ''} (what is: {', '.join(known)})"
 
@@ -202,6 +206,7 @@ def read_space(
     loader: ConfigLoader | None = None,
     fixed: Callable[[str], Any] = lambda key: None,
     seed: int = 0,
+    vocabulary: Vocabulary = LIGHTUNE,
 ) -> Space:
     """Read the space of a study from its overrides and from YAML.
 
@@ -211,6 +216,7 @@ def read_space(
         loader: finds the options that `glob` stands for.
         fixed: looks up the value of a key that is not swept, for conditions.
         seed: decides the order that `shuffle` gives.
+        vocabulary: what its keys are called in messages.
 
     Raises:
         ConfigError: with all that is wrong with it.
@@ -238,7 +244,7 @@ def read_space(
                 problems += error.problems
     if problems:
         raise ConfigError(problems)
-    space = Space((*from_yaml.values(), *entries.values()), fixed)
+    space = Space((*from_yaml.values(), *entries.values()), fixed, vocabulary)
     if problems := list(_idle_conditions(space)):
         raise ConfigError(problems)
     return space
@@ -249,7 +255,7 @@ def _idle_conditions(space: Space) -> Iterator[Problem]:
     known = {_bare(dimension.key): dimension for dimension in space.dimensions}
     for dimension in space.dimensions:
         for key, accepted in dimension.when.items():
-            owner, where = known.get(_bare(key)), f"search.space.{dimension.key}"
+            owner, where = known.get(_bare(key)), space.vocabulary.key(f"space.{dimension.key}")
             if owner is None and space.fixed(_bare(key)) is None and None not in accepted:
                 hint = did_you_mean(key, list(known))
                 rule = f"its condition asks for {key}, which is no key here{';' + hint if hint else ''}"

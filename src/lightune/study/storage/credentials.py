@@ -16,7 +16,7 @@ from lightune.study.space.syntax import value_text
 __all__ = ["conceal", "has_bare_at", "hidden", "hider"]
 
 _IN_URL = re.compile(r"^([\w+.-]+://[^:@/?]*):.*@")
-_WITH_AT = re.compile(r"^[\w+.-]+://[^:@/?]*:[^?]*@[^?]*@")
+_BARE_AT = re.compile(r"^[\w+.-]+://[^:@/?]*:[^?]*@[^?]*@")
 _IN_QUERY = re.compile(r"([?&](?:password|passwd|pwd)=)[^&#]*", re.IGNORECASE)
 
 
@@ -47,8 +47,8 @@ def _spelled(character: str) -> str:
 
 
 def has_bare_at(url: str) -> bool:
-    """Tell whether a password has an `@` as it is, with which a URL's host begins."""
-    return _WITH_AT.match(url) is not None
+    """Return True if a password has an `@` as it is, with which a URL's host begins."""
+    return _BARE_AT.match(url) is not None
 
 
 def conceal(config: DictConfig, url: str | None, *, pin: bool = False) -> None:

@@ -29,7 +29,7 @@ _PLAIN = str | int | float | None
 
 
 def is_grid(settings: Settings, space: Space) -> bool:
-    """Tell whether the study is the grid of its space.
+    """Return True if the study is the grid of its space.
 
     Raises:
         ConfigError: if a grid is asked for where an interval is swept.
@@ -44,7 +44,7 @@ def is_grid(settings: Settings, space: Space) -> bool:
 
 
 def require_able(settings: Settings, space: Space) -> None:
-    """Refuse, before anything is written, a sampler or pruner that cannot be made or cannot seek this.
+    """Refuse, before anything is written, a sampler or pruner that cannot be made, or not for these objectives.
 
     Raises:
         ConfigError: naming it.
@@ -53,12 +53,15 @@ def require_able(settings: Settings, space: Space) -> None:
     make_pruner(settings)
     sampler = make_sampler(settings, 0)
     if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
+        vocabulary = settings.vocabulary
         rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
-        raise ConfigError([Problem("hydra.sweeper.sampler", f"{rule}; choose search=genetic or search=tpe")])
+        raise ConfigError(
+            [Problem("hydra.sweeper.sampler", f"{rule}; choose {vocabulary.genetic} or {vocabulary.tpe}")]
+        )
 
 
 def learns(settings: Settings, space: Space) -> bool:
-    """Tell whether a study's points depend on the results before them."""
+    """Return True if a study's points depend on the results before them."""
     target = str((settings.sampler or {}).get("_target_"))
     return not is_grid(settings, space) and not target.endswith(("RandomSampler", "QMCSampler"))
 
@@ -96,10 +99,11 @@ def make_pruner(settings: Settings) -> BasePruner:
     """
     if settings.pruner is None:
         return NopPruner()
-    pruner = _make("search.pruner", settings.pruner, _PRUNERS)
+    key = settings.vocabulary.key("pruner")
+    pruner = _make(key, settings.pruner, _PRUNERS)
     if not isinstance(pruner, BasePruner):
         rule = "must name a pruner of Optuna"
-        raise ConfigError([Problem("search.pruner", f"{rule}, got {settings.pruner['_target_']}")])
+        raise ConfigError([Problem(key, f"{rule}, got {settings.pruner['_target_']}")])
     return pruner
 
 
@@ -125,14 +129,13 @@ def _factory(target: str, trusted: tuple[str, ...]) -> Callable[..., Any]:
     return factory
 
 
-def suggest(study: Study, trial: Trial, space: Space, settings: Settings) -> Point:
+def suggest(study: Study, trial: Trial, space: Space) -> Point:
     """Choose the point of a trial, or finish choosing it where an earlier process was cut off in the middle.
 
     Args:
         study: its sampler is the one for this trial.
         trial: a running one.
         space: what to choose from.
-        settings: not used beyond messages.
     """
     begun: dict[str, Any] = dict(trial.params)
     point: Point = {}
@@ -143,9 +146,8 @@ def suggest(study: Study, trial: Trial, space: Space, settings: Settings) -> Poi
                 continue
             distribution = dimension.distribution()
             if dimension.key in begun and not isinstance(study.sampler, QMCSampler | TPESampler):
-                _draw(
-                    study, trial, dimension.key, distribution
-                )  # so that what follows is drawn as it would have been
+                # so that what follows is drawn as it would have been
+                _draw(study, trial, dimension.key, distribution)
             value = trial._suggest(dimension.key, distribution)
             point[dimension.key] = dimension.text(value)
     return point

@@ -1,13 +1,13 @@
-"""The record of a study's trials: who has which, which come next, how each ended.
+"""The record of a study's trials: who runs which, which come next, how each ended.
 
-All sweepers on a study write into the same book. What must not happen twice is done under a lock of the study's
-folder, and a trial belongs to the sweeper whose lease it names for as long as that lives.
+All drivers of a study write into the same storage. What must not happen twice is done under a lock of the study's
+folder, and a trial belongs to the driver whose lease it names for as long as that lives.
 """
 
 import itertools
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -22,64 +22,26 @@ from lightune.study.definition.spec import agree
 from lightune.study.outcome.attempts import has_room
 from lightune.study.outcome.outcome import Outcome, read_outcome
 from lightune.study.space.space import Point, Space
-from lightune.study.storage.backends import FOLDER
-from lightune.study.storage.lease import Lease, study_lock
+from lightune.study.storage.lease import Lease
+from lightune.study.storage.locks import study_lock
+from lightune.study.storage.records import ATTEMPT, FOLDER, IDENTITY, OUTCOME, OWNER, TrialRecord, best_of
 from lightune.study.storage.samplers import is_grid, make_pruner, make_sampler, suggest
+from lightune.trial import Trial
 
-__all__ = ["Book", "Row", "Ticket", "report_to"]
+__all__ = ["TrialStore", "report_to"]
 
-_OWNER, _OUTCOME, _ATTEMPT, _IDENTITY = "owner", "outcome", "attempt", "identity"
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """A trial to run.
-
-    Args:
-        number: its number in the study.
-        point: its point of the space.
-        resume: whether an earlier start of it was interrupted.
-        attempt: how often it failed before.
-    """
-
-    number: int
-    point: Point
-    resume: bool = False
-    attempt: int = 0
+_DEFAULT_TRIALS = 20  # of a study that is no grid
 
 
-@dataclass(frozen=True)
-class Row:
-    """A trial as the study knows it.
-
-    Args:
-        number: its number.
-        state: `running`, or a final status.
-        values: one for each objective, if it has them.
-        point: its point of the space.
-        seconds: wall time, if it is over.
-        folder: relative to the study's folder, if it is known.
-        error: why it failed.
-    """
-
-    number: int
-    state: str
-    values: tuple[float, ...] | None
-    point: Point
-    seconds: float | None
-    folder: str | None
-    error: str | None
-
-
-class Book:
-    """Ask, keep and tell the trials of a study.
+class TrialStore:
+    """Ask for the trials of a study, record them, tell how they ended.
 
     Args:
         storage: where they are recorded.
         folder: the study's folder.
         space: what they may be.
         settings: how they are chosen.
-        lease: this sweeper's sign of life.
+        lease: this driver's sign of life.
         name: of the study in the storage; by default that of the folder, which may have been moved since.
         identity: of the study, as `identity_of` returns it.
 
@@ -102,17 +64,10 @@ class Book:
         self.folder, self.space, self.settings, self.lease = folder, space, settings, lease
         self._pruner: BasePruner = make_pruner(settings)
         make_sampler(settings, 0)
-        listed = [space.point_of(point) for point in settings.enqueue]
-        grid = is_grid(settings, space)
-        if grid:
-            _require_whole(listed, space)
-            fresh = (point for point in space.grid() if point not in listed)
-            limit = settings.n_trials and max(settings.n_trials - len(listed), 0)
-            listed += itertools.islice(fresh, limit)
-        self.is_grid = grid
-        self._listed: Sequence[Point] = listed
-        wanted = settings.n_trials or (len(listed) if grid else 20)
-        self.n_trials: int = min(wanted, len(listed)) if grid else wanted
+        self.is_grid = is_grid(settings, space)
+        self._listed = _listed_points(space, settings, self.is_grid)
+        wanted = settings.n_trials or (len(self._listed) if self.is_grid else _DEFAULT_TRIALS)
+        self.n_trials: int = min(wanted, len(self._listed)) if self.is_grid else wanted
         with study_lock(self.folder):
             self._study = optuna.create_study(
                 study_name=name or folder.name,
@@ -126,17 +81,18 @@ class Book:
 
     def _require_same(self, identity: dict[str, str]) -> None:
         """Refuse a study that a storage knows under this name and that began as another one."""
-        name, began = self._study.study_name, self._study.user_attrs.get(_IDENTITY)
+        name, began = self._study.study_name, self._study.user_attrs.get(IDENTITY)
         wanted = [objective.direction.upper() for objective in self.settings.objectives]
         directions = [direction.name for direction in self._study.directions]
         self._is_new = began is None
         if began is None:
-            self._study.set_user_attr(_IDENTITY, identity)
+            self._study.set_user_attr(IDENTITY, identity)
         else:
-            agree(name, began, identity)
+            agree(name, began, identity, self.settings.vocabulary)
         if directions != wanted:
             rule = f"the storage has a study '{name}' that seeks {directions}, and this one seeks {wanted}"
-            raise ConfigError([Problem("search.study", f"{rule}; take another search.study=")])
+            key = self.settings.vocabulary.study
+            raise ConfigError([Problem(key, f"{rule}; take another {key}=")])
 
     def forget(self) -> None:
         """Remove the study from its storage, if it began here and has no trial."""
@@ -156,35 +112,35 @@ class Book:
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)
 
-    def next(self, mine: set[int], *, new: bool = True) -> Ticket | None:
-        """Return a trial to run: one that a dead sweeper left, or a new one; None if there is none now.
+    def ask(self, running: Collection[int], *, new: bool = True) -> Trial | None:
+        """Return a trial to run: one whose driver has died, or a new one; None if there is none now.
 
         Args:
-            mine: numbers of the trials that this sweeper is running.
+            running: numbers of the trials that this driver is running.
             new: whether a new trial may be begun.
         """
         with study_lock(self.folder):
             trials = self._trials()
-            for trial in trials:
-                if trial.state != TrialState.RUNNING or trial.number in mine or self._is_taken(trial):
+            for frozen in trials:
+                if frozen.state != TrialState.RUNNING or frozen.number in running or self._is_taken(frozen):
                     continue
-                ticket = self._take_over(trial)
-                if ticket is not None:
-                    return ticket
+                trial = self._resume(frozen)
+                if trial is not None:
+                    return trial
             begun = sum(trial.state != TrialState.WAITING for trial in trials)
             return self._begin(begun) if new and begun < self.n_trials else None
 
     def _is_taken(self, trial: FrozenTrial) -> bool:
-        owner = trial.user_attrs.get(_OWNER)
+        owner = trial.user_attrs.get(OWNER)
         return owner is not None and owner != self.lease.name and self.lease.is_alive(owner)
 
-    def _take_over(self, frozen: FrozenTrial) -> Ticket | None:
-        """Take up a trial that nobody runs; if its folder says that it is over, only write that down."""
-        self.lease.fence_off_the_dead()
+    def _resume(self, frozen: FrozenTrial) -> Trial | None:
+        """Resume a trial that nobody runs; if its folder says that it has ended, only record that."""
+        self.lease.end_workers_of_dead_owners()
         name = frozen.user_attrs.get(FOLDER)
-        attempt = int(frozen.user_attrs.get(_ATTEMPT, 0))
+        attempt = int(frozen.user_attrs.get(ATTEMPT, 0))
         folder = self.folder / name if name is not None else None
-        begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed start
+        begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed attempt
         outcome = read_outcome(folder, self.settings.objectives) if folder is not None and begun else None
         again = outcome is not None and outcome.failed and attempt < self.settings.retries
         if outcome is not None and outcome.is_final and not again:
@@ -192,13 +148,13 @@ class Book:
             return None
         self._study.sampler = make_sampler(self.settings, frozen.number)
         trial = optuna.trial.Trial(self._study, frozen._trial_id)
-        trial.set_user_attr(_OWNER, self.lease.name)
-        point = suggest(self._study, trial, self.space, self.settings)
+        trial.set_user_attr(OWNER, self.lease.name)
+        point = suggest(self._study, trial, self.space)
         if again:
             attempt = self.note_failure(frozen.number)
-        return Ticket(frozen.number, point, resume=begun and not again, attempt=attempt)
+        return self._trial_at(frozen.number, point, resume=begun and not again, attempt=attempt)
 
-    def _begin(self, number: int) -> Ticket:
+    def _begin(self, number: int) -> Trial:
         self._study.sampler = make_sampler(self.settings, number)
         waiting = any(trial.state == TrialState.WAITING for trial in self._trials())
         if number < len(self._listed) and not waiting:
@@ -206,34 +162,55 @@ class Book:
             values = {d.key: d.value(point[d.key]) for d in self.space.dimensions if d.key in point}
             self._study.enqueue_trial(values)
         trial = self._study.ask()
-        trial.set_user_attr(_OWNER, self.lease.name)
-        return Ticket(trial.number, suggest(self._study, trial, self.space, self.settings))
+        trial.set_user_attr(OWNER, self.lease.name)
+        return self._trial_at(trial.number, suggest(self._study, trial, self.space))
+
+    def _trial_at(self, number: int, point: Point, *, resume: bool = False, attempt: int = 0) -> Trial:
+        objectives = self.settings.objectives
+        return Trial(
+            number=number,
+            point=point,
+            keys=tuple(dimension.key for dimension in self.space.dimensions),
+            resume=resume,
+            prunes=self.prunes,
+            reported=self.reported(number) if resume and self.prunes else 0,
+            attempt=attempt,
+            objectives=tuple(o.metric for o in objectives if o.metric) if len(objectives) > 1 else (),
+        )
+
+    def retry(self, trial: Trial) -> Trial:
+        """Count a failure of a trial; return it to be started again from scratch."""
+        return replace(trial, resume=False, reported=0, attempt=self.note_failure(trial.number))
+
+    def resume(self, trial: Trial) -> Trial:
+        """Return a trial whose machine was lost, to be resumed on another."""
+        return replace(trial, resume=True, reported=self.reported(trial.number) if self.prunes else 0)
 
     def note_folder(self, number: int, folder: Path) -> None:
-        """Write down where a trial writes, so that its end can be found there."""
+        """Record where a trial writes, so that its end can be found there."""
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
         if self._trial(number).user_attrs.get(FOLDER) != relative:
             self._study._storage.set_trial_user_attr(self._trial_id(number), FOLDER, relative)
 
     def note_failure(self, number: int) -> int:
-        """Count a failed start of a trial that gets another; return how many there were."""
-        attempt = int(self._trial(number).user_attrs.get(_ATTEMPT, 0)) + 1
-        self._study._storage.set_trial_user_attr(self._trial_id(number), _ATTEMPT, attempt)
+        """Count a failed attempt of a trial that gets another; return how many there were."""
+        attempt = int(self._trial(number).user_attrs.get(ATTEMPT, 0)) + 1
+        self._study._storage.set_trial_user_attr(self._trial_id(number), ATTEMPT, attempt)
         return attempt
 
     def report(self, number: int, step: int, value: float) -> bool:
-        """Take in an intermediate value; return whether the trial should stop."""
+        """Record an intermediate value; return True if the trial should stop."""
         return report_to(self._study, number, step, value)
 
     def reported(self, number: int) -> int:
-        """Return how far a trial has said to be, 0 if it has said nothing."""
+        """Return the last step that a trial has reported, 0 if it has reported none."""
         return self._trial(number).last_step or 0
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        """Write down the end of a trial."""
+        """Record the end of a trial."""
         assert outcome.is_final
         about = {"status": outcome.status, "seconds": outcome.seconds, "error": outcome.error}
-        self._study._storage.set_trial_user_attr(self._trial_id(number), _OUTCOME, about)
+        self._study._storage.set_trial_user_attr(self._trial_id(number), OUTCOME, about)
         self._study.sampler = make_sampler(self.settings, number)
         if outcome.counts:
             self._study.tell(number, list(outcome.values or ()), skip_if_finished=True)
@@ -243,8 +220,8 @@ class Book:
             self._study.tell(number, state=state, skip_if_finished=True)
 
     def release(self, number: int) -> None:
-        """Leave an interrupted trial to whoever goes on with the study."""
-        self._study._storage.set_trial_user_attr(self._trial_id(number), _OWNER, None)
+        """Leave an interrupted trial to whoever resumes the study."""
+        self._study._storage.set_trial_user_attr(self._trial_id(number), OWNER, None)
 
     def _trial_id(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
@@ -253,51 +230,63 @@ class Book:
         return self._study._storage.get_trial(self._trial_id(number))
 
     def failures(self) -> int:
-        """Return how many trials have failed, of all sweepers."""
+        """Return how many trials have failed, of all drivers."""
         return sum(trial.state == TrialState.FAIL for trial in self._trials())
 
-    def rows(self) -> list[Row]:
+    def records(self) -> list[TrialRecord]:
         """Return all trials in the order of their numbers."""
-        return [self._row(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
+        return [self._record(trial) for trial in self._trials() if trial.state != TrialState.WAITING]
 
-    def row(self, number: int) -> Row:
+    def record(self, number: int) -> TrialRecord:
         """Return one trial."""
-        return self._row(self._trial(number))
+        return self._record(self._trial(number))
 
-    def _row(self, trial: FrozenTrial) -> Row:
+    def _record(self, trial: FrozenTrial) -> TrialRecord:
         known = {dimension.key: dimension for dimension in self.space.dimensions}
-        about = trial.user_attrs.get(_OUTCOME) or {}
-        state = str(about.get("status", "")) if trial.state.is_finished() else self._state_of_open(trial)
+        ending = trial.user_attrs.get(OUTCOME) or {}
+        state = str(ending.get("status", "")) if trial.state.is_finished() else self._state_of_open(trial)
         if trial.state == TrialState.FAIL:
             state = "failed"
-        return Row(
+        return TrialRecord(
             number=trial.number,
             state=state,
             values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else None,
             point={key: known[key].text(value) for key, value in trial.params.items() if key in known},
-            seconds=about.get("seconds"),
+            seconds=ending.get("seconds"),
             folder=trial.user_attrs.get(FOLDER),
-            error=about.get("error"),
+            error=ending.get("error"),
         )
 
     def _state_of_open(self, trial: FrozenTrial) -> str:
         return (
-            "running"
-            if self._is_taken(trial) or self.lease.name == trial.user_attrs.get(_OWNER)
-            else "interrupted"
+            "running" if self._is_taken(trial) or self.lease.name == trial.user_attrs.get(OWNER) else "interrupted"
         )
 
-    def best(self) -> list[Row]:
-        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values.
+    def best(self) -> list[TrialRecord]:
+        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values."""
 
-        Of trials at the same point with the same values, the first is there for all.
-        """
-        if not any(trial.state == TrialState.COMPLETE for trial in self._trials()):
-            return []
-        chosen = self._study.best_trials if len(self.settings.objectives) > 1 else [self._study.best_trial]
-        rows = [self._row(trial) for trial in sorted(chosen, key=lambda trial: -trial.number)]
-        once = {(row.values, tuple(row.point.items())): row for row in rows}
-        return sorted(once.values(), key=lambda row: row.number)
+        def point(trial: FrozenTrial) -> Hashable:
+            return frozenset(trial.params.items())
+
+        valued = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE and trial.values]
+        best = best_of(valued, objectives=self.settings.objectives, values=lambda trial: trial.values, point=point)
+        return [self._record(trial) for trial in best]
+
+
+def _listed_points(space: Space, settings: Settings, is_grid: bool) -> Sequence[Point]:
+    """Return the points that are tried in their order: those enqueued, then those of a grid that are left.
+
+    Raises:
+        ConfigError: if an enqueued point is none of the space's.
+    """
+    listed = [space.point_of(point) for point in settings.enqueue]
+    if not is_grid:
+        return listed
+    _require_whole(listed, space)
+    tried = {frozenset(point.items()) for point in listed}
+    rest = (point for point in space.grid() if not tried or frozenset(point.items()) not in tried)
+    limit = settings.n_trials and max(settings.n_trials - len(listed), 0)
+    return [*listed, *itertools.islice(rest, limit)]
 
 
 def _require_whole(points: Sequence[Point], space: Space) -> None:
@@ -306,16 +295,16 @@ def _require_whole(points: Sequence[Point], space: Space) -> None:
         missing = [d.key for d in space.dimensions if space.is_active(d, point) and d.key not in point]
         if missing:
             rule = f"must name every key of a grid, and lacks {', '.join(missing)}"
-            raise ConfigError([Problem(f"search.enqueue[{index}]", rule)])
+            raise ConfigError([Problem(space.vocabulary.key(f"enqueue[{index}]"), rule)])
 
 
 def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool:
-    """Record an intermediate value of a trial; return whether the study's pruner would stop it.
+    """Record an intermediate value of a trial; return True if the study's pruner would stop it.
 
     Args:
         study: with its pruner.
         number: the trial's.
-        step: how far it is, >= 0.
+        step: how far it is, >= 0: epochs, or finished fits.
         value: of the objective.
     """
     storage = study._storage

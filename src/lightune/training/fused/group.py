@@ -16,8 +16,8 @@ from lightune.checkpoints import read_checkpoint
 from lightune.config.build import Parts
 from lightune.engine.fused.loop import EpochEnd, Member
 from lightune.errors import ConfigError, Problem, StopRequested, TrainingError
+from lightune.reporting.hparams import HParam
 from lightune.reporting.result import Result
-from lightune.reporting.tensorboard import HParam
 from lightune.reporting.transcript import FILE_NAME as TRANSCRIPT
 from lightune.reporting.transcript import Transcript
 from lightune.runtime.atomic_files import written_together

@@ -16,12 +16,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
 from lightune.runtime import hardware
-from lightune.study.definition.settings import Objective
-from lightune.study.executors import factory as opening
 from lightune.study.executors.executor import Done, Job
-from lightune.study.executors.fused import executor as pool
-from lightune.study.executors.fused.executor import FusedPool
-from lightune.study.outcome.outcome import read_outcome
+from lightune.study.executors.fused import executor as fused_executor
+from lightune.study.executors.fused.executor import FusedExecutor
 from lightune.trial import Trial
 
 
@@ -147,18 +144,18 @@ def test_a_second_signal_does_not_wait_for_the_epoch(study):
 
 
 def test_a_signal_between_two_epochs_saves_what_trains(study, monkeypatch):
-    step = pool.FusedPool._step
+    step = FusedExecutor._step
     rounds = []
 
     def asked(self):
         events = step(self)
-        rounds.append(self._group is not None and self._group.together is not None)
+        rounds.append(self._group is not None and not self._group.is_over)
         if rounds.count(True) == 2:
             signal.raise_signal(signal.SIGTERM)
         return events
 
     with monkeypatch.context() as patched:
-        patched.setattr(pool.FusedPool, "_step", asked)
+        patched.setattr(FusedExecutor, "_step", asked)
         folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=4")
     assert code == 143, said
     assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
@@ -168,7 +165,7 @@ def test_a_signal_between_two_epochs_saves_what_trains(study, monkeypatch):
 def test_a_signal_while_trials_are_planned_interrupts_all(study, monkeypatch):
     swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
     with monkeypatch.context() as patched:
-        patched.setattr(pool, "plan", lambda *given, **how: signal.raise_signal(signal.SIGTERM))
+        patched.setattr(fused_executor, "plan", lambda *given, **how: signal.raise_signal(signal.SIGTERM))
         folder, code, said = study(*swept)
     assert code == 143, said
     assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
@@ -241,17 +238,14 @@ def test_trials_of_another_structure_wait_for_the_end_of_a_program(study):
     assert [told(folder, number)["epochs"] for number in range(3)] == [4, 2, 4]  # a place was free before the end
 
 
-def test_batches_are_as_wide_as_the_sampler_allows(study, monkeypatch):
-    assert (opening._BATCH_THAT_TEACHES, opening._BATCH) == (16, 64)
-    monkeypatch.setattr(opening, "_BATCH_THAT_TEACHES", 2)
-    monkeypatch.setattr(opening, "_BATCH", 3)
+def test_batches_are_as_wide_as_they_may_be(study):
     swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=4")
-    folder, code, said = study("search=tpe", *swept)
+    folder, code, said = study("search=tpe", *swept, "hydra.sweeper.max_batch_size=2")
     assert code == 0, said
     assert "fused  2 trials" in said
     assert "fused  2 more in free places: 2-3" in said
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
-    _, code, said = study("search=random", *swept, name="r")
+    _, code, said = study("search=random", *swept, "hydra.sweeper.max_batch_size=3", name="r")
     assert (code, "fused  3 trials" in said, "fused  1 more in free places: 3" in said) == (0, True, True)
 
 
@@ -283,24 +277,23 @@ def test_a_width_that_is_none_is_refused_by_its_name(study):
 @pytest.fixture
 def go_on(study, monkeypatch):
     """Run a study of two trials; return its folder, and what trains more jobs of it as a place of several does."""
-    made, begin = {}, FusedPool.__init__
+    made, begin = {}, FusedExecutor.__init__
 
-    def remember(self, config, **how):
-        made.update(config=config, **how)
-        begin(self, config, **how)
+    def remember(self, context, **how):
+        made.update(context=context, **how)
+        begin(self, context, **how)
 
     with monkeypatch.context() as patched:
-        patched.setattr(FusedPool, "__init__", remember)
+        patched.setattr(FusedExecutor, "__init__", remember)
         folder, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=2")
     assert code == 0, said
-    made["ended"] = lambda trial: read_outcome(trial, (Objective("val/accuracy", "max"),))
 
     def run(*jobs):
-        pool, ends = FusedPool(**made), {}
+        executor, ends = FusedExecutor(**made), {}
         for job in jobs:
-            pool.submit(job)
+            executor.submit(job)
         while len(ends) < len(jobs):
-            ends |= {event.number: event for event in pool.wait(0.0) if isinstance(event, Done)}
+            ends |= {event.number: event for event in executor.wait(0.0) if isinstance(event, Done)}
         return ends
 
     return folder, run
@@ -308,7 +301,7 @@ def go_on(study, monkeypatch):
 
 def a_job(number, *, lr, resume=False, attempt=0):
     overrides = (*SMALL, "trainer.max_epochs=2", "search.study=s", f"optimizer.lr={lr}")
-    return Job(Trial(number, resume=resume), overrides, attempt=attempt)
+    return Job(Trial(number, resume=resume, attempt=attempt), overrides)
 
 
 def test_a_trial_that_has_ended_meanwhile_is_not_opened_again(go_on):

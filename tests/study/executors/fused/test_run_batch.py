@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
+from lightune.engine.fused.loop import FusedLoop
 from lightune.run import TrainingError
 
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "trainer.max_epochs=4", "model.units=16")
@@ -190,3 +191,29 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
         close(left_alone[number]["metrics"], told(together / str(number))["metrics"])
         close(drawn[number], curves(together / str(number)))
         assert left_alone[number]["epochs"] == 4
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no memory"), torch.OutOfMemoryError("no memory")])
+def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkeypatch, error):
+    train_a_round = FusedLoop.round
+
+    def break_the_first(self):
+        if len(self.active) == 2:
+            raise error
+        train_a_round(self)
+
+    monkeypatch.setattr(FusedLoop, "round", break_the_first)
+    swept = ("seed=0,1", "model.units=8", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0")
+    together, code, said = sweep("fused", *swept)
+    assert code == 0, said
+    assert f"alone  job 1: its program ended with {type(error).__name__}: no memory" in said
+    assert [told(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 2
+    assert [told(trial)["epochs"] for trial in sorted(together.iterdir())] == [2] * 2
+
+
+def test_jobs_that_are_all_refused_say_why(sweep, tmp_path):
+    _, code, said = sweep("fused", "~hydra.callbacks.lightune", "output_root=elsewhere", "seed=0,1")
+    assert code == 2, said
+    assert "hydra.sweep.dir" in said
+    assert "must lie below output_root (elsewhere)" in said
+    assert not list(tmp_path.rglob("result.json"))

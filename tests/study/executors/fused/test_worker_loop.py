@@ -11,10 +11,11 @@ import pytest
 from fused_members import reports, rows, told
 
 from lightune.study.executors.executor import Job
-from lightune.study.executors.fused.worker_loop import _Serving
-from lightune.study.executors.local.executor import Workers
-from lightune.study.executors.worker.channel import Interrupt, Line
-from lightune.study.storage.trial_store import Book
+from lightune.study.executors.fused.worker_loop import FusedWorker
+from lightune.study.executors.local.executor import LocalExecutor
+from lightune.study.executors.worker.channel import Channel
+from lightune.study.executors.worker.interrupt import Interrupt
+from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
 LOW = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.125,n_warmup_steps:3}"
@@ -24,7 +25,7 @@ TWO = ("search.n_jobs=2", "optimizer=sgd", "trainer.max_epochs=4", "callbacks.ch
 @contextlib.contextmanager
 def at_report(epoch, happens):
     """Let something happen when the driver hears of an epoch, from 1, of the first trial for the first time."""
-    report, awaited = Book.report, [(0, epoch)]
+    report, awaited = TrialStore.report, [(0, epoch)]
 
     def heard(self, number, step, value):
         if (number, step) in awaited:
@@ -32,23 +33,23 @@ def at_report(epoch, happens):
             happens()
         return report(self, number, step, value)
 
-    Book.report = heard
+    TrialStore.report = heard
     try:
         yield
     finally:
-        Book.report = report
+        TrialStore.report = report
 
 
 @pytest.fixture
 def workers(monkeypatch):
     """Remember the workers of a study."""
-    made, begin = [], Workers.__init__
+    made, begin = [], LocalExecutor.__init__
 
     def remember(self, *given, **named):
         made.append(self)
         begin(self, *given, **named)
 
-    monkeypatch.setattr(Workers, "__init__", remember)
+    monkeypatch.setattr(LocalExecutor, "__init__", remember)
     return made
 
 
@@ -89,7 +90,7 @@ def test_trials_of_one_process_have_one_of_several_gpus(study, workers, monkeypa
     assert [slot.environment["CUDA_VISIBLE_DEVICES"] for made in workers for slot in made._slots] == has
 
 
-class PoolThatIsStopped:
+class ExecutorThatIsStopped:
     """Give back what it has when a signal comes, which is at its second step."""
 
     def __init__(self, also=lambda: None):
@@ -112,14 +113,14 @@ def test_trials_that_were_sent_before_a_signal_are_stopped_by_it():
     ours, theirs = Pipe()
     try:
         interrupt = Interrupt()
-        line = Line(theirs, interrupt)
-        service = SimpleNamespace(line=line, interrupt=interrupt, judged=lambda job, done, folder: done)
+        channel = Channel(theirs, interrupt)
+        worker = SimpleNamespace(channel=channel, interrupt=interrupt, context=SimpleNamespace(objectives=None))
         ours.send_bytes(cloudpickle.dumps([Job(Trial(0), ())]))
-        pool = PoolThatIsStopped(lambda: ours.send_bytes(cloudpickle.dumps([Job(Trial(1), ())])))
-        _Serving(service, pool).run()
+        executor = ExecutorThatIsStopped(lambda: ours.send_bytes(cloudpickle.dumps([Job(Trial(1), ())])))
+        FusedWorker(worker, executor).run()
         told = cloudpickle.loads(ours.recv_bytes())
         assert [number for _, number, *_ in told] == [0, 1]
-        assert (line.jobs(wait=False), interrupt.asked) == ([], False)
+        assert (channel.jobs(wait=False), interrupt.asked) == ([], False)
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -131,11 +132,11 @@ def test_trials_that_come_before_an_answer_are_kept():
     ours, theirs = Pipe()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        line = Line(theirs, Interrupt())
+        channel = Channel(theirs, Interrupt())
         ours.send_bytes(cloudpickle.dumps([Job(Trial(7), ())]))
         ours.send_bytes(cloudpickle.dumps(True))
-        assert line.report(0, 1, 0.5) is True
-        assert [job.trial.number for job in line.jobs(wait=False)] == [7]
+        assert channel.report(0, 1, 0.5) is True
+        assert [job.trial.number for job in channel.jobs(wait=False)] == [7]
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

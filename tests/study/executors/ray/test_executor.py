@@ -1,4 +1,4 @@
-"""Places of a cluster that are lost, on a stand-in for Ray; the studies on clusters have the real one."""
+"""Actors of a cluster that are lost, on a stand-in for Ray; the studies on clusters have the real one."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -7,8 +7,9 @@ import cloudpickle
 import pytest
 
 from lightune.errors import ConfigError
-from lightune.study.executors.executor import Done, Job, Said
-from lightune.study.executors.ray import executor as seats
+from lightune.study.executors.executor import Done, Job, Message
+from lightune.study.executors.ray import executor as executors
+from lightune.study.outcome.outcome import Outcome
 from lightune.trial import Trial
 
 
@@ -30,7 +31,7 @@ class Actor:
         self.seen.append(numbers)
         if self.deadly(self.index, numbers):
             raise LostError("its node died")
-        return cloudpickle.dumps([Done(number, None, 0.0) for number in numbers])
+        return cloudpickle.dumps([Done(number, Outcome("completed", (1.0,))) for number in numbers])
 
 
 class Method:
@@ -61,8 +62,8 @@ def cluster(monkeypatch):
             get=lambda call: call(),
             exceptions=SimpleNamespace(RayError=LostError),
         )
-        monkeypatch.setattr(seats, "ray", lambda: ray)
-        return seats.Cluster(size, options={}, place=None, inheritance=b"", owner="", capacity=capacity), seen
+        monkeypatch.setattr(executors, "ray", lambda: ray)
+        return executors.RayExecutor(size, options={}, place=None, setup=b"", owner="", capacity=capacity), seen
 
     return make
 
@@ -74,7 +75,7 @@ def run(made, trials):
         made.submit(Job(Trial(number), ()))
     while len(over) < trials:
         for event in made.wait(0.0):
-            if isinstance(event, Said):
+            if isinstance(event, Message):
                 said.append(event.text)
             elif event.lost and losses[event.number] < 3:
                 losses[event.number] += 1

@@ -16,12 +16,15 @@ from hydra.types import HydraContext, RunMode
 
 from lightune.runtime import stopwatch
 from lightune.runtime.stopwatch import once_for_all
-from lightune.study.definition.settings import Objective
+from lightune.study.definition.settings import Objective, Settings
+from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.executor import Done, Job, Started
-from lightune.study.executors.local.executor import Workers
+from lightune.study.executors.local.executor import LocalExecutor
 from lightune.study.executors.local.worker_handle import Slot
 from lightune.study.executors.worker import main as worker
-from lightune.study.executors.worker.channel import Interrupt, Line
+from lightune.study.executors.worker.channel import Channel
+from lightune.study.executors.worker.interrupt import Interrupt
+from lightune.study.executors.worker.setup import WorkerSetup
 from lightune.study.outcome.attempts import has_room
 from lightune.study.outcome.outcome import Outcome, commit, read_outcome
 from lightune.trial import Trial
@@ -30,7 +33,7 @@ ONE = (Objective(None, "max"),)
 
 
 @pytest.fixture
-def inherit(tmp_path, monkeypatch):
+def setup_for(tmp_path, monkeypatch):
     """Make what a worker is sent by the driver of a small application, for a task."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
@@ -41,21 +44,28 @@ def inherit(tmp_path, monkeypatch):
         config = loader.load_configuration("config", [], run_mode=RunMode.MULTIRUN)
         monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
         context = HydraContext(config_loader=loader, callbacks=Callbacks())
-        yield lambda task: worker.Inheritance(
-            hydra_context=context, task_function=task, config=config, objectives=ONE
+        yield lambda task: WorkerSetup(
+            ExecutorContext(
+                config=config,
+                hydra_context=context,
+                task_function=task,
+                settings=Settings(ONE),
+                n_left=1,
+                study=tmp_path / "study",
+            )
         )
 
 
 @pytest.fixture
-def serve(inherit):
+def serve(setup_for):
     """Run a trial as a worker does; return what it tells the driver of its end."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(job, task):
-        inherited = inherit(task)
+        setup = setup_for(task)
         interrupt = Interrupt()
-        line = Line(SimpleNamespace(send_bytes=lambda said: None), interrupt)
-        return worker.Service(inherited, line, interrupt).run(job).outcome
+        channel = Channel(SimpleNamespace(send_bytes=lambda sent: None), interrupt)
+        return worker.Worker(setup, channel, interrupt).run(job).outcome
 
     yield run
     for number, handler in handlers.items():
@@ -90,7 +100,7 @@ def test_a_start_that_is_stopped_before_it_has_its_folder_is_interrupted(serve, 
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(worker, "make_room", stopped)
-    outcome = serve(Job(Trial(0), (), attempt=1), never)
+    outcome = serve(Job(Trial(0, attempt=1), ()), never)
     assert outcome.status == "interrupted"
     assert not has_room(folder, 1)
     assert read_outcome(folder, ONE).error == "told to"
@@ -110,26 +120,26 @@ def test_what_is_done_once_for_all_trials_is_not_the_time_of_the_first(serve, mo
     assert serve(Job(Trial(1), ()), task).seconds == 2.0
 
 
-def test_a_trial_that_is_stopped_by_hand_does_not_stop_the_next(inherit):
+def test_a_trial_that_is_stopped_by_hand_does_not_stop_the_next(setup_for):
     def task(config):
         while config.x == 1:
             time.sleep(0.01)
         return float(config.x)
 
-    workers = Workers([Slot()], inheritance=cloudpickle.dumps(inherit(task)), owner="nobody")
+    executor = LocalExecutor([Slot()], setup=cloudpickle.dumps(setup_for(task)), owner="nobody", objectives=ONE)
 
     def heard():
-        (event,) = workers.wait(60)
+        (event,) = executor.wait(60)
         return event
 
     try:
-        workers.submit(Job(Trial(0), ()))
+        executor.submit(Job(Trial(0), ()))
         assert isinstance(heard(), Started)
-        os.kill(workers._workers[0].process.pid, signal.SIGINT)
+        os.kill(executor._workers[0].process.pid, signal.SIGINT)
         assert heard().outcome.status == "interrupted"
-        workers.submit(Job(Trial(1), ("x=2",)))
+        executor.submit(Job(Trial(1), ("x=2",)))
         started, done = heard(), heard()
         assert (type(started), type(done)) == (Started, Done)
         assert (done.outcome.status, done.outcome.values) == ("completed", (2.0,))
     finally:
-        workers.close()
+        executor.close()

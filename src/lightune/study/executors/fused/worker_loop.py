@@ -1,118 +1,107 @@
-"""The trials of a worker as programs: a process of its own for each device, with a pool of trials in it."""
+"""The loop of a worker that trains groups: a fused executor in a process of its own, for each device."""
 
 import sys
 from collections.abc import Container, Sequence
 from contextlib import redirect_stdout
-from functools import partial
 from io import StringIO
 from pathlib import Path
 
+from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Event, Job, Started
-from lightune.study.executors.fused.executor import FusedPool
+from lightune.study.executors.fused.executor import FusedExecutor
 from lightune.study.executors.worker.isolation import give_memory_back
-from lightune.study.executors.worker.main import Inheritance, Service
-from lightune.study.outcome.outcome import Outcome, read_outcome
+from lightune.study.executors.worker.main import Worker
 
-__all__ = ["serve_groups"]
+__all__ = ["FusedWorker", "serve_groups"]
 
 
-def serve_groups(service: Service, *, size: int, fused_width: int | None) -> None:
-    """Train trials together as they come, until the driver closes the line.
+def serve_groups(worker: Worker, *, size: int, fused_width: int | None) -> None:
+    """Train groups of trials as they come.
 
     Args:
-        service: of the worker.
-        size: most trials of a batch, > 0.
+        worker: of this process.
+        size: most trials at the same time, > 0.
         fused_width: most members of a program, >= 2; None for as many as memory holds.
 
     Raises:
-        EOFError: when the driver has closed the line.
+        EOFError: when the driver has closed the connection.
     """
     while True:
-        _Serving(service, _pool(service, size, fused_width)).run()
+        alone = _RunAlone(worker)
+        executor = FusedExecutor(worker.context, alone=alone, size=size, fused_width=fused_width)
+        FusedWorker(worker, executor).run()
 
 
-def _pool(service: Service, size: int, fused_width: int | None) -> FusedPool:
-    inherited = service.inherited
-    return FusedPool(
-        inherited.config,
-        context=inherited.hydra_context,
-        task_function=inherited.task_function,
-        alone=_Alone(service),
-        size=size,
-        fused_width=fused_width,
-        report=service.line.report,
-        ended=partial(_ended, inherited),
-    )
+class FusedWorker:
+    """Serves a driver until a signal stops it.
 
+    Args:
+        worker: of this process.
+        executor: runs what the driver sends.
+    """
 
-def _ended(inherited: Inheritance, folder: Path) -> Outcome | None:
-    return read_outcome(folder, inherited.objectives) if inherited.objectives is not None else None
-
-
-class _Serving:
-    """A pool until a signal stops it."""
-
-    def __init__(self, service: Service, pool: FusedPool) -> None:
-        self._service, self._pool = service, pool
+    def __init__(self, worker: Worker, executor: FusedExecutor) -> None:
+        self._worker, self._executor = worker, executor
         self._jobs: dict[int, Job] = {}
         self._folders: dict[int, Path] = {}
 
     def run(self) -> None:
         """Train what comes; return when a signal has stopped it and all is given back."""
-        service, stopped = self._service, False
+        channel, interrupt, stopped = self._worker.channel, self._worker.interrupt, False
         while not stopped:
-            for job in service.line.jobs(wait=not self._jobs):
+            for job in channel.jobs(wait=not self._jobs):
                 self._jobs[job.trial.number] = job
-                self._pool.submit(job)
-            ended = [done for event in self._events() if (done := self._heard(event)) is not None]
-            if stopped := service.interrupt.asked:
+                self._executor.submit(job)
+            ended = [event for event in self._events() if isinstance(event, Done)]
+            if stopped := interrupt.asked:
                 ended += self._given_back({done.number for done in ended})
-                service.interrupt.asked = False  # before the driver hears of it: what comes next is not stopped
+                interrupt.asked = False  # before the driver hears of it: what comes next is not stopped
             for done in ended:
                 del self._jobs[done.number]
             if ended:
-                service.line.done(ended)
+                channel.done(ended)
             if not self._jobs:
                 give_memory_back()
 
     def _given_back(self, ended: Container[int]) -> list[Done]:
-        """Tell of all others that they were stopped, of those too that were sent a moment ago."""
-        for job in self._service.line.jobs(wait=False):
+        """End all others as interrupted, those too that were sent a moment ago."""
+        for job in self._worker.channel.jobs(wait=False):
             self._jobs[job.trial.number] = job
-        left = [number for number in self._jobs if number not in ended]
-        return [self._judged(Done(number, None, 0.0, interrupted=True)) for number in left]
+        objectives = self._worker.context.objectives
+        return [
+            end_of(job, objectives=objectives, folder=self._folders.get(number), interrupted=True)
+            for number, job in self._jobs.items()
+            if number not in ended
+        ]
 
     def _events(self) -> Sequence[Event]:
-        """Let the pool take its next step; after a signal, let it give back what it has."""
-        said = StringIO()
+        """Let the executor take its next step; after a signal, let it give back what it has."""
+        printed = StringIO()
         try:
-            with redirect_stdout(said), self._service.interrupt.job():
-                return self._pool.wait(0.0)
+            with redirect_stdout(printed), self._worker.interrupt.raised():
+                events = self._executor.wait(0.0)
         except KeyboardInterrupt:
-            self._pool.interrupt()
-            return self._pool.wait(0.0)
+            self._executor.interrupt()
+            events = self._executor.wait(0.0)
         finally:
-            for line in said.getvalue().splitlines():
-                self._service.line.say(line)
-
-    def _heard(self, event: Event) -> Done | None:
-        """Hand on where a trial writes; judge how one ended."""
-        if isinstance(event, Started):
-            self._folders[event.number] = event.folder
-            self._service.line.started(event.number, event.folder)
-            return None
-        assert isinstance(event, Done)
-        return event if event.outcome is not None else self._judged(event)
-
-    def _judged(self, done: Done) -> Done:
-        return self._service.judged(self._jobs[done.number], done, self._folders.get(done.number))
+            for line in printed.getvalue().splitlines():
+                self._worker.channel.message(line)
+        for event in events:
+            if isinstance(event, Started):
+                self._folders[event.number] = event.folder
+                self._worker.channel.started(event.number, event.folder)
+        return events
 
 
-class _Alone:
-    """What runs the trials that cannot train with others, one at a time."""
+class _RunAlone:
+    """Runs the trials that cannot train with others, one at a time.
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    Args:
+        worker: of this process.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._waiting: list[Job] = []
 
     def submit(self, job: Job) -> None:
@@ -122,9 +111,9 @@ class _Alone:
     def wait(self, seconds: float) -> Sequence[Event]:
         """Run it."""
         job = self._waiting.pop(0)
-        self._service.line.alone(job.trial.number)
-        with redirect_stdout(sys.__stdout__ or sys.stdout):  # what the trial says is its own
-            return [self._service.run(job)]
+        self._worker.channel.alone(job.trial.number)
+        with redirect_stdout(sys.__stdout__ or sys.stdout):  # what the trial prints is its own
+            return [self._worker.run(job)]
 
     def interrupt(self) -> None:
         """Do nothing: signals reach the trial by themselves."""

@@ -45,23 +45,27 @@ def make_slots(settings: Settings, config: DictConfig) -> list[Slot]:
         return _cpu_slots(settings.n_jobs or 1)
     if settings.gpus_per_job > len(gpus):
         rule = f"must be <= {len(gpus)}, the GPUs of this machine"
-        raise ConfigError([Problem("search.gpus_per_job", f"{rule}, got {settings.gpus_per_job}")])
+        raise ConfigError(
+            [Problem(settings.vocabulary.key("gpus_per_job"), f"{rule}, got {settings.gpus_per_job}")]
+        )
     if settings.gpus_per_job > 1 and settings.jobs_per_gpu > 1:
         rule = "must be 1 where a trial has several GPUs"
-        raise ConfigError([Problem("search.jobs_per_gpu", f"{rule}, got {settings.jobs_per_gpu}")])
+        raise ConfigError(
+            [Problem(settings.vocabulary.key("jobs_per_gpu"), f"{rule}, got {settings.jobs_per_gpu}")]
+        )
     width = settings.gpus_per_job
     sets = [gpus[start : start + width] for start in range(0, len(gpus) - width + 1, width)]
     places = [",".join(names) for names in sets] * settings.jobs_per_gpu
     count = settings.n_jobs or len(places)
     if count > len(places):
         rule = f"must be <= {len(places)} with {len(gpus)} GPUs, {width} of them for each trial"
-        hint = "raise search.jobs_per_gpu to share them"
-        raise ConfigError([Problem("search.n_jobs", f"{rule}, got {count}; {hint}")])
+        hint = f"raise {settings.vocabulary.key('jobs_per_gpu')} to share them"
+        raise ConfigError([Problem(settings.vocabulary.key("n_jobs"), f"{rule}, got {count}; {hint}")])
     return [Slot({_VISIBLE: place}) for place in places[:count]]
 
 
 def is_whole(slots: Sequence[Slot]) -> bool:
-    """Tell whether one trial has the whole machine, so that it may as well run in this process."""
+    """Return True if one trial has the whole machine, so that it may as well run in this process."""
     return len(slots) == 1 and slots[0].environment.get(_VISIBLE) in (None, ",".join(visible_gpus()))
 
 

@@ -5,10 +5,10 @@ import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-__all__ = ["Mailbox"]
+__all__ = ["Sender"]
 
 
-class Mailbox:
+class Sender:
     """Write messages into a connection, in order, by a thread of its own.
 
     Two ends that both write would wait for each other for ever once the pipe is full.
@@ -20,7 +20,7 @@ class Mailbox:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._messages: SimpleQueue[bytes | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._write, daemon=True, name="mailbox")
+        self._thread = threading.Thread(target=self._write, daemon=True, name="sender")
         self._thread.start()
 
     def send(self, message: bytes) -> None:

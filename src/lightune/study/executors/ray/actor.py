@@ -1,7 +1,7 @@
-"""A slot on some machine of a cluster: one warm process, whose messages it hands on to the driver.
+"""The Ray actor that holds the devices of a worker process on some node, and hands its events on to the driver.
 
-An actor of the cluster, which holds the slot's devices; trials run in its process's child, as they do on one
-machine, so that a trial that crashes leaves the actor alone. This module must not import Ray.
+Trials run in a child of the actor's process, as they do on one machine, so that a trial that crashes leaves the
+actor alone. This module must not import Ray.
 """
 
 import contextlib
@@ -14,20 +14,22 @@ from pathlib import Path
 
 import cloudpickle
 
-from lightune.study.executors.executor import Done, Event, Job, Report, Said, Started
-from lightune.study.executors.local.executor import Workers
+from lightune.study.definition.settings import Objective
+from lightune.study.executors.ending import end_of
+from lightune.study.executors.executor import Done, Event, Job, Message, Report, Started
+from lightune.study.executors.local.executor import LocalExecutor
 from lightune.study.executors.local.worker_handle import Slot
 from lightune.study.storage.lease import has_lease
 from lightune.study.storage.locks import claimed
 
-__all__ = ["Host", "Place"]
+__all__ = ["DriverPlace", "WorkerActor"]
 
-_POLL = 1.0  # seconds; what the driver says meanwhile waits as long
+_POLL_SECONDS = 1.0  # what the driver sends meanwhile waits as long
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a process on another machine needs to be like one of the driver's own.
+class DriverPlace:
+    """What of the driver's process a worker on another machine needs to be like one on the driver's own.
 
     Args:
         folder: the driver's current folder.
@@ -44,23 +46,32 @@ class Place:
     study: Path | None
 
 
-class Host:
+class WorkerActor:
     """Run trials; every method returns what happened, packed by `cloudpickle`.
 
     Args:
         place: what its process is to be like.
-        inheritance: as `Workers` takes it.
+        setup: as `LocalExecutor` takes it.
         owner: the name of the driver's lease.
+        objectives: what the study is judged by; None outside of a study.
         capacity: trials at the same time, > 0.
     """
 
-    def __init__(self, place: Place, inheritance: bytes, owner: str, capacity: int = 1) -> None:
-        self._place, self._inheritance, self._owner, self._capacity = place, inheritance, owner, capacity
-        self._workers: Workers | None = None
+    def __init__(
+        self,
+        place: DriverPlace,
+        setup: bytes,
+        owner: str,
+        objectives: Sequence[Objective] | None = None,
+        capacity: int = 1,
+    ) -> None:
+        self._place, self._setup, self._owner, self._capacity = place, setup, owner, capacity
+        self._objectives = objectives
+        self._executor: LocalExecutor | None = None
         self._report: Report | None = None
         self._claims: dict[int, contextlib.ExitStack] = {}
         self._unclaimed: list[Job] = []
-        self._told: set[int] = set()  # of trials that wait for their claims
+        self._announced: set[int] = set()  # trials that wait for their claims
         self._interrupted = False
 
     def open(self) -> str | None:
@@ -75,7 +86,13 @@ class Host:
         sys.path[:] = dict.fromkeys([*place.path, *sys.path])
         sys.argv[:] = place.argv
         slot = Slot(dict(place.environment))
-        self._workers = Workers([slot], inheritance=self._inheritance, owner=self._owner, capacity=self._capacity)
+        self._executor = LocalExecutor(
+            [slot],
+            setup=self._setup,
+            owner=self._owner,
+            objectives=self._objectives,
+            capacity=self._capacity,
+        )
         return None
 
     def run(self, jobs: Sequence[Job]) -> bytes:
@@ -91,42 +108,44 @@ class Host:
 
     def listen(self) -> bytes:
         """Wait for a trial to start, report or end."""
-        assert self._workers is not None
-        events = self._begin() or self._workers.wait(_POLL)
+        assert self._executor is not None
+        events = self._begin() or self._executor.wait(_POLL_SECONDS)
         return bytes(cloudpickle.dumps([self._plain(event) for event in events]))
 
     def _begin(self) -> Sequence[Event]:
-        """Begin those trials that can be claimed; tell of the others, once, that they wait."""
-        assert self._workers is not None
+        """Begin those trials that can be claimed; say of the others, once, that they wait."""
+        assert self._executor is not None
         jobs, self._unclaimed = self._unclaimed, []
         if self._interrupted:
-            return [Done(job.trial.number, None, 0.0, interrupted=True) for job in jobs]
+            return [end_of(job, objectives=self._objectives, interrupted=True) for job in jobs]
         for job in jobs:
             claim = contextlib.ExitStack()
             study, number = self._place.study, job.trial.number
             if study is None or claim.enter_context(claimed(study, number, wait=False)):
                 self._claims[number] = claim
-                self._workers.submit(job)
+                self._executor.submit(job)
             else:
                 self._unclaimed.append(job)
-        waiting = [job.trial.number for job in self._unclaimed if job.trial.number not in self._told]
-        self._told.update(waiting)
-        return [Said(f"trial {number} waits: another process still writes into its folder") for number in waiting]
+        waiting = [job.trial.number for job in self._unclaimed if job.trial.number not in self._announced]
+        self._announced.update(waiting)
+        return [
+            Message(f"trial {number} waits: another process still writes into its folder") for number in waiting
+        ]
 
     def interrupt(self) -> None:
         """Ask the trials to save and stop; those that wait are given back."""
         self._interrupted = True
-        if self._workers is not None:
-            self._workers.interrupt()
+        if self._executor is not None:
+            self._executor.interrupt()
 
     def close(self) -> None:
         """End the process."""
-        if self._workers is not None:
-            self._workers.close()
+        if self._executor is not None:
+            self._executor.close()
         for claim in self._claims.values():
             claim.close()
 
-    def _plain(self, event: Event) -> Started | Done | Said | tuple[int, int, float]:
+    def _plain(self, event: Event) -> Started | Done | Message | tuple[int, int, float]:
         if isinstance(event, Report):
             self._report = event
             return event.number, event.step, event.value

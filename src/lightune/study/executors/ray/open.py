@@ -1,52 +1,47 @@
-"""A study's places on a Ray cluster are opened: how many, on what devices, in what surroundings.
+"""Open the executor of a Ray cluster: how many actors, with what devices, and what of the driver's process.
 
 This module imports Ray only when it is called.
 """
 
 import os
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.secrets import secret_values
-from lightune.study.definition.settings import Settings
-from lightune.study.executors.ray.actor import Place
+from lightune.study.executors.context import ExecutorContext
+from lightune.study.executors.ray.actor import DriverPlace
 from lightune.study.executors.ray.connection import connect, ray
-from lightune.study.executors.ray.executor import Cluster
+from lightune.study.executors.ray.executor import RayExecutor
 from lightune.study.executors.ray.resources import needs_of, room_for
+from lightune.study.executors.worker.main import Worker
+from lightune.study.executors.worker.setup import packed_setup
 
-__all__ = ["open_cluster"]
+__all__ = ["open_executor"]
 
 
-def open_cluster(
+def open_executor(
     launcher: DictConfig,
+    context: ExecutorContext,
     *,
-    settings: Settings,
-    config: DictConfig,
-    most: int,
-    inheritance: bytes,
-    owner: str,
-    study: Path | None = None,
+    serve: Callable[[Worker], None] | None = None,
     capacity: int = 1,
-) -> Cluster:
-    """Start a study's processes on a cluster.
+) -> RayExecutor:
+    """Start worker processes on a cluster.
 
     Args:
         launcher: `init` and `remote`, as the launcher has them.
-        settings: how many trials at the same time, and what devices for each.
-        config: of the multirun.
-        most: places that are of use, > 0.
-        inheritance: what every worker is sent, once, as `cloudpickle` packs it.
-        owner: the name of the driver's lease.
-        study: the study's folder.
-        capacity: trials of a place at the same time, > 0.
+        context: what the trials belong to.
+        serve: runs the trials of a worker; one after another by default.
+        capacity: trials of an actor at the same time, > 0.
 
     Raises:
         ConfigError: if the cluster cannot be reached, or no node of it could ever hold a trial.
     """
     connect(launcher.init)
+    settings, config, most = context.settings, context.config, context.n_left
     remote: dict[str, Any] = dict(OmegaConf.to_container(launcher.remote, resolve=True))  # type: ignore[arg-type]
     nodes = [node["Resources"] for node in ray().nodes() if node["Alive"]]
     needs = needs_of(settings, config, remote, gpus=any(node.get("GPU") for node in nodes))
@@ -58,12 +53,12 @@ def open_cluster(
             f"the Ray cluster has room for {room} of {wanted} trials ({amounts} each); the others wait for nodes"
         )
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(int(needs.get("CPU", 1)), 1))
-    place = Place(
+    place = DriverPlace(
         folder=os.getcwd(),
         path=tuple(sys.path),
         argv=tuple(sys.argv),
         environment={**_environment(config), "OMP_NUM_THREADS": threads},
-        study=study,
+        study=context.study,
     )
     options = {
         "scheduling_strategy": "SPREAD",
@@ -71,12 +66,13 @@ def open_cluster(
         "num_cpus": needs.get("CPU", 0),
         "num_gpus": needs.get("GPU", 0),
     }
-    return Cluster(
+    return RayExecutor(
         max(min(wanted, most), 1),
         options=options,
         place=place,
-        inheritance=inheritance,
-        owner=owner,
+        setup=packed_setup(context, serve=serve),
+        owner=context.owner,
+        objectives=context.objectives,
         capacity=capacity,
         room=room,
     )

@@ -28,7 +28,9 @@ def needs_of(settings: Settings, config: DictConfig, remote: Mapping[str, Any], 
     """
     if settings.gpus_per_job > 1 and settings.jobs_per_gpu > 1:
         rule = "must be 1 where a trial has several GPUs"
-        raise ConfigError([Problem("search.jobs_per_gpu", f"{rule}, got {settings.jobs_per_gpu}")])
+        raise ConfigError(
+            [Problem(settings.vocabulary.key("jobs_per_gpu"), f"{rule}, got {settings.jobs_per_gpu}")]
+        )
     accelerator = OmegaConf.select(config, "trainer.accelerator")
     on_gpu = accelerator in ("gpu", "cuda") or (gpus and accelerator != "cpu")
     needs = {"CPU": float(remote.get("num_cpus", 1))}

@@ -1,4 +1,4 @@
-"""The process of one slot: it imports once, runs trials as they come, and ends with its parent.
+"""The worker process of one slot: it imports once, runs trials as they come, and ends with its parent.
 
 Started as `python -m lightune.study.executors.worker.main CONNECTION LIFELINE`. It must not import
 Optuna, torch or Lightning before a trial does.
@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
@@ -25,48 +24,22 @@ from hydra.core.utils import JobReturn, setup_globals
 from lightune.runtime.data_cache import keep_data
 from lightune.runtime.exit import leave
 from lightune.runtime.stopwatch import Stopwatch
+from lightune.study.executors.ending import end_of, ended_before
 from lightune.study.executors.executor import Done, Job
-from lightune.study.executors.worker.channel import Interrupt, Line
+from lightune.study.executors.worker.channel import Channel
+from lightune.study.executors.worker.interrupt import Interrupt
 from lightune.study.executors.worker.isolation import as_found, give_memory_back
+from lightune.study.executors.worker.setup import WorkerSetup
 from lightune.study.hydra.composer import Composer
 from lightune.study.hydra.run_job import run_job
-from lightune.study.outcome.attempts import has_room, make_room
-from lightune.study.outcome.judge import conclude, leave_traceback, signal_of
-from lightune.study.outcome.outcome import Outcome, Status, read_outcome
+from lightune.study.outcome.attempts import make_room
+from lightune.study.outcome.judge import leave_traceback, signal_of
 from lightune.trial import running
 
-__all__ = ["Inheritance", "Service", "main"]
+__all__ = ["Worker", "main"]
 
 CONSOLE = "console.log"
 _PR_SET_PDEATHSIG = 1
-
-
-class Inheritance:
-    """What the driver sends a worker once: where it is, and what it is to run.
-
-    Args:
-        hydra_context: of the multirun; its loader reads the study's own configuration files.
-        task_function: what a trial runs.
-        config: of the multirun.
-        objectives: what the study is judged by; None if it is no study, and nobody judges.
-        serve: runs the trials; one after another by default.
-    """
-
-    def __init__(
-        self,
-        *,
-        hydra_context: Any,
-        task_function: Any,
-        config: Any,
-        objectives: Any,
-        serve: "Callable[[Service], None] | None" = None,
-    ) -> None:
-        self.hydra_context = hydra_context
-        self.task_function = task_function
-        self.config = config
-        self.objectives = objectives
-        self.serve = serve
-        self.singletons = Singleton.get_state()
 
 
 def main(arguments: list[str]) -> None:
@@ -80,13 +53,13 @@ def main(arguments: list[str]) -> None:
     if place["cpus"] and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, place["cpus"])
     setup_globals()
-    inherited: Inheritance = cloudpickle.loads(connection.recv_bytes())
-    Singleton.set_state(inherited.singletons)
+    setup: WorkerSetup = cloudpickle.loads(connection.recv_bytes())
+    Singleton.set_state(setup.singletons)
     faulthandler.enable()
     keep_data()
-    service = Service(inherited, Line(connection, interrupt), interrupt)
+    worker = Worker(setup, Channel(connection, interrupt), interrupt)
     with contextlib.suppress(EOFError):  # which is how the driver says that it is over
-        (inherited.serve or serve_each)(service)
+        (setup.serve or serve_each)(worker)
     leave(0)
 
 
@@ -103,23 +76,23 @@ def _end_with_parent(lifeline: int) -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
-class Service:
-    """What a worker runs trials with.
+class Worker:
+    """Runs trials in this process.
 
     Args:
-        inherited: from the driver.
-        line: to the driver.
-        interrupt: hears signals.
+        setup: from the driver.
+        channel: to the driver.
+        interrupt: handles signals.
     """
 
-    def __init__(self, inherited: Inheritance, line: Line, interrupt: Interrupt) -> None:
-        self.inherited, self.line, self.interrupt = inherited, line, interrupt
-        self._composer = Composer(inherited.hydra_context.config_loader, inherited.config)
+    def __init__(self, setup: WorkerSetup, channel: Channel, interrupt: Interrupt) -> None:
+        self.context = replace(setup.context, report=channel.report, note_folder=channel.started)
+        self.channel, self.interrupt = channel, interrupt
+        self._composer = Composer(self.context.hydra_context.config_loader, self.context.config)
 
     def run(self, job: Job) -> Done:
         """Run one trial to its end."""
         watch = Stopwatch()
-        number = job.trial.number
         returned: JobReturn | None = None
         folder: Path | None = None
         error: str | None = None
@@ -128,13 +101,13 @@ class Service:
         def started(path: Path) -> None:
             nonlocal folder
             folder = path
-            self.line.started(number, path)
+            self.context.note_folder(job.trial.number, path)
 
         try:
-            with as_found(), self.interrupt.job():
+            with as_found(), self.interrupt.raised():
                 returned = self._run(job, started)
-        except _OverError as over:
-            return Done(number, None, over.outcome.seconds, outcome=over.outcome)
+        except _EndedBeforeError as ended:
+            return ended.done
         except KeyboardInterrupt:
             error = "interrupted"
         except SystemExit as stop:
@@ -144,45 +117,29 @@ class Service:
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
             if folder is not None:
                 leave_traceback(folder, failure)
-        done = Done(number, returned, watch.seconds(), error, interrupted=left or self.interrupt.asked)
-        return self.judged(job, done, folder)
-
-    def judged(self, job: Job, done: Done, folder: Path | None) -> Done:
-        """Judge how a trial ended, here, where it ran.
-
-        Args:
-            job: the trial.
-            done: what is known of its end.
-            folder: where it wrote; None if that was not known yet.
-        """
-        if folder is not None and not has_room(folder, job.attempt):
-            folder = None  # it is still that of a start that failed
-        if self.inherited.objectives is None:
-            status: Status = "interrupted" if done.interrupted else "completed" if done.returned else "failed"
-            return replace(done, outcome=Outcome(status, None, done.seconds, done.error))
-        outcome = conclude(
-            done.returned,
-            folder,
-            self.inherited.objectives,
-            seconds=done.seconds,
-            error=done.error,
-            interrupted=done.interrupted,
+        return end_of(
+            job,
+            objectives=self.context.objectives,
+            folder=folder,
+            returned=returned,
+            seconds=watch.seconds(),
+            error=error,
+            interrupted=left or self.interrupt.asked,
         )
-        return replace(done, outcome=outcome)
 
     def _run(self, job: Job, started: Callable[[Path], None]) -> JobReturn:
-        inherited, number = self.inherited, job.trial.number
+        context, number = self.context, job.trial.number
 
         def report(step: int, value: float) -> bool:
-            return self.line.report(number, step, value)
+            return context.report(number, step, value)
 
         with contextlib.ExitStack() as stack:
 
             def begin(folder: Path) -> None:
                 started(folder)
-                make_room(folder, job.attempt)
-                if job.trial.resume and inherited.objectives is not None:
-                    _require_open(folder, inherited)
+                make_room(folder, job.trial.attempt)
+                if (ended := ended_before(job, folder, context.objectives)) is not None:
+                    raise _EndedBeforeError(ended)
                 stack.enter_context(_console(folder / CONSOLE))
                 stack.enter_context(running(replace(job.trial, report=report)))
 
@@ -191,39 +148,37 @@ class Service:
                 made,
                 number=number,
                 job_id=f"{made.whole.hydra.job.name}_{number}",
-                context=inherited.hydra_context,
-                task_function=inherited.task_function,
+                context=context.hydra_context,
+                task_function=context.task_function,
                 started=begin,
             )
 
 
-def serve_each(service: Service) -> None:
-    """Run trials one after another until the driver closes the line."""
+def serve_each(worker: Worker) -> None:
+    """Run trials one after another.
+
+    Raises:
+        EOFError: when the driver has closed the connection.
+    """
     while True:
-        for job in service.line.jobs():
-            done = service.run(job)
-            service.interrupt.asked = False  # a trial that was stopped by hand does not stop the next
-            service.line.done([done])
+        for job in worker.channel.jobs():
+            done = worker.run(job)
+            worker.interrupt.asked = False  # a trial that was stopped by hand does not stop the next
+            worker.channel.done([done])
             give_memory_back()
 
 
-class _OverError(Exception):
-    """A trial that was to go on has been finished meanwhile by the one that it was taken from."""
+class _EndedBeforeError(Exception):
+    """A trial that was to go on has been finished meanwhile by the process that it was taken from."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        super().__init__(outcome.status)
-
-
-def _require_open(folder: Path, inherited: Inheritance) -> None:
-    outcome = read_outcome(folder, inherited.objectives)
-    if outcome is not None and outcome.is_final:
-        raise _OverError(outcome)
+    def __init__(self, done: Done) -> None:
+        self.done = done
+        super().__init__(done.outcome.status)
 
 
 @contextlib.contextmanager
 def _console(file: Path) -> Iterator[None]:
-    """Let a trial, and the libraries under it, write to a file of its own instead of the terminal."""
+    """Redirect what a trial, and the libraries under it, print to a file of its own."""
     target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     saved = [os.dup(1), os.dup(2)]
     try:

@@ -1,10 +1,12 @@
-from pathlib import Path
-
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from lightune.study.executors.executor import Blocking, Done, Job, Started
+from lightune.study.definition.settings import Objective
+from lightune.study.executors.batch import BatchExecutor
+from lightune.study.executors.executor import Done, Job, Started
 from lightune.trial import Trial, current_trial
+
+ONE = (Objective(None, "min"),)
 
 
 class Launcher:
@@ -24,12 +26,13 @@ class Launcher:
 
 
 @pytest.fixture
-def pool():
+def executor(tmp_path):
     def make(launcher, *numbers):
-        made = Blocking(
+        made = BatchExecutor(
             launcher,
             size=len(numbers),
-            folder_of=lambda job: Path(f"trials/{job.trial.number}"),
+            objectives=ONE,
+            folder_of=lambda job: tmp_path / str(job.trial.number),
             trials={},
             settle=launcher.settled.append,
         )
@@ -40,10 +43,10 @@ def pool():
     return make
 
 
-def test_folders_are_known_before_a_batch_runs(pool):
+def test_folders_are_known_before_a_batch_runs(executor, tmp_path):
     launcher = Launcher()
-    made = pool(launcher, 4, 5)
-    assert list(made.wait(0)) == [Started(4, Path("trials/4")), Started(5, Path("trials/5"))]
+    made = executor(launcher, 4, 5)
+    assert list(made.wait(0)) == [Started(number, tmp_path / str(number)) for number in (4, 5)]
     assert not launcher.batches
     assert made.free() == 0
     events = made.wait(0)
@@ -52,40 +55,39 @@ def test_folders_are_known_before_a_batch_runs(pool):
     assert made.free() == 2
 
 
-def test_numbers_with_a_gap_are_batches_of_their_own(pool):
+def test_numbers_with_a_gap_are_batches_of_their_own(executor):
     launcher = Launcher()
-    made = pool(launcher, 7, 2, 3)
+    made = executor(launcher, 7, 2, 3)
     made.wait(0)
     made.wait(0)
     assert [first for first, _ in launcher.batches] == [2, 7]
 
 
-def test_a_launcher_that_fails_costs_its_batch(pool):
+def test_a_launcher_that_fails_costs_its_batch(executor):
     launcher = Launcher(error=OSError("no queue"))
-    made = pool(launcher, 1, 2)
+    made = executor(launcher, 1, 2)
     made.wait(0)
     events = made.wait(0)
     assert [event.returned.status for event in events] == [JobStatus.FAILED] * 2
+    assert [event.outcome.error for event in events] == ["OSError: no queue"] * 2
     assert launcher.settled == [1, 2]  # a job of theirs may still run
 
 
-def test_a_signal_between_batches_stops_the_next_and_raises_nothing(pool):
+def test_a_signal_between_batches_stops_the_next_and_raises_nothing(executor):
     launcher = Launcher()
-    made = pool(launcher, 1)
+    made = executor(launcher, 1)
     made.wait(0)
     made.interrupt()
     (event,) = made.wait(0)
-    assert event.interrupted
+    assert event.outcome.status == "interrupted"
     assert not launcher.batches
 
 
-def test_what_a_failed_start_left_is_moved_before_its_batch_runs_again(tmp_path):
+def test_what_a_failed_start_left_is_moved_before_its_batch_runs_again(executor, tmp_path):
     (tmp_path / "0").mkdir()
     (tmp_path / "0" / "result.json").write_text("failed")
-    made = Blocking(
-        Launcher(), size=1, folder_of=lambda job: tmp_path / "0", trials={}, settle=lambda number: None
-    )
-    made.submit(Job(Trial(0), (), attempt=1))
+    made = executor(Launcher())
+    made.submit(Job(Trial(0, attempt=1), ()))
     made.wait(0)
     assert (tmp_path / "0" / "attempts" / "1" / "result.json").read_text() == "failed"
     assert not (tmp_path / "0" / "result.json").exists()

@@ -1,0 +1,123 @@
+"""The records of TensorBoard's HParams page: one experiment, and a session for each of its rows.
+
+All of its protocol buffers are made here. This module must not import torch or Lightning.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+__all__ = ["Column", "HParam", "append", "experiment", "has_end", "has_start", "session_end", "session_start"]
+
+HParam = str | float | bool
+_STATUS = {
+    "completed": api_pb2.STATUS_SUCCESS,
+    "early_stopped": api_pb2.STATUS_SUCCESS,
+    "pruned": api_pb2.STATUS_SUCCESS,
+    "failed": api_pb2.STATUS_FAILURE,
+    "interrupted": api_pb2.STATUS_UNKNOWN,
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the page, and what its values may be.
+
+    Args:
+        name: a dotted key.
+        interval: the least and the greatest number, if that is what it has.
+        numbers: all of its numbers, if it has these.
+        texts: all of its texts, if it has these; a column with none of the three holds any text.
+    """
+
+    name: str
+    interval: tuple[float, float] | None = None
+    numbers: Sequence[float] = ()
+    texts: Sequence[str] = ()
+
+
+def experiment(description: str, columns: Sequence[Column], metrics: Sequence[str]) -> Summary:
+    """Return the record of an experiment, which says what its page has.
+
+    Args:
+        description: shown above the page.
+        columns: of hyperparameters.
+        metrics: tags of curves.
+    """
+    content = api_pb2.Experiment(
+        description=description,
+        time_created_secs=time.time(),
+        hparam_infos=[_info(column) for column in columns],
+        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag) for tag in metrics],
+    )
+    return _summary(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=content))
+
+
+def session_start(hparams: Mapping[str, HParam], row: str) -> Summary:
+    """Return the record that opens a row.
+
+    Args:
+        hparams: dotted key → number, truth value or text.
+        row: what the row is called; sessions of one name would be averaged in one row.
+    """
+    return summary_v2.hparams_pb(dict(hparams), trial_id=row)
+
+
+def session_end(status: str) -> Summary:
+    """Return the record that closes a row.
+
+    Args:
+        status: as in `result.json`.
+    """
+    end = plugin_data_pb2.SessionEndInfo(status=_STATUS[status], end_time_secs=time.time())
+    return _summary(metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=end))
+
+
+def has_start(events: bytes) -> bool:
+    """Return True if the bytes of event files hold a session's first record."""
+    return metadata.SESSION_START_INFO_TAG.encode() in events
+
+
+def has_end(events: bytes) -> bool:
+    """Return True if the bytes of event files hold a session's last record."""
+    return metadata.SESSION_END_INFO_TAG.encode() in events
+
+
+def append(folder: Path, records: Sequence[Summary]) -> None:
+    """Write records into an event file of their own; none if there are none.
+
+    Args:
+        folder: made as needed.
+        records: as the functions above return them.
+    """
+    if records:
+        writer = EventFileWriter(str(folder))
+        for record in records:
+            writer.add_event(Event(wall_time=time.time(), summary=record))
+        writer.close()
+
+
+def _summary(tag: str, content: plugin_data_pb2.HParamsPluginData) -> Summary:
+    about = metadata.create_summary_metadata(content)
+    return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
+
+
+def _info(column: Column) -> api_pb2.HParamInfo:
+    info = api_pb2.HParamInfo(name=column.name, display_name=column.name, differs=True)
+    if column.interval is not None:
+        info.type = api_pb2.DATA_TYPE_FLOAT64
+        info.domain_interval.min_value, info.domain_interval.max_value = column.interval
+    elif column.numbers:
+        info.type = api_pb2.DATA_TYPE_FLOAT64
+        info.domain_discrete.extend(map(float, column.numbers))
+    else:
+        info.type = api_pb2.DATA_TYPE_STRING
+        if column.texts:
+            info.domain_discrete.extend(column.texts)
+    return info

@@ -1,0 +1,44 @@
+"""What is known of a study when it is prepared: handed to all that run it, show it and write its files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from lightune.study.definition.settings import Settings
+from lightune.study.definition.spec import Spec
+from lightune.study.space.space import Space
+from lightune.study.storage.lease import Lease
+
+__all__ = ["StudyContext"]
+
+
+@dataclass(frozen=True)
+class StudyContext:
+    """A study that is ready to run.
+
+    Args:
+        folder: the study's.
+        hydra_context: with a loader that reads the study's own configuration files.
+        config: of the multirun, composed from those.
+        settings: how it searches.
+        space: what its trials may be.
+        url: of its storage, with the password; None for the journal.
+        print_line: shows a line to whoever started the study.
+        spec: what `study.json` says.
+        resumed: whether it began earlier.
+        lease: our sign of life.
+    """
+
+    folder: Path
+    hydra_context: HydraContext
+    config: DictConfig
+    settings: Settings
+    space: Space
+    url: str | None
+    print_line: Callable[[str], None]
+    spec: Spec
+    resumed: bool
+    lease: Lease

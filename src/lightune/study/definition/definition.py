@@ -1,0 +1,57 @@
+"""What a configuration says of a study: how it searches, and in which space. Read here alone.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.study.definition.settings import Settings
+from lightune.study.space.space import Space, read_space
+
+__all__ = ["Definition", "read_definition"]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """How a study searches, and what its trials may be.
+
+    Args:
+        settings: the values of `hydra.sweeper`.
+        space: of the command line and of `search.space`.
+    """
+
+    settings: Settings
+    space: Space
+
+
+def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:
+    """Read what a study is from the configuration of a multirun.
+
+    Args:
+        config: as Hydra composed it, with its own node.
+        loader: finds the options that `glob` stands for.
+        arguments: the task's overrides, with the sweeps.
+
+    Raises:
+        ConfigError: with all that is wrong with the settings, or else with the space.
+    """
+    choices = config.hydra.runtime.choices
+
+    def fixed(key: str) -> Any:
+        return choices[key] if key in choices else OmegaConf.select(config, key)
+
+    settings = Settings.from_config(config)
+    space = read_space(
+        arguments,
+        params=settings.space,
+        loader=loader,
+        fixed=fixed,
+        seed=settings.seed,
+        vocabulary=settings.vocabulary,
+    )
+    return Definition(settings, space)

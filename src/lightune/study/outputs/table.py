@@ -1,0 +1,58 @@
+"""`trials.csv`: the table of a study's trials, written and read here alone.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightune.runtime.atomic_files import write_whole
+from lightune.study.definition.settings import Objective
+from lightune.study.storage.records import TrialRecord
+
+__all__ = ["COLUMNS", "FILE_NAME", "column_of", "read_table", "write_table"]
+
+FILE_NAME = "trials.csv"
+COLUMNS = ("number", "state", "seconds", "folder", "error")
+"""The columns beside the objectives and the swept keys."""
+
+
+def column_of(metric: str | None) -> str:
+    """Return the column of an objective, which no other column shares."""
+    return f"objective/{metric}" if metric in COLUMNS else metric or "value"
+
+
+def write_table(
+    folder: Path, trials: Sequence[TrialRecord], keys: Sequence[str], objectives: Sequence[Objective]
+) -> None:
+    """Write the table: number, state, each objective, each swept key, seconds, folder, error.
+
+    Args:
+        folder: the study's.
+        trials: become the rows.
+        keys: that are swept.
+        objectives: what the study is judged by.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [column_of(objective.metric) for objective in objectives]
+    swept = [f"swept/{key}" if key in COLUMNS else key for key in keys]
+    writer.writerow([*COLUMNS[:2], *names, *swept, *COLUMNS[2:]])
+    for trial in trials:
+        values = list(trial.values) if trial.values is not None else [""] * len(names)
+        seconds = f"{trial.seconds:.3f}" if trial.seconds is not None else ""
+        point = [trial.point.get(key, "") for key in keys]
+        row = [trial.number, trial.state, *values, *point, seconds, trial.folder or "", trial.error or ""]
+        writer.writerow(row)
+    write_whole(folder / FILE_NAME, text.getvalue().encode())
+
+
+def read_table(folder: Path) -> list[dict[str, str]]:
+    """Read the table, column -> text for each trial; nothing if there is none yet."""
+    try:
+        with (folder / FILE_NAME).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,42 @@
+"""`trials.csv`, written and read back."""
+
+from lightune.study.definition.settings import Objective
+from lightune.study.outputs.table import read_table, write_table
+from lightune.study.storage.records import TrialRecord
+
+ONE = [Objective("val/accuracy", "max")]
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path):
+    trials = [
+        TrialRecord(0, "completed", (0.5,), {"lr": "0.1"}, 1.23456, "trials/0", None),
+        TrialRecord(1, "failed", None, {}, None, None, 'told to, "twice"'),
+    ]
+    write_table(tmp_path, trials, ["lr", "layers"], ONE)
+    first, second = read_table(tmp_path)
+    assert list(first) == ["number", "state", "val/accuracy", "lr", "layers", "seconds", "folder", "error"]
+    assert list(first.values()) == ["0", "completed", "0.5", "0.1", "", "1.235", "trials/0", ""]
+    assert list(second.values()) == ["1", "failed", "", "", "", "", "", 'told to, "twice"']
+
+
+def test_no_two_columns_have_one_name(tmp_path):
+    write_table(tmp_path, [TrialRecord(0, "completed", (1.0,), {"error": "x"}, 1.0, "0", None)], ["error"],
+                [Objective("seconds", "min")])  # fmt: skip
+    (row,) = read_table(tmp_path)
+    assert (row["objective/seconds"], row["seconds"], row["swept/error"], row["error"]) == (
+        "1.0",
+        "1.000",
+        "x",
+        "",
+    )
+
+
+def test_a_value_of_no_name_has_a_column(tmp_path):
+    write_table(
+        tmp_path, [TrialRecord(0, "completed", (2.0,), {}, None, None, None)], [], [Objective(None, "min")]
+    )
+    assert read_table(tmp_path)[0]["value"] == "2.0"
+
+
+def test_there_may_be_no_table_yet(tmp_path):
+    assert read_table(tmp_path) == []

@@ -1,0 +1,48 @@
+"""Which of several trials are the best."""
+
+import random
+
+import pytest
+
+from lightune.study.definition.settings import Objective
+from lightune.study.storage.records import best_of
+
+LEAST, MOST = Objective("a", "min"), Objective("b", "max")
+
+
+def best(trials, *objectives):
+    """Return the names of the best of some trials: (name, values, point)."""
+    chosen = best_of(trials, objectives=objectives, values=lambda trial: trial[1], point=lambda trial: trial[2])
+    return [trial[0] for trial in chosen]
+
+
+@pytest.mark.parametrize(("objective", "name"), [(LEAST, 1), (MOST, 2)])
+def test_of_one_objective_there_is_one_best(objective, name):
+    assert best([(0, (2.0,), "p"), (1, (1.0,), "q"), (2, (3.0,), "r"), (3, (1.0,), "s")], objective) == [name]
+
+
+def test_of_no_trial_none_is_the_best():
+    assert best([], LEAST) == best([], LEAST, MOST) == []
+
+
+def test_the_front_has_those_that_none_is_better_than_in_every_objective():
+    trials = [(0, (1.0, 1.0), "p"), (1, (2.0, 2.0), "q"), (2, (3.0, 1.0), "r"), (3, (0.5, 0.0), "s")]
+    assert best(trials, LEAST, MOST) == [0, 1, 3]
+
+
+def test_a_point_that_was_tried_again_stands_on_the_front_once_and_another_of_its_values_too():
+    trials = [(0, (1.0, 1.0), "p"), (1, (1.0, 1.0), "q"), (2, (1.0, 1.0), "p"), (3, (1.0, 0.5), "q")]
+    assert best(trials, LEAST, MOST) == [0, 1]
+
+
+def test_the_front_is_that_of_all_pairs():
+    draw = random.Random(0)
+    trials = [(i, (draw.randint(0, 9), draw.randint(0, 9), draw.randint(0, 9)), i) for i in range(300)]
+    modes = (LEAST, MOST, LEAST)
+
+    def beats(one, other):
+        a, b = (one[1][0], -one[1][1], one[1][2]), (other[1][0], -other[1][1], other[1][2])
+        return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+    expected = [trial[0] for trial in trials if not any(beats(other, trial) for other in trials)]
+    assert best(trials, *modes) == expected
