@@ -49,5 +49,6 @@ class ExecutorLauncher(Launcher):
         """
         from lightune.study.executors.run_batch import batch_context, jobs_of, run_batch
 
-        context = batch_context(self, len(job_overrides))
+        given = (self.config, self.hydra_context, self.task_function)
+        context = batch_context(*given, size=len(job_overrides))
         return run_batch(jobs_of(job_overrides, initial_job_idx), lambda: self.make_executor(context))

@@ -50,7 +50,7 @@ def run_repeated_batch(
                 jobs[index] = replace(job, trial=replace(job.trial, resume=True))
     waiting = [job for job in jobs if job.trial.number not in returns]
     if waiting:
-        context = batch_context(launcher, len(waiting))
+        context = batch_context(launcher.config, launcher.hydra_context, launcher.task_function, size=len(waiting))
         ran = run_batch(waiting, lambda: launcher.make_executor(context))
         returns.update(zip((job.trial.number for job in waiting), ran, strict=True))
     return [returns[job.trial.number] for job in jobs]
