@@ -1,6 +1,7 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
 import csv
+import json
 import signal
 import sys
 import threading
@@ -164,12 +165,20 @@ def test_a_refusal_of_a_study_that_goes_on_leaves_it_as_it_is(study, monkeypatch
     assert study.ran == [1, 2, 3]
 
 
-def test_a_study_whose_snapshot_was_damaged_is_not_removed(study):
+@pytest.mark.parametrize("recorded", [True, False], ids=["hash recorded", "no hash recorded"])
+def test_a_study_whose_snapshot_was_damaged_is_not_removed(study, recorded):
     study("x=1,2")
     (snapshot,) = (study.folder / "conf").rglob("config.yaml")
+    sound = snapshot.read_text()
     snapshot.write_text("defaults: [nowhere]\n")
-    with pytest.raises(ConfigCompositionException, match="nowhere"):
+    if recorded:
         study("x=1,2")
+        assert snapshot.read_text() == sound
+    else:
+        spec = json.loads((study.folder / "study.json").read_text())
+        (study.folder / "study.json").write_text(json.dumps({**spec, "files": None}))
+        with pytest.raises(ConfigError, match="nowhere"):
+            study("x=1,2")
     assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log", "trials.csv"))
 
 

@@ -29,6 +29,7 @@ class StudyContext:
         print_line: shows a line to whoever started the study.
         spec: what `study.json` says.
         resumed: whether it began earlier.
+        kept: names of what was in its folder before this start, if that had trials.
         lease: our sign of life.
     """
 
@@ -41,4 +42,5 @@ class StudyContext:
     print_line: Callable[[str], None]
     spec: Spec
     resumed: bool
+    kept: frozenset[str]
     lease: Lease

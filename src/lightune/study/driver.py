@@ -51,6 +51,7 @@ class Driver:
         """Run until nothing is left to do, or something stops it."""
         with self._stop.calling(self._executor.interrupt):
             while True:
+                self._store.lease.renew()
                 self._ask_and_submit()
                 self._notify()
                 if self._running:

@@ -2,21 +2,35 @@
 
 import contextlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.errors import ConfigError, Problem
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
 from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import identity_of
-from lightune.study.definition.snapshot import FOLDER, changed_files, compose_again, snapshot_loader, take_snapshot
+from lightune.study.definition.snapshot import (
+    FOLDER,
+    changed_files,
+    complete_snapshot,
+    compose_again,
+    shortened,
+    snapshot_digests,
+    snapshot_loader,
+    take_snapshot,
+)
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.executors.ray.connection import reach
 from lightune.study.outputs.hparams import write_experiment
@@ -68,19 +82,23 @@ def prepare(
     with study_lock(folder):
         spec = read_spec(folder, vocabulary)
         resumed = spec is not None
+        has_trials = (folder / JOURNAL).exists()
+        kept = frozenset(path.name for path in folder.iterdir()) if has_trials else frozenset()
         if spec is not None:
             agree(spec.name, spec.identity, identity, vocabulary)
+            _require_snapshot(spec, hydra_context.config_loader, folder, hide, print_line, vocabulary)
             if changed := changed_files(hydra_context.config_loader, folder, options, hide):
-                names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
-                since = f"configuration files were edited since the study began ({names})"
+                since = f"configuration files were edited since the study began ({shortened(changed)})"
                 another = f"{vocabulary.study}={vocabulary.name}"
                 print_line(f"{since}; it goes on with those that it began with, {another} begins another")
-        else:
+        elif not has_trials:
             shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a start that came to nothing
         try:
-            take_snapshot(hydra_context.config_loader, folder, options, hide)
+            if spec is None:
+                take_snapshot(hydra_context.config_loader, folder, options, hide)
             loader = snapshot_loader(hydra_context.config_loader, folder)
-            config = compose_again(loader, config, folder, hydra_context.config_loader)
+            with _blaming_the_snapshot(vocabulary) if resumed else contextlib.nullcontext():
+                config = compose_again(loader, config, folder, hydra_context.config_loader)
             began = read_definition(config, loader, spec.overrides) if spec is not None else asked
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
             conceal(config, url, pin=True)
@@ -89,15 +107,17 @@ def prepare(
                 settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
             if spec is None:
                 spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
-                                storage=hidden(url) if url else "journal", config=FOLDER)  # fmt: skip
+                               storage=hidden(url) if url else "journal", config=FOLDER,
+                               files=snapshot_digests(folder))  # fmt: skip
                 multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
                 write_whole(folder / "multirun.yaml", multirun.encode())
                 write_spec(folder, spec)
                 write_experiment(folder, config, space, settings.objectives)
             lease = Lease(folder)
+            lease.end_workers_of_dead_owners()
         except BaseException:
             if not resumed:
-                _remove_start(folder)
+                _remove_start(folder, kept)
             raise
         if lease.is_alone():  # else another driver may be writing there
             remove_leftovers(folder)
@@ -116,6 +136,7 @@ def prepare(
         print_line=print_line,
         spec=spec,
         resumed=resumed,
+        kept=kept,
         lease=lease,
     )
 
@@ -134,13 +155,45 @@ def undo(study: StudyContext, store: TrialStore | None) -> None:
             store.forget()
         if not study.resumed:
             study.lease.end()
-            _remove_start(study.folder)
+            _remove_start(study.folder, study.kept)
 
 
-def _remove_start(folder: Path) -> None:
-    for name in (FOLDER, "_sweep", LEASES):
+def _require_snapshot(
+    spec: Spec,
+    loader: ConfigLoader,
+    folder: Path,
+    hide: Callable[[str], str],
+    say: Callable[[str], None],
+    vocabulary: Vocabulary,
+) -> None:
+    """See to it that the configuration files that a study began with are there, all of them."""
+    if spec.files is not None:
+        if mended := complete_snapshot(loader, folder, spec.files, hide):
+            since = f"configuration files of the study were missing or damaged ({shortened(mended)})"
+            say(f"{since}; today's, which are the same, were taken in their place")
+    elif not (folder / FOLDER).is_dir():
+        rule = f"the configuration files that it began with are missing (the whole folder {FOLDER})"
+        advice = f"put them back from a copy, or take another {vocabulary.study}="
+        raise ConfigError([Problem(vocabulary.study, f"{rule}; {advice}")])
+
+
+@contextlib.contextmanager
+def _blaming_the_snapshot(vocabulary: Vocabulary) -> Iterator[None]:
+    """Say of what cannot be composed, and could when the study began, that its files are damaged."""
+    try:
+        yield
+    except (CompactHydraException, OmegaConfBaseException, YAMLError) as error:
+        reason = str(error).strip().splitlines()[0]
+        rule = f"the configuration files that it began with are incomplete or damaged ({reason})"
+        advice = f"put {FOLDER}/ back from a copy, or take another {vocabulary.study}="
+        raise ConfigError([Problem(vocabulary.study, f"{rule}; {advice}")]) from error
+
+
+def _remove_start(folder: Path, kept: frozenset[str]) -> None:
+    """Remove what a start has written into a study's folder, but nothing that was there before."""
+    for name in {FOLDER, "_sweep", LEASES} - kept:
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in (FILE_NAME, "multirun.yaml", JOURNAL, lock_of(folder / JOURNAL).name, LOCK):
+    for name in {FILE_NAME, "multirun.yaml", JOURNAL, lock_of(folder / JOURNAL).name, LOCK} - kept:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # there is something else in it
         folder.rmdir()

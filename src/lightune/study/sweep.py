@@ -68,7 +68,7 @@ def _run(
     try:
         store = _open_store(study)
         before = store.records()
-        if study.resumed and not before:
+        if not before:
             _require_its_trials(study)
         with study_lock(study.folder):
             note_total(study.folder, store.n_trials, study.settings.vocabulary)

@@ -1,7 +1,32 @@
 """The sign of life of a driver."""
 
+import subprocess
+import sys
+
+import pytest
+
 from lightune.study.storage import lease as module
-from lightune.study.storage.lease import Lease, has_lease, lives
+from lightune.study.storage.lease import FOLDER, Lease, has_lease, lives
+
+HOLDER = """
+import sys
+from pathlib import Path
+from lightune.study.storage.lease import Lease
+lease = Lease(Path(sys.argv[1]))
+print(lease.name, flush=True)
+for line in sys.stdin:
+    lease.renew()
+    print("renewed", flush=True)
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that has a lease, and the name of that."""
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process, process.stdout.readline().strip()
+        process.kill()
 
 
 def test_a_lease_lives_as_long_as_its_owner(tmp_path):
@@ -50,3 +75,40 @@ def test_a_lease_is_locked_before_it_is_seen(tmp_path, monkeypatch):
     assert seen == [f".{lease.name}"]
     assert [path.name for path in (tmp_path / ".leases").iterdir()] == [lease.name]
     lease.end()
+
+
+def test_a_driver_whose_lease_was_removed_is_not_taken_for_dead(tmp_path, other):
+    process, name = other
+    ours = Lease(tmp_path)
+    (tmp_path / FOLDER / name).unlink()
+    assert ours.is_alive(name)
+    process.kill()
+    process.wait()
+    assert not ours.is_alive(name)
+
+
+def test_a_lease_that_was_removed_is_made_again(tmp_path, other):
+    process, name = other
+    ours = Lease(tmp_path)
+    (tmp_path / FOLDER / name).unlink()
+    process.stdin.write("renew\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "renewed\n"
+    assert not ours.is_alone()
+
+
+def test_what_the_dead_left_is_removed_with_what_they_had_only_begun(tmp_path, other):
+    process, name = other
+    (tmp_path / FOLDER / f".{name}").touch()
+    process.kill()
+    process.wait()
+    ours = Lease(tmp_path)
+    ours.end_workers_of_dead_owners()
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [ours.name]
+
+
+def test_a_lease_that_was_given_back_is_not_made_again(tmp_path):
+    lease = Lease(tmp_path)
+    lease.end()
+    lease.renew()
+    assert list((tmp_path / FOLDER).iterdir()) == []

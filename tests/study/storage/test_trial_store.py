@@ -252,3 +252,13 @@ def test_the_points_of_a_grid_are_not_compared_with_each_other(monkeypatch, open
     store = open_store("x=range(0,300)", "y=range(0,10)", enqueue=({"x": 299, "y": 9},))
     assert store.n_trials == 3000
     assert Point.compared <= 3000  # linear at most; in pairs these would be millions
+
+
+def test_a_trial_that_another_driver_has_ended_stays_as_it_is(open_store):
+    mine, others = open_store(folder="shared"), open_store(folder="shared")
+    number = mine.ask(set()).number
+    others.tell(number, Outcome("completed", (1.0,), 0.1))
+    mine.tell(number, Outcome("failed", None, 0.2, "taken for dead"))
+    mine.release(number)
+    assert mine.report(number, 1, 0.5) is False
+    assert [(trial.state, trial.values, trial.error) for trial in mine.records()] == [("completed", (1.0,), None)]

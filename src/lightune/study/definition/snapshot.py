@@ -3,8 +3,9 @@
 This module must not import Optuna, torch or Lightning.
 """
 
+import hashlib
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -13,11 +14,22 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lightune.errors import ConfigError, Problem
+from lightune.runtime.atomic_files import write_whole
 from lightune.study.definition.config_files import chosen_groups, files_of, reachable
 from lightune.study.definition.identity import overrides_of
 from lightune.study.space.syntax import value_text
 
-__all__ = ["FOLDER", "changed_files", "compose_again", "snapshot_loader", "take_snapshot"]
+__all__ = [
+    "FOLDER",
+    "changed_files",
+    "complete_snapshot",
+    "compose_again",
+    "shortened",
+    "snapshot_digests",
+    "snapshot_loader",
+    "take_snapshot",
+]
 
 FOLDER = "conf"
 
@@ -53,6 +65,63 @@ def take_snapshot(
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(_hidden(file.read_bytes(), hide))
     temporary.rename(target)
+
+
+def snapshot_digests(study: Path) -> dict[str, str]:
+    """Return the path below the snapshot's folder of each of its files, and its SHA-256."""
+    folder = study / FOLDER
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _digest(path.read_bytes()) for path in files}
+
+
+def complete_snapshot(
+    loader: ConfigLoader, study: Path, digests: Mapping[str, str], hide: Callable[[str], str] = str
+) -> list[str]:
+    """Put back what is missing or damaged of a snapshot from today's files, where they are still the same.
+
+    Args:
+        loader: with the search path.
+        study: the study's folder.
+        digests: of the whole snapshot, as `snapshot_digests` returned them when it was taken.
+        hide: as `take_snapshot` was given it.
+
+    Returns:
+        The paths of what was put back.
+
+    Raises:
+        ConfigError: if a file can be taken from nowhere; nothing was written.
+        OSError: if it cannot be written.
+    """
+    folders = dict(_folders(loader))
+
+    def today(path: str) -> bytes | None:
+        source, _, name = path.partition("/")
+        live = _content(folders[source] / name) if source in folders else None
+        return _hidden(live, hide) if live is not None else None
+
+    def is_sound(content: bytes | None, path: str) -> bool:
+        return content is not None and _digest(content) == digests[path]
+
+    missing = [path for path in digests if not is_sound(_content(study / FOLDER / path), path)]
+    found = {path: content for path in missing if is_sound(content := today(path), path) and content is not None}
+    if lost := [path for path in missing if path not in found]:
+        rule = f"its configuration files are missing or damaged ({_shown(study, lost)}), and today's are others"
+        advice = "put them back from a copy, or take another search.study="
+        raise ConfigError([Problem("search.study", f"{rule} than those that it began with; {advice}")])
+    for path, content in found.items():
+        write_whole(study / FOLDER / path, content)
+    return [f"{FOLDER}/{path}" for path in missing]
+
+
+def _shown(study: Path, paths: Sequence[str]) -> str:
+    if not (study / FOLDER).is_dir():
+        return f"the whole folder {FOLDER}"
+    return shortened([f"{FOLDER}/{path}" for path in paths])
+
+
+def shortened(names: Sequence[str], most: int = 3) -> str:
+    """Return some names as one text, with how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def changed_files(
@@ -134,6 +203,10 @@ def _folder_of(path: str) -> Path | None:
 
 def _content(file: Path) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _hidden(content: bytes, hide: Callable[[str], str]) -> bytes:

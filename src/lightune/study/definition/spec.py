@@ -51,6 +51,7 @@ class Spec:
         versions: of lightune and Optuna.
         program: what began it, as it is typed.
         n_trials: how many trials it has when it is finished, as the last start wanted; None before the first.
+        files: those of `config`: path → SHA-256; None if it began when this was not recorded yet.
     """
 
     name: str
@@ -69,10 +70,11 @@ class Spec:
     )
     program: str = field(default_factory=_program)
     n_trials: int | None = None
+    files: dict[str, str] | None = None
 
     @classmethod
     def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,
-           storage: str, config: str) -> "Spec":  # fmt: skip
+           storage: str, config: str, files: dict[str, str]) -> "Spec":  # fmt: skip
         """Describe a study that begins."""
         return cls(
             name=name,
@@ -85,6 +87,7 @@ class Spec:
             seed=settings.seed,
             storage=storage,
             config=config,
+            files=files,
         )
 
 

@@ -31,33 +31,44 @@ class Lease:
     def __init__(self, study: Path) -> None:
         self.name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._folder = study / FOLDER
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._path = self._folder / self.name
+        self._descriptor = self._make()
+
+    def _make(self) -> int | None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         unlocked = self._folder / f".{self.name}"
-        self._descriptor = acquire(unlocked)
+        descriptor = acquire(unlocked)
         unlocked.rename(self._path)  # nobody sees it without its lock, and takes its owner for dead
+        return descriptor
+
+    def renew(self) -> None:
+        """Make the file again if somebody has removed it."""
+        if self._descriptor is not None and not self._path.exists():
+            removed, self._descriptor = self._descriptor, self._make()
+            release(removed)
 
     def is_alive(self, name: str) -> bool:
         """Return True if the owner of a lease still runs."""
-        return name == self.name or is_held(self._folder / name)
+        return name == self.name or _lives(self._folder / name)
 
     def is_alone(self) -> bool:
         """Return True if no other living driver has a lease."""
-        return not any(name != self.name and self.is_alive(name) for name in self._names())
+        names = (path.name for path in self._folder.iterdir() if not path.name.startswith("."))
+        return not any(name != self.name and self.is_alive(name) for name in names)
 
     def end_workers_of_dead_owners(self) -> None:
         """End what still runs of dead drivers' workers, so that only ours write into the trials that we resume.
 
+        What they left in the folder of leases is removed. The study's lock must be held, or one that is just being
+        made could be taken for theirs.
+
         Raises:
             TimeoutError: if one of them does not end.
         """
-        for name in self._names():
+        for name in sorted(path.name for path in self._folder.iterdir()):
             if not self.is_alive(name):
                 _end_workers_of(name)
                 (self._folder / name).unlink(missing_ok=True)
-
-    def _names(self) -> list[str]:
-        return sorted(path.name for path in self._folder.iterdir() if not path.name.startswith("."))
 
     def end(self) -> None:
         """Give the lease back."""
@@ -69,12 +80,25 @@ class Lease:
 
 def lives(study: Path, name: str) -> bool:
     """Return True if the owner of a lease still runs; for a process that has no lease itself."""
-    return is_held(study / FOLDER / name)
+    return _lives(study / FOLDER / name)
 
 
 def has_lease(study: Path, name: str) -> bool:
     """Return True if a study's folder, as this machine sees it, has an owner's lease."""
     return (study / FOLDER / name).exists()
+
+
+def _lives(path: Path) -> bool:
+    return is_held(path) or (not path.exists() and _will_renew(path))
+
+
+def _will_renew(path: Path) -> bool:
+    """Return True if the owner of a lease that somebody removed runs on this machine, and will make it again."""
+    try:
+        opened = [os.readlink(entry) for entry in Path("/proc", path.name.partition("-")[0], "fd").iterdir()]
+    except OSError:  # there is no such process, it has just closed a file, or it is somebody else's
+        return False
+    return f"{path.absolute()} (deleted)" in opened
 
 
 def _end_workers_of(owner: str) -> None:

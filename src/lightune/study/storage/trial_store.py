@@ -7,10 +7,13 @@ folder, and a trial belongs to the driver whose lease it names for as long as th
 import itertools
 import logging
 from collections.abc import Collection, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
@@ -190,12 +193,12 @@ class TrialStore:
         """Record where a trial writes, so that its end can be found there."""
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
         if self._trial(number).user_attrs.get(FOLDER) != relative:
-            self._study._storage.set_trial_user_attr(self._trial_id(number), FOLDER, relative)
+            self._note(number, FOLDER, relative)
 
     def note_failure(self, number: int) -> int:
         """Count a failed attempt of a trial that gets another; return how many there were."""
         attempt = int(self._trial(number).user_attrs.get(ATTEMPT, 0)) + 1
-        self._study._storage.set_trial_user_attr(self._trial_id(number), ATTEMPT, attempt)
+        self._note(number, ATTEMPT, attempt)
         return attempt
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -207,10 +210,10 @@ class TrialStore:
         return self._trial(number).last_step or 0
 
     def tell(self, number: int, outcome: Outcome) -> None:
-        """Record the end of a trial."""
+        """Record the end of a trial, unless another driver that took it over has done so."""
         assert outcome.is_final
         about = {"status": outcome.status, "seconds": outcome.seconds, "error": outcome.error}
-        self._study._storage.set_trial_user_attr(self._trial_id(number), OUTCOME, about)
+        self._note(number, OUTCOME, about)
         self._study.sampler = make_sampler(self.settings, number)
         if outcome.counts:
             self._study.tell(number, list(outcome.values or ()), skip_if_finished=True)
@@ -221,7 +224,12 @@ class TrialStore:
 
     def release(self, number: int) -> None:
         """Leave an interrupted trial to whoever resumes the study."""
-        self._study._storage.set_trial_user_attr(self._trial_id(number), OWNER, None)
+        self._note(number, OWNER, None)
+
+    def _note(self, number: int, key: str, value: Any) -> None:
+        """Set an attribute of a trial, unless another driver, which took us for dead, has ended the trial."""
+        with suppress(UpdateFinishedTrialError):
+            self._study._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
     def _trial_id(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
@@ -309,5 +317,8 @@ def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool
     """
     storage = study._storage
     trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-    storage.set_trial_intermediate_value(trial_id, step, value)
+    try:
+        storage.set_trial_intermediate_value(trial_id, step, value)
+    except UpdateFinishedTrialError:  # another driver took us for dead
+        return False
     return study.pruner.prune(study, storage.get_trial(trial_id))

@@ -3,6 +3,7 @@
 What is to happen stands in the environment variable SABOTAGE as JSON:
 
     root    only calls on files below this folder count
+    match   only those count whose path has this in it
     calls   which count: open (for writing), write, rename, fsync, mkdir
     who     driver (the first process), worker (its children) or any; each process counts for itself
     after   how many of them succeed first
@@ -61,6 +62,7 @@ class _Plan:
     def __init__(self, wanted):
         self.root = os.path.join(os.path.realpath(wanted["root"]), "")
         self.calls, self.error, self.log = set(wanted["calls"]), wanted.get("error"), wanted["log"]
+        self.match = wanted.get("match", "")
         self.clock = wanted.get("clock", 0.0)
         self.first = wanted["after"]
         self.last = float("inf") if wanted.get("times") is None else self.first + wanted["times"]
@@ -68,7 +70,8 @@ class _Plan:
 
     def met(self, call, path):
         """Return True if this call is one of those that are to fail."""
-        if call not in self.calls or not os.path.abspath(os.fsdecode(path)).startswith(self.root):
+        where = os.path.abspath(os.fsdecode(path))
+        if call not in self.calls or not where.startswith(self.root) or self.match not in where:
             return False
         self.count += 1
         return self.first < self.count <= self.last
