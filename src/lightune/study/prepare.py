@@ -33,6 +33,7 @@ from lightune.study.definition.snapshot import (
 )
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.executors.ray.connection import reach
+from lightune.study.messages import Vocabulary
 from lightune.study.outputs.hparams import write_experiment
 from lightune.study.space.space import Space
 from lightune.study.storage.backends import open_storage
