@@ -22,14 +22,18 @@ from lightune.training.run_record import RunRecord, concluding
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
 
 
-def prepare(cfg: DictConfig) -> Parts:
+def prepare(cfg: DictConfig, *, verbose: bool = False) -> Parts:
     """Validate a configuration, seed, and build its parts; nothing is written.
+
+    Args:
+        cfg: as `compose` returns it.
+        verbose: whether Lightning's own messages are shown.
 
     Raises:
         ConfigError: with all problems.
     """
     validate(cfg)
-    with quiet(verbose=False):
+    with quiet(verbose):
         return build(cfg)
 
 
@@ -67,7 +71,7 @@ def train(
     """
     if cfg.resume is not None and run_dir is None:
         raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
-    parts = parts or prepare(cfg)
+    parts = parts or prepare(cfg, verbose=verbose)
     with quiet(verbose):
         trainer = parts.trainer or make_trainer(cfg)
     with opened(cfg, parts, trainer, run_dir=run_dir, resume=resume, verbose=verbose) as context:

@@ -91,7 +91,7 @@ def _check_run(config: DictConfig) -> None:
     from lightune.config.build import build
     from lightune.runtime.quiet import quiet
 
-    with quiet(verbose=False):
+    with quiet(verbose=bool(config.hydra.verbose)):
         handover.parts = build(cfg)
     if outer_rank() > 0:
         _write_nothing(config, Path())  # the first process makes the folder
@@ -126,7 +126,7 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
     from lightune.config.build import build
     from lightune.runtime.quiet import quiet
 
-    with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(verbose=False):
+    with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(bool(config.hydra.verbose)):
         require_sound_checkpoints(run_dir)
         handover.parts = build(cfg)
     handover.resumed = cfg

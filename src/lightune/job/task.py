@@ -43,7 +43,7 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
 
     if resumed is not None:
         cfg = resumed
-    parts = handover.take_parts() or prepare(cfg)
+    parts = handover.take_parts() or prepare(cfg, verbose=bool(hydra_config.verbose))
     trial = current_trial()
     failure = None
     try:
