@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from lightune.callbacks.agreement import any_process, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
+from lightune.private_api.lightning import dump_checkpoint
 from lightune.ranges import NonNegativeFloat
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class BestAndLast(Checkpoint):
 
     @staticmethod
     def _copy_of(trainer: Trainer) -> Callable[[], dict[str, Any]]:
-        content = _copied(trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
+        content = _copied(dump_checkpoint(trainer))
         return lambda: content
 
     def _save(self, trainer: Trainer, name: str) -> None:

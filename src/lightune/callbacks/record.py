@@ -52,6 +52,17 @@ class Record(Callback):
         self._validated = 0.0
         self._phase_began = 0.0
 
+    def count_samples(self, samples: int, *, first: bool) -> None:
+        """Set how many training samples there were, for a training whose steps are taken elsewhere.
+
+        Args:
+            samples: of all epochs so far, > 0.
+            first: whether these are the samples of the first epoch.
+        """
+        self._counted = samples
+        if self._first is None or first:
+            self._first = (samples, self.train_seconds)
+
     @property
     def samples_per_second(self) -> float | None:
         """Training samples over training time, without validation and, where there are more, the first epoch."""

@@ -12,7 +12,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
@@ -28,6 +27,8 @@ from lightune.job.folders import folder_problems, job_config, override, reserve_
 from lightune.job.handover import handover
 from lightune.job.hydra_files import restore_multirun, withhold
 from lightune.paths import outer_rank
+from lightune.private_api.hydra import points_of_grid
+from lightune.private_api.omegaconf import node_of
 from lightune.training.imports import import_training
 
 __all__ = ["Preflight"]
@@ -213,7 +214,7 @@ def _is_plain(change: Override, cfg: DictConfig) -> bool:
     owner = OmegaConf.select(cfg, parent) if parent else cfg
     if change.is_delete() or change.package or not isinstance(owner, DictConfig) or key not in owner:
         return False
-    value = owner._get_node(key)
+    value = node_of(owner, key)
     return not isinstance(value, Container) and isinstance(change.value(), str | int | float | QuotedString)
 
 
@@ -227,8 +228,7 @@ def _points(config: DictConfig) -> Iterator[list[str]]:
     swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
     loader = GlobalHydra.instance().config_loader()
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *arguments])
-    batches = BasicSweeper.split_arguments(parsed, _MOST_POINTS)
-    yield from batches[0]
+    yield from points_of_grid(parsed, _MOST_POINTS)
 
 
 def _direction_problems(config: DictConfig) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from lightune.config.instantiate import make, naming_key, require
 from lightune.config.trainer import make_trainer
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
 from lightune.secrets import redact_all, secret_values
 from lightune.validation import Holdout, Split
@@ -189,4 +190,4 @@ def _hide_secrets(cfg: DictConfig, task: LightningModule, data: LightningDataMod
     """Redact what loggers are given of `save_hyperparameters`; the parts keep their own."""
     for part in (task, data):
         if part.hparams:
-            part._hparams_initial = redact_all(plain_values(part.hparams), secret_values(cfg))  # type: ignore[union-attr]
+            set_initial_hparams(part, redact_all(plain_values(part.hparams), secret_values(cfg)))

@@ -27,6 +27,7 @@ from lightune.checkpoints import WholeCheckpointIO
 from lightune.config import schema
 from lightune.config.instantiate import bind, make, naming_key
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.lightning import set_default_root_dir
 from lightune.runtime.hardware import resolved_precision, use_matmul_precision
 from lightune.secrets import secret_values
 
@@ -79,7 +80,7 @@ def point_at(
     Returns:
         The same trainer.
     """
-    trainer._default_root_dir = str(run_dir)  # type: ignore[attr-defined]
+    set_default_root_dir(trainer, str(run_dir))
     trainer.loggers = [] if bare else build_loggers(cfg, run_dir)
     configured: list[Callback] = [] if bare else trainer.callbacks  # type: ignore[attr-defined]
     trainer.callbacks = [*first, *configured]  # type: ignore[attr-defined]  # checkpoints stay the last, as Lightning wants them

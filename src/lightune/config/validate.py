@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config import consistency as fit_together
@@ -26,6 +26,7 @@ from lightune.config.static.signatures import (
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_inside, is_plain_name
+from lightune.private_api.omegaconf import root_of, text_of
 from lightune.secrets import names_behind
 
 __all__ = ["find_problems", "search_problems", "validate"]
@@ -101,12 +102,9 @@ def _plain_leaf(parent: Container, key: Any, path: str, problems: list[Problem])
 
 def _value(parent: Container, key: Any) -> Any:
     """Return a value; `${a.b}` is looked up without OmegaConf's grammar, which takes most of the time."""
-    written = parent._get_node(key)
-    assert isinstance(written, Node)
-    plain = (
-        _PLAIN_INTERPOLATION.fullmatch(str(written._value())) if OmegaConf.is_interpolation(parent, key) else None
-    )
-    found = OmegaConf.select(cast(DictConfig, parent._get_root()), plain[1]) if plain else None
+    written = str(text_of(parent, key)) if OmegaConf.is_interpolation(parent, key) else ""
+    plain = _PLAIN_INTERPOLATION.fullmatch(written)
+    found = OmegaConf.select(root_of(parent), plain[1]) if plain else None
     return parent[key] if found is None else found
 
 

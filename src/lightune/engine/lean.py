@@ -24,6 +24,7 @@ from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, 
 from lightune.data import InMemoryData
 from lightune.data.loader import Batch
 from lightune.engine.kernels import direct_update
+from lightune.private_api.lightning import advance_logged_step
 from lightune.ranges import PositiveInt
 from lightune.tasks import SupervisedTask
 
@@ -93,7 +94,7 @@ class LeanSteps:
                     callback.take(self._trainer, loss)
         passed = len(minibatches) - 1
         moved = passed * len(self._moving)
-        loop._batches_that_stepped += passed  # the step that curves are drawn over
+        advance_logged_step(self._trainer, passed)
         _count_on(loop.batch_progress.total, by=passed)
         _count_on(progress.zero_grad.total, progress.zero_grad.current, by=passed)
         _count_on(loop.scheduler_progress.total, loop.scheduler_progress.current, by=moved)

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.errors import ConfigError, Problem
 from lightune.paths import create_run_dir, is_inside
+from lightune.private_api.omegaconf import text_of
 from lightune.secrets import names_behind
 
 __all__ = ["folder_key", "folder_problems", "job_config", "reserve_folder"]
@@ -56,7 +57,7 @@ def reserve_folder(config: DictConfig, *, multirun: bool) -> None:
         raise ConfigError([Problem("output_root", f"cannot be written to: {error}")]) from error
     if reserved != wanted:
         node = config.hydra.sweep if multirun else config.hydra.run
-        override(config, key, f"{node._get_node('dir')._value()}{reserved.removeprefix(wanted)}")
+        override(config, key, f"{text_of(node, 'dir')}{reserved.removeprefix(wanted)}")
 
 
 def override(config: DictConfig, key: str, value: str) -> None:

@@ -6,25 +6,32 @@ raised.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core import utils
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 __all__ = [
     "apply_overrides",
     "flush_loggers",
+    "is_basic_launcher",
     "is_files_loader",
     "loader_of",
     "names_a_group",
     "note_failure",
+    "points_of_grid",
     "returned_or_raised",
     "start_ray",
+    "unshuffled",
 ]
 
 
@@ -62,6 +69,39 @@ def names_a_group(loader: ConfigLoader, key: str) -> bool:
     """
     assert isinstance(loader, ConfigLoaderImpl)
     return loader.repository.group_exists(key)
+
+
+def is_basic_launcher(launcher: Launcher) -> bool:
+    """Return True if a launcher is the one that Hydra takes where none is chosen.
+
+    For: running a study's trials in the sweeper's own process. Without it: they are driven in batches of one.
+    """
+    return isinstance(launcher, BasicLauncher)
+
+
+def points_of_grid(overrides: list[Override], most: int) -> list[list[str]]:
+    """Return the overrides of the first jobs that Hydra's own sweeper would run.
+
+    For: judging a grid before its first job. Without it: what is wrong with a job is said when its turn comes.
+
+    Args:
+        overrides: of the multirun.
+        most: jobs, > 0.
+    """
+    return list(BasicSweeper.split_arguments(overrides, most)[0])
+
+
+def unshuffled(override: Override) -> Override:
+    """Return a sweep in the order that it was written in.
+
+    For: shuffling by the study's seed. Without it: the order of a grid differs whenever a study is resumed.
+
+    Args:
+        override: whose value is a choice or a range.
+    """
+    sweep = override.value()
+    assert isinstance(sweep, ChoiceSweep | RangeSweep)
+    return replace(override, _value=replace(sweep, shuffle=False))
 
 
 def returned_or_raised(returned: JobReturn) -> Any:

@@ -12,7 +12,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
-__all__ = ["attach", "dumper", "holding", "leaf_values", "node_of", "plain_unresolved", "text_of"]
+__all__ = ["attach", "dumper", "holding", "leaf_values", "node_of", "plain_unresolved", "root_of", "text_of"]
 
 
 def text_of(parent: Container, key: Any) -> Any:
@@ -30,6 +30,16 @@ def node_of(parent: Container, key: Any) -> Any:
     For: comparing and sharing nodes. Without it: a copy is made where one object serves.
     """
     return parent._get_node(key)
+
+
+def root_of(node: Container) -> DictConfig:
+    """Return the whole configuration that a node belongs to.
+
+    For: looking an interpolation up without OmegaConf's grammar. Without it: a refusal takes five times as long.
+    """
+    root = node._get_root()
+    assert isinstance(root, DictConfig)
+    return root
 
 
 def leaf_values(cfg: Container) -> Iterator[Any]:

@@ -1,11 +1,57 @@
-"""Optuna's private names that lightune needs: those of its journal's file format."""
+"""Optuna's private names that lightune needs.
 
+Optuna's own `Study.optimize` keeps a trial from its beginning to its end in one process. Here a trial may be begun
+by one driver, run by a worker, and told by another driver, so storage records are reached by the trial's number.
+"""
+
+from typing import Any
+
+from optuna import Study
+from optuna.distributions import BaseDistribution
+from optuna.storages import BaseStorage
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
+from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["BaseJournalFileLock", "JournalOperation"]
+__all__ = ["BaseJournalFileLock", "JournalOperation", "storage_of", "suggest", "trial_again", "trial_id_of"]
 
 # BaseJournalFileLock: base of the lock that a journal takes a record under.
 #   For: a lock that the kernel gives back when its holder dies. Without it: the others wait 30 s after a kill.
 # JournalOperation: the kinds of records.
 #   For: forcing to disk what a power cut must not lose, and nothing else. Without it: 10 ms more a trial.
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return the storage that a study was opened on.
+
+    For: attributes of trials that another process runs. Without it: each read copies all trials of the study.
+    """
+    return study._storage
+
+
+def trial_id_of(study: Study, number: int) -> int:
+    """Return the storage's own number of a trial.
+
+    For: as `storage_of`.
+
+    Args:
+        study: of the trial.
+        number: the trial's in the study.
+    """
+    return study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+
+
+def trial_again(study: Study, frozen: FrozenTrial) -> Trial:
+    """Return a running trial that another process began, to be continued here.
+
+    For: trials whose driver has died. Without it: they stay RUNNING for ever.
+    """
+    return Trial(study, frozen._trial_id)
+
+
+def suggest(trial: Trial, key: str, distribution: BaseDistribution) -> Any:
+    """Return the value of a key, drawn from a distribution unless the trial has it already.
+
+    For: one call for every kind of dimension. Without it: a case for each of Optuna's distributions.
+    """
+    return trial._suggest(key, distribution)

@@ -24,12 +24,13 @@ class ResumableCSVLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str = "", version: str = "") -> None:
         super().__init__(save_dir, name=name, version=version)
         self.purge_step: int | None = None
+        self._is_open = False
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer of the file."""
-        fresh = self._experiment is None
+        fresh, self._is_open = not self._is_open, True
         rows = self._rows_before() if fresh and self.purge_step is not None else []
         writer = super().experiment
         if fresh:

@@ -2,23 +2,19 @@
 
 Clearing memory takes a second where torch was imported: collections look through all objects that the process has
 ever made, which the operating system takes back at once. This module must import next to nothing.
-
-Private names of CPython used here: `threading._shutdown` waits for the threads that are no daemons, and
-`atexit._run_exitfuncs` calls the functions of `atexit`; without them, Python ends the process itself, slowly.
-Watched by tests/runtime/test_exit.py::test_functions_of_atexit_are_called_and_threads_waited_for.
 """
 
-import atexit
 import gc
 import io
 import os
 import stat
 import sys
-import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from lightune.private_api.cpython import at_exit
 
 __all__ = ["leave"]
 
@@ -36,12 +32,11 @@ def leave(code: int) -> None:
     Args:
         code: 0 to 255.
     """
-    wait, call = getattr(threading, "_shutdown", None), getattr(atexit, "_run_exitfuncs", None)
+    end = at_exit()
     stays = sys.gettrace() is not None or sys.flags.interactive or "PYTHONINSPECT" in os.environ
-    if "torch" not in sys.modules or stays or wait is None or call is None:
+    if "torch" not in sys.modules or stays or end is None:
         return
-    wait()
-    call()
+    end()
     if _may_hold_back():
         _finalize()
     for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):

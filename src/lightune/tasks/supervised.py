@@ -16,6 +16,7 @@ from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.optim.fused import fused
+from lightune.private_api.lightning import log_measures, trainer_of
 from lightune.regularization import Regularization
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
@@ -217,7 +218,7 @@ class SupervisedTask(LightningModule):
 
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
         """Return True if a fused optimizer can do what is asked of it."""
-        trainer = self._trainer
+        trainer = trainer_of(self)
         scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
         if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
             return False
@@ -234,7 +235,7 @@ class SupervisedTask(LightningModule):
         `log_dict` does that too, and takes as long for six figures as a small network for six steps.
         """
         self.trainer.callback_metrics.update(measures)
-        self.trainer._logger_connector.log_metrics(measures)
+        log_measures(self.trainer, measures)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
         """Measure a batch; return its loss and its outputs."""

@@ -35,6 +35,7 @@ from lightune.config.build import FitPlan
 from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
+from lightune.private_api.lightning import set_logged_step
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
 from lightune.reporting.result import Objective
@@ -154,7 +155,7 @@ class Fit:
 
     def log_at(self, step: int) -> None:
         """Log at a step from now on: the weights that are tested were trained by another trainer."""
-        self.trainer.fit_loop.epoch_loop._batches_that_stepped = step
+        set_logged_step(self.trainer, step)
         self._drop_figures_from(step)
 
     @property

@@ -8,13 +8,12 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.hydra import loader_of
 from lightune.runtime.atomic_files import write_whole
 from lightune.study.definition.config_files import chosen_groups, files_of, reachable
 from lightune.study.definition.identity import overrides_of
@@ -153,13 +152,13 @@ def changed_files(
 def snapshot_loader(loader: ConfigLoader, study: Path) -> ConfigLoader:
     """Return a loader that reads the snapshot where `loader` reads folders."""
     kept = {str(folder): study / FOLDER / name for name, folder in _folders(loader)}
-    path = ConfigSearchPathImpl()
+    places: list[tuple[str, str]] = []
     for element in loader.get_search_path().get_path():
         assert element.path is not None
         folder = _folder_of(element.path)
         location = f"file://{kept[str(folder)].absolute()}" if str(folder) in kept else element.path
-        path.append(provider=element.provider or "", path=location)
-    return ConfigLoaderImpl(config_search_path=path)
+        places.append((element.provider or "", location))
+    return loader_of(places)
 
 
 def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: ConfigLoader) -> DictConfig:

@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from lightune.private_api.hydra import is_basic_launcher
 from lightune.study.context import StudyContext
 from lightune.study.executors.batch import BatchExecutor
 from lightune.study.executors.context import ExecutorContext
@@ -59,7 +59,7 @@ def make_executor(study: StudyContext, task_function: TaskFunction, store: Trial
     )
     if isinstance(launcher, ExecutorLauncher):
         return launcher.make_executor(context)
-    if isinstance(launcher, BasicLauncher):
+    if is_basic_launcher(launcher):
         return InProcessExecutor(context)
     return _in_batches(launcher, context, study.url)
 

@@ -14,13 +14,13 @@ from functools import cache
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
-from omegaconf._utils import get_omega_conf_dumper
-from omegaconf.basecontainer import BaseContainer
+
+from lightune.private_api.hydra import apply_overrides, is_files_loader, names_a_group
+from lightune.private_api.omegaconf import attach, dumper, holding, node_of, plain_unresolved
 
 __all__ = ["Composer", "Composition", "PackedConfig", "filled_in", "section_text"]
 
@@ -51,7 +51,7 @@ class Composition:
     @property
     def is_shared(self) -> bool:
         """Whether Hydra's own node is one object in the whole and alone."""
-        return self.whole._get_node("hydra") is self.hydra._get_node("hydra")
+        return node_of(self.whole, "hydra") is node_of(self.hydra, "hydra")
 
 
 class Composer:
@@ -80,12 +80,12 @@ class Composer:
         packed, values = self._base(lines)
         whole, task = pickle.loads(packed.whole), pickle.loads(packed.task)
         self._set(whole, values, lines)
-        ConfigLoaderImpl._apply_overrides_to_config(values, task)
+        apply_overrides(values, task)
         OmegaConf.copy_cache(from_config=whole, to_config=task)
         return Composition(whole, task, _hydra_of(whole), packed)
 
     def _set(self, cfg: DictConfig, values: list[Override], lines: Sequence[str]) -> None:
-        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        apply_overrides(values, cfg)
         cfg.hydra.overrides.task = list(lines)
         OmegaConf.copy_cache(from_config=self._config, to_config=cfg)
 
@@ -94,7 +94,7 @@ class Composer:
         parsed = [_parsed(line) for line in lines]
         values = [override for override in parsed if self._is_value(override)]
         rest = [override for override in parsed if not self._is_value(override)]
-        if not isinstance(self._loader, ConfigLoaderImpl) or _touch(rest, values):
+        if not is_files_loader(self._loader) or _touch(rest, values):
             return PackedConfig(self._loader.load_sweep_config(self._config, list(lines))), []
         key = tuple(str(override.input_line) for override in rest)
         if key not in self._kept:
@@ -109,10 +109,10 @@ class Composer:
         plain = override.type == OverrideType.CHANGE and override.package is None and not override.is_value_path
         if not plain or "/" in key or override.is_hydra_override():
             return False
-        if not isinstance(self._loader, ConfigLoaderImpl):
+        if not is_files_loader(self._loader):
             return False
         if key not in self._is_group:
-            self._is_group[key] = self._loader.repository.group_exists(key)
+            self._is_group[key] = names_a_group(self._loader, key)
         return not self._is_group[key]
 
 
@@ -136,27 +136,20 @@ def _hydra_of(whole: DictConfig) -> DictConfig:
 
     It is shared with the whole unless a job changes it, which resolving environment settings does.
     """
-    if whole.hydra.job.env_set:
-        hydra = OmegaConf.masked_copy(whole, "hydra")
-    else:
-        hydra = OmegaConf.create(flags={"no_deepcopy_set_nodes": True})
-        hydra._set_item_impl("hydra", whole._get_node("hydra"))
-        hydra._set_flag("no_deepcopy_set_nodes", None)
-    hydra.hydra._set_parent(whole)
+    changes = bool(whole.hydra.job.env_set)
+    hydra = OmegaConf.masked_copy(whole, "hydra") if changes else holding("hydra", whole)
+    attach(hydra.hydra, whole)
     return hydra
 
 
 def section_text(hydra: DictConfig, name: str) -> str:
     """Return a section of Hydra's own node in YAML, as it stands in the whole."""
-    node = hydra.hydra._get_node(name)
+    node = node_of(hydra.hydra, name)
     if not isinstance(node, Container):
         text = OmegaConf.to_yaml(OmegaConf.create({"hydra": OmegaConf.masked_copy(hydra.hydra, name)}))
         return text.removeprefix("hydra:\n")
     # what `OmegaConf.to_yaml` does, without a copy
-    content = BaseContainer._to_content(
-        node, resolve=False, throw_on_missing=False, enum_to_str=True, encode_missing_literals=True
-    )
-    return _yaml({name: content})
+    return _yaml({name: plain_unresolved(node)})
 
 
 def filled_in(text: str, section: str, values: Mapping[str, Any]) -> str | None:
@@ -178,7 +171,7 @@ def filled_in(text: str, section: str, values: Mapping[str, Any]) -> str | None:
 
 def _yaml(hydra: dict[str, Any]) -> str:
     style = {"default_flow_style": False, "allow_unicode": True, "sort_keys": False}
-    text = yaml.dump({"hydra": hydra}, Dumper=get_omega_conf_dumper(), **style)
+    text = yaml.dump({"hydra": hydra}, Dumper=dumper(), **style)
     return str(text).removeprefix("hydra:\n")
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from hydra._internal.execution_policy import execution_whitelist
 from hydra.core import utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import execution_whitelist
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from lightune.private_api.hydra import flush_loggers, note_failure
+from lightune.private_api.omegaconf import attach
 from lightune.study.hydra.composer import Composition, filled_in, section_text
 
 __all__ = ["PackedReturn", "folder_of", "run_job"]
@@ -53,7 +55,7 @@ def run_job(
             started(output)
             return _run(made, output, context, task_function)
         finally:
-            made.hydra.hydra._set_parent(made.hydra)  # what is returned holds Hydra's node alone
+            attach(made.hydra.hydra, made.hydra)  # what is returned holds Hydra's node alone
             HydraConfig.instance().cfg = before
             os.chdir(folder)
 
@@ -106,11 +108,7 @@ def _run(made: Composition, output: Path, context: HydraContext, task_function: 
             returned.return_value = task_function(made.task)
             returned.status = JobStatus.COMPLETED
         except Exception as error:  # noqa: BLE001 - Hydra hands what a task raises to the sweeper
-            returned.return_value, returned.status = error, JobStatus.FAILED
-            returned._remote_traceback = utils._serialize_traceback(error.__traceback__)
-            returned._remote_exception_chain = utils._serialize_exception_chain(error)
-            returned._remote_exception_group = utils._serialize_exception_group(error)
-            utils._log_job_error_to_file()
+            note_failure(returned, error)
     return returned
 
 
@@ -124,7 +122,7 @@ def _told(returned: JobReturn, config: DictConfig, context: HydraContext) -> Ite
         raise
     finally:
         try:
-            utils._flush_loggers()
+            flush_loggers()
         finally:
             context.callbacks.on_job_end(config=config, job_return=returned)
 

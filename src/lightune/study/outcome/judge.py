@@ -9,6 +9,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 
 from lightune.errors import ConfigError
+from lightune.private_api.hydra import returned_or_raised
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.outcome import (
     Outcome,
@@ -60,12 +61,12 @@ def judge(
     if returned is None:
         outcome = Outcome("failed", None, seconds, error or "its process ended")
     elif returned.status != JobStatus.COMPLETED:
-        outcome = _failure(returned._return_value, seconds)
+        outcome = _failure(returned_or_raised(returned), seconds)
         if folder is not None and outcome.failed:
-            leave_traceback(folder, returned._return_value)
+            leave_traceback(folder, returned_or_raised(returned))
     else:
         status = stated if stated is not None and is_complete(stated) else "completed"
-        outcome = outcome_of_value(returned._return_value, objectives, status=status, seconds=seconds)
+        outcome = outcome_of_value(returned_or_raised(returned), objectives, status=status, seconds=seconds)
     if folder is not None and (stated is None or not is_final(stated)):
         commit(folder, outcome)
     return outcome

@@ -24,6 +24,7 @@ from hydra.core.override_parser.types import (
 from hydra.errors import HydraException
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.hydra import unshuffled
 from lightune.study.space.dimensions import Choice, Dimension, Interval, Steps
 
 __all__ = ["dimension_from_override", "dimension_from_yaml", "parse_override", "value_of_text", "value_text"]
@@ -100,10 +101,9 @@ def _require_tags_with_a_meaning(override: Override) -> None:
 
 
 def _texts(override: Override, seed: int) -> tuple[str, ...]:
-    sweep = override._value
+    sweep = override.value()
     if isinstance(sweep, ChoiceSweep | RangeSweep) and sweep.shuffle:
-        override = replace(override, _value=replace(sweep, shuffle=False))
-        texts = list(map(_text, override.sweep_iterator()))
+        texts = list(map(_text, unshuffled(override).sweep_iterator()))
         random.Random(seed).shuffle(texts)
     else:
         texts = list(map(_text, override.sweep_iterator()))

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
-from optuna.storages.journal._storage import JournalOperation
 
 from lightune.errors import StorageError
+from lightune.private_api.optuna import BaseJournalFileLock, JournalOperation
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.storage.locks import acquire, release
 from lightune.study.storage.records import FOLDER

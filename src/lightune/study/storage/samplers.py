@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler
 from optuna.trial import Trial, TrialState
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api import optuna as private_api
 from lightune.study.definition.settings import Settings
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid
 
@@ -148,12 +149,12 @@ def suggest(study: Study, trial: Trial, space: Space) -> Point:
             if dimension.key in begun and not isinstance(study.sampler, QMCSampler | TPESampler):
                 # so that what follows is drawn as it would have been
                 _draw(study, trial, dimension.key, distribution)
-            value = trial._suggest(dimension.key, distribution)
+            value = private_api.suggest(trial, dimension.key, distribution)
             point[dimension.key] = dimension.text(value)
     return point
 
 
 def _draw(study: Study, trial: Trial, key: str, distribution: Any) -> None:
-    frozen = study._storage.get_trial(trial._trial_id)
+    frozen = private_api.storage_of(study).get_trial(private_api.trial_id_of(study, trial.number))
     if frozen.state == TrialState.RUNNING:
         study.sampler.sample_independent(study, frozen, key, distribution)

@@ -20,6 +20,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.optuna import storage_of, trial_again, trial_id_of
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import agree
 from lightune.study.outcome.attempts import has_room
@@ -100,7 +101,7 @@ class TrialStore:
     def forget(self) -> None:
         """Remove the study from its storage, if it began here and has no trial."""
         if self._is_new and not self._trials():
-            optuna.delete_study(study_name=self._study.study_name, storage=self._study._storage)
+            optuna.delete_study(study_name=self._study.study_name, storage=storage_of(self._study))
 
     @property
     def study(self) -> optuna.Study:
@@ -150,7 +151,7 @@ class TrialStore:
             self.tell(frozen.number, outcome)
             return None
         self._study.sampler = make_sampler(self.settings, frozen.number)
-        trial = optuna.trial.Trial(self._study, frozen._trial_id)
+        trial = trial_again(self._study, frozen)
         trial.set_user_attr(OWNER, self.lease.name)
         point = suggest(self._study, trial, self.space)
         if again:
@@ -229,13 +230,10 @@ class TrialStore:
     def _note(self, number: int, key: str, value: Any) -> None:
         """Set an attribute of a trial, unless another driver, which took us for dead, has ended the trial."""
         with suppress(UpdateFinishedTrialError):
-            self._study._storage.set_trial_user_attr(self._trial_id(number), key, value)
-
-    def _trial_id(self, number: int) -> int:
-        return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+            storage_of(self._study).set_trial_user_attr(trial_id_of(self._study, number), key, value)
 
     def _trial(self, number: int) -> FrozenTrial:
-        return self._study._storage.get_trial(self._trial_id(number))
+        return storage_of(self._study).get_trial(trial_id_of(self._study, number))
 
     def failures(self) -> int:
         """Return how many trials have failed, of all drivers."""
@@ -315,8 +313,7 @@ def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool
         step: how far it is, >= 0: epochs, or finished fits.
         value: of the objective.
     """
-    storage = study._storage
-    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    storage, trial_id = storage_of(study), trial_id_of(study, number)
     try:
         storage.set_trial_intermediate_value(trial_id, step, value)
     except UpdateFinishedTrialError:  # another driver took us for dead

@@ -1,31 +1,32 @@
 """The state of a Lightning trainer that takes no step itself: set from outside as if it had.
 
 A member of a fused group has a trainer of its own, whose callbacks, loggers and checkpoints work as in an ordinary
-run. Lightning has no public way to set a trainer's progress or to call its hooks, so these private names are used
-here and nowhere else in `training.fused`:
-
-- `call._call_callback_hooks`, `_call_callbacks_on_load_checkpoint`, `_call_callbacks_load_state_dict`,
-  `_call_callbacks_state_dict`: call and restore callbacks in Lightning's order.
-- `Trainer._checkpoint_connector.dump_checkpoint`: the content of a checkpoint.
-- `_batches_that_stepped`, the progress of the loops: what is drawn over steps, and what a checkpoint resumes from.
-
-Without them a member's folder could not be resumed by an ordinary run. Watched by
-tests/study/executors/fused/test_executor.py::test_a_killed_program_goes_on_where_each_trial_was.
+run. Without that its folder could not be resumed by an ordinary run.
 """
 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
-from pytorch_lightning.trainer import call
 from pytorch_lightning.trainer.states import RunningStage, TrainerFn, TrainerStatus
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from lightune.private_api.lightning import (
+    Dump,
+    call_hooks,
+    callback_states,
+    dump_checkpoint,
+    replace_dump,
+    restore_callbacks,
+    set_logged_step,
+)
 
 __all__ = ["LightningState", "Position"]
 
@@ -62,7 +63,7 @@ class LightningState:
     def __init__(self, trainer: Trainer, task: LightningModule, *, steps_per_epoch: int, by_step: bool) -> None:
         self.trainer, self._task = trainer, task
         self._steps_per_epoch, self._by_step = steps_per_epoch, by_step
-        self._dump = trainer._checkpoint_connector.dump_checkpoint
+        self._dump: Dump = partial(dump_checkpoint, trainer)
         self.position = Position(0, 0, began=False)
 
     def connect(self, optimizer: Optimizer, scheduler: LRScheduler) -> None:
@@ -85,17 +86,16 @@ class LightningState:
             restored: called when the callbacks have their states of the checkpoint.
         """
         trainer = self.trainer
-        call._call_callback_hooks(trainer, "setup", stage="fit")
+        call_hooks(trainer, "setup", stage="fit")
         if content is not None:
-            call._call_callbacks_on_load_checkpoint(trainer, content)
-            call._call_callbacks_load_state_dict(trainer, content)
+            restore_callbacks(trainer, content)
             restored()
-        call._call_callback_hooks(trainer, "on_fit_start")
-        call._call_callback_hooks(trainer, "on_train_start")
+        call_hooks(trainer, "on_fit_start")
+        call_hooks(trainer, "on_train_start")
 
     def end(self) -> None:
         """Call the hooks of the end of training."""
-        call._call_callback_hooks(self.trainer, "on_train_end")
+        call_hooks(self.trainer, "on_train_end")
 
     def hooks(self, name: str, *, monitoring: bool | None = None, without: type[Callback]) -> list[Hook]:
         """Return a hook's implementations in Lightning's order.
@@ -122,13 +122,16 @@ class LightningState:
             clear: frees them.
         """
 
-        def dump(*given: Any, **how: Any) -> dict[str, Any]:
-            prepare()
-            content = self._dump(*given, **how)
-            clear()
-            return content
+        def wrap(dump: Dump) -> Dump:
+            def dump_prepared(*given: Any, **how: Any) -> dict[str, Any]:
+                prepare()
+                content = dump(*given, **how)
+                clear()
+                return content
 
-        self.trainer._checkpoint_connector.dump_checkpoint = dump  # type: ignore[method-assign]
+            return dump_prepared
+
+        self._dump = partial(replace_dump(self.trainer, wrap), weights_only=False)
 
     def dump(self) -> dict[str, Any]:
         """Return the content of a checkpoint as things stand."""
@@ -136,7 +139,7 @@ class LightningState:
 
     def callback_states(self) -> dict[str, dict[str, Any]]:
         """Return a copy of what a checkpoint keeps of the callbacks."""
-        return copy.deepcopy(call._call_callbacks_state_dict(self.trainer))
+        return copy.deepcopy(callback_states(self.trainer))
 
     def move_to(self, position: Position) -> None:
         """Set all counts of the trainer to those of a position."""
@@ -160,7 +163,7 @@ class LightningState:
             steps: of the whole training, >= 0.
         """
         loop = self.trainer.fit_loop.epoch_loop
-        loop._batches_that_stepped = steps
+        set_logged_step(self.trainer, steps)
         optimizer = loop.automatic_optimization.optim_progress.optimizer
         of_epoch = self._steps_per_epoch if steps else 0
         loop.batch_progress.is_last_batch = steps > 0
@@ -171,4 +174,4 @@ class LightningState:
 
     def log_at(self, step: int) -> None:
         """Set the step that logged figures are drawn over."""
-        self.trainer.fit_loop.epoch_loop._batches_that_stepped = step
+        set_logged_step(self.trainer, step)

@@ -173,9 +173,7 @@ class MemberTrainer:
         record, member = self.fit.record, self.member
         record.train_seconds = self._seconds_before[0] + member.train_seconds
         record.validate_seconds = self._seconds_before[1] + member.validate_seconds
-        record._counted = (epoch + 1) * member.data.sizes["train"]
-        if record._first is None or epoch == 0:
-            record._first = (record._counted, record.train_seconds)
+        record.count_samples((epoch + 1) * member.data.sizes["train"], first=epoch == 0)
 
     def pause_between_saves(self, seconds: float) -> None:
         """Set the least seconds between two writings of checkpoints."""

@@ -15,6 +15,7 @@ from lightune.config.validate import find_problems
 from lightune.errors import TrainingError, TrialError
 from lightune.job.task import objectives_of, open_run_dir
 from lightune.job.task import task as own_task
+from lightune.private_api.omegaconf import text_of
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import end_of, ended_before
 from lightune.study.executors.executor import Done, Job
@@ -91,7 +92,7 @@ class CheckedFolders:
         self._checked: WeakSet[object] = WeakSet()
 
     def __contains__(self, made: Composition) -> bool:
-        written = str(made.whole.hydra.sweep._get_node("subdir")._value())
+        written = str(text_of(made.whole.hydra.sweep, "subdir"))
         only_number = "${" not in written.replace("${hydra.job.num}", "").replace("${hydra:job.num}", "")
         return only_number and made.base in self._checked
 

@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.hydra import start_ray
 
 __all__ = ["connect", "disconnect", "ray", "reach"]
 
@@ -57,7 +58,6 @@ def connect(init: DictConfig) -> None:
         _knock(address)
         os.environ.setdefault("RAY_gcs_server_port_wait_time_s", _ATTEMPTS)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray sends statistics of use to its makers otherwise
-    from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray
 
     if ray().is_initialized():
         return

@@ -12,6 +12,7 @@ from typing import Any
 import cloudpickle
 from hydra.core.utils import JobReturn
 
+from lightune.private_api.hydra import returned_or_raised
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.worker.interrupt import Interrupt
 from lightune.study.hydra.run_job import PackedReturn
@@ -90,6 +91,6 @@ def _packed(returned: JobReturn | None) -> bytes:
             task_name=returned.task_name,
         )
         kept.status = returned.status
-        value = returned._return_value
-        kept._return_value = RuntimeError(str(value)) if isinstance(value, Exception) else repr(value)
+        value = returned_or_raised(returned)
+        kept.return_value = RuntimeError(str(value)) if isinstance(value, Exception) else repr(value)
         return bytes(cloudpickle.dumps(kept))
