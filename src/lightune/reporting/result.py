@@ -12,6 +12,7 @@ from typing import Any, Literal
 from lightune.runtime.atomic_files import write_whole
 
 __all__ = [
+    "CONSOLE_FILE",
     "FILE_NAME",
     "SCHEMA_VERSION",
     "TRACEBACK_FILE",
@@ -29,6 +30,8 @@ __all__ = [
 FILE_NAME = "result.json"
 SCHEMA_VERSION = 1
 TRACEBACK_FILE = "traceback.txt"
+CONSOLE_FILE = "console.log"
+"""What a run that shares its process with others would have printed."""
 """Where a run that failed leaves its traceback, in its folder."""
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]

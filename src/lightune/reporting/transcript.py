@@ -6,9 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-__all__ = ["FILE_NAME", "Transcript"]
-
-FILE_NAME = "console.log"
+__all__ = ["Transcript"]
 
 
 class Transcript(Console):

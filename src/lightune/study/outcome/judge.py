@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from lightune.errors import ConfigError
 from lightune.private_api.hydra import returned_or_raised
+from lightune.reporting.result import TRACEBACK_FILE
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.outcome import (
     Outcome,
@@ -23,8 +24,6 @@ from lightune.study.outcome.outcome import (
 from lightune.trial import PrunedError
 
 __all__ = ["judge", "leave_traceback", "signal_of"]
-
-TRACEBACK_FILE = "traceback.txt"
 
 _PRUNED = {PrunedError.__name__, "TrialPruned"}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lightune.reporting.result import FILE_NAME, SCHEMA_VERSION
 from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
 
@@ -33,10 +34,9 @@ COMPLETE: tuple[Status, ...] = ("completed", "early_stopped")
 FINAL: tuple[Status, ...] = (*COMPLETE, "pruned", "failed")
 """Statuses of a trial that is over; an interrupted one is resumed another time."""
 _STATUSES: tuple[Status, ...] = (*FINAL, "interrupted")
-_FILES = ("result.json", "trial.json")
+_FILES = (FILE_NAME, "trial.json")
 RESULTS = tuple(f"{depth}{name}" for depth in ("*/", "*/*/") for name in _FILES)
 """Where the results of a study's trials lie, as patterns below its folder."""
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,9 @@ def _read(folder: Path) -> dict[str, Any] | None:
             content = json.loads((folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(content, dict) and content.get("schema") == _SCHEMA and content.get("status") in _STATUSES:
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
+            continue
+        if content.get("status") in _STATUSES:
             return content
     return None
 
@@ -152,7 +154,7 @@ def commit(folder: Path, outcome: Outcome) -> None:
         target = folder / _FILES[1]
     folder.mkdir(parents=True, exist_ok=True)
     content = {
-        "schema": _SCHEMA,
+        "schema": SCHEMA_VERSION,
         "status": outcome.status,
         "values": list(outcome.values) if outcome.values is not None else None,
         "seconds": round(outcome.seconds, 6),

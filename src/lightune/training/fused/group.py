@@ -17,8 +17,7 @@ from lightune.config.build import Parts
 from lightune.engine.fused.loop import EpochEnd, Member
 from lightune.errors import ConfigError, Problem, StopRequested, TrainingError
 from lightune.reporting.hparams import HParam
-from lightune.reporting.result import Result
-from lightune.reporting.transcript import FILE_NAME as TRANSCRIPT
+from lightune.reporting.result import CONSOLE_FILE, Result
 from lightune.reporting.transcript import Transcript
 from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import use_matmul_precision
@@ -188,7 +187,7 @@ class Together:
         self._waiting.append((member, content))
 
     def _trainer_of(self, entrant: Entrant, member: Member, parts: Parts) -> MemberTrainer:
-        console = Transcript(entrant.folder / TRANSCRIPT)
+        console = Transcript(entrant.folder / CONSOLE_FILE)
         context = RunContext(entrant.cfg, parts, entrant.folder, console, resumed=True)
         randomness = MemberRandomness()
         fit = Fit(

@@ -21,6 +21,7 @@ import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
+from lightune.reporting.result import CONSOLE_FILE
 from lightune.runtime.data_cache import keep_data
 from lightune.runtime.exit import leave
 from lightune.runtime.stopwatch import Stopwatch
@@ -38,7 +39,6 @@ from lightune.trial import running
 
 __all__ = ["Worker", "main"]
 
-CONSOLE = "console.log"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -140,7 +140,7 @@ class Worker:
                 make_room(folder, job.trial.attempt)
                 if (ended := ended_before(job, folder, context.objectives)) is not None:
                     raise _EndedBeforeError(ended)
-                stack.enter_context(_console(folder / CONSOLE))
+                stack.enter_context(_console(folder / CONSOLE_FILE))
                 stack.enter_context(running(replace(job.trial, report=report)))
 
             made = self._composer.compose_for_job(job.overrides)
