@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_SLOW := .venv/.installed-slow
 
-.PHONY: install train test test-slow check bench
+.PHONY: install train test test-slow soak check bench
 .DEFAULT_GOAL := train
 
 install: $(INSTALLED)
@@ -34,10 +34,17 @@ test: $(INSTALLED)
 test-slow: $(INSTALLED_SLOW)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal
 
+# faults injected into real studies, by seed: make soak SEED=7 FAULTS=100; ONLY='driver killed' and KIND='grid, local' narrow it
+SEED ?= 0
+FAULTS ?= 20
+soak: $(INSTALLED)
+	PYTHONPATH=tests/faults $(BIN)/python -m soak --seed $(SEED) --faults $(FAULTS) $(if $(ONLY),--only '$(ONLY)') $(if $(KIND),--kind '$(KIND)')
+
 check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py

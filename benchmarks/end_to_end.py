@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import stock as stock_module
 from hardware import hardware
 
 TRAIN = Path(__file__).parents[1] / "train.py"
@@ -46,38 +47,17 @@ hydra:
 """
 
 NETWORK = """
+from functools import partial
+
+import stock_module
 import torch
-from pytorch_lightning import LightningModule
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
-from torch import nn
-from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
-from torchmetrics.classification import MulticlassAccuracy
 
 
-class Classifier(LightningModule):
-    def __init__(self, lr, weight_decay):
-        super().__init__()
-        self.save_hyperparameters()
-        self.model = nn.Sequential(
-            nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
-        )
-        self.accuracy = MulticlassAccuracy(10, average="micro")
-
-    def training_step(self, batch, batch_idx):
-        loss = functional.cross_entropy(self.model(batch[0]), batch[1])
-        self.log("train/loss", loss)
-        return loss
-
-    def validation_step(self, batch, batch_idx):
-        outputs = self.model(batch[0])
-        self.accuracy(outputs, batch[1])
-        self.log("val/loss", functional.cross_entropy(outputs, batch[1]))
-        self.log("val/accuracy", self.accuracy)
-
-    def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters(), lr=self.hparams.lr, weight_decay=self.hparams.weight_decay)
+def classifier(lr, weight_decay):
+    make_optimizer = partial(torch.optim.AdamW, lr=lr, weight_decay=weight_decay)
+    return stock_module.Classifier(stock_module.digits_network(), make_optimizer)
 
 
 def loaders(batch_size, seed):
@@ -85,16 +65,13 @@ def loaders(batch_size, seed):
     x, y = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)
     rest, _ = train_test_split(range(len(y)), test_size=0.15, random_state=seed, stratify=y)
     train, val = train_test_split(rest, test_size=0.15 / 0.85, random_state=seed, stratify=y[rest])
-    return (
-        DataLoader(TensorDataset(x[train], y[train]), batch_size=batch_size, shuffle=True),
-        DataLoader(TensorDataset(x[val], y[val]), batch_size=batch_size),
-    )
+    return stock_module.loaders((x[train], y[train]), (x[val], y[val]), batch_size)
 """
 
 STOCK = """
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from network import Classifier, loaders
+from network import classifier, loaders
 from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -113,7 +90,7 @@ def main(cfg):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Classifier(cfg.lr, cfg.weight_decay), *loaders(cfg.batch_size, cfg.seed))
+    trainer.fit(classifier(cfg.lr, cfg.weight_decay), *loaders(cfg.batch_size, cfg.seed))
     return checkpoint.best_model_score.item()
 
 
@@ -125,7 +102,7 @@ PRUNED = """
 import sys
 
 import optuna
-from network import Classifier, loaders
+from network import classifier, loaders
 from pytorch_lightning import Callback, Trainer, seed_everything
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -158,7 +135,7 @@ def objective(trial):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(Classifier(lr, weight_decay), *loaders(64, 0))
+    trainer.fit(classifier(lr, weight_decay), *loaders(64, 0))
     return checkpoint.best_model_score.item()
 
 
@@ -204,6 +181,7 @@ def measure(command: list[str], folder: Path) -> tuple[float, float]:
     for name, text in (
         ("config.yaml", CONFIG),
         ("network.py", NETWORK),
+        ("stock_module.py", Path(stock_module.__file__).read_text()),
         ("stock.py", STOCK),
         ("pruned.py", PRUNED),
     ):

@@ -89,12 +89,12 @@ def bare(member, epochs):
 
 
 def fused(group, epochs):
-    """Train the same steps together; return seconds and the mean of the last losses."""
-    loop = FusedLoop(group, max_epochs=epochs, monitor="val/loss", mode="min")
-    loop.record()
+    """Train the same steps as one group; return seconds and the mean of the last losses."""
+    loop = FusedLoop(group, max_epochs=epochs)
+    loop.train_epoch()  # records the programs
     began = time.perf_counter()
-    for epoch in range(epochs):
-        measures = loop.train_epoch(epoch)
+    for _ in range(epochs):
+        measures = loop.train_epoch()
     return time.perf_counter() - began, statistics.mean(measures["train/loss"])
 
 
@@ -122,11 +122,11 @@ def lean(name, epochs, folder):
 
 def together(name, data, count, epochs):
     """Train members as a group; return seconds an epoch, by the wall and by the processor."""
-    loop = FusedLoop(members(NETWORKS[name], data, count), max_epochs=epochs, monitor="val/loss", mode="min")
-    loop.train_epoch(0)
+    loop = FusedLoop(members(NETWORKS[name], data, count), max_epochs=epochs)
+    loop.train_epoch()
     began = time.perf_counter(), time.process_time()
-    for epoch in range(1, epochs):
-        loop.train_epoch(epoch)
+    for _ in range(1, epochs):
+        loop.train_epoch()
     ended = time.perf_counter(), time.process_time()
     return [(now - then) / (epochs - 1) for now, then in zip(ended, began, strict=True)]
 
@@ -140,10 +140,10 @@ class Clock(Record):
 
 
 class CpuClock(Clock):
-    """The same in the processor's time."""
+    """The same in the processor's time; a class of its own, as Lightning takes one callback of each."""
 
-    def clock(self):
-        return time.process_time()
+    def __init__(self, metric, mode):
+        super().__init__(metric, mode, clock=time.process_time)
 
 
 def over_lean(names, repeats, epochs):
@@ -166,7 +166,7 @@ def goal_of(name, count):
 
 def memory(names, count):
     """Print the peak memory of a group over what its members' states and batches take, each in its own process."""
-    print(f"{'network':10} {'members':>7} {'MiB':>8} {'state':>8} {'ratio':>6}  goal <= 1.2; with the best kept")
+    print(f"{'network':10} {'members':>7} {'MiB':>8} {'state':>8} {'ratio':>6}  goal <= 1.2")
     for name in names:
         if (child := os.fork()) == 0:
             _measure_memory(name, count)
@@ -176,8 +176,8 @@ def memory(names, count):
 
 def _measure_memory(name, count):
     data = digits()
-    warm = FusedLoop(members(NETWORKS[name], data, 2), max_epochs=1, monitor="val/loss", mode="min")
-    warm.fit()  # what torch loads and keeps for any program
+    warm = FusedLoop(members(NETWORKS[name], data, 2), max_epochs=1)
+    warm.round()  # what torch loads and keeps for any program
     group = members(NETWORKS[name], data, count)
     parameters = sum(p.nbytes for p in group[0].task.model.parameters())
     x, _ = next(iter(data.train_dataloader()))
@@ -186,11 +186,12 @@ def _measure_memory(name, count):
     gc.collect()
     before = _resident("VmRSS") - count * parameters  # the networks' own are given up for the stack
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    FusedLoop(group, max_epochs=2, monitor="val/loss", mode="min").fit()
+    loop = FusedLoop(group, max_epochs=2)
+    loop.round()
+    loop.round()
     peak = _resident("VmHWM") - before
-    kept = peak / (state + count * parameters)
     line = f"{name:10} {count:7} {peak / 2**20:8.1f} {state / 2**20:8.1f} {peak / state:6.2f}"
-    print(f"{line}  {kept:.2f} where the best weights of each member count as state", flush=True)
+    print(line, flush=True)
 
 
 def _resident(field):

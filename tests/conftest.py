@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["hydra_app", "fused_members"]
+pytest_plugins = ["command_line", "hydra_app", "fused_members"]
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import jsonschema
 import numpy as np
 import pytest
 import torch
+from curves import curves as read_curves
 from pytorch_lightning import Callback
 from scipy.stats import bootstrap
 from sklearn.metrics import accuracy_score
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune import compose, evaluate, train
 from lightune.checkpoints import read_checkpoint
@@ -184,8 +184,8 @@ def _errors(name, fit):
 def test_tensorboard_shows_the_fits_side_by_side_and_their_mean(way):
     _, result, _ = way
     folders = sorted(path for path in (result.run_dir / "fits").iterdir())
-    curves = [_curves(folder) for folder in folders]
-    mean = _curves(result.run_dir)
+    curves = [read_curves(folder) for folder in folders]
+    mean = read_curves(result.run_dir)
     metric = result.objective.metric
     assert [value for _, value in mean[metric]] == pytest.approx(
         np.mean([[value for _, value in curve[metric]] for curve in curves], axis=0), rel=1e-5
@@ -194,11 +194,6 @@ def test_tensorboard_shows_the_fits_side_by_side_and_their_mean(way):
     assert [value for _, value in mean["objective"]] == pytest.approx([result.objective.value])
     tested = {name: value for name, value in result.metrics.items() if name.startswith("test/")}
     assert {name: mean[name][0][1] for name in tested} == pytest.approx(tested, rel=1e-5)
-
-
-def _curves(folder):
-    read = EventAccumulator(str(folder)).Reload()
-    return {tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
 
 
 @pytest.mark.parametrize("name", ["kfold, repeats", "bootstrap, repeats"])
@@ -315,7 +310,7 @@ def test_folds_that_are_not_judged_in_every_epoch_have_a_mean_too(tmp_path):
     result = train(compose([*SHORT, *WAYS["kfold"], *every]))
     assert result.objective.value == pytest.approx(np.mean([fold.objective.value for fold in result.folds]))
     assert {fold.objective.epoch % 2 for fold in result.folds} == {1}
-    assert len(_curves(result.run_dir)["train/loss"]) == 4
+    assert len(read_curves(result.run_dir)["train/loss"]) == 4
 
 
 def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path):

@@ -5,8 +5,8 @@ from importlib import resources
 import jsonschema
 import pytest
 import torch
+from curves import events
 from omegaconf import OmegaConf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune import compose, evaluate, train
 from lightune.errors import CheckpointError, ConfigError
@@ -57,12 +57,12 @@ def test_the_result_follows_its_schema_and_reads_back(run):
 
 def test_the_objective_is_that_of_the_best_epoch_and_not_of_the_last(run):
     result = run("trainer.max_epochs=6", "optimizer=sgd", "optimizer.lr=0.9", "scheduler=exponential")
-    curve = {event.step: event.value for event in events(result).Scalars("val/accuracy")}
+    curve = {event.step: event.value for event in events(result.run_dir).Scalars("val/accuracy")}
     values = list(curve.values())
     assert result.objective.value == pytest.approx(max(values))
     assert result.objective.epoch == values.index(max(values))
     assert result.metrics["val/accuracy"] == result.objective.value
-    loss = [event.value for event in events(result).Scalars("train/loss")]
+    loss = [event.value for event in events(result.run_dir).Scalars("train/loss")]
     assert result.metrics["train/loss"] == pytest.approx(loss[result.objective.epoch])
 
 
@@ -140,7 +140,7 @@ def test_the_csv_logger_writes_into_the_run(run):
 def test_each_callback_can_be_removed(run, callback):
     result = run(f"~callbacks.{callback}", "trainer.max_epochs=1")
     assert (result.checkpoint is None) == (callback == "checkpoint")
-    assert ("train/lr" in events(result).Tags()["scalars"]) == (callback != "lr_monitor")
+    assert ("train/lr" in events(result.run_dir).Tags()["scalars"]) == (callback != "lr_monitor")
 
 
 def test_overfitting_learns_one_batch_by_heart(run):
@@ -182,17 +182,17 @@ def test_penalties_are_felt(run):
 )
 def test_every_scheduler_moves_the_learning_rate_as_its_name_says(run, overrides, rates):
     result = run("trainer.max_epochs=4", *overrides)
-    assert [event.value for event in events(result).Scalars("train/lr")] == pytest.approx(rates)
+    assert [event.value for event in events(result.run_dir).Scalars("train/lr")] == pytest.approx(rates)
 
 
 def test_tensorboard_shows_curves_without_noise(run):
     result = run()
-    assert set(events(result).Tags()["scalars"]) == {
+    assert set(events(result.run_dir).Tags()["scalars"]) == {
         "train/loss", "train/accuracy", "train/lr", "objective",
         *(f"{stage}/{name}" for stage in ("val", "test")
           for name in ("loss", "accuracy", "precision", "recall", "f1", "auroc")),
     }  # fmt: skip
-    assert events(result).Scalars("objective")[-1].value == pytest.approx(result.objective.value)
+    assert events(result.run_dir).Scalars("objective")[-1].value == pytest.approx(result.objective.value)
 
 
 def test_a_failing_training_leaves_a_result_and_a_traceback(run, tmp_path, monkeypatch):
@@ -274,9 +274,3 @@ def test_an_output_root_anywhere_holds_everything(run, tmp_path):
 def test_the_main_job_learns_to_read_digits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train(compose(["trainer=cpu"])).metrics["test/accuracy"] >= 0.95
-
-
-def events(result):
-    accumulator = EventAccumulator(str(result.run_dir))
-    accumulator.Reload()
-    return accumulator

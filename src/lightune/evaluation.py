@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from omegaconf import open_dict
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from lightune.checkpoints import load_weights, read_checkpoint
-from lightune.config.build import FitPlan, build_fit, build_trainer
+from lightune.config.build import FitPlan, build_fit
+from lightune.config.trainer import point_at
 from lightune.errors import ConfigError, Problem
 from lightune.reporting.fits import mean_metrics
 from lightune.run import prepare
@@ -44,7 +45,7 @@ def evaluate(
     cfg = load_run_config(folder)
     cfg.logger = {}
     with open_dict(cfg):
-        # however many trained, and whatever compiled it
+        # however many processes trained it, and whatever compiled it
         cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
     named = checkpoint in ("best", "last")
     if not named:
@@ -52,15 +53,16 @@ def evaluate(
             raise ConfigError([Problem("--checkpoint", f"must be best, last, or a file, got {checkpoint}")])
         read_checkpoint(Path(checkpoint))
     parts = prepare(cfg)
+    assert parts.trainer is not None
     measured = []
     with quiet(verbose=False):
+        trainer = point_at(parts.trainer, cfg, run_dir=folder, bare=True)
         for plan in parts.plans if named else [_owner(Path(checkpoint), parts.plans, folder)]:
             home = folder / "fits" / str(plan.index) if len(parts.plans) > 1 else folder
             file = home / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint)
             weights = read_checkpoint(file)["state_dict"]
             task = parts.task if plan.index == 0 else build_fit(cfg, parts.data, plan)
             load_weights(task, weights, file)
-            trainer: Trainer = build_trainer(cfg, run_dir=folder, bare=True)
             seed_everything(cfg.seed, workers=True, verbose=False)
             measure = trainer.test if split == "test" else trainer.validate
             if not is_overridden(f"{_STEPS[split]}_step", task):
@@ -72,7 +74,7 @@ def evaluate(
 
 
 def _owner(checkpoint: Path, plans: Sequence[FitPlan], run_dir: Path) -> FitPlan:
-    """Return the fit that a checkpoint is measured as: other fits have learnt from what judges this one."""
+    """Return the fit that a checkpoint is measured as: other fits were trained on the rows that judge this one."""
     if len(plans) == 1:
         return plans[0]
     for plan in plans:

@@ -15,6 +15,8 @@ from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 
+from lightune.private_api.omegaconf import leaf_values, text_of
+
 __all__ = ["names_behind", "redact", "redact_all", "saveable", "secret_values"]
 
 _REFERENCE = re.compile(r"oc\.env\s*:\s*'?\"?([A-Za-z_][A-Za-z0-9_]*)")
@@ -75,17 +77,9 @@ def saveable(cfg: Container) -> Any:
 
 def _calls_nothing(cfg: Container) -> bool:
     """Tell from the text of a configuration that no resolver makes a value of it: nothing need be resolved."""
-    nodes: list[Any] = [cfg._get_root()]
-    while nodes:
-        node = nodes.pop()
-        content = node._content if isinstance(node, Container) else node._val
-        if isinstance(content, dict):
-            nodes.extend(content.values())
-        elif isinstance(content, list):
-            nodes.extend(content)
-        elif isinstance(content, str) and ":" in content and ("${" in content or "oc.env" in content):
-            return False
-    return True
+    return not any(
+        isinstance(text, str) and ":" in text and ("${" in text or "oc.env" in text) for text in leaf_values(cfg)
+    )
 
 
 def _plain(node: Container, read: list[str]) -> Any:
@@ -101,7 +95,7 @@ def _leaf(parent: Container, key: Any, read: list[str]) -> Any:
     before = len(read)
     value = parent[key]
     if len(read) > before:
-        return str(parent._get_node(key)._value())  # type: ignore[union-attr]
+        return str(text_of(parent, key))
     return _plain(value, read) if isinstance(value, Container) else value
 
 

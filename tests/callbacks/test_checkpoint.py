@@ -89,35 +89,36 @@ def test_the_last_epoch_is_written_after_the_first_and_at_the_end_while_time_is_
     assert epoch_of(checkpoints / "last.ckpt") == 3
 
 
-def test_the_best_epoch_waits_while_time_is_short(fit_scripted, checkpoints, monkeypatch):
-    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+def test_the_best_epoch_waits_while_time_is_short(fit_scripted, checkpoints):
     callback = Counting(every_seconds=3600)
+    callback.best_waits = 3600.0
     fit_scripted([0.1, 0.2, 0.3, 0.4, 0.3], callbacks=[callback], enable_checkpointing=True)
     assert callback.writings_of_best == 2  # after the first epoch, and at the end
     assert epoch_of(checkpoints / "best.ckpt") == 3
     assert epoch_of(checkpoints / "last.ckpt") == 4
 
 
-def test_the_best_epoch_that_waited_is_written_in_its_time(fit_scripted, checkpoints, monkeypatch):
-    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+def test_the_best_epoch_that_waited_is_written_in_its_time(fit_scripted, checkpoints):
     callback = Counting(every_seconds=3600)
+    callback.best_waits = 3600.0
     clock = Clock(callback, before=3)
     fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[clock, callback], enable_checkpointing=True)
     assert clock.found == 1
     assert callback.writings_of_best == 2
 
 
-def test_nothing_waits_where_every_epoch_shall_be_saved(fit_scripted, monkeypatch):
-    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+def test_nothing_waits_where_every_epoch_shall_be_saved(fit_scripted):
     callback = Counting(every_seconds=0)
+    callback.best_waits = 3600.0
     fit_scripted([0.1, 0.2, 0.3], callbacks=[callback], enable_checkpointing=True)
     assert callback.writings_of_best == 3
 
 
-def test_the_best_epoch_that_waits_is_written_when_a_training_fails(fit_scripted, checkpoints, monkeypatch):
-    monkeypatch.setattr("lightune.callbacks.checkpoint._BEST_WAITS", 3600.0)
+def test_the_best_epoch_that_waits_is_written_when_a_training_fails(fit_scripted, checkpoints):
+    callback = BestAndLast()
+    callback.best_waits = 3600.0
     with pytest.raises(RuntimeError, match="on purpose"):
-        fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[BestAndLast(), Failing()], enable_checkpointing=True)
+        fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[callback, Failing()], enable_checkpointing=True)
     assert epoch_of(checkpoints / "best.ckpt") == 1
     assert epoch_of(checkpoints / "last.ckpt") == 0
 

@@ -33,14 +33,11 @@ def test_an_epoch_that_is_cut_short_leaves_no_loss_unseen(two_processes_of_losse
 
 
 @pytest.fixture
-def two_processes_of_losses(monkeypatch):
+def two_processes_of_losses():
     """A training of two processes, seen from one, that ends its epoch before the last batch."""
-    monkeypatch.setattr(
-        "lightune.callbacks.finite.gathered", lambda trainer, values: torch.stack([values, values])
-    )
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, **settings: decision)
     trainer = SimpleNamespace(global_step=1, is_last_batch=False, world_size=2, strategy=strategy)
-    return FiniteLoss(), trainer, nn.Linear(1, 1)
+    return FiniteLoss(gather=lambda trainer, values: torch.stack([values, values])), trainer, nn.Linear(1, 1)
 
 
 def test_weights_that_are_no_numbers_end_the_epoch():

@@ -6,7 +6,6 @@ from pytorch_lightning import LightningModule
 from rich.console import Console
 
 from lightune.callbacks import Progress
-from lightune.callbacks import progress as module
 from lightune.data.loader import TensorLoader
 
 
@@ -26,9 +25,10 @@ def shown(console):
     return console.file.getvalue()
 
 
-def test_without_a_terminal_it_says_plain_lines(fit_scripted, paper, monkeypatch):
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", -1.0)
-    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper)])
+def test_without_a_terminal_it_says_plain_lines(fit_scripted, paper):
+    fit_scripted(
+        [0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper, seconds_between_lines=-1.0)]
+    )
     lines = shown(paper).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert [line.partition("val/accuracy")[2] for line in lines] == [
@@ -39,9 +39,10 @@ def test_without_a_terminal_it_says_plain_lines(fit_scripted, paper, monkeypatch
     assert "\x1b" not in shown(paper)
 
 
-def test_lines_are_not_said_more_often_than_every_few_seconds(fit_scripted, paper, monkeypatch):
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", 3600.0)
-    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper)])
+def test_lines_are_not_said_more_often_than_every_few_seconds(fit_scripted, paper):
+    fit_scripted(
+        [0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", paper, seconds_between_lines=3600.0)]
+    )
     # nor is the last one left out: it is where the training ended
     assert [line.split("  ")[0] for line in shown(paper).splitlines()] == ["epoch 1/3", "epoch 3/3"]
 
@@ -79,9 +80,8 @@ def test_a_training_that_breaks_gives_the_terminal_back(fit, screen):
     assert shown(screen).rfind("\x1b[?25h") > shown(screen).rfind("\x1b[?25l") > -1
 
 
-def test_the_loss_and_the_metric_of_the_epoch_that_ended_are_shown(fit_scripted, paper, monkeypatch):
-    monkeypatch.setattr(module, "_SECONDS_BETWEEN_LINES", -1.0)
-    fit_scripted([0.25, 0.5], callbacks=[Progress("train/figure", "max", paper)])
+def test_the_loss_and_the_metric_of_the_epoch_that_ended_are_shown(fit_scripted, paper):
+    fit_scripted([0.25, 0.5], callbacks=[Progress("train/figure", "max", paper, seconds_between_lines=-1.0)])
     assert [line.partition("train/figure")[2] for line in shown(paper).splitlines()] == [
         " 0.25  best 0.25",
         " 0.5  best 0.5",

@@ -32,21 +32,19 @@ def test_a_metric_of_the_training_has_the_same_best_epoch_as_its_checkpoint(fit_
     assert record.best.epoch == checkpoint.best.epoch == 1
 
 
-def test_the_speed_is_samples_over_training_time_without_validation_and_the_first_epoch(fit_scripted, monkeypatch):
+def test_the_speed_is_samples_over_training_time_without_validation_and_the_first_epoch(fit_scripted):
     # the clock is read when the training begins; in an epoch when it begins, when the validation begins and ends,
     # and twice when it ends
     seconds = iter([0.0, 0, 1, 4, 50, 50, 50, 51, 54, 55, 55, 55, 56, 59, 60, 60])
-    monkeypatch.setattr("lightune.callbacks.record.time.perf_counter", lambda: next(seconds))
-    record = Record("val/accuracy", "max")
+    record = Record("val/accuracy", "max", clock=lambda: next(seconds))
     fit_scripted([0.1, 0.2, 0.3], callbacks=[record])
     assert (record.train_seconds, record.validate_seconds) == (47 + 2 + 2, 9)
     assert record.samples_per_second == pytest.approx(2 * 5 / (2 + 2))  # five samples an epoch
 
 
-def test_a_single_epoch_is_counted_although_it_is_the_first(fit_scripted, monkeypatch):
+def test_a_single_epoch_is_counted_although_it_is_the_first(fit_scripted):
     seconds = iter(range(1000))
-    monkeypatch.setattr("lightune.callbacks.record.time.perf_counter", lambda: float(next(seconds)))
-    record = Record("val/accuracy", "max")
+    record = Record("val/accuracy", "max", clock=lambda: float(next(seconds)))
     fit_scripted([0.1], callbacks=[record])
     assert record.samples_per_second == pytest.approx(5 / 2)
 
@@ -55,10 +53,9 @@ def test_before_any_training_there_is_no_speed():
     assert Record("val/accuracy", "max").samples_per_second is None
 
 
-def test_the_test_has_a_clock_of_its_own(fit_scripted, monkeypatch):
-    record = Record("val/accuracy", "max")
+def test_the_test_has_a_clock_of_its_own():
     seconds = iter([10.0, 12.5])
-    monkeypatch.setattr("lightune.callbacks.record.time.perf_counter", lambda: next(seconds))
+    record = Record("val/accuracy", "max", clock=lambda: next(seconds))
     record.on_test_start(None, None)
     record.on_test_end(None, None)
     assert record.test_seconds == 2.5

@@ -61,7 +61,7 @@ def test_completion_is_light(tmp_path):
     ("arguments", "expected"),
     [
         (["optimzer.lr=1"], "Did you mean: 'optimizer'?"),
-        (["model.unis=3"], "Did you mean: 'units'?"),
+        (["model.unis=3"], "did you mean 'model.units'?"),
         (["optimizer=adamm"], "did you mean 'adam'?"),
         (["model=null"], "must be a string or a list"),
         (["optimizer.lr=1e-3,1e-2"], "add --multirun"),

@@ -1,14 +1,133 @@
-import pytest
-from hydra.errors import MissingConfigException
+import random
+import shlex
 
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+
+from lightune import compose
 from lightune.cli.refusal import words_of
+from lightune.config.suggestions import leaves_of
+
+
+def said(*arguments):
+    """Return what is said of a command that Hydra does not compose, whatever its own words are."""
+    return words_of(HydraException("Hydra's own words"), arguments)
 
 
 @pytest.mark.parametrize(("launcher", "extra"), [("submitit_slurm", "slurm"), ("ray", "ray")])
 def test_a_launcher_that_is_not_installed_names_its_extra(launcher, extra):
     error = MissingConfigException("Could not find it", f"hydra/launcher/{launcher}", ["basic", "local"])
-    assert words_of(error) == f"Could not find it\ninstall it with: pip install 'lightune[{extra}]'"
+    assert words_of(error, []) == f"Could not find it\ninstall it with: pip install 'lightune[{extra}]'"
 
 
 def test_another_option_is_answered_with_the_nearest():
-    assert "did you mean 'adam'" in words_of(MissingConfigException("Could not", "optimizer/adm", ["adam", "sgd"]))
+    error = MissingConfigException("Could not", "optimizer/adm", ["adam", "sgd"])
+    assert "did you mean 'adam'" in words_of(error, [])
+
+
+def test_all_keys_that_do_not_exist_are_said_at_once_with_what_was_meant():
+    assert said("lr=0.01", "epochs=5", "seed=1", "optimizer.lr=1").splitlines() == [
+        "lightune: 2 problems, nothing was started",
+        "  lr      does not exist; did you mean 'optimizer.lr'?",
+        "  epochs  does not exist; did you mean 'trainer.max_epochs'?",
+    ]
+
+
+def test_no_plus_is_advised_for_a_key_that_nothing_takes():
+    assert "+" not in said("lr=0.01")
+
+
+def test_a_plus_is_advised_for_an_argument_that_the_yaml_does_not_name():
+    assert "write +trainer.val_check_interval=2" in said("trainer.val_check_interval=2")
+
+
+def test_a_key_of_another_option_names_that_option():
+    assert "optimizer=gd and rmsprop and sgd have it" in said("optimizer.momentum=0.9")
+
+
+def test_a_key_of_the_chosen_option_is_none_that_is_missing():
+    assert said("optimizer=sgd", "optimizer.momentum=0.9") == "Hydra's own words"
+
+
+def test_an_option_that_differs_in_case_is_found():
+    assert "search has no option TPE; did you mean 'tpe'?" in said("-m", "search=TPE")
+
+
+def test_options_and_keys_are_said_together():
+    words = said("optimizer=adm", "lr=1")
+    assert "2 problems" in words
+    assert "optimizer has no option adm" in words
+
+
+def test_options_of_a_folder_of_ones_own_exist(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Model\nheads: 2\n")
+    assert said("--config-dir", str(tmp_path), "model=mine", "model.heads=4") == "Hydra's own words"
+    assert "did you mean 'model.heads'?" in said(f"--config-dir={tmp_path}", "model=mine", "model.haeds=4")
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["note=don't"], """note="don'"'"'t\""""),
+        (["optimizer.lr", "=", "1"], "without a space: optimizer.lr=1"),
+        (["optimizer.lr", "=1"], "without a space: optimizer.lr=1"),
+        (["optimizer.lr=", "1"], "without a space: optimizer.lr=1"),
+        (["model.units=[64,", "32]"], "'model.units=[64, 32]'"),
+        (["model={layers:", "1,", "units:", "8}"], "'model={layers: 1, units: 8}'"),
+        (["model.units=[64"], "a bracket is not closed"),
+        (["output_root=a=b"], """'output_root="a=b"'"""),
+        (["note=a#b"], """'note="a#b"'"""),
+        (['note=say "hi', "seed=1"], r"""'note="say \"hi"'"""),
+        (["optimizer.lr=intervall(1,2)"], "did you mean 'interval'?"),
+        (["seed"], "must be KEY=VALUE, got seed"),
+    ],
+)
+def test_what_cannot_be_read_is_answered_with_how_to_write_it(words, advice):
+    answer = said(*words)
+    assert answer.startswith("lightune: 1 problem, nothing was started\n")
+    assert advice in answer
+
+
+@pytest.mark.parametrize(
+    "text", ["don't", 'say "hi', "a=b", "a#b", "back\\slash'", "(", "~x", "[a", "a: b'", "é'"]
+)
+def test_the_advised_quotes_are_read_as_they_were_meant(text):
+    (line,) = said(f"note={text}").splitlines()[1:]
+    (word,) = shlex.split(line.rpartition(": ")[2] if text != "a: b'" else line.partition("twice: ")[2])
+
+    assert OverridesParser.create().parse_override(word).value() == text
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "latin.yaml").write_bytes("# @package _global_\nnote: café\n".encode("latin-1"))
+    error = UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid")
+    words = words_of(error, ["--config-dir", str(tmp_path), "experiment=latin"])
+    assert "latin.yaml  is not UTF-8 text (byte 29 is 0xe9); save it as UTF-8" in words
+
+
+def misspellings(seed, number):
+    """Yield keys that exist, each with one letter dropped, doubled or exchanged with the next."""
+    draw, keys = random.Random(seed), [key for key in leaves_of(compose()) if len(key.rpartition(".")[2]) > 4]
+    for key in draw.sample(keys, number):
+        parent, dot, last = key.rpartition(".")
+        at = draw.randrange(1, len(last) - 1)
+        changed = {
+            "drop": last[:at] + last[at + 1 :],
+            "double": last[:at] + last[at] + last[at:],
+            "exchange": last[:at] + last[at + 1] + last[at] + last[at + 2 :],
+        }[draw.choice(["drop", "double", "exchange"])]
+        if changed != last:
+            yield key, f"{parent}{dot}{changed}"
+
+
+def test_a_misspelt_key_is_answered_with_the_key():
+    pairs = list(misspellings(seed=0, number=16))
+    answers = said(*(f"{typed}=1" for _, typed in pairs)).splitlines()[1:]
+
+    assert len(answers) == len({typed for _, typed in pairs})
+    for (key, typed), answer in zip(pairs, answers, strict=True):
+        assert answer.split()[0] == typed
+        assert f"'{key}'" in answer

@@ -5,25 +5,8 @@ import sys
 
 import pytest
 
-from lightune.cli import tools
-
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
 FRONT = ("completed,0.5,10,0.1", "completed,0.9,30,0.2", "completed,0.5,10,0.1", "completed,0.4,20,0.3")
-
-
-@pytest.fixture
-def tool(capsys):
-    """Run a command of the tool; return exit code, output, and what it said beside it."""
-
-    def call(*words):
-        code = 0
-        try:
-            tools.main([str(word) for word in words])
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_one_objective_has_one_best_trial(study, tool):

@@ -6,30 +6,11 @@ import sys
 
 import pytest
 import yaml
+from command_line import run_tool
 from omegaconf import OmegaConf
-
-from lightune.cli import tools, train
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
 BASIC = ["hydra/sweeper=basic", "hydra/launcher=basic"]
-
-
-@pytest.fixture
-def cli(tmp_path, monkeypatch, capsys):
-    """Run the application in this process; return its exit code and what it said."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, main=train.main):
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
 
 
 @pytest.fixture
@@ -320,16 +301,16 @@ def test_evaluate_prints_the_test_metrics_of_the_run(cli, tmp_path):
     cli(*SHORT)
     run = runs(tmp_path)[0].parent
     metrics = json.loads((run / "result.json").read_text())["metrics"]
-    code, out, _ = cli(main=lambda: tools.main(["evaluate", str(run), "--json"]))
+    code, out, _ = cli("evaluate", run, "--json", main=run_tool)
     assert code == 0
     assert json.loads(out) == {name: value for name, value in metrics.items() if name.startswith("test/")}
-    code, out, _ = cli(main=lambda: tools.main(["evaluate", str(run), "--split", "val", "--checkpoint", "last"]))
+    code, out, _ = cli("evaluate", run, "--split", "val", "--checkpoint", "last", main=run_tool)
     assert code == 0
     assert out.startswith("val/loss")
 
 
 def test_evaluate_refuses_what_is_no_run(cli, tmp_path):
-    code, _, err = cli(main=lambda: tools.main(["evaluate", str(tmp_path)]))
+    code, _, err = cli("evaluate", tmp_path, main=run_tool)
     assert code == 2
     assert "is no run" in err
     assert "Traceback" not in err

@@ -3,7 +3,8 @@ import torch
 from omegaconf import OmegaConf, open_dict
 
 from lightune import compose
-from lightune.config.build import build, build_trainer
+from lightune.config.build import build
+from lightune.config.trainer import build_trainer
 from lightune.errors import ConfigError
 
 KEYS_OF_MLP = ("layers", "units", "activation", "dropout", "batch_norm", "connections")

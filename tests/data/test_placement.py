@@ -7,7 +7,6 @@ import torch
 
 from lightune import compose, train
 from lightune.checkpoints import read_checkpoint
-from lightune.data import placement
 from lightune.data.placement import place
 
 CPU = torch.device("cpu")
@@ -45,11 +44,13 @@ def test_a_stream_goes_on_in_the_middle_of_an_epoch():
     assert all(torch.equal(one, other) for one, other in zip(rest, whole[5:], strict=True))
 
 
-def test_memory_decides_where_samples_lie(monkeypatch):
-    monkeypatch.setattr(placement, "free_bytes", lambda device: 1000 if device.type == "cpu" else 100)
-    assert place("auto", 50, torch.device("cuda"))[0] == "device"
-    assert place("auto", 51, torch.device("cuda"))[0] == "host"
-    assert place("auto", 500, CPU)[0] == "device"
-    where, why = place("auto", 501, torch.device("cuda"))
+def test_memory_decides_where_samples_lie():
+    def free(device):
+        return 1000 if device.type == "cpu" else 100
+
+    assert place("auto", 50, torch.device("cuda"), free=free)[0] == "device"
+    assert place("auto", 51, torch.device("cuda"), free=free)[0] == "host"
+    assert place("auto", 500, CPU, free=free)[0] == "device"
+    where, why = place("auto", 501, torch.device("cuda"), free=free)
     assert (where, "past half of the free main memory" in why) == ("stream", True)
     assert place("host", 10**9, CPU) == ("host", "as data.placement says")

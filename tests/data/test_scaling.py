@@ -64,9 +64,8 @@ def test_little_is_held_in_double_precision_at_a_time(monkeypatch):
     held = []
     double = torch.Tensor.double
     monkeypatch.setattr(torch.Tensor, "double", lambda chunk: held.append(chunk.numel()) or double(chunk))
-    monkeypatch.setattr("lightune.data.scaling._CHUNK", 1000)
     images = torch.rand(70, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    scaled = fit_scaling(images, "standard")
+    scaled = fit_scaling(images, "standard", chunk=1000)
     assert max(held) <= 1000
     assert sum(held) == 2 * images.numel()
     torch.testing.assert_close(scaled.shift.flatten(), images.mean(dim=(0, 2, 3)))

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import StepLR
 
-from lightune.engine.kernels import direct_update
+from lightune.engine.kernels import direct_update, kernel_for
 
 KINDS = {
     "sgd": (SGD, {"lr": 0.1, "weight_decay": 0.1}),
@@ -159,3 +159,21 @@ class Halving(AdamW):
 
 def test_an_optimizer_of_ones_own_takes_its_own_steps():
     assert not is_direct(begun(Halving)[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "switches", "sizes", "has_one"),
+    [
+        (AdamW, {}, [5000], True),
+        (AdamW, {"fused": True}, [5000], True),
+        (AdamW, {"fused": False}, [5000], False),
+        (AdamW, {}, [5000, 10, 10, 10, 10, 10], False),
+        (SGD, {}, [5000], True),
+        (Adam, {}, [5000], True),
+        (Adagrad, {}, [5000], True),
+        (RMSprop, {}, [5000], False),
+    ],
+)
+def test_a_kernel_updates_large_members_unless_the_plain_form_is_asked_for(kind, switches, sizes, has_one):
+    assert (kernel_for(kind, switches, sizes, torch.zeros(1)) is not None) == has_one
+    assert kernel_for(kind, switches, sizes, torch.zeros(1, device="meta")) is None

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 import torch
+from curves import curves
 from pytorch_lightning import Callback
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune import compose, train
-from lightune.config.build import build_trainer
+from lightune.config.trainer import build_trainer
 from lightune.engine import lean
 from lightune.engine.lean import engage
 from lightune.errors import ConfigError
@@ -25,10 +25,7 @@ def run(tmp_path, monkeypatch):
         extra = ["trainer=cpu", "trainer.max_epochs=3", "model.units=16", "test=false"]
         result = train(compose([*extra, f"trainer.steps_per_execution={steps}", *overrides]))
         last = torch.load(result.run_dir / "checkpoints/last.ckpt", weights_only=True)
-        events = EventAccumulator(str(result.run_dir))
-        events.Reload()
-        tags = events.Tags()["scalars"]
-        return result, last, {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+        return result, last, curves(result.run_dir)
 
     return start
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curves import curves_below
 
 BASE = ("trainer=cpu", "trainer.max_epochs=4", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100")
 
@@ -149,23 +150,6 @@ def killed(signal_after, in_child, tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Run the application in this process; return its exit code and what it said."""
-    from lightune.cli import train
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
-        code = 0
-        try:
-            train.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return call
-
-
-@pytest.fixture
 def contents() -> Callable[[Path], dict[str, str]]:
     """Return a digest of every file below a folder."""
 
@@ -200,20 +184,7 @@ def assert_same() -> Callable[..., None]:
         tables = [(run.run_dir / "predictions.csv") for run in (one, other)]
         assert tables[0].exists() == tables[1].exists()
         assert not tables[0].exists() or tables[0].read_bytes() == tables[1].read_bytes()
-        drawn = [curves(run.run_dir) for run in (one, other)]
+        drawn = [curves_below(run.run_dir) for run in (one, other)]
         assert drawn[0] == drawn[1]
 
     return compare
-
-
-def curves(run_dir: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
-    """Read every curve below a run's folder, as TensorBoard shows it."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    found = {}
-    for folder in sorted({path.parent for path in run_dir.rglob("events.out.tfevents.*")}):
-        read = EventAccumulator(str(folder)).Reload()
-        for tag in read.Tags()["scalars"]:
-            place = str(folder.relative_to(run_dir))
-            found[place, tag] = [(event.step, event.value) for event in read.Scalars(tag)]
-    return found

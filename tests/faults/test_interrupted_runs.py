@@ -97,9 +97,11 @@ def test_a_signal_while_a_failure_is_written_does_not_lose_it(signal_while_repor
     assert read_result(failure.value.result.run_dir).status == "failed"
 
 
-@pytest.mark.parametrize(("moment", "status"), [("Console", []), ("write_predictions", ["interrupted"])])
+@pytest.mark.parametrize(
+    ("moment", "status"), [("context.Console", []), ("run_record.write_predictions", ["interrupted"])]
+)
 def test_a_signal_before_or_after_training_is_no_raw_exception(moment, status, monkeypatch, cli, tmp_path):
-    monkeypatch.setattr(f"lightune.run.{moment}", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(f"lightune.training.{moment}", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     code, out, err = cli(*BASE)
     assert code == 143
     assert "Traceback" not in out + err

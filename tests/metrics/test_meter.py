@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from lightune.metrics import ClassificationMetrics
-from lightune.metrics import meter as module
 from lightune.metrics.meter import StageMeter
 
 
@@ -38,9 +37,8 @@ def test_a_reading_begins_anew():
 
 
 @pytest.mark.parametrize("buffered", [1_000_000, 0], ids=["kept", "counted in"])
-def test_it_knows_whether_there_is_something_to_read(monkeypatch, buffered):
-    monkeypatch.setattr(module, "_BUFFERED_VALUES", buffered)
-    meter = StageMeter(ClassificationMetrics(3), "train")
+def test_it_knows_whether_there_is_something_to_read(buffered):
+    meter = StageMeter(ClassificationMetrics(3), "train", buffered_values=buffered)
     assert not meter.has_samples
     meter.add(torch.tensor(5.0), *halves(4, 0))
     assert meter.has_samples
@@ -48,9 +46,9 @@ def test_it_knows_whether_there_is_something_to_read(monkeypatch, buffered):
     assert not meter.has_samples
 
 
-def test_a_full_buffer_is_counted_in_and_changes_no_figure(monkeypatch):
-    def read():
-        meter = StageMeter(ClassificationMetrics(3), "train")
+def test_a_full_buffer_is_counted_in_and_changes_no_figure():
+    def read(**settings):
+        meter = StageMeter(ClassificationMetrics(3), "train", **settings)
         for count, right in [(4, 1), (3, 3), (2, 0), (8, 4)]:
             meter.add(torch.tensor(float(right)), *halves(count, right))
             kept.append(sum(len(part) for part in meter._outputs))
@@ -60,8 +58,7 @@ def test_a_full_buffer_is_counted_in_and_changes_no_figure(monkeypatch):
     whole = read()
     assert kept == [4, 7, 9, 17]
     kept.clear()
-    monkeypatch.setattr(module, "_BUFFERED_VALUES", 20)
-    assert read() == pytest.approx(whole)
+    assert read(buffered_values=20) == pytest.approx(whole)
     assert kept == [4, 0, 2, 0]
 
 

@@ -2,8 +2,8 @@ import threading
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from curves import events, hparams_records
+from tensorboard.plugins.hparams import api_pb2, metadata
 
 from lightune.reporting import tensorboard
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
@@ -16,17 +16,8 @@ def board(tmp_path):
     logger.close()
 
 
-def events(folder):
-    return EventAccumulator(str(folder)).Reload()
-
-
 def curve(folder, tag):
     return [(event.step, pytest.approx(event.value)) for event in events(folder).Scalars(tag)]
-
-
-def hparams_plugin(folder):
-    content = events(folder).PluginTagToContent("hparams")
-    return {tag: plugin_data_pb2.HParamsPluginData.FromString(data) for tag, data in content.items()}
 
 
 def test_metrics_become_curves_over_steps(board, tmp_path):
@@ -76,7 +67,7 @@ def test_nothing_is_written_before_there_is_something_to_say(board, tmp_path):
 def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
     board.start_session({"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3}, row="runs/a")
     board.close()
-    start = hparams_plugin(tmp_path)[metadata.SESSION_START_INFO_TAG].session_start_info
+    start = hparams_records(tmp_path)[metadata.SESSION_START_INFO_TAG].session_start_info
     shown = {key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()}
     assert shown == {"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3.0}
 
@@ -94,7 +85,7 @@ def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
 def test_a_session_ends_with_its_true_status_and_its_final_figures(board, tmp_path, status, shown):
     board.start_session({"seed": 0}, row="runs/a")
     board.end_session(status, {"objective": 0.75}, step=40)
-    end = hparams_plugin(tmp_path)[metadata.SESSION_END_INFO_TAG].session_end_info
+    end = hparams_records(tmp_path)[metadata.SESSION_END_INFO_TAG].session_end_info
     assert end.status == shown
     assert end.end_time_secs > 0
     assert curve(tmp_path, "objective") == [(40, 0.75)]
@@ -106,7 +97,7 @@ def test_two_runs_are_two_rows(tmp_path):
         board = TensorBoard(str(tmp_path / name))
         board.start_session({"seed": 0}, row=f"runs/{name}")
         board.close()
-        start = hparams_plugin(tmp_path / name)[metadata.SESSION_START_INFO_TAG].session_start_info
+        start = hparams_records(tmp_path / name)[metadata.SESSION_START_INFO_TAG].session_start_info
         groups.add(start.group_name)
     assert groups == {"runs/one", "runs/two"}
 

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from lightune.runtime.atomic_files import write_whole, written_together
+from lightune.runtime.atomic_files import remove_leftovers, write_whole, written_together
 
 
 def names(folder):
@@ -92,3 +92,50 @@ def test_what_was_written_before_an_error_appears(tmp_path):
     with pytest.raises(RuntimeError):
         write_and_fail()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_writers_of_one_file_do_not_meet_in_one_temporary(tmp_path, monkeypatch):
+    """As two containers do in which both processes have the number 1."""
+    target, sync = tmp_path / "a", os.fsync
+
+    def overtaken(descriptor):
+        monkeypatch.setattr(os, "fsync", sync)
+        write_whole(target, b"of the other")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", overtaken)
+    write_whole(target, b"of this one")
+    assert target.read_bytes() == b"of this one"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_file_that_is_written_twice_together_leaves_nothing_beside_it(tmp_path):
+    with written_together():
+        write_whole(tmp_path / "a", b"first")
+        write_whole(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"second"
+    assert names(tmp_path) == ["a"]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
+    (tmp_path / "below").mkdir()
+    for name in (".a.0123.tmp", ".hidden", "a.tmp", "below/.b.7.tmp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".conf.tmp").mkdir()
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == [".conf.tmp", ".hidden", "a.tmp", "below"]
+    assert names(tmp_path / "below") == [".b.7.tmp"]
+    remove_leftovers(tmp_path, below=True)
+    assert names(tmp_path / "below") == []
+
+
+def test_a_killed_writer_leaves_what_can_be_removed(tmp_path):
+    child = os.fork()
+    if not child:
+        os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
+        write_whole(tmp_path / "a", b"new")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert len(names(tmp_path)) == 1
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == []

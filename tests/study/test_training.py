@@ -1,41 +1,16 @@
 """Studies of real trainings, from the command line, in processes of their own."""
 
-import csv
 import json
 import statistics
-import sys
 
 import pytest
+from curves import session_start
+from studies import results, rows
 
-from lightune.cli import tools, train
+from lightune.cli import tools
 from lightune.study.outputs.reader import open_study
 
 SHORT = ["trainer=cpu", "output_root=out"]
-
-
-@pytest.fixture
-def cli(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments, main=train.main):
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capfd.readouterr()
-
-    return call
-
-
-def rows(study):
-    with open(study / "trials.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def results(study):
-    return [json.loads((study / row["folder"] / "result.json").read_text()) for row in rows(study)]
 
 
 def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
@@ -98,16 +73,6 @@ def trials_of(study):
 EAGER = "search.pruner={_target_:optuna.pruners.MedianPruner,n_startup_trials:1,n_warmup_steps:0}"
 
 
-def row_of(trial):
-    """Return the beginning of a trial's row on TensorBoard's page of parameters."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
-
-    content = EventAccumulator(str(trial)).Reload().PluginTagToContent("hparams")
-    data = plugin_data_pb2.HParamsPluginData.FromString(content[metadata.SESSION_START_INFO_TAG])
-    return data.session_start_info
-
-
 def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("LIGHTUNE_TRUST", "own")
     (tmp_path / "own.py").write_text("def broken(**settings):\n    raise RuntimeError('told to')\n")
@@ -117,7 +82,7 @@ def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_p
     study = tmp_path / "out" / "studies" / "h"
     assert [row["state"] for row in rows(study)] == ["completed", "failed"]
     assert rows(study)[1]["error"] == "ConfigError: loss: RuntimeError: told to (own.py, line 2)"
-    starts = [row_of(study / "trials" / number) for number in "01"]
+    starts = [session_start(study / "trials" / number) for number in "01"]
     assert [start.group_name for start in starts] == ["studies/h/trials/0", "studies/h/trials/1"]
     losses = [start.hparams["loss._target_"].string_value for start in starts]
     assert losses == ["lightune.losses.CrossEntropy", "own.broken"]

@@ -2,19 +2,22 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
+import epoch_watch
 import pytest
 import torch
 from pytorch_lightning import Callback, seed_everything
 from torch.optim.lr_scheduler import ConstantLR
 
 from lightune.data import InMemoryData, Samples
-from lightune.engine.fused.loop import FusedLoop, Member
+from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks, Member
 from lightune.losses import CrossEntropy
 from lightune.metrics import ClassificationMetrics
 from lightune.models import MLP
@@ -25,35 +28,25 @@ from lightune.validation import Holdout
 SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
 HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
-
-
-_KILLED = """
-import os, signal, sys, torch
-from lightune.cli import train
-from lightune.training.fused import fold_strategy as folds
-from lightune.engine.fused.loop import FusedLoop
-
-judge, epoch = FusedLoop.judge, int(sys.argv.pop(1))
-
-def die(self):
-    if max(member.epochs for member in self.active) == epoch:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return judge(self)
-
-torch.set_num_threads(1)
-FusedLoop.judge, folds.LEAST_STEPS_ON_CPU, sys.argv[0] = die, 0, "train.py"
-train.main()
-"""
+TRAIN = Path(__file__).parents[2] / "train.py"
 
 
 def killed_in_epoch(epoch, *overrides):
-    """Let `train.py` be killed in an epoch, from 0, of what it trains as one program, before that is measured.
+    """Let `train.py` be killed at the end of an epoch, from 0, before anything of that epoch is saved.
 
-    It is a process of its own: autograd works in no fork of a process where it has worked already.
+    The overrides turn `epoch_watch` on. It is a process of its own: autograd works in no fork of a process where
+    it has worked already.
     """
-    command = [sys.executable, "-c", _KILLED, str(epoch), *overrides]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(TRAIN), *overrides]
+    told = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent), epoch_watch.KILLED_IN: str(epoch)}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **told})
     assert ended.returncode == -signal.SIGKILL, ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def _watched_epochs(monkeypatch):
+    """Let configurations name what watches epochs, and the data of this module."""
+    monkeypatch.setenv("LIGHTUNE_TRUST", "epoch_watch,fused_members")
 
 
 class Blobs(InMemoryData):
@@ -85,6 +78,29 @@ class Pairs(Blobs):
     def load(self):
         samples = super().load()
         return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
+
+
+class LargeImages(InMemoryData):
+    """300 images of three kinds, so large that folds share them: scaled copies of four folds take 59 MB."""
+
+    kind = "image"
+
+    def load(self):
+        noise = torch.Generator().manual_seed(0)
+        targets = torch.arange(300) % CLASSES
+        inputs = torch.randn(300, 3, 64, 64, generator=noise)
+        inputs[:, 0, 0, :3] += torch.nn.functional.one_hot(targets, CLASSES) * 20.0
+        return Samples(inputs, targets, num_classes=CLASSES)
+
+
+class LargeValues(LargeImages):
+    """The same images with a value to predict."""
+
+    problem = "regression"
+
+    def load(self):
+        samples = super().load()
+        return Samples(samples.inputs, samples.inputs[:, 0, 0].sum(dim=1, keepdim=True) * 40 + 150)
 
 
 def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0):
@@ -181,36 +197,39 @@ def alone(fit):
 
 @pytest.fixture
 def fused():
-    """Train the members of some specs together in double precision; returns what was watched, and the members."""
+    """Train the members of some specs as one group in double precision; returns what was watched, and them."""
 
-    def run(specs, epochs, *, dtype=torch.float64, monitor="val/loss", mode="min", stops=None, **settings):
+    def run(specs, epochs, *, stops=None, block_width=None):
         members = [spec.member() for spec in specs]
-        told = {id(member): Watch() for member in members}
+        watches = {member: Watch() for member in members}
+
+        def on_round_start(active):
+            for member in active:
+                watches[member].rates.append(loop.schedule_of(member).lr)
 
         def on_step(rows, losses):
             for member, loss in zip(rows, losses.tolist(), strict=True):
-                if member.ending is None:
-                    told[id(member)].losses.append(loss)
+                if member.is_active:
+                    watches[member].losses.append(loss)
 
         def on_epoch_end(end):
-            told[id(end.member)].epochs.append(end.measures)
-            told[id(end.member)].rates.append(end.lr)
+            watches[end.member].epochs.append(end.measures)
             return stops(end) if stops else False
 
+        hooks = LoopHooks(on_round_start=on_round_start, on_step=on_step, on_epoch_end=on_epoch_end)
         loop = FusedLoop(
-            members,
-            max_epochs=epochs,
-            monitor=monitor,
-            mode=mode,
-            on_epoch_end=on_epoch_end,
-            dtype=dtype,
-            **settings,
+            members, max_epochs=epochs, hooks=hooks, computation=Computation(torch.float64, "cpu", block_width)
         )
-        loop.watch_steps(on_step)
-        loop.fit()
-        return [(told[id(member)], member) for member in members]
+        train_to_the_end(loop)
+        return [(watches[member], member) for member in members]
 
     return run
+
+
+def train_to_the_end(loop):
+    """Train a group, round by round, until every member has ended."""
+    while loop.active:
+        loop.round()
 
 
 @pytest.fixture

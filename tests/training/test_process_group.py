@@ -1,10 +1,13 @@
 """Several processes for one run, on the CPU."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -14,6 +17,7 @@ from pytorch_lightning import Callback
 
 from lightune import compose, evaluate, resume, train
 from lightune.checkpoints import read_checkpoint
+from lightune.config.trainer import make_trainer
 from lightune.reporting.result import read_result
 from lightune.run import InterruptedRun, TrainingError
 from lightune.training import process_group as processes
@@ -150,17 +154,48 @@ def test_torchrun_with_a_trainer_for_one_process_is_refused():
     assert not Path("outputs").exists()
 
 
-def test_a_process_that_is_lost_while_the_first_hangs_is_told_before_that_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "_WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(processes, "_FAREWELL_SECONDS", 0.05)
-    told = tmp_path / "told"
+def test_a_process_that_is_lost_while_the_first_hangs_is_reported_before_that_ends(tmp_path):
+    reported = tmp_path / "reported"
     if not (child := os.fork()):
-        group = processes.Group(0, 2, when_lost=lambda lost: told.write_text(str(lost)))
-        with processes._watching([subprocess.Popen(["sh", "-c", "kill -9 $$"])], group):
-            signal.pause()
+        signal.signal(
+            signal.SIGCHLD, lambda *_: None
+        )  # as torch's data loaders leave it: a pause ends with a child
+        group = processes.ProcessGroup(0, 2, when_lost=lambda lost: reported.write_text(str(lost)))
+        killed = [subprocess.Popen(["sh", "-c", "kill -9 $$"])]
+        with contextlib.suppress(BaseException), processes._watching(killed, group, every=0.05, patience=0.05):
+            while True:
+                signal.pause()
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    assert told.read_text() == "process 1 of the run was killed by signal 9; what it said stands above"
+    assert reported.read_text() == "process 1 of the run was killed by signal 9; what it said stands above"
+
+
+def test_the_port_of_a_run_is_its_own_before_other_processes_hear_of_it(monkeypatch):
+    taken = []
+
+    def start(rank, variables, order):
+        """Start no process; take the port as another run would that chooses at this moment."""
+        with socket.socket() as other:
+            try:
+                other.bind((variables["MASTER_ADDR"], int(variables["MASTER_PORT"])))
+            except OSError:
+                taken.append(int(variables["MASTER_PORT"]))
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(processes, "_start", start)
+    cfg = compose(["trainer=ddp_cpu"])
+    with pytest.raises(ConnectionAbortedError), processes.joined(make_trainer(cfg), cfg, None):
+        pass
+    assert len(taken) == 1
+
+
+def test_runs_that_choose_a_port_at_the_same_time_choose_different_ones():
+    with ThreadPoolExecutor(8) as runs:
+        stores = list(runs.map(lambda _: processes._listening_store(2), range(32)))
+    assert len({store.port for store in stores}) == 32
+    for store in stores:
+        store.set("key", str(store.port))
+    assert [int(store.get("key")) for store in stores] == [store.port for store in stores]
 
 
 class Gone(Callback):
@@ -176,7 +211,7 @@ class Gone(Callback):
 @pytest.mark.slow
 def test_a_run_whose_other_process_was_killed_leaves_its_result(tmp_path):
     if not (child := os.fork()):
-        processes._FAREWELL_SECONDS = 0.5
+        processes._END_SECONDS = 0.5
         train(compose(["trainer=ddp_cpu", *SHORT]), watchers=[Gone()])
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

@@ -9,17 +9,22 @@ STEPS_BETWEEN_QUESTIONS = 10
 
 
 def any_process(trainer: Trainer, decision: bool) -> bool:
-    """Tell whether any process decides so."""
+    """Return True if any process decides so."""
     return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=False)
 
 
 def every_process(trainer: Trainer, decision: bool) -> bool:
-    """Tell whether every process decides so."""
+    """Return True if every process decides so."""
     return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=True)
 
 
+def weights_are_finite(trainer: Trainer, module: LightningModule) -> bool:
+    """Return True if every parameter is finite in every process."""
+    return every_process(trainer, all(bool(torch.isfinite(each).all()) for each in module.parameters()))
+
+
 def may_pause(trainer: Trainer, batch_idx: int) -> bool:
-    """Tell whether a training can be left after this batch: nothing is pending, and it is not the epoch's last."""
+    """Return True if a training can be left after this batch: nothing is pending, the epoch is not over."""
     if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
         return False
     return trainer.world_size == 1 or (batch_idx + 1) % STEPS_BETWEEN_QUESTIONS == 0
@@ -35,7 +40,7 @@ def gathered(trainer: Trainer, values: Tensor) -> Tensor:
 
 
 class SharedStop(Callback):
-    """Let every process stop when one was told to, such as the one that reports to a study."""
+    """Stop every process when one is to stop, such as the one that reports to a study."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ask the others."""

@@ -11,13 +11,11 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
-from lightune.callbacks.agreement import any_process, every_process, may_pause
+from lightune.callbacks.agreement import any_process, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
 from lightune.ranges import NonNegativeFloat
 
 log = logging.getLogger(__name__)
-
-_BEST_WAITS = 1.0  # seconds
 
 
 class BestAndLast(Checkpoint):
@@ -42,6 +40,7 @@ class BestAndLast(Checkpoint):
             returns what makes it, later: `best.ckpt` is then written with `last.ckpt`, and that for the first time
             when `every_seconds` have passed.
         pause: set there, too: least seconds between two writings, as these take long; not if `every_seconds` is 0.
+        best_waits: seconds that an improved best waits in memory after a writing, >= 0.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class BestAndLast(Checkpoint):
         self.every_seconds = every_seconds
         self.hold: Callable[[], Callable[[], dict[str, Any]]] | None = None
         self.pause = 0.0
+        self.best_waits = 1.0
         self._kept: Callable[[], dict[str, Any]] | None = None
         self._improved = False
         self._saved_at = self._best_at = -float("inf")
@@ -63,7 +63,7 @@ class BestAndLast(Checkpoint):
         return Path(trainer.default_root_dir) / "checkpoints"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the first writing wait where many networks are trained at once."""
+        """Delay the first writing where many networks are trained at once."""
         if self.hold is not None:
             self._saved_at = time.monotonic()
 
@@ -72,7 +72,7 @@ class BestAndLast(Checkpoint):
         self._improved = any_process(trainer, self.best.judge(trainer))
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save what the epoch before called for."""
+        """Save what the epoch before asked for."""
         if self._epoch_is_over(trainer):
             self._save_epoch(trainer, due=self._is_due(trainer))
 
@@ -102,7 +102,7 @@ class BestAndLast(Checkpoint):
         self._save_epoch(trainer, due=True)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Let an epoch that has taken no step count as not begun: Lightning would take it for one that is over."""
+        """Count an epoch that has taken no step as not begun: Lightning would take it for one that is over."""
         epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]
         if epochs["current"]["started"] < epochs["current"]["ready"]:
             for progress in epochs.values():
@@ -113,7 +113,7 @@ class BestAndLast(Checkpoint):
         return {"value": self.best.value, "epoch": self.best.epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best so far."""
+        """Resume from the best so far."""
         self.best.value, self.best.epoch = state_dict["value"], state_dict["epoch"]
         self._saved_at, self._saved_step = time.monotonic(), 0
 
@@ -126,7 +126,7 @@ class BestAndLast(Checkpoint):
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         waits = not due and self._may_wait(trainer)
-        improved, self._improved = self._improved and self._is_finite(trainer), False
+        improved, self._improved = self._improved and weights_are_finite(trainer, trainer.lightning_module), False
         if improved and waits:
             self._kept = self._copy_of(trainer) if self.hold is None else self.hold()
         elif improved:
@@ -134,7 +134,7 @@ class BestAndLast(Checkpoint):
             self._kept, self._best_at = None, time.monotonic()
         elif not waits:
             self.write_kept(trainer)
-        if due and self._is_finite(trainer):
+        if due and weights_are_finite(trainer, trainer.lightning_module):
             self._save(trainer, "last")
         if due:
             self._saved_at = time.monotonic()
@@ -148,21 +148,16 @@ class BestAndLast(Checkpoint):
             _flush(trainer)
 
     def _may_wait(self, trainer: Trainer) -> bool:
-        """Tell whether `best.ckpt` is written later."""
+        """Return True if `best.ckpt` is written later."""
         if self.hold is not None:
             return True
         alone = bool(self.every_seconds) and trainer.world_size == 1
-        return alone and time.monotonic() - self._best_at < _BEST_WAITS
+        return alone and time.monotonic() - self._best_at < self.best_waits
 
     @staticmethod
     def _copy_of(trainer: Trainer) -> Callable[[], dict[str, Any]]:
         content = _copied(trainer._checkpoint_connector.dump_checkpoint(weights_only=False))
         return lambda: content
-
-    @staticmethod
-    def _is_finite(trainer: Trainer) -> bool:
-        parameters = trainer.lightning_module.parameters()
-        return every_process(trainer, all(bool(torch.isfinite(parameter).all()) for parameter in parameters))
 
     def _save(self, trainer: Trainer, name: str) -> None:
         trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
@@ -170,7 +165,7 @@ class BestAndLast(Checkpoint):
 
 
 def _flush(trainer: Trainer) -> None:
-    """Let the curves on disk reach as far as the checkpoint does."""
+    """Flush the loggers, so that the curves on disk reach as far as the checkpoint does."""
     for logger in trainer.loggers:
         getattr(logger, "flush", lambda: None)()
 

@@ -1,30 +1,35 @@
-"""A loss that is no number ends a training before it is saved as one."""
+"""End a training whose loss or weights are not finite, before they are saved."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightune.callbacks.agreement import every_process, gathered
+from lightune.callbacks.agreement import gathered, weights_are_finite
 
 _ADVICE = "try a smaller optimizer.lr, regularization=gradient_clip, or trainer.precision=32-true"
 _LOOKED_AT_TOGETHER = 50  # losses
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The training loss or the weights became NaN or infinite; the message tells the step and the value."""
+    """The training loss or the weights became NaN or infinite; the message says the step and the value."""
 
 
 class FiniteLoss(Callback):
     """Stop when the training loss is NaN or infinite: at once on a CPU, every few steps elsewhere.
 
     Looking at a loss makes a GPU wait, and several processes wait for each other.
+
+    Args:
+        gather: returns the values (n,) of every process: (processes, n).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gather: Callable[[Trainer, Tensor], Tensor] = gathered) -> None:
         super().__init__()
+        self._gather = gather
         self._steps: list[int] = []
         self._losses: list[Tensor] = []
 
@@ -58,7 +63,7 @@ class FiniteLoss(Callback):
             NonFiniteLossError: if a loss or a weight is not finite.
         """
         self.look(trainer)
-        if not every_process(trainer, all(bool(torch.isfinite(each).all()) for each in pl_module.parameters())):
+        if not weights_are_finite(trainer, pl_module):
             refuse_weights(trainer.global_step)
 
     def look(self, trainer: Trainer) -> None:
@@ -71,7 +76,7 @@ class FiniteLoss(Callback):
             return
         steps, losses = self._steps, torch.stack(self._losses).float()
         self._steps, self._losses = [], []
-        for step, values in zip(steps, gathered(trainer, losses).T.tolist(), strict=True):
+        for step, values in zip(steps, self._gather(trainer, losses).T.tolist(), strict=True):
             for value in values:
                 require_finite(step, value)
 

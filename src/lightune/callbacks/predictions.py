@@ -8,8 +8,7 @@ from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lightune.data.loader import TensorLoader
-from lightune.data.stream import StreamLoader
-from lightune.data.transfer import Prefetched
+from lightune.data.wrapped import WrappedLoader
 
 
 class TestPredictions(Callback):
@@ -52,7 +51,7 @@ class TestPredictions(Callback):
         if not self._predicted:
             return None
         loader = trainer.test_dataloaders
-        assert isinstance(loader, TensorLoader | StreamLoader | Prefetched)
+        assert isinstance(loader, TensorLoader | WrappedLoader)
         served = loader.served()[: sum(map(len, self._targets))]
         parts = [served, torch.cat(self._predicted), torch.cat(self._targets)]
         if trainer.world_size > 1:

@@ -12,8 +12,6 @@ from lightune.callbacks.best import Best, Mode
 
 log = logging.getLogger("lightune")
 
-_SECONDS_BETWEEN_LINES = 5.0
-
 
 class Progress(Callback):
     """Show each epoch's loss, the monitored metric, and its best so far.
@@ -23,10 +21,14 @@ class Progress(Callback):
         mode: whether lower (`min`) or higher (`max`) is better.
         console: where to show it; a bar if that is a terminal, else a line now and then.
         label: what is trained, where a run trains several, e.g. `fit 2/5`.
+        seconds_between_lines: least time between two lines where there is no bar.
     """
 
-    def __init__(self, metric: str, mode: Mode, console: Console, label: str = "") -> None:
+    def __init__(
+        self, metric: str, mode: Mode, console: Console, label: str = "", *, seconds_between_lines: float = 5.0
+    ) -> None:
         super().__init__()
+        self._seconds_between_lines = seconds_between_lines
         self._prefix = f"{label}  " if label else ""
         self.best = Best(metric, mode)
         self._console = console
@@ -43,7 +45,7 @@ class Progress(Callback):
             self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, figures="")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Move the bar, or say a line if the last one is a while ago."""
+        """Move the bar, or print a line if the last one is a while ago."""
         self.best.judge(trainer)
         figures = self._figures(trainer)
         line = f"{self._prefix}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
@@ -52,18 +54,18 @@ class Progress(Callback):
             self._bar.update(self._bar.task_ids[0], advance=1, figures=figures)
         elif trainer.is_global_zero:
             self._unsaid = line
-            if time.monotonic() - self._said > _SECONDS_BETWEEN_LINES:
+            if time.monotonic() - self._said > self._seconds_between_lines:
                 self._say()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave the bar full, stopped early or not, and give the terminal back."""
+        """Fill the bar, stopped early or not, and restore the terminal."""
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=trainer.current_epoch)
         self._stop()
         self._say()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back before anything else is said."""
+        """Restore the terminal before anything else is printed."""
         self._stop()
 
     def _stop(self) -> None:

@@ -1,6 +1,7 @@
 """What a run was: its best epoch, its measures there, and where its time went."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -23,11 +24,19 @@ class Record(Callback):
         metric: the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
         keep_curves: whether `curves` keeps the figures of every epoch.
-
+        clock: returns seconds; by default on the wall.
     """
 
-    def __init__(self, metric: str, mode: Mode, *, keep_curves: bool = False) -> None:
+    def __init__(
+        self,
+        metric: str,
+        mode: Mode,
+        *,
+        keep_curves: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         super().__init__()
+        self.clock = clock
         self.keep_curves = keep_curves
         self.curves: dict[str, list[float]] = {}
         self.best = Best(metric, mode)
@@ -42,10 +51,6 @@ class Record(Callback):
         self._epoch_began = 0.0
         self._validated = 0.0
         self._phase_began = 0.0
-
-    def clock(self) -> float:
-        """Return seconds on the wall."""
-        return time.perf_counter()
 
     @property
     def samples_per_second(self) -> float | None:
@@ -63,7 +68,7 @@ class Record(Callback):
         return {**kept, "best": [self.best.value, self.best.epoch]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from the figures of the part of the run that came before."""
+        """Resume from the figures of the part of the run that came before."""
         setup_seconds = self.setup_seconds
         for name in _KEPT:
             setattr(self, name, state_dict[name])
@@ -71,7 +76,7 @@ class Record(Callback):
         self.best.value, self.best.epoch = state_dict["best"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock of a training, which may go on in the middle of an epoch."""
+        """Start the clock of a training, which may resume in the middle of an epoch."""
         self._epoch_began, self._validated = self.clock(), 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

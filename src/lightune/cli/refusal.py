@@ -1,35 +1,282 @@
-"""What Hydra has against a command, in Hydra's words.
+"""What is wrong with a command that Hydra cannot compose, key by key, all at once.
 
-This module must not import torch or Lightning.
+Hydra stops at the first override that it cannot read or apply, and advises a `+` that is refused afterwards. So
+its refusals are made again here: each override is tried by itself. What is left (a broken YAML file, say) is said
+in Hydra's words. This module must not import torch or Lightning.
 """
 
-from hydra.errors import CompactHydraException, MissingConfigException
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import CompactHydraException, HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.config.compose import composing
 from lightune.config.static.annotations import did_you_mean
+from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
+from lightune.config.suggestions import leaves_of, similar_keys
+from lightune.errors import ConfigError, Problem
+from lightune.paths import conf_dir
 
 __all__ = ["words_of"]
 
 _EXTRAS = {"ray": "ray", "ray_aws": "ray", "submitit_local": "slurm", "submitit_slurm": "slurm"}
 """Launchers that come with an extra."""
+_WITH_VALUE = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
+_CALL = re.compile(r"([A-Za-z_]\w*)\(")
+_FUNCTIONS = (
+    "choice",
+    "range",
+    "interval",
+    "glob",
+    "shuffle",
+    "sort",
+    "tag",
+    "int",
+    "float",
+    "str",
+    "bool",
+    "json_str",
+)
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
-def words_of(error: Exception) -> str:
-    """Return what an error says, its cause, and what may have been meant."""
+def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
+    """Return what is wrong with the command that ended in an error.
+
+    Args:
+        error: as Hydra raised it.
+        arguments: the words after the program's name; this process's own by default.
+    """
+    if isinstance(error, HydraException):
+        command = _Command.of(_given(arguments))
+        with suppress(HydraException, OmegaConfBaseException):  # the command is not what is wrong
+            if problems := list(_problems(command)):
+                return str(ConfigError(problems))
+    if isinstance(error, UnicodeError) and (problems := list(_unreadable_files(_Command.of(_given(arguments))))):
+        return str(ConfigError(problems))
     lines = [str(error)]
     if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         lines.append(str(error.__cause__))
-    if hint := _hint(error):
-        lines.append(hint)
-    return "\n".join(lines)
+    return "\n".join([*lines, *_hints(error)])
 
 
-def _hint(error: Exception) -> str:
-    """Name the nearest option of a group; for a misspelt key Hydra does so itself."""
-    missing = error.missing_cfg_file if isinstance(error, MissingConfigException) else None
-    group, _, option = (missing or "").rpartition("/")
-    if group == "hydra/launcher" and option in _EXTRAS:
-        return f"install it with: pip install 'lightune[{_EXTRAS[option]}]'"
-    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
-        return did_you_mean(error.missing_cfg_file.rpartition("/")[2], error.options).strip()
-    return ""
+def _given(arguments: Sequence[str] | None) -> Sequence[str]:
+    return sys.argv[1:] if arguments is None else arguments
+
+
+def _hints(error: Exception) -> Iterator[str]:
+    if not isinstance(error, MissingConfigException) or not error.missing_cfg_file:
+        return
+    group, _, option = error.missing_cfg_file.rpartition("/")
+    if hint := _install(group, option) or did_you_mean(option, error.options or ()).strip():
+        yield hint
+
+
+def _install(group: str, option: str) -> str:
+    extra = _EXTRAS.get(option) if group == "hydra/launcher" else None
+    return f"install it with: pip install 'lightune[{extra}]'" if extra else ""
+
+
+@dataclass(frozen=True)
+class _Command:
+    """A command line in its parts.
+
+    Args:
+        overrides: the words that are no flags.
+        config_dir: of `--config-dir`.
+        config_name: of `--config-name`.
+    """
+
+    overrides: tuple[str, ...]
+    config_dir: str | None = None
+    config_name: str | None = None
+
+    @classmethod
+    def of(cls, arguments: Sequence[str]) -> "_Command":
+        overrides: list[str] = []
+        flags: dict[str, str] = {}
+        words = iter(arguments)
+        for word in words:
+            name, given, value = word.partition("=")
+            if name in _WITH_VALUE:
+                flags[name] = value if given else next(words, "")
+            elif not word.startswith("-"):
+                overrides.append(word)
+        return cls(
+            tuple(overrides),
+            flags.get("--config-dir", flags.get("-cd")),
+            flags.get("--config-name", flags.get("-cn")),
+        )
+
+
+def _problems(command: _Command) -> Iterator[Problem]:
+    """Yield what is wrong with the overrides of a command, each tried by itself."""
+    parsed: list[Override] = []
+    unread: list[int] = []
+    for place, text in enumerate(command.overrides):
+        try:
+            override = OverridesParser.create().parse_override(text)
+        except HydraException:
+            unread.append(place)
+        else:
+            parsed += [override] if override.key_or_group else []
+            unread += [] if override.key_or_group else [place]
+    yield from _syntax_problems(command.overrides, unread)
+    if command.config_name not in (None, "train"):
+        return
+    with composing(command.config_dir) as files:
+        chosen: list[str] = []
+        values: list[Override] = []
+        for override in parsed:
+            if override.key_or_group == "hydra.searchpath":
+                chosen.append(str(override.input_line))
+            elif not files.loader.get_group_options(override.key_or_group):
+                values.append(override)
+            elif isinstance(override.value(), str):
+                try:
+                    files.compose([*chosen, str(override.input_line)])
+                except MissingConfigException as missing:
+                    yield _option_problem(override, missing.options or [])
+                except HydraException:
+                    continue  # an option that does not fit the others, which Hydra says better
+                else:
+                    chosen.append(str(override.input_line))
+        yield from _key_problems(values, files.compose(chosen), files.loader)
+
+
+def _option_problem(override: Override, options: Sequence[str]) -> Problem:
+    group, option = override.key_or_group, str(override.value())
+    if advice := _install(group, option):
+        return Problem(group, f"{option} is not installed; {advice}")
+    hint = did_you_mean(option, options) or did_you_mean(option.lower(), options)
+    return Problem(
+        group, f"{group} has no option {option}{';' + hint if hint else ''} (there are {', '.join(options)})"
+    )
+
+
+def _key_problems(values: Sequence[Override], cfg: DictConfig, loader: ConfigLoader) -> Iterator[Problem]:
+    """Yield the keys that the composed configuration does not have."""
+    added: set[str] = set()
+    options_with = cache(partial(_options_with, loader))
+    for override in values:
+        key = override.key_or_group
+        if override.is_add() or override.is_force_add():
+            added.add(key)
+        elif not override.is_hydra_override() and key not in added and not _exists(cfg, key):
+            yield Problem(key, _unknown(key, str(override.input_line).partition("=")[2], cfg, options_with))
+
+
+def _exists(cfg: DictConfig, key: str) -> bool:
+    parent, _, last = key.rpartition(".")
+    node: Any = OmegaConf.select(cfg, parent) if parent else cfg
+    return not isinstance(node, DictConfig) or last in node or "[" in key
+
+
+def _unknown(key: str, value: str, cfg: DictConfig, options_with: Callable[[str], dict[str, set[str]]]) -> str:
+    """Say that a key does not exist, and what may have been meant."""
+    parent, _, last = key.rpartition(".")
+    node: Any = OmegaConf.select(cfg, parent) if parent else None
+    if isinstance(node, DictConfig) and (taker := _takes(node, last)):
+        return f"is no key of the YAML, and {taker} takes it: write +{key}={value}"
+    if having := [option for option, keys in options_with(parent).items() if last in keys]:
+        has = "have" if having[1:] else "has"
+        return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it"
+    if near := similar_keys(key, leaves_of(cfg)):
+        return f"does not exist; did you mean {' or '.join(map(repr, near))}?"
+    keys = [str(each) for each in (node if isinstance(node, DictConfig) else cfg) if not str(each).startswith("_")]
+    return f"does not exist ({parent or 'the root'} has {', '.join(keys)})"
+
+
+def _takes(node: DictConfig, argument: str) -> str | None:
+    """Return the name of what a node is built with, if that takes an argument by this name."""
+    target = node.get("_target_")
+    with suppress(TargetNotFoundError, UnreadableTargetError):
+        described = describe(target) if isinstance(target, str) else None
+        if described is not None and argument in described.parameters:
+            return described.name
+    return None
+
+
+def _options_with(loader: ConfigLoader, group: str) -> dict[str, set[str]]:
+    """Return the keys of each option of a group, as its file has them."""
+    keys: dict[str, set[str]] = {}
+    for option in loader.get_group_options(group):
+        with suppress(HydraException, OmegaConfBaseException, OSError):
+            found = loader.load_configuration(f"{group}/{option}", overrides=[], run_mode=RunMode.RUN)
+            keys[option] = set(leaves_of(OmegaConf.select(found, group)))
+    return keys
+
+
+def _syntax_problems(words: Sequence[str], unread: Sequence[int]) -> Iterator[Problem]:
+    """Say how to write what Hydra's grammar cannot read; words that belong together are taken together."""
+    places = iter(unread)
+    for place in places:
+        word = words[place]
+        key, has_value, value = word.partition("=")
+        following = words[place + 1 :]
+        if not has_value and following[:1] and following[0].startswith("="):  # key = value, or key =value
+            rest = [following[0].removeprefix("="), *following[1:]]
+            joined = f"{key}={next((part for part in rest if part), '')}"
+            for _ in range(1 if following[0] != "=" else 2):
+                next(places, None)
+            yield Problem(key, f"a value follows its key without a space: {shlex.quote(joined)}")
+        elif not has_value and place and words[place - 1].endswith("="):  # key= value
+            key = words[place - 1].removesuffix("=")
+            yield Problem(key, f"a value follows its key without a space: {shlex.quote(f'{key}={word}')}")
+        elif not has_value:
+            yield Problem(word, f"must be KEY=VALUE, got {word}")
+        elif (
+            (call := _CALL.match(value))
+            and call[1] not in _FUNCTIONS
+            and (hint := did_you_mean(call[1], _FUNCTIONS))
+        ):
+            yield Problem(key, f"{call[1]}(…) is no function of a sweep;{hint}")
+        elif value[:1] in "[{(" and value.count(value[0]) != value.count(_CLOSING[value[0]]):
+            whole = _until_closed(word, following)
+            if whole == word:
+                yield Problem(key, f"a bracket is not closed; if it is text: {_as_text(key, value)}")
+                continue
+            for _ in whole[len(word) :].split():
+                next(places, None)
+            yield Problem(key, f"a value with spaces is quoted as a whole: {shlex.quote(whole)}")
+        else:
+            yield Problem(key, f"a value with special characters is quoted twice: {_as_text(key, value)}")
+
+
+def _as_text(key: str, value: str) -> str:
+    """Return an override as a shell takes it whose value is this text."""
+    return shlex.quote(f"{key}={QuotedString(value, Quote.double).with_quotes()}")
+
+
+def _unreadable_files(command: _Command) -> Iterator[Problem]:
+    """Yield the YAML files that are not in UTF-8, which Hydra does not name."""
+    folders = [conf_dir(), *([Path(command.config_dir)] if command.config_dir else [])]
+    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
+            yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")
+
+
+def _until_closed(word: str, following: Sequence[str]) -> str:
+    """Join words until every bracket of the first is closed."""
+    whole = word
+    for each in following:
+        whole = f"{whole} {each}"
+        if all(whole.count(left) == whole.count(right) for left, right in _CLOSING.items()):
+            return whole
+    return word

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightune.cli.train import put_current_folder_on_path
+from lightune.cli.version import version
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
@@ -35,7 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lightune", description="Work with finished runs.")
+    parser = argparse.ArgumentParser(
+        prog="lightune",
+        description="Work with finished runs.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="list the studies and runs below a folder")
     listing.add_argument(

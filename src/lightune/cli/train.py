@@ -9,6 +9,7 @@ import sys
 import hydra
 
 from lightune.cli.refusal import words_of
+from lightune.cli.version import version
 from lightune.config.trust import whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.job.handover import handover
@@ -23,6 +24,9 @@ def main() -> None:
 
     Exit codes: 0 done; 1 training failed; 2 refused, nothing was started; 130 or 143 interrupted.
     """
+    if "--version" in sys.argv[1:]:
+        print(version())  # Hydra would show its own
+        return
     put_current_folder_on_path()
     handover.passed = False
     application = hydra.main(

@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
+from lightune.data.checks import sound
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
 from lightune.data.scaling import Affine, Scaling, fit_scaling
@@ -101,9 +102,13 @@ class InMemoryData(LightningDataModule):
 
     @property
     def samples(self) -> Samples:
-        """All samples as read; they are read once."""
+        """All samples as read; they are read once, and judged then.
+
+        Raises:
+            ValueError: if they are not sound; the message names rows and columns.
+        """
         if self._samples is None:
-            self._samples = self.load()
+            self._samples = sound(self.load())
         return self._samples
 
     def read(self, samples: Samples) -> None:

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 Scaling = Literal["none", "minmax", "standard"]
 
-_CHUNK = 2**22  # numbers held in double precision at a time
+CHUNK = 2**22
+"""Numbers that are in memory in double precision at a time."""
 
 
 class Affine(nn.Module):
@@ -34,13 +35,14 @@ class Affine(nn.Module):
         return x * self.scale + self.shift
 
 
-def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
+def fit_scaling(train: Tensor, scaling: Scaling, *, chunk: int = CHUNK) -> Affine:
     """Fit a scaling on training samples: per channel of an image, per column of a table.
 
     Args:
         train: (N, C, H, W) or (N, F).
         scaling: `minmax` maps each channel or column to [0, 1], `standard` to mean 0 and variance 1, `none`
             leaves it. What never varies is only shifted.
+        chunk: numbers that are in memory in double precision at a time, > 0.
     """
     shape = (train.shape[1], *([1] * (train.ndim - 2)))
     if scaling == "none":
@@ -50,13 +52,15 @@ def fit_scaling(train: Tensor, scaling: Scaling) -> Affine:
         shift = train.amin(within).reshape(shape).float()
         scale = train.amax(within).reshape(shape).float() - shift
     else:
-        shift, scale = _mean_and_deviation(train, within, shape)
+        shift, scale = _mean_and_deviation(train, within, shape, chunk)
     return Affine(shift, torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
 
 
-def _mean_and_deviation(train: Tensor, within: list[int], shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _mean_and_deviation(
+    train: Tensor, within: list[int], shape: tuple[int, ...], numbers: int
+) -> tuple[Tensor, Tensor]:
     """Add up in double precision, chunk by chunk: a float32 sum over millions of pixels loses the mean."""
-    chunks = torch.split(train, max(1, _CHUNK * len(train) // max(1, train.numel())))
+    chunks = torch.split(train, max(1, numbers * len(train) // max(1, train.numel())))
     count = train.numel() // train.shape[1]
     total, spread = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
     for chunk in chunks:

@@ -9,11 +9,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightune.data.loader import Batch, TensorLoader
 from lightune.data.scaling import Affine
+from lightune.data.wrapped import WrappedLoader
+from lightune.private_api.torch import end_workers
 
 _BATCHES_AHEAD = 2  # a worker
 
 
-class StreamLoader:
+class StreamLoader(WrappedLoader):
     """Iterate over the batches of a `TensorLoader`, of samples that are gathered and scaled when their turn comes.
 
     Args:
@@ -35,9 +37,8 @@ class StreamLoader:
         num_workers: int,
         pin_memory: bool,
     ) -> None:
-        self.order = order
+        super().__init__(order)
         self._chunks: list[list[int]] = []
-        self._given: dict[str, int] | None = None
         self._loader: DataLoader[Batch] = DataLoader(
             _Rows(inputs, targets, scaler),
             batch_sampler=self._chunks,
@@ -49,19 +50,6 @@ class StreamLoader:
             generator=torch.Generator(),  # its seeds for workers must not be taken from the network's numbers
         )
         self.sample_bytes = inputs[0].numel() * torch.float32.itemsize
-
-    @property
-    def batch_size(self) -> int:
-        """Samples a batch, of all processes together."""
-        return self.order.batch_size
-
-    @property
-    def batches(self) -> int:
-        """Number of batches in an epoch."""
-        return self.order.batches
-
-    def __len__(self) -> int:
-        return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
         states = []
@@ -76,24 +64,10 @@ class StreamLoader:
     def close(self) -> None:
         """End the workers; who iterates again starts new ones.
 
-        Left to the garbage collector they live on beside those of later trainings, which have copies of what ties
-        them to this process, and then it waits for them in vain.
+        Left to the garbage collector they outlive this training: workers of later ones inherit the pipes that tie
+        them to this process, so they never hear that it is done, and joining them hangs.
         """
-        iterator, self._loader._iterator = self._loader._iterator, None
-        if iterator is not None:
-            iterator._shutdown_workers()  # type: ignore[attr-defined]
-
-    def state_dict(self) -> dict[str, int]:
-        """Return which epoch is under way and how many of its batches were given out."""
-        return self.order.state_dict() if self._given is None else self._given
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Pass over the batches of an epoch that were given out before."""
-        self.order.load_state_dict(state_dict)
-
-    def served(self) -> Tensor:
-        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
-        return self.order.served()
+        end_workers(self._loader)
 
 
 class _Rows(Dataset[Any]):

@@ -1,4 +1,4 @@
-"""Batches on their way from main memory to a GPU: the next one is copied while this one is learnt from."""
+"""Batches on their way from main memory to a GPU: the next one is copied while this one is computed on."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightune.data.loader import Batch, TensorLoader
+from lightune.data.wrapped import WrappedLoader
 
 
 class Mover(Protocol):
@@ -37,7 +38,7 @@ class CopyAside:
             return [part.to(self._device, non_blocking=True) for part in pinned]
 
     def finish(self, moving: list[Tensor]) -> Batch:
-        """Let what is computed from now on wait for the copy."""
+        """Make what is computed from now on wait for the copy."""
         current = torch.cuda.current_stream(self._device)
         current.wait_stream(self._stream)
         for part in moving:
@@ -46,36 +47,22 @@ class CopyAside:
         return inputs, targets
 
 
-class Prefetched:
+class Prefetched(WrappedLoader):
     """Iterate over the batches of a loader on another device, one copy ahead.
 
     Args:
-        loader: whose samples lie in main memory.
+        loader: whose samples are in main memory.
         mover: brings its batches to the device.
     """
 
     def __init__(self, loader: TensorLoader, mover: Mover) -> None:
-        self.order = loader
+        super().__init__(loader)
         self._mover = mover
-        self._given: dict[str, int] | None = None
 
     @property
     def sample_bytes(self) -> int:
         """Bytes of one input."""
         return self.order.sample_bytes
-
-    @property
-    def batch_size(self) -> int:
-        """Samples a batch, of all processes together."""
-        return self.order.batch_size
-
-    @property
-    def batches(self) -> int:
-        """Number of batches in an epoch."""
-        return self.order.batches
-
-    def __len__(self) -> int:
-        return len(self.order)
 
     def __iter__(self) -> Iterator[Batch]:
         ahead: tuple[Any, dict[str, int]] | None = None
@@ -90,15 +77,3 @@ class Prefetched:
     def _give(self, moving: Any, state: dict[str, int]) -> Batch:
         self._given = state  # the loader is one batch ahead of what was given out
         return self._mover.finish(moving)
-
-    def state_dict(self) -> dict[str, int]:
-        """Return which epoch is under way and how many of its batches were given out."""
-        return self.order.state_dict() if self._given is None else self._given
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Pass over the batches of an epoch that were given out before."""
-        self.order.load_state_dict(state_dict)
-
-    def served(self) -> Tensor:
-        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
-        return self.order.served()

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
-from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
+
+from lightune.private_api.torch import fused_kernel, increment, is_watched
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 Lists = Mapping[str, Tensors]
@@ -27,7 +28,7 @@ _LEAST_ELEMENTS = 1000  # mean size of a parameter; below it, calls cost more th
 
 def sgd(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.SGD(fused=True)` does; without momentum no buffer is touched."""
-    torch._fused_sgd_(
+    fused_kernel("sgd")(
         p,
         g,
         state["momentum_buffer"] if n["momentum"] else [],
@@ -43,17 +44,17 @@ def sgd(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first
 
 def adam(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.Adam(fused=True)` does, weight decay being part of the gradient."""
-    _adam(torch._fused_adam_, p, g, state, steps, n)
+    _adam(fused_kernel("adam"), p, g, state, steps, n)
 
 
 def adamw(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.AdamW(fused=True)` does, weight decay being apart from the gradient."""
-    _adam(torch._fused_adamw_, p, g, state, steps, n)
+    _adam(fused_kernel("adamw"), p, g, state, steps, n)
 
 
 def adagrad(p: Tensors, g: Tensors, state: Lists, steps: Tensors, n: Settings, first: bool) -> None:
     """Update as `torch.optim.Adagrad(fused=True)` does."""
-    torch._fused_adagrad_(
+    fused_kernel("adagrad")(
         p,
         g,
         state["sum"],
@@ -90,7 +91,7 @@ def direct_update(optimizer: Optimizer) -> Callable[[], object]:
         optimizer: whose parameters lie on a CPU, or `step` is what is returned.
     """
     groups = [_group_of(optimizer, group) for group in optimizer.param_groups]
-    if _is_watched(optimizer) or not all(groups):
+    if is_watched(optimizer) or not all(groups):
         return optimizer.step
 
     def update() -> None:
@@ -122,7 +123,7 @@ class _Group:
 
     def update(self, gradients: list[Tensor]) -> None:
         if self.steps:
-            torch._foreach_add_(self.steps, _ONE, alpha=1)
+            increment(self.steps, _ONE, alpha=1)
         beta1, beta2 = self.settings.get("betas", (None, None))
         settings = {**self.settings, "beta1": beta1, "beta2": beta2}
         self.kernel(self.parameters, gradients, self.state, self.steps, settings, False)
@@ -160,15 +161,6 @@ def _kernel_of(kind: type[Optimizer], switches: Settings) -> Kernel | None:
     if kind is Adam and switches.get("decoupled_weight_decay"):
         return adamw
     return {SGD: sgd, Adam: adam, AdamW: adamw, Adagrad: adagrad}.get(kind)
-
-
-def _is_watched(optimizer: Optimizer) -> bool:
-    """Tell whether somebody has a hand in its steps; a schedule only wants to know that there was one."""
-    hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
-    step = vars(optimizer).get("step")
-    follows = getattr(step, "_wrapped_by_lr_sched", False) and getattr(optimizer, "_opt_called", False)
-    replaced = step is not None and not follows
-    return bool(hooks or _global_optimizer_pre_hooks or _global_optimizer_post_hooks or replaced)
 
 
 def _adam(

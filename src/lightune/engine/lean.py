@@ -1,8 +1,8 @@
-"""The lean loop: one Lightning step takes many minibatches, so that Lightning's care is paid once for all of them.
+"""The lean loop: one Lightning step takes many minibatches, so that Lightning's own work is done once for all.
 
 The trainer is given chunks of N minibatches. Of each chunk the task itself trains on all but the last, with the
 trainer's own optimizer, clipping and schedule, and hands the last one to Lightning as an ordinary step. What
-Lightning does at a step, it does as ever, and what counts steps is told of the others.
+Lightning does at a step, it does as ever; whatever counts steps is moved on by the others.
 """
 
 import logging
@@ -58,11 +58,11 @@ class LeanSteps:
     """Train on the minibatches of a chunk, all but the last.
 
     Args:
-        trainer: in whose name.
+        trainer: the trainer whose progress is updated.
         batch_size: samples a minibatch, > 0.
         steps: minibatches a chunk, > 1.
         per_epoch: minibatches an epoch.
-        position: tells how many minibatches of the epoch were given out.
+        position: returns how many minibatches of the epoch were given out.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class LeanSteps:
         self._position = position
         self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
         bounds = [per_epoch * (trainer.max_epochs or -1), trainer.max_steps]
-        self.total_steps = min((bound for bound in bounds if bound > 0), default=None)
+        self.total_steps: int | None = min((bound for bound in bounds if bound > 0), default=None)
 
     def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
@@ -100,11 +100,11 @@ class LeanSteps:
         return minibatches[-1]
 
     def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
-        """Let a checkpoint count minibatches, not chunks, so that any size of chunk can go on from it."""
+        """Make a checkpoint count minibatches, not chunks: a run with any size of chunk can resume from it."""
         self._set_position(checkpoint, self._position())
 
     def in_chunks(self, checkpoint: dict[str, Any]) -> None:
-        """Let a checkpoint count chunks, as the loop does that goes on from it; the loader knows the rest."""
+        """Make a checkpoint count chunks, as the loop does that resumes from it; the loader knows the rest."""
         position = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]["ready"]
         over = position >= self._per_epoch
         self._set_position(checkpoint, -(-position // self._steps) if over else position // self._steps)
@@ -154,7 +154,7 @@ class LeanSteps:
 def engage(
     trainer: Trainer, task: LightningModule, data: LightningDataModule, steps_per_execution: StepsPerExecution
 ) -> int:
-    """Let a trainer take many minibatches a step, if nothing in the run needs to see every batch.
+    """Make a trainer take many minibatches a step, if nothing in the run needs to see every batch.
 
     Args:
         trainer: before its fit.

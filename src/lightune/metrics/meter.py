@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
-_BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
+from lightune.private_api.torchmetrics import restore_state, update_count
+
+BUFFERED_VALUES = 4_000_000
+"""Prediction values that are kept before they are counted in: about 16 MB."""
 
 
 class MetricSet(Protocol):
@@ -30,10 +33,16 @@ class StageMeter(nn.Module):
         metrics: the set that makes this stage's metrics.
         stage: `train`, `val` or `test`; the prefix of every name.
         predict: makes predictions of outputs, many batches at a time; by default outputs are predictions.
+        buffered_values: numbers that are kept before they are counted in, >= 0.
     """
 
     def __init__(
-        self, metrics: MetricSet, stage: str, predict: Callable[[Tensor], Tensor] = lambda outputs: outputs
+        self,
+        metrics: MetricSet,
+        stage: str,
+        predict: Callable[[Tensor], Tensor] = lambda outputs: outputs,
+        *,
+        buffered_values: int = BUFFERED_VALUES,
     ) -> None:
         super().__init__()
         self.stage = stage
@@ -44,7 +53,7 @@ class StageMeter(nn.Module):
         self._samples = 0
         self._losses: list[Tensor] = []
         self._sizes: list[int] = []
-        self._values = 0
+        self._values, self._most_values = 0, buffered_values
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
 
@@ -60,7 +69,7 @@ class StageMeter(nn.Module):
         return len(self.collection) > 0
 
     def add(self, loss: Tensor, outputs: Tensor, target: Tensor) -> None:
-        """Take in a batch: its mean loss (scalar), outputs (B, …) and targets (B, …)."""
+        """Add a batch: its mean loss (scalar), outputs (B, …) and targets (B, …)."""
         self._losses.append(loss.detach())
         self._sizes.append(len(target))
         self._values += 1
@@ -68,35 +77,33 @@ class StageMeter(nn.Module):
             self._outputs.append(outputs.detach())
             self._targets.append(target)
             self._values += outputs.numel()
-        if self._values > _BUFFERED_VALUES:
+        if self._values > self._most_values:
             self._count_in()
 
     @property
     def has_samples(self) -> bool:
-        """Whether anything was taken in since the last reading."""
+        """Whether anything was added since the last reading."""
         return len(self._sizes) > 0 or self._samples > 0
 
     def pending(self) -> dict[str, Any]:
-        """Return what was taken in since the last reading, as plain values."""
+        """Return what was added since the last reading, as plain values."""
         parts = dict(self.collection.items(copy_state=False))
         return {
             "loss": [self._loss, self._samples, self._losses, self._sizes],
             "batches": [self._outputs, self._targets, self._values],
-            "metrics": {name: [metric._update_count, metric.metric_state] for name, metric in parts.items()},
+            "metrics": {name: [update_count(metric), metric.metric_state] for name, metric in parts.items()},
         }
 
-    def take_up(self, pending: dict[str, Any]) -> None:
-        """Go on from what `pending` returned."""
+    def resume(self, pending: dict[str, Any]) -> None:
+        """Resume from what `pending` returned."""
         self._loss, self._samples, self._losses, self._sizes = pending["loss"]
         self._outputs, self._targets, self._values = pending["batches"]
         parts = dict(self.collection.items(copy_state=False))
         for name, (count, state) in pending["metrics"].items():
-            parts[name]._update_count = count
-            for key, value in state.items():
-                setattr(parts[name], key, value)
+            restore_state(parts[name], count, state)
 
     def read(self) -> dict[str, Tensor]:
-        """Return every measure as `stage/name`: scalar, over all processes; then begin anew."""
+        """Return every measure as `stage/name`: scalar, over all processes; then start over."""
         self._count_in()
         measures = {f"{self.stage}/loss": self._mean_loss()}
         self._loss, self._samples = [], 0
@@ -132,5 +139,5 @@ def _joined(batches: list[Tensor]) -> Tensor:
 
 
 def _together(batches: list[Tensor]) -> list[Tensor]:
-    """Put batches on the device of the newest: those that a checkpoint brought lie on the CPU."""
+    """Put batches on the device of the newest: those of a checkpoint are on the CPU."""
     return [batch.to(batches[-1].device) for batch in batches]

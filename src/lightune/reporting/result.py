@@ -14,6 +14,7 @@ from lightune.runtime.atomic_files import write_whole
 __all__ = [
     "FILE_NAME",
     "SCHEMA_VERSION",
+    "TRACEBACK_FILE",
     "Entry",
     "Failure",
     "Interval",
@@ -27,6 +28,8 @@ __all__ = [
 
 FILE_NAME = "result.json"
 SCHEMA_VERSION = 1
+TRACEBACK_FILE = "traceback.txt"
+"""Where a run that failed leaves its traceback, in its folder."""
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
 

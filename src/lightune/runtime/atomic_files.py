@@ -3,13 +3,17 @@
 This module must not import torch or Lightning.
 """
 
+import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["write_whole", "written_together"]
+__all__ = ["remove_leftovers", "write_json", "write_whole", "written_together"]
+
+_SUFFIX = ".tmp"
 
 _waiting: list[dict[Path, Path]] = []  # target → what will be moved there
 
@@ -54,15 +58,41 @@ def write_whole(target: Path, content: Any) -> None:
         OSError: if the disk is full or the folder cannot be written to; the old file is then untouched.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # a name of its own: processes of two containers may have the same id
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{_SUFFIX}")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
         if _waiting:
+            earlier = _waiting[-1].get(target)
             _waiting[-1][target] = temporary
+            if earlier is not None:
+                earlier.unlink(missing_ok=True)
             return
         _to_disk(temporary)
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(target: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all.
+
+    Raises:
+        ValueError: if a number is not finite.
+        OSError: as for `write_whole`.
+    """
+    write_whole(target, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def remove_leftovers(folder: Path, *, below: bool = False) -> None:
+    """Remove what processes that were killed while they wrote have left; nobody may be writing there.
+
+    Args:
+        folder: where to look.
+        below: whether to look in all folders below it, too.
+    """
+    for path in (folder.rglob if below else folder.glob)(f".*{_SUFFIX}"):
+        if path.is_file():
+            path.unlink(missing_ok=True)

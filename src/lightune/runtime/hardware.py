@@ -85,7 +85,7 @@ def why_not_compiled(device_type: str) -> str | None:
     if not (Path(sysconfig.get_paths()["include"]) / "Python.h").is_file():
         return "needs the headers of Python (Python.h), which are not there; install them, or choose none"
     if device_type == "cuda":
-        from torch.utils._triton import has_triton
+        from lightune.private_api.torch import has_triton
 
         if not has_triton():
             return "needs Triton, which is not there or does not know this GPU; choose none"

@@ -1,55 +1,37 @@
-"""How far a test figure may be off because the test part is but a sample."""
+"""Confidence intervals: how far a figure may be off because it was measured on a sample of all there is."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
-from torch import Tensor
 
-from lightune.metrics.meter import MetricSet
+__all__ = ["confidence_interval"]
 
 
 def confidence_interval(
-    metrics: MetricSet,
-    name: str,
-    predicted: Sequence[Tensor],
-    targets: Tensor,
-    *,
-    resamples: int,
-    level: float,
-    seed: int,
+    measure: Callable[[NDArray[np.int64]], float], samples: int, *, resamples: int, level: float, seed: int
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of a metric over resampled test samples (SciPy's).
+    """Return the percentile bootstrap interval of a figure over resampled samples.
 
     Args:
-        metrics: the set that holds the metric.
-        name: of the metric, e.g. `accuracy`.
-        predicted: predictions (N, K) of each of several models for the same samples; the figure is their mean.
-        targets: (N,) or (N, K).
-        resamples: how many times N samples are drawn with replacement, > 0.
+        measure: from the numbers of drawn samples, (samples,) int64 in [0, samples), to the figure.
+        samples: how many there are, > 1.
+        resamples: how many times that many samples are drawn with replacement, > 0.
         level: of confidence, in (0, 1).
         seed: of the draws.
+
+    Returns:
+        The lower and the upper end.
+
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; computed by SciPy.
     """
-    metric = metrics.collection("test")[name]
-    metric.distributed_available_fn = lambda: False  # every process has all predictions
-
-    def figure(drawn: NDArray[np.int64]) -> float:
-        rows = torch.from_numpy(drawn)
-        values = []
-        for each in predicted:
-            metric.reset()
-            metric.update(*metrics.adapt(each[rows], targets[rows]))
-            values.append(float(metric.compute()))
-        return sum(values) / len(values)
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a resample may hold no sample of a class, or only equal figures
         interval = bootstrap(
-            (np.arange(len(targets)),),
-            figure,
+            (np.arange(samples),),
+            measure,
             n_resamples=resamples,
             confidence_level=level,
             method="percentile",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
@@ -18,12 +18,26 @@ from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.optim.fused import fused
 from lightune.regularization import Regularization
 
-if TYPE_CHECKING:
-    from lightune.engine.lean import LeanSteps
-
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
+
+
+class ChunkedSteps(Protocol):
+    """What takes the steps of a chunk of minibatches, where a training step is given many at once."""
+
+    @property
+    def total_steps(self) -> int | None:
+        """Optimizer steps in the whole run, > 0; None if it has no end."""
+
+    def all_but_last(self, task: Any, chunk: Batch) -> Batch:
+        """Train a task on each minibatch of a chunk but the last; return that one."""
+
+    def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count minibatches instead of chunks."""
+
+    def in_chunks(self, checkpoint: dict[str, Any]) -> None:
+        """Make a checkpoint count chunks instead of minibatches."""
 
 
 class SupervisedTask(LightningModule):
@@ -63,8 +77,9 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
-        self.lean: LeanSteps | None = None  # set where a step is given many minibatches
+        self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
+        self._prepared: tuple[Optimizer, bool] | None = None  # and whether it may be fused
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
         self._meters = {stage: StageMeter(metrics, stage, self.predictions) for stage in STAGES}
@@ -146,16 +161,16 @@ class SupervisedTask(LightningModule):
         checkpoint["pending_measures"] = pending
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on from what an unfinished epoch had measured."""
+        """Resume from what an unfinished epoch had measured."""
         if self.lean is not None:
             self.lean.in_chunks(checkpoint)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
-            self._meters["train"].take_up(pending[self.trainer.global_rank])
+            self._meters["train"].resume(pending[self.trainer.global_rank])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """Make the optimizer and its learning-rate scheduler."""
-        optimizer = self.make_optimizer()
+        """Return the optimizer, and make its learning-rate scheduler."""
+        optimizer = self._take_prepared() or self.make_optimizer()
         total_steps = 0
         if self.schedules_steps:
             lean = self.lean.total_steps if self.lean is not None else None
@@ -177,12 +192,31 @@ class SupervisedTask(LightningModule):
 
     def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
         """Make an optimizer of the parameters that are trained, or of those given in their stead."""
-        own = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        own = self._trained_parameters()
         make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
         return make(own if parameters is None else parameters)
 
+    def prepare_optimizer(self) -> Optimizer:
+        """Make the optimizer now; a training that begins with the same parameters is given this one."""
+        optimizer = self.make_optimizer()
+        self._prepared = optimizer, self._may_fuse(self._trained_parameters())
+        return optimizer
+
+    def _take_prepared(self) -> Optimizer | None:
+        """Return the prepared optimizer once; None if the parameters were replaced, as sharding does, or moved."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            return None
+        optimizer, fused_then = prepared
+        own = self._trained_parameters()
+        held = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        return optimizer if held == {id(each) for each in own} and fused_then == self._may_fuse(own) else None
+
+    def _trained_parameters(self) -> list[nn.Parameter]:
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
-        """Tell whether a fused optimizer can do what is asked of it."""
+        """Return True if a fused optimizer can do what is asked of it."""
         trainer = self._trainer
         scales = trainer is not None and isinstance(trainer.precision_plugin, MixedPrecision)
         if scales and getattr(trainer, "gradient_clip_val", None) is not None:  # which Lightning refuses
@@ -203,7 +237,7 @@ class SupervisedTask(LightningModule):
         self.trainer._logger_connector.log_metrics(measures)
 
     def _measure(self, stage: str, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Take a batch in; return its loss and its outputs."""
+        """Measure a batch; return its loss and its outputs."""
         x, target = batch
         outputs = self(x)
         loss: Tensor = self.loss(outputs, self.wanted(target))
@@ -215,7 +249,7 @@ class SupervisedTask(LightningModule):
 
 
 def takes_total_steps(factory: SchedulerFactory) -> bool:
-    """Tell whether a scheduler's factory wants to know how many optimizer steps the run has."""
+    """Return True if a scheduler's factory takes the number of optimizer steps in the run."""
     function = getattr(factory, "func", factory)
     given = getattr(factory, "keywords", None) or {}
     return "total_steps" in inspect.signature(function).parameters and "total_steps" not in given

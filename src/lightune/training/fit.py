@@ -1,4 +1,4 @@
-"""One fit: a network trained from a seed on one division of the data, in a folder of its own."""
+"""One fit: a network trained on one division of the data with one seed, in a folder of its own."""
 
 import logging
 import os
@@ -31,7 +31,8 @@ from lightune.callbacks import (
 )
 from lightune.callbacks.record import measures
 from lightune.checkpoints import load_weights, read_checkpoint
-from lightune.config.build import FitPlan, build_trainer
+from lightune.config.build import FitPlan
+from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
 from lightune.reporting.fits import FitResult
@@ -57,12 +58,14 @@ class Fit:
         task: with fresh weights.
         plan: which of the run's fits this is.
         folder: its folder; the run's own if the run has no other fit.
-        run_dir: the run's folder, which paths are told relative to.
+        run_dir: the run's folder; paths in the result are relative to it.
         console: where progress is shown.
+        trainer: made of the configuration and not used yet; by default another is made.
         watchers: callbacks beside its own.
-        checkpoint: where it goes on from; None from the seed on.
+        checkpoint: from which it is resumed; None to train from scratch.
         resumed: whether the folder may hold what an earlier process wrote.
-        fits: how many fits the run has; where there are more, the figures of every epoch are kept for their mean.
+        fits: how many fits the run has, > 0; where there are more, the figures of every epoch are kept for their
+            mean.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Fit:
         folder: Path,
         run_dir: Path,
         console: Console,
+        trainer: Trainer | None = None,
         watchers: Sequence[Callback] = (),
         checkpoint: Path | None = None,
         resumed: bool = False,
@@ -96,14 +100,15 @@ class Fit:
             Continuation(),
             self._tests,
         ]  # the first: no figure of NaN weights
-        self.trainer: Trainer = build_trainer(cfg, run_dir=folder, watchers=[*own, *watchers, SharedStop()])
+        first = [*own, *watchers, SharedStop()]
+        self.trainer: Trainer = point_at(trainer or make_trainer(cfg), cfg, run_dir=folder, first=first)
         self._checkpoint = checkpoint
         if resumed:
-            self._go_on_at(read_checkpoint(checkpoint)["global_step"] if checkpoint is not None else 0)
+            self._drop_figures_from(read_checkpoint(checkpoint)["global_step"] if checkpoint is not None else 0)
         self.record.setup_seconds = time.perf_counter() - began
 
     def train(self) -> None:
-        """Train from the seed on, or from the checkpoint on, until the end or until a callback says stop."""
+        """Train from scratch or from the checkpoint, to the end or until a callback stops it."""
         seed_everything(self.plan.seed + self.trainer.global_rank, workers=True, verbose=False)
         if self._checkpoint is not None:
             log.info("going on from %s", self._checkpoint)
@@ -111,7 +116,7 @@ class Fit:
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
         self._make_ready()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
-        with _synchronised(self.task), _closed_at_last(self.data), no_driver_loaded():
+        with _no_sync_advice(self.task), _streams_closed(self.data), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.record.best.value is None:
             log.warning(
@@ -119,7 +124,7 @@ class Fit:
             )
 
     def _make_ready(self) -> None:
-        """Lay the network out, and let it compile itself, as suits the device."""
+        """Set the memory layout and the compilation of the network for the device."""
         mode, device = self.cfg.trainer.get("compile", "none"), self.trainer.strategy.root_device.type
         model = getattr(self.task, "model", None)
         if not isinstance(model, nn.Module):
@@ -131,30 +136,30 @@ class Fit:
         compiled(model, mode)
 
     def judge_resubstitution(self) -> None:
-        """Measure the best weights on the samples learnt from, for the .632 estimate of a bootstrap.
+        """Measure the best weights on the samples they were trained on, for the .632 estimate of a bootstrap.
 
-        Each `val/x` gets a companion `val/x_632`: 0.368 times its value on the resample learnt from, and 0.632
+        Each `val/x` gets a companion `val/x_632`: 0.368 times its value on the resample trained on, and 0.632
         times the out-of-bag value. The weights are those of Efron (1983, section 6), who takes the first from a
         network trained on all samples once; here it is each resample's own.
         """
         assert isinstance(self.data, InMemoryData)
         self._load_best()
         trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
-        with _synchronised(self.task), _closed_at_last(self.data):
+        with _no_sync_advice(self.task), _streams_closed(self.data):
             trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
         for name, learnt in measures(trainer).items():
             if name in self.record.metrics:
                 out_of_bag = self.record.metrics[name]
                 self.record.metrics[f"{name}_632"] = (1 - _SHARE_632) * learnt + _SHARE_632 * out_of_bag
 
-    def stand_at(self, step: int) -> None:
-        """Log from now on at a step: what is tested was trained by another trainer."""
+    def log_at(self, step: int) -> None:
+        """Log at a step from now on: the weights that are tested were trained by another trainer."""
         self.trainer.fit_loop.epoch_loop._batches_that_stepped = step
-        self._go_on_at(step)
+        self._drop_figures_from(step)
 
     @property
     def can_be_tested(self) -> bool:
-        """Whether the task and the data know of a test."""
+        """Whether the task and the data implement a test."""
         return is_overridden("test_step", self.task) and is_overridden("test_dataloader", self.data)
 
     def test(self) -> tuple[dict[str, float], Predictions | None]:
@@ -165,7 +170,7 @@ class Fit:
         """
         self._load_best()
         predicts = isinstance(self.task, SupervisedTask)  # another task's step may return its loss, or anything
-        with _synchronised(self.task), _closed_at_last(self.data):
+        with _no_sync_advice(self.task), _streams_closed(self.data):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
         if predicts and isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
@@ -197,7 +202,7 @@ class Fit:
         return "pruned" if any(isinstance(each, Pruning) and each.pruned for each in callbacks) else "completed"
 
     def result(self) -> FitResult:
-        """Return what came of it so far."""
+        """Return its figures so far."""
         best, record, plan = self.record.best, self.record, self.plan
         return FitResult(
             index=plan.index,
@@ -220,36 +225,36 @@ class Fit:
             curves=record.curves,
         )
 
-    def _go_on_at(self, step: int) -> None:
-        """Let loggers take back what they wrote at this step and later, before this process."""
+    def _drop_figures_from(self, step: int) -> None:
+        """Make loggers drop what an earlier process wrote at this step and later."""
         for logger in self.trainer.loggers:
             if hasattr(logger, "purge_step"):
                 logger.purge_step = step
 
     def require_best(self) -> None:
-        """Read the best weights, if an epoch was the best: a figure that nothing can show again does not count.
+        """Read the best weights, if an epoch was the best: a figure that cannot be measured again does not count.
 
         Raises:
             CheckpointError: if they are missing or damaged.
         """
-        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
-        if keepers and keepers[0].best.value is not None:
+        checkpoints = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if checkpoints and checkpoints[0].best.value is not None:
             read_checkpoint(BestAndLast.folder(self.trainer) / "best.ckpt")
 
     def _load_best(self) -> None:
-        """Take the best weights; where no epoch was the best, the last."""
-        keepers = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
-        if not keepers:
+        """Load the best weights; where no epoch was the best, the last."""
+        checkpoints = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
+        if not checkpoints:
             return
         folder = BestAndLast.folder(self.trainer)
-        had_a_best = keepers[0].best.value is not None or (folder / "best.ckpt").exists()
+        had_a_best = checkpoints[0].best.value is not None or (folder / "best.ckpt").exists()
         path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
         load_weights(self.task, read_checkpoint(path)["state_dict"], path)
 
 
 @contextmanager
-def _closed_at_last(data: LightningDataModule) -> Iterator[None]:
-    """Let no process that prepares batches outlive what it prepared them for."""
+def _streams_closed(data: LightningDataModule) -> Iterator[None]:
+    """End the processes that prepare batches when their consumer ends."""
     try:
         yield
     finally:
@@ -258,8 +263,8 @@ def _closed_at_last(data: LightningDataModule) -> Iterator[None]:
 
 
 @contextmanager
-def _synchronised(task: LightningModule) -> Iterator[None]:
-    """Pass over Lightning's advice to reduce what our own task logs: its metrics are those of all processes."""
+def _no_sync_advice(task: LightningModule) -> Iterator[None]:
+    """Silence Lightning's advice to reduce what our own task logs: its metrics are those of all processes."""
     with warnings.catch_warnings():
         if isinstance(task, SupervisedTask):
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
@@ -268,9 +273,9 @@ def _synchronised(task: LightningModule) -> Iterator[None]:
 
 @contextmanager
 def no_driver_loaded() -> Iterator[None]:
-    """Let torch tell quickly that there is no GPU: an optimizer asks at every step.
+    """Make torch answer quickly that there is no GPU: an optimizer asks at every step.
 
-    Lightning makes it load NVIDIA's library each time, which takes a tenth of a small network's step.
+    Lightning makes torch load NVIDIA's library for each answer, which takes a tenth of a small network's step.
     """
     name = "PYTORCH_NVML_BASED_CUDA_CHECK"
     before = os.environ.get(name)

@@ -8,6 +8,8 @@ import atexit
 import gc
 import sys
 
+from lightune.runtime.compiler_folder import no_empty_compiler_folder
+
 
 def import_training() -> None:
     """Import what trains, if it is not yet, with garbage collection paused, and keep it out of later ones."""
@@ -16,7 +18,8 @@ def import_training() -> None:
     collects = gc.isenabled()
     gc.disable()
     try:
-        import lightune.config.build  # noqa: F401
+        with no_empty_compiler_folder():
+            import lightune.config.build  # noqa: F401
     finally:
         leave_out_imported()
         if collects:

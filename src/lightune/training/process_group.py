@@ -1,13 +1,12 @@
-"""Several processes for one run: those that a launcher started, or those that lightune starts itself.
+"""The processes that train one run: those that a launcher started, or those that lightune starts itself.
 
 The first process (rank 0) is the one that was asked for a run. Unless `torchrun` or a cluster has started the
-others, it starts them with `python -m lightune.job.follower`, tells each through its standard input what to train,
-and takes them along when it ends, however it ends: a process whose input closes ends itself.
+others, it starts them with `python -m lightune.job.follower`; each reads from its standard input what to train.
+They end with the first process, however that ends: a process whose input closes ends itself.
 """
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -20,21 +19,23 @@ from typing import Any, TypeVar
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Trainer
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from lightune.config.trust import trusted
 from lightune.errors import LightuneError
 from lightune.paths import RANK_VARIABLE
 
-__all__ = ["Group", "ProcessLostError", "joined"]
+__all__ = ["ProcessGroup", "ProcessLostError", "joined"]
 
 Value = TypeVar("Value")
 
-_WATCH_SECONDS = 1.0
-_FAREWELL_SECONDS = 30  # that others have to end after the first has
+_ADDRESS = "127.0.0.1"  # of the processes that lightune starts
+_WATCH_SECONDS = 1.0  # between two looks at the other processes
+_END_SECONDS = 30.0  # that the other processes have to end after the first, and the first after one of them failed
 
 
 class ProcessLostError(LightuneError):
-    """Another process of the run ended, and this one would wait for it for ever."""
+    """Another process of the run ended, and this one would wait for it forever."""
 
     def __init__(self, rank: int, exit_code: int) -> None:
         ended = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
@@ -42,15 +43,15 @@ class ProcessLostError(LightuneError):
 
 
 @dataclass
-class Group:
+class ProcessGroup:
     """The processes of a run, seen from one of them.
 
     Args:
         rank: number of this process, from 0.
-        size: how many they are.
-        needs_others: whether this process has still to hear of others, which may end from now on.
-        when_lost: what the first process does, in another thread, before it ends because another has failed and it
-            hangs.
+        size: how many processes there are.
+        needs_others: whether this process still waits for others; set to False when they may end.
+        when_lost: called in the first process, in another thread, before that process ends because another one
+            has failed and it hangs.
     """
 
     rank: int = 0
@@ -60,7 +61,7 @@ class Group:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes the files and speaks."""
+        """Whether this is the process that writes the files and prints."""
         return self.rank == 0
 
     def agree(self, value: Value) -> Value:
@@ -78,37 +79,50 @@ def joined(
     cfg: DictConfig,
     run_dir: Path | None,
     **arguments: Any,
-) -> Iterator[Group]:
-    """Join the processes of a run, after starting them where nobody else has.
+) -> Iterator[ProcessGroup]:
+    """Join the processes of a run, after starting them unless a launcher has.
 
     Args:
-        trainer: built of the configuration; it knows how many processes there shall be.
+        trainer: built of the configuration; it knows how many processes there are to be.
         cfg: the configuration.
         run_dir: the run's folder; known to the first process at least.
-        arguments: what else `train` was called with in the first process.
+        arguments: the other arguments that `train` was called with in the first process.
     """
     if trainer.world_size == 1:
-        yield Group()
+        yield ProcessGroup()
         return
     environment: Any = trainer.strategy.cluster_environment  # type: ignore[attr-defined]
     if environment.creates_processes_externally:
-        with _in_group(trainer, environment.main_address, environment.main_port):
-            yield Group(trainer.global_rank, trainer.world_size)
+        address = f"tcp://{environment.main_address}:{environment.main_port}"
+        with _in_group(trainer, init_method=address):
+            yield ProcessGroup(trainer.global_rank, trainer.world_size)
         return
     order = {"config": OmegaConf.to_yaml(cfg, resolve=False), "run_dir": str(run_dir), **arguments}
-    variables = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "NODE_RANK": "0"}
+    store = _listening_store(trainer.world_size)
+    variables = {"MASTER_ADDR": _ADDRESS, "MASTER_PORT": str(store.port), "NODE_RANK": "0"}
     others = [_start(rank, variables, order) for rank in range(1, trainer.world_size)]
-    group, patience = Group(0, trainer.world_size), 1
+    group, patience = ProcessGroup(0, trainer.world_size), 1.0
     try:
         with (
             _watching(others, group),
             _environment({**variables, "LOCAL_RANK": "0"}),
-            _in_group(trainer, variables["MASTER_ADDR"], variables["MASTER_PORT"]),
+            _in_group(trainer, store=PrefixStore("default_pg", store)),  # the prefix that followers join under
         ):
             yield group
-        patience = _FAREWELL_SECONDS
+        patience = _END_SECONDS
     finally:
         _end(others, seconds=patience)
+
+
+def _listening_store(size: int) -> TCPStore:
+    """Open the store where the processes of a run find each other, on a port that the system chooses.
+
+    It listens from the beginning: a port that was only looked up could be taken by another run before it is used.
+
+    Args:
+        size: how many processes will join, > 1.
+    """
+    return TCPStore(_ADDRESS, 0, size, is_master=True, wait_for_workers=False)
 
 
 def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subprocess.Popen[str]":
@@ -125,14 +139,27 @@ def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subp
 
 
 @contextmanager
-def _watching(others: "list[subprocess.Popen[str]]", group: Group) -> Iterator[None]:
-    """End this process, which may wait for ever, when another has failed and nothing came of it for a while."""
-    over = threading.Event()
+def _watching(
+    others: "list[subprocess.Popen[str]]",
+    group: ProcessGroup,
+    *,
+    every: float = _WATCH_SECONDS,
+    patience: float | None = None,
+) -> Iterator[None]:
+    """End this process, which may wait forever, if another has failed and this one has not ended after a while.
+
+    Args:
+        others: the processes that this one started.
+        group: of all of them.
+        every: seconds between two looks at the others, > 0.
+        patience: seconds from the failure of another to the end of this process, >= 0; by default 30.
+    """
+    over, patience = threading.Event(), _END_SECONDS if patience is None else patience
 
     def watch() -> None:
-        while not over.wait(_WATCH_SECONDS):
+        while not over.wait(every):
             failed = [(rank, code) for rank, other in enumerate(others, 1) if (code := other.poll())]
-            if failed and group.needs_others and not over.wait(_FAREWELL_SECONDS) and group.needs_others:
+            if failed and group.needs_others and not over.wait(patience) and group.needs_others:
                 try:
                     group.when_lost(ProcessLostError(*failed[0]))
                 finally:
@@ -158,15 +185,18 @@ def _end(processes: "list[subprocess.Popen[str]]", *, seconds: float) -> None:
 
 
 @contextmanager
-def _in_group(trainer: Trainer, address: str, port: int | str) -> Iterator[None]:
+def _in_group(trainer: Trainer, **rendezvous: Any) -> Iterator[None]:
+    """Let torch's process group exist meanwhile.
+
+    Args:
+        trainer: which knows the rank, the size and the device of this process.
+        rendezvous: where the processes find each other, as `init_process_group` takes it.
+    """
     on_gpu = trainer.strategy.root_device.type == "cuda"
     if on_gpu:
         torch.cuda.set_device(trainer.strategy.root_device)
     torch.distributed.init_process_group(
-        "nccl" if on_gpu else "gloo",
-        init_method=f"tcp://{address}:{port}",
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
+        "nccl" if on_gpu else "gloo", rank=trainer.global_rank, world_size=trainer.world_size, **rendezvous
     )
     try:
         yield
@@ -187,9 +217,3 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

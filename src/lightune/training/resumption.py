@@ -17,7 +17,7 @@ from lightune.config.static.annotations import show
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
-from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.atomic_files import remove_leftovers, write_whole
 
 __all__ = [
     "keep_config",
@@ -79,8 +79,7 @@ def reopen_fits(run_dir: Path) -> None:
 
 def reopen(run_dir: Path) -> None:
     """Let a run that is to be made longer count as cut off, and its fits as not finished; sweep up after kills."""
-    for leftover in run_dir.rglob(".*.tmp"):
-        leftover.unlink()
+    remove_leftovers(run_dir, below=True)
     if _status(run_dir) in _FINAL:
         reopen_fits(run_dir)
         write_result(replace(read_result(run_dir), status="interrupted"))

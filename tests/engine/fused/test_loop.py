@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from fused_members import CLASSES, SHAPE, Pairs, Spec, Values
+from fused_members import CLASSES, SHAPE, Pairs, Spec, Values, train_to_the_end
 from torch import optim
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from lightune.engine.fused.data import RaggedBatch, StackedData
-from lightune.engine.fused.loop import FusedLoop
+from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.models import CNN, MLP
@@ -144,10 +144,9 @@ SCHEDULERS = {
 
 
 @pytest.mark.parametrize("model", ["plain", "wide", "cnn_norm"])
-def test_members_in_blocks_are_those_trained_alone(alone, fused, model, monkeypatch):
-    monkeypatch.setattr("lightune.engine.fused.loop.most_at_once", lambda model, x: 3)
+def test_members_in_blocks_are_those_trained_alone(alone, fused, model):
     group = specs(MODELS[model], OPTIMIZERS["adamw"], MIXED, loss=partial(CrossEntropy, label_smoothing=0.1))
-    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+    compare(alone(group, EPOCHS), fused(group, EPOCHS, block_width=3))
 
 
 @pytest.mark.parametrize("schedule", SCHEDULERS)
@@ -252,8 +251,8 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
 
 def test_members_that_differ_in_size_take_in_no_other():
     group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
-    loop = FusedLoop([spec.member() for spec in group], max_epochs=1, monitor="val/loss", mode="min")
-    loop.fit()
+    loop = FusedLoop([spec.member() for spec in group], max_epochs=1)
+    train_to_the_end(loop)
     later = group[0].member()
     assert loop.vacant
     assert not loop.takes(later)
@@ -338,15 +337,12 @@ def test_members_in_free_places_are_those_trained_alone(alone):
                 losses.setdefault(member, []).append(loss)
 
     members = [spec.member() for spec in first]
-    loop = FusedLoop(
-        list(members),
-        max_epochs=EPOCHS,
-        monitor="val/loss",
-        mode="min",
-        on_epoch_end=lambda end: end.member in members and ends.get(members.index(end.member)) == end.epoch,
-        dtype=torch.float64,
-    )
-    loop.watch_steps(on_step)
+
+    def stops(end):
+        return end.member in members and ends.get(members.index(end.member)) == end.epoch
+
+    hooks = LoopHooks(on_step=on_step, on_epoch_end=stops)
+    loop = FusedLoop(members, max_epochs=EPOCHS, hooks=hooks, computation=Computation(torch.float64))
     waiting, joined = [spec.member() for spec in later], []
     while loop.active:
         loop.round()
@@ -365,29 +361,30 @@ def test_momentum_comes_with_the_member_that_has_it(alone):
     plain, heavy = (Spec(2, optimizer=partial(optim.SGD, lr=1e-2, momentum=m)) for m in (0.0, 0.9))
     losses = []
     member = heavy.member()
+
+    def on_step(rows, step):
+        losses.extend(loss for own, loss in zip(rows, step.tolist(), strict=True) if own is member)
+
     loop = FusedLoop(
         [plain.member(), Spec(1, optimizer=plain.optimizer).member()],
         max_epochs=EPOCHS,
-        monitor="val/loss",
-        mode="min",
-        on_epoch_end=lambda end: end.member is not member and end.epoch == 1,
-        dtype=torch.float64,
+        hooks=LoopHooks(on_step=on_step, on_epoch_end=lambda end: end.member is not member and end.epoch == 1),
+        computation=Computation(torch.float64),
     )
     loop.round()
     loop.round()
     loop.admit([member])
-    loop.watch_steps(lambda rows, step: losses.append(step[rows.index(member)].item()))
-    loop.fit()
+    train_to_the_end(loop)
     [(watch, _)] = alone([heavy], EPOCHS)
     assert watch.losses == pytest.approx(losses, rel=1e-6)
 
 
 def test_a_member_that_needs_another_program_is_not_taken():
-    loop = FusedLoop([Spec().member(), Spec(1).member()], max_epochs=1, monitor="val/loss", mode="min")
+    loop = FusedLoop([Spec().member(), Spec(1).member()], max_epochs=1)
     assert loop.takes(Spec(2).member())
     assert not loop.takes(Spec(loss=partial(CrossEntropy, label_smoothing=0.1)).member())
     assert not loop.takes(Spec(model=partial(MLP, SHAPE, CLASSES, layers=2, units=8, dropout=0.1)).member())
-    loop.fit()
+    train_to_the_end(loop)
     with pytest.raises(ValueError, match="same names and shapes"):
         loop.admit([Spec(model=partial(MLP, SHAPE, CLASSES, units=4)).member()])
 
@@ -401,8 +398,8 @@ def test_the_program_narrows_to_a_few_widths_when_members_end():
             widths.append(loop.width)
         return end.member.seed < end.epoch * 2
 
-    loop = FusedLoop(members, max_epochs=6, monitor="val/loss", mode="min", on_epoch_end=stops)
-    loop.fit()
+    loop = FusedLoop(members, max_epochs=6, hooks=LoopHooks(on_epoch_end=stops))
+    train_to_the_end(loop)
     assert widths == [8, 8, 8, 4, 2]
 
 
@@ -416,25 +413,10 @@ def test_a_member_that_diverges_fails_by_itself(fused):
         assert one.losses == pytest.approx(two.losses, rel=1e-9)
 
 
-def test_the_best_state_is_that_of_the_best_epoch_and_loads_into_a_task(fused):
-    group = [Spec(seed, optimizer=partial(optim.SGD, lr=0.9, momentum=0.9)) for seed in range(3)]
-    for watch, member in fused(group, 8, dtype=torch.float32):
-        losses = [measures["val/loss"] for measures in watch.epochs]
-        assert member.best_epoch == losses.index(min(losses))
-        assert member.best_measures == watch.epochs[member.best_epoch]
-        fresh = Spec(member.seed).member()
-        fresh.task.model.load_state_dict(member.best_state)
-        fresh.task.eval()
-        x, target = next(iter(fresh.data.val_dataloader()))
-        with torch.no_grad():
-            loss = fresh.task.loss(fresh.task(x), target)
-        assert loss.item() == pytest.approx(member.best_value, rel=1e-5)
-
-
 def test_members_of_other_structures_are_refused():
     members = [Spec(model=partial(MLP, SHAPE, CLASSES, units=units)).member() for units in (4, 8)]
     with pytest.raises(ValueError, match="same names and shapes"):
-        FusedLoop(members, max_epochs=1, monitor="val/loss", mode="min")
+        FusedLoop(members, max_epochs=1)
     members = [Spec(optimizer=partial(optim.Adam, lr=1e-3, amsgrad=switch)).member() for switch in (True, False)]
     with pytest.raises(ValueError, match="same switches"):
-        FusedLoop(members, max_epochs=1, monitor="val/loss", mode="min")
+        FusedLoop(members, max_epochs=1)

@@ -70,7 +70,6 @@ def test_members_are_updated_as_torch_updates_each(kind, blocks, shapes):
     groups = [optimizer([torch.zeros(1)], **own, **switches).param_groups[0] for own in numbers]
     flat, columns = stacked(starts, shapes), columns_of(shapes)
     together = StackedOptimizer(optimizer, groups, flat, columns)
-    assert together.by_kernel == (shapes is LARGE and optimizer is not RMSprop)
     bounds = [len(numbers) * block // blocks for block in range(blocks + 1)]
     for gradients in taken:
         together.advance(flat)
@@ -82,7 +81,7 @@ def test_members_are_updated_as_torch_updates_each(kind, blocks, shapes):
         parameters, state = apart(optimizer, own | switches, shapes, start, steps)
         for name, got in columns(flat).items():
             torch.testing.assert_close(got[row], parameters[name].data, rtol=1e-9, atol=1e-12)
-        kept = together.member(row)
+        kept = together.by_parameter(together.snapshot(row))
         for name, theirs in state.items():
             wanted = {key: value for key, value in theirs.items() if value is not None}
             assert wanted.keys() == kept.get(name, {}).keys()
@@ -91,9 +90,31 @@ def test_members_are_updated_as_torch_updates_each(kind, blocks, shapes):
                 torch.testing.assert_close(got.to(value), value, rtol=1e-9, atol=1e-12)
 
 
-def test_who_asks_for_the_plain_form_gets_it():
-    flat, kernels = torch.zeros(2, 40 * 30 + 20 * 10 * 9), []
-    for switch in ({"fused": False}, {"fused": True}, {}):
-        groups = [AdamW([torch.zeros(1)], lr=lr, **switch).param_groups[0] for lr in (0.1, 0.2)]
-        kernels.append(StackedOptimizer(AdamW, groups, flat, columns_of(LARGE)).by_kernel)
-    assert kernels == [False, True, True]
+def test_a_member_that_resumes_goes_on_where_it_was_kept():
+    random = torch.Generator().manual_seed(0)
+    shapes, columns = SMALL, columns_of(SMALL)
+    groups = [AdamW([torch.zeros(1)], lr=lr).param_groups[0] for lr in (0.1, 0.2)]
+    width = sum(torch.Size(shape).numel() for shape in shapes.values())
+    flat = torch.randn(2, width, generator=random)
+    optimizer = StackedOptimizer(AdamW, groups, flat, columns)
+    taken = [{n: torch.randn(2, *shape, generator=random) for n, shape in shapes.items()} for _ in range(3)]
+    for gradients in taken[:2]:
+        optimizer.advance(flat)
+        optimizer.step(gradients, range(2))
+    kept, before = optimizer.by_parameter(optimizer.snapshot(1)), flat.clone()
+    optimizer.advance(flat)
+    optimizer.step(taken[2], range(2))
+    other = before.flip(0)  # the member is in another row now, beside one that begins
+    resumed = StackedOptimizer(AdamW, groups[::-1], other, columns)
+    resumed.admit(0, groups[::-1], kept, steps=2)
+    resumed.advance(other)
+    resumed.step({name: value.flip(0) for name, value in taken[2].items()}, range(2))
+    torch.testing.assert_close(other[0], flat[1], rtol=1e-6, atol=1e-7)
+    assert not torch.allclose(other[1], flat[0])
+
+
+def test_members_of_other_switches_are_refused():
+    groups = [AdamW([torch.zeros(1)], amsgrad=switch).param_groups[0] for switch in (True, False)]
+    flat = torch.zeros(2, 10)
+    with pytest.raises(ValueError, match="same switches of AdamW"):
+        StackedOptimizer(AdamW, groups, flat, columns_of({"weight": (10,)}))

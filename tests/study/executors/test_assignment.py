@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 from lightune import compose
 from lightune.study.executors.assignment import assign, kind
 from lightune.study.executors.executor import Job
-from lightune.training.fused.planner import structure
+from lightune.training.fused.compatibility import structure
 from lightune.trial import Trial
 
 

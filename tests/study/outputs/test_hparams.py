@@ -1,16 +1,11 @@
 """The row of a trial that could not write it, read back as TensorBoard reads it."""
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from curves import hparams_records
+from tensorboard.plugins.hparams import api_pb2, metadata
 
 from lightune.reporting.tensorboard import TensorBoard
 from lightune.study.outputs.hparams import complete_row
-
-
-def shown(folder):
-    content = EventAccumulator(str(folder)).Reload().PluginTagToContent("hparams")
-    return {tag: plugin_data_pb2.HParamsPluginData.FromString(data) for tag, data in content.items()}
 
 
 @pytest.fixture
@@ -22,7 +17,7 @@ def trial(tmp_path):
 
 def test_a_trial_that_failed_before_it_began_gets_a_row(trial):
     complete_row(trial, {"optimizer.lr": 0.5, "model": "mlp"}, "trials/3")
-    row = shown(trial)
+    row = hparams_records(trial)
     start = row[metadata.SESSION_START_INFO_TAG].session_start_info
     assert start.group_name == "trials/3"
     assert start.hparams["optimizer.lr"].number_value == 0.5
@@ -34,7 +29,7 @@ def test_a_trial_that_was_killed_gets_an_end_only(trial):
     board.start_session({"seed": 1}, row="trials/3")
     board.flush()  # and there its process died
     complete_row(trial, {"seed": 2}, "trials/3")
-    assert shown(trial)[metadata.SESSION_END_INFO_TAG].session_end_info.status == api_pb2.STATUS_FAILURE
+    assert hparams_records(trial)[metadata.SESSION_END_INFO_TAG].session_end_info.status == api_pb2.STATUS_FAILURE
     board.close()
     starts = [metadata.SESSION_START_INFO_TAG.encode() in file.read_bytes() for file in trial.iterdir()]
     assert sorted(starts) == [False, True]

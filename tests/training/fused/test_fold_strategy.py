@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from epoch_watch import ON, at_epoch
 from fused_members import killed_in_epoch
 from pytorch_lightning import Callback
 from tests.study.executors.fused.test_run_batch import close, curves, told
@@ -20,21 +21,18 @@ from tests.training.fused.test_planner import (
 )
 
 from lightune import compose, resume, train
-from lightune.checkpoints import read_checkpoint
+from lightune.checkpoints import WholeCheckpointIO, read_checkpoint
 from lightune.config.trust import _added, trust
 from lightune.data import Digits, Samples
-from lightune.engine.fused import data as batches
 from lightune.engine.fused.data import StackedData
-from lightune.engine.fused.loop import FusedLoop
 from lightune.run import InterruptedRun, TrainingError, prepare
-from lightune.training.fused import fold_strategy as folds
 
 SMALL = (
     "trainer=cpu",
     "trainer.precision=64-true",
     "trainer.max_epochs=4",
     "model.units=16",
-    "data.batch_size=100",
+    "data.batch_size=9",
     "metrics.bootstrap=50",
 )
 FOLDS = ("validation=kfold", "validation.k=3")
@@ -48,9 +46,12 @@ WAYS = {
     "resamples": ("validation=bootstrap", "validation.n=3", "scheduler=warmup_cosine", "regularization=l2"),
     "repeats": ("repeats=3", "loss.label_smoothing=0.1", "logger=csv"),
     "folds of repeats": ("validation=kfold", "validation.k=2", "repeats=2", "model=cnn", "model.channels=[3]"),
-    "all samples at once": (*FOLDS, "optimizer=gd", "trainer.max_epochs=50"),
+    "all samples at once": (
+        *(*FOLDS, "optimizer=gd", "trainer.max_epochs=170"),
+        "callbacks.early_stopping.patience=1",
+    ),
     "values, stopped early": (
-        *("data=diabetes", "data.batch_size=32", "validation=kfold", "validation.k=3"),
+        *("data=diabetes", "data.batch_size=8", "validation=kfold", "validation.k=3"),
         *("trainer.max_epochs=8", "callbacks.early_stopping.patience=1", "optimizer.lr=0.05"),
     ),
 }
@@ -58,10 +59,9 @@ SAID = "trained as one program on cpu"
 
 
 @pytest.fixture(autouse=True)
-def _any_length(tmp_path, monkeypatch):
-    """Work in the test's own folder, on one thread, and train short runs together too."""
+def _folder(tmp_path, monkeypatch, _watched_epochs):
+    """Work in the test's own folder, on one thread."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(folds, "LEAST_STEPS_ON_CPU", 0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -100,24 +100,34 @@ def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
                 close(saved[0][key], saved[1][key], 1e-5, tiny)
 
 
-@pytest.mark.parametrize("way", ["folds that differ in size", "values, stopped early"])
-def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way, monkeypatch):
-    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
-    together = run(*WAYS[way])
+LARGE = {
+    "classes": (
+        *("data._target_=fused_members.LargeImages", "data.batch_size=4", "model.dropout=0.3"),
+        *("validation=kfold", "validation.k=4"),
+    ),
+    "values, stopped early": (
+        *("data=diabetes", "data._target_=fused_members.LargeValues", "data.batch_size=4"),
+        *("validation=kfold", "validation.k=4", "callbacks.early_stopping.patience=1", "optimizer.lr=0.05"),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", LARGE)
+def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way):
+    together = run(*LARGE[way])
     assert SAID in log_of(together)
-    assert_same(together.run_dir, run(*WAYS[way], "validation.fused=never").run_dir)
+    assert_same(together.run_dir, run(*LARGE[way], "validation.fused=never").run_dir)
 
 
-def test_fits_that_share_large_samples_hold_them_once(monkeypatch):
-    monkeypatch.setattr(batches, "_MOST_BYTES_OF_COPIES", 0)
-    data = prepare(compose([*SMALL, *FOLDS])).data
+def test_fits_that_share_large_samples_hold_them_once():
+    parts = prepare(compose([*SMALL, *LARGE["classes"]]))
     divided = []
-    for plan in prepare(compose([*SMALL, *FOLDS])).plans:
-        divided.append(data.undivided())
+    for plan in parts.plans:
+        divided.append(parts.data.undivided())
         divided[-1].divide(plan.split, seed=0)
     stacked = StackedData(divided)
     assert not any(own._scaled for own in divided)
-    assert stacked._train._inputs is stacked._val._inputs is data.samples.inputs
+    assert stacked._train._inputs is stacked._val._inputs is parts.data.samples.inputs
     batch = next(iter(stacked.train()))
     for own, x in zip(divided, batch.x, strict=True):
         assert torch.equal(x, next(iter(own.train_dataloader()))[0])
@@ -133,7 +143,8 @@ def test_fits_trained_together_leave_what_they_leave_one_by_one(way):
 def test_folds_of_other_numbers_of_batches_form_programs_of_their_own():
     sizes = [len(plan.split.train) for plan in prepare(compose([*SMALL, "validation=kfold"])).plans]
     assert sorted(set(sizes)) == [1221, 1222]
-    between = ("validation=kfold", "data.batch_size=1221", "trainer.max_epochs=3")
+    between = ("validation=kfold", "data.batch_size=1221", "trainer.max_epochs=100")
+    between += ("callbacks.early_stopping.patience=1", "optimizer.lr=0.1")
     together = run(*between)
     assert log_of(together).count(SAID) == 2
     assert_same(together.run_dir, run(*between, "validation.fused=never").run_dir)
@@ -147,7 +158,7 @@ def test_folds_of_other_numbers_of_batches_form_programs_of_their_own():
         ([], {"watchers": [Callback()]}, "Callback watches each of them"),
         (["+trainer.accumulate_grad_batches=2"], {}, "trainer.accumulate_grad_batches=2 has no fused form"),
         (["data.placement=stream", "data.num_workers=0"], {}, "data are streamed"),
-        (["model.units=4096", "data.batch_size=1400"], {}, "where fusing no longer pays"),
+        (["model.units=1024", "data.batch_size=1400"], {}, "where fusing no longer pays"),
     ],
 )
 def test_what_cannot_train_together_trains_one_by_one_and_says_why(overrides, how, reason):
@@ -183,8 +194,7 @@ def test_folds_of_strange_networks_are_what_they_are_one_by_one(network, reason)
     close(ended[0].metrics, ended[1].metrics)
 
 
-def test_short_runs_are_not_worth_a_program(monkeypatch):
-    monkeypatch.undo()
+def test_short_runs_are_not_worth_a_program():
     result = run(*FOLDS, "trainer.max_epochs=1", "test=false")
     assert "too few for a program to be worth it" in log_of(result)
 
@@ -203,6 +213,7 @@ def poisoned(monkeypatch):
         return Samples(inputs, samples.targets, num_classes=10)
 
     monkeypatch.setattr(Digits, "load", poisoned_load)
+    monkeypatch.setattr("lightune.data.memory.sound", lambda samples: samples)  # which would refuse it
     monkeypatch.setattr("lightune.config.build.kept", lambda source, make: make())
 
 
@@ -223,7 +234,7 @@ def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
 @pytest.mark.parametrize("every", [0, 1000], ids=["with checkpoints", "without"])
 def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_alone(every):
     settings = (*FOLDS, "model.dropout=0.2", f"callbacks.checkpoint.every_seconds={every}")
-    killed_in_epoch(2, *SMALL, *settings, "name=killed")
+    killed_in_epoch(2, *SMALL, ON, *settings, "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()
     said = log_of(resume(killed))
     assert (said.count(SAID), said.count("going on from epoch 2")) == (2, 0 if every else 3), said
@@ -232,7 +243,7 @@ def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_
 
 def test_fits_of_a_killed_run_go_on_together_each_from_its_own_epoch():
     settings = (*FOLDS, "callbacks.checkpoint.every_seconds=0")
-    killed_in_epoch(2, *SMALL, *settings, "name=killed")
+    killed_in_epoch(2, *SMALL, ON, *settings, "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()
     shutil.rmtree(killed / "fits" / "1" / "checkpoints")  # as if it had been cut off before its first
     said = log_of(resume(killed))
@@ -240,50 +251,39 @@ def test_fits_of_a_killed_run_go_on_together_each_from_its_own_epoch():
     assert_same(killed, run(*settings, "name=killed").run_dir, tiny=1e-6)
 
 
-def test_a_signal_interrupts_all_of_them_and_the_run_goes_on(monkeypatch):
-    judge = FusedLoop.judge
-
-    def stop(self):
-        if self.active[0].epochs == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return judge(self)
-
-    monkeypatch.setattr(FusedLoop, "judge", stop)
-    with pytest.raises(InterruptedRun) as stopped:
-        run(*FOLDS)
+def test_a_signal_interrupts_all_of_them_and_the_run_goes_on():
+    settings = (*FOLDS, ON, "data.batch_size=5")
+    with at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGTERM)), pytest.raises(InterruptedRun) as stopped:
+        run(*settings)
     assert stopped.value.exit_code == 128 + signal.SIGTERM
     assert told(stopped.value.result.run_dir)["status"] == "interrupted"
-    monkeypatch.setattr(FusedLoop, "judge", judge)
     again = resume(stopped.value.result.run_dir)
     assert log_of(again).count(SAID) == 2
     assert log_of(again).count("going on from epoch 3") == 3  # the epoch that was under way came to its end
-    assert_same(again.run_dir, run(*FOLDS).run_dir, tiny=1e-6)
+    assert_same(again.run_dir, run(*settings).run_dir, tiny=1e-6)
 
 
-def test_what_breaks_the_program_leaves_its_fits_to_themselves(monkeypatch):
-    judge = FusedLoop.judge
+def test_what_breaks_the_program_leaves_its_fits_to_themselves():
+    def break_down():
+        raise torch.OutOfMemoryError("no room left")
 
-    def break_down(self):
-        if self.members[0].steps > 30:
-            raise torch.OutOfMemoryError("no room left")
-        return judge(self)
-
-    monkeypatch.setattr(FusedLoop, "judge", break_down)
-    result = run(*FOLDS)
+    with at_epoch(2, break_down):
+        result = run(*FOLDS, ON)
     assert "go on one by one: the program ended with OutOfMemoryError: no room left" in log_of(result)
     assert_same(result.run_dir, run(*FOLDS, "validation.fused=never").run_dir, tiny=1e-6)
 
 
-def test_fits_whose_program_cannot_be_made_go_on_one_by_one(monkeypatch):
-    killed_in_epoch(2, *SMALL, *FOLDS, "callbacks.checkpoint.every_seconds=0", "name=killed")
+def test_fits_whose_program_cannot_be_made_go_on_one_by_one():
+    killed_in_epoch(2, *SMALL, ON, *FOLDS, "callbacks.checkpoint.every_seconds=0", "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()
 
-    def refuse(*given):
-        raise RuntimeError("RNG state is wrong size")
-
-    monkeypatch.setattr(FusedLoop, "_take_up", refuse)
+    for file in killed.glob("fits/*/checkpoints/*.ckpt"):
+        content = read_checkpoint(file)
+        # of two processes of another kind of machine, which a run by itself passes over
+        content["random_state"] = [{**content["random_state"][0], "torch": torch.zeros(3, dtype=torch.uint8)}] * 2
+        WholeCheckpointIO().save_checkpoint(content, file)
     said = log_of(resume(killed))
-    assert "go on one by one: the program ended with RuntimeError: RNG state is wrong size" in said
+    assert "go on one by one: the program ended with RuntimeError: Expected a CPUGeneratorImplState" in said
     assert told(killed)["status"] in ("completed", "early_stopped")
 
 

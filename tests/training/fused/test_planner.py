@@ -242,17 +242,15 @@ def test_a_number_that_a_network_keeps_is_tried_whichever_member_has_it(own):
     assert "than a step alone" in made.alone[0]
 
 
-def test_what_was_tried_is_not_tried_again(monkeypatch):
-    from lightune.training.fused import equivalence as trial
-
-    tried, original = [], trial._why_not_these
-    monkeypatch.setattr(trial, "_why_not_these", lambda members: tried.append(len(members)) or original(members))
+def test_what_was_found_equivalent_serves_every_later_plan():
     known = {}
     plan(configs(*(f"seed={seed}" for seed in range(5))), known=known)
+    (of_structure,) = known.values()
+    verified = list(of_structure.verified)
     plan(configs("seed=5", "seed=6", "seed=7"), known=known)
-    assert tried == [3]
+    assert of_structure.verified == verified
     plan(configs("seed=0", "seed=1 regularization.l1=0.1"), known=known)
-    assert tried == [3, 2]
+    assert [len(variants) for variants in of_structure.verified] == [1, 2]
 
 
 def test_a_width_bounds_the_groups():

@@ -8,6 +8,7 @@ of one block only. On a GPU all members are one block, since the more there is t
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,27 @@ from torch import Tensor, nn
 _BLOCK_BYTES = 20 * 1024**2
 
 
+@dataclass(frozen=True)
+class Block:
+    """Rows that are computed at once, and views of their parameters and buffers: name → (rows, …).
+
+    Args:
+        rows: numbers of consecutive members.
+        parameters: those that are trained.
+        buffers: everything else that is state.
+    """
+
+    rows: range
+    parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+
+    def column(self, of_all: Tensor, like: Tensor) -> Tensor:
+        """Return one number a member (M,) for the rows, to be multiplied with their values: (rows, 1, …)."""
+        return of_all[self.rows.start : self.rows.stop].view(-1, *[1] * (like.ndim - 1))
+
+
 def activation_bytes(model: nn.Module, x: Tensor) -> int:
-    """Estimate what the layers of a network put out on a batch x: (B, …), in bytes."""
+    """Estimate the size in bytes of what the layers of a network return on a batch x: (B, …)."""
     outputs: list[int] = []
 
     def note(module: nn.Module, given: object, output: object) -> None:
@@ -38,7 +58,7 @@ def activation_bytes(model: nn.Module, x: Tensor) -> int:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Let a network be in evaluation form meanwhile; each of its modules is then in the form it was in."""
+    """Put a network into evaluation mode meanwhile; afterwards each of its modules is in the mode it was in."""
     training = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

@@ -1,4 +1,4 @@
-"""Measures of many members at once: what torchmetrics says of each, for the price of about one.
+"""Metrics of many members at once: the values of torchmetrics for each, at about the cost of one.
 
 Counting and ranking go over all members together. A set of metrics that is not lightune's own is measured member
 by member with its own objects.
@@ -13,19 +13,17 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
-from lightune.metrics.meter import MetricSet
-
-_BUFFERED_VALUES = 4_000_000  # prediction values kept before they are counted in: about 16 MB
+from lightune.metrics.meter import BUFFERED_VALUES, MetricSet
 
 
 class Gauge(Protocol):
     """What measures one stage of M members."""
 
     def update(self, predictions: Tensor, target: Tensor) -> None:
-        """Take in predictions (M, N, …) and targets (M, N, …)."""
+        """Add predictions (M, N, …) and targets (M, N, …)."""
 
     def compute(self) -> dict[str, Tensor]:
-        """Return name → (M,) of all that was taken in, and begin anew."""
+        """Return name → (M,) of all that was added, and start over."""
 
 
 class StackedMeter:
@@ -47,7 +45,7 @@ class StackedMeter:
         self._targets: list[Tensor] = []
 
     def add(self, losses: Tensor, predictions: Tensor, target: Tensor, rows: Sequence[int] | None = None) -> None:
-        """Take in a batch of all members: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
+        """Add a batch of all members: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
         assert rows is None, "members of different sizes are measured by a RaggedMeter"
         samples = target.shape[1]
         self._loss = losses * samples if self._loss is None else self._loss + losses * samples
@@ -56,11 +54,11 @@ class StackedMeter:
             self._predictions.append(predictions)
             self._targets.append(target)
             self._values += predictions.numel()
-            if self._values > _BUFFERED_VALUES:
+            if self._values > BUFFERED_VALUES:
                 self._count_in()
 
     def read(self) -> dict[str, Tensor]:
-        """Return every measure as `stage/name`: (M,) float; then begin anew."""
+        """Return every measure as `stage/name`: (M,) float; then start over."""
         assert self._loss is not None
         measures = {f"{self.stage}/loss": self._loss / self._samples}
         if self._gauge is not None:
@@ -70,7 +68,7 @@ class StackedMeter:
         return measures
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only; between readings."""
+        """Continue with these rows only; between readings."""
         self._gauge = _gauge(self._metrics, self.stage, len(rows))
 
     def _count_in(self) -> None:

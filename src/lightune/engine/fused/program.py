@@ -5,19 +5,19 @@ shape, as operations without autograd, hooks or Python modules; each step plays 
 this costs a fraction of running autograd through M networks, or through `vmap` itself.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call, grad_and_value, vmap
-from torch.fx.experimental import proxy_tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
 from lightune.engine.fused.dropout import DropoutMasks, Site
 from lightune.losses import CrossEntropy
+from lightune.private_api.torch import unsafe_view, without_examples
+from lightune.runtime.compiler_folder import no_empty_compiler_folder
 
 Tensors = dict[str, Tensor]
 Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
@@ -91,7 +91,7 @@ class Program:
             self._recorded[key] = (record(self._step, arguments), sites)
         return key
 
-    def judge(
+    def evaluate(
         self,
         parameters: Tensors,
         buffers: Tensors,
@@ -101,7 +101,7 @@ class Program:
     ) -> tuple[Tensor, Tensor]:
         """Return losses (M,) and outputs (M, B, K) in evaluation form, of members as `train` takes them."""
         smoothing = self._smoothing(x, members)
-        key = self._key("judge", x, target)
+        key = self._key("evaluate", x, target)
         if key not in self._recorded:
             self._model.eval()
             arguments = (parameters, buffers, x, target, smoothing)
@@ -186,7 +186,7 @@ class Program:
 
 def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
     """Write down the tensor operations of a function on arguments of these shapes, no-ops left out."""
-    with _without_examples():
+    with without_examples(), no_empty_compiler_folder():
         graph = make_fx(lambda *given: function(*given))(*arguments)
     for node in list(graph.graph.nodes):
         if _does_nothing(node):
@@ -197,20 +197,6 @@ def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.Graph
     return graph
 
 
-@contextmanager
-def _without_examples() -> Iterator[None]:
-    """Let `make_fx` keep no examples of what operations return: two thirds of its time, and nobody reads them."""
-    extract = getattr(proxy_tensor, "extract_val", None)
-    if extract is None:  # another torch
-        yield
-        return
-    proxy_tensor.extract_val = lambda *given, **how: None
-    try:
-        yield
-    finally:
-        proxy_tensor.extract_val = extract
-
-
 def _does_nothing(node: fx.Node) -> bool:
     aten = torch.ops.aten
     if node.op != "call_function" or not node.args or not isinstance(node.args[0], fx.Node):
@@ -219,7 +205,7 @@ def _does_nothing(node: fx.Node) -> bool:
         return True
     if node.target is aten.mul.Scalar:
         return bool(node.args[1] == 1)
-    if node.target in (aten.expand.default, aten.view.default, aten._unsafe_view.default):
+    if node.target in (aten.expand.default, aten.view.default, unsafe_view):
         before, after = node.args[0].meta.get("tensor_meta"), node.meta.get("tensor_meta")
         return before is not None and after is not None and before.shape == after.shape
     return False

@@ -1,4 +1,4 @@
-"""Measures of members whose parts differ in size, such as folds: those of one size are measured together."""
+"""Metrics of members whose parts differ in size, such as folds: those of one size are measured at once."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -30,7 +30,7 @@ class RaggedMeter:
         self._groups = self._meters()
 
     def add(self, losses: Tensor, predictions: Tensor, target: Tensor, rows: Sequence[int] | None = None) -> None:
-        """Take in a batch as `StackedMeter` does: of the members of some rows, of all by default."""
+        """Add a batch as `StackedMeter` does: of the members of some rows, of all by default."""
         given = {row: place for place, row in enumerate(range(len(self._sizes)) if rows is None else rows)}
         for members, meter in self._groups:
             if members[0] in given:
@@ -38,13 +38,13 @@ class RaggedMeter:
                 meter.add(losses[places], predictions[places], target[places])
 
     def read(self) -> dict[str, Tensor]:
-        """Return every measure as `stage/name`: (M,) float; then begin anew."""
+        """Return every measure as `stage/name`: (M,) float; then start over."""
         order = torch.tensor([row for rows, _ in self._groups for row in rows]).argsort()
         read = [meter.read() for _, meter in self._groups]
         return {name: torch.cat([one[name] for one in read])[order.to(read[0][name].device)] for name in read[0]}
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only; between readings."""
+        """Continue with these rows only; between readings."""
         self._sizes = [self._sizes[row] for row in rows]
         self._groups = self._meters()
 

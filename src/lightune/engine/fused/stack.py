@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 class Stack:
-    """Hold the state of M networks of one structure.
+    """The state of M networks of one structure.
 
     All trainable parameters of a member lie in one row, so that an update rule takes a few operations whatever the
     number of layers. The networks' own tensors become views of their rows: what is trained here is seen there, and
-    nothing is held twice.
+    nothing is in memory twice.
 
     Args:
         models: M networks whose parameters and buffers agree in name and shape.
@@ -57,7 +57,7 @@ class Stack:
         return self._views(self.flat)
 
     def write_buffers(self, buffers: dict[str, Tensor], rows: Sequence[int]) -> None:
-        """Take in the buffers of some rows after a step: name → (rows, …)."""
+        """Set the buffers of some rows after a step: name → (rows, …)."""
         for name, value in buffers.items():
             own = self.buffers[name]
             if isinstance(rows, range):
@@ -65,35 +65,29 @@ class Stack:
             else:
                 own[torch.tensor(rows, device=own.device)] = value
 
-    def member(self, index: int) -> dict[str, Tensor]:
-        """Return a copy of one member's state, as `load_state_dict` of its network takes it."""
-        row = {name: view[0] for name, view in self._views(self.flat[index : index + 1]).items()}
-        row |= {name: value[index] for name, value in self.buffers.items()}
-        return {name: value.clone() for name, value in row.items()}
-
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with these members only, in this order; the networks of the others keep a copy of their end."""
+        """Continue with these rows only, in this order; the networks of the others are detached."""
         for row in range(len(self._models)):
             if row not in rows:
-                self.let_go(row)
+                self.detach(row)
         kept = torch.tensor(list(rows), device=self.flat.device)
         self.flat = self.flat[kept]
         self.buffers = {name: value[kept] for name, value in self.buffers.items()}
         self._models = [self._models[row] for row in rows]
         self._bind()
 
-    def hold(self, row: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def snapshot(self, row: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return copies of a member's parameters (1, P) and of its buffers."""
         return self.flat[row : row + 1].clone(), {name: value[row].clone() for name, value in self.buffers.items()}
 
-    def let_go(self, row: int) -> None:
-        """Let a network keep a copy of its end: what happens to its row does not happen to it any more."""
+    def detach(self, row: int) -> None:
+        """Give a network copies of its tensors: what happens to its row no longer happens to it."""
         if (model := self._models[row]) is not None:
-            _point(model, self.member(row))
+            _point(model, {name: value.clone() for name, value in self._state_of(row).items()})
             self._models[row] = None
 
     def admit(self, row: int, model: nn.Module) -> None:
-        """Let a network take the place of another.
+        """Put a network into a row in the place of another.
 
         Raises:
             ValueError: if it has another structure.
@@ -101,7 +95,7 @@ class Stack:
         trained, fixed = _split(model)
         if _shapes(trained) != self.shapes or _shapes(fixed) != {n: v.shape[1:] for n, v in self.buffers.items()}:
             raise ValueError("members must have parameters and buffers of the same names and shapes")
-        self.let_go(row)
+        self.detach(row)
         self._models[row] = model
         for name, view in self._views(self.flat[row : row + 1]).items():
             view[0].copy_(trained[name].detach())
@@ -118,10 +112,13 @@ class Stack:
             self._point_at(row)
 
     def _point_at(self, row: int) -> None:
-        if (model := self._models[row]) is None:
-            return
+        if (model := self._models[row]) is not None:
+            _point(model, self._state_of(row))
+
+    def _state_of(self, row: int) -> dict[str, Tensor]:
+        """Return views of a row's parameters and buffers, without the member dimension."""
         parameters = {name: view[0] for name, view in self._views(self.flat[row : row + 1]).items()}
-        _point(model, parameters | {name: value[row] for name, value in self.buffers.items()})
+        return parameters | {name: value[row] for name, value in self.buffers.items()}
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
         columns = torch.split(flat, [shape.numel() for shape in self.shapes.values()], dim=1)
@@ -147,7 +144,7 @@ def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _point(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """Let a network's parameters and buffers be these tensors."""
+    """Make these tensors a network's parameters and buffers."""
     own = dict(model.named_parameters()) | dict(model.named_buffers())
     for name, value in state.items():
         own[name].data = value

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from lightune.errors import ConfigError, Problem
+from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.identity import differences
 from lightune.study.definition.settings import Settings
-from lightune.study.outcome.outcome import write_json
 from lightune.study.space.space import Space
 
 __all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"]

@@ -9,36 +9,9 @@ from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 
 from lightune.study.executors.executor import Job
+from lightune.training.fused.compatibility import may_differ
 
-__all__ = ["FREE_ROOT", "STRENGTHS", "assign", "kind"]
-
-FREE_ROOT = (
-    "name",
-    "note",
-    "tags",
-    "seed",
-    "output_root",
-    "test",
-    "logger",
-    "callbacks",
-    "scheduler",
-    "validation",
-)
-"""Keys of a configuration in which trials that train together may differ."""
-
-STRENGTHS = ("l1", "l2", "dropout", "gradient_clip")
-"""Those of `regularization`."""
-
-_NUMBERS = (
-    *("lr", "momentum", "dampening", "weight_decay", "betas", "eps", "alpha", "lr_decay"),
-    *("initial_accumulator_value", "foreach", "fused", "capturable"),
-)
-_FREE = {
-    *(f"optimizer.{name}" for name in _NUMBERS),
-    *(f"regularization.{name}" for name in STRENGTHS),
-    "model.dropout",
-    "loss.label_smoothing",
-}
+__all__ = ["assign", "kind"]
 
 
 def kind(job: Job) -> Hashable:
@@ -47,8 +20,7 @@ def kind(job: Job) -> Hashable:
 
 
 def _is_free(override: str) -> bool:
-    key = override.partition("=")[0].lstrip("+~").partition("@")[0]
-    return key in _FREE or key.replace("/", ".").partition(".")[0] in FREE_ROOT
+    return may_differ(override.partition("=")[0].lstrip("+~").partition("@")[0])
 
 
 def assign(jobs: Sequence[Job], processes: Sequence[Sequence[Job]], *, most: int) -> list[list[Job]]:

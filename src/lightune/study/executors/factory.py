@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.hydra_config import HydraConfig
@@ -20,10 +21,12 @@ from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.executors.wrapped_task import URL_VARIABLE, WrappedTask
 from lightune.study.hydra.composer import Composer
 from lightune.study.outcome.outcome import is_final
-from lightune.study.prepare import Scene
 from lightune.study.storage.locks import claimed
 from lightune.study.storage.samplers import learns
 from lightune.study.storage.trial_store import Book
+
+if TYPE_CHECKING:
+    from lightune.study.prepare import Scene
 
 __all__ = ["make_executor"]
 
@@ -31,7 +34,7 @@ _BATCH_SIZE = 64  # trials that train together
 _BATCH_SIZE_WHERE_LEARNT = 16  # the same where a sampler learns from one batch for the next
 
 
-def make_executor(scene: Scene, task_function: TaskFunction, book: Book) -> Executor:
+def make_executor(scene: "Scene", task_function: TaskFunction, book: Book) -> Executor:
     """Make what runs the trials of a study.
 
     Args:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 from lightune.study.definition.settings import Settings
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.executor import Done, Executor, Job, Message, Report
-from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.signals import stop_signals
 from lightune.trial import Trial
 
@@ -16,17 +17,21 @@ __all__ = ["batch_context", "jobs_of", "run_batch"]
 _WAIT_SECONDS = 60.0
 
 
-def batch_context(launcher: ExecutorLauncher, size: int) -> ExecutorContext:
+def batch_context(
+    size: int, *, config: DictConfig, hydra_context: HydraContext, task_function: TaskFunction
+) -> ExecutorContext:
     """Return what the executor of a batch is made for.
 
     Args:
-        launcher: as Hydra has set it up.
         size: jobs of the batch, > 0.
+        config: of the multirun.
+        hydra_context: as Hydra hands it to a launcher.
+        task_function: what a job runs.
     """
     return ExecutorContext(
-        config=launcher.config,
-        hydra_context=launcher.hydra_context,
-        task_function=launcher.task_function,
+        config=config,
+        hydra_context=hydra_context,
+        task_function=task_function,
         settings=Settings(()),
         n_left=size,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "outcome_of_value",
     "read_outcome",
     "read_status",
-    "write_json",
 ]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
@@ -160,8 +159,3 @@ def commit(folder: Path, outcome: Outcome) -> None:
         "error": outcome.error,
     }
     write_json(target, content)
-
-
-def write_json(target: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    write_whole(target, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())

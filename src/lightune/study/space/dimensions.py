@@ -5,7 +5,7 @@ values. This module must not import Optuna, torch or Lightning at its top.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,10 @@ class Choice:
     def grid(self) -> tuple[str, ...]:
         """Return the texts in their order."""
         return self.texts
+
+    def size(self) -> int:
+        """Return how many values there are."""
+        return len(self.texts)
 
     def text(self, value: Any) -> str:
         """Write a value that Optuna chose as an override does."""
@@ -80,18 +84,22 @@ class Steps:
         """Return the numbers as Optuna knows them."""
         from optuna.distributions import FloatDistribution, IntDistribution
 
-        low, high = min(self.numbers), max(self.numbers)
+        low, high = self._ends()
         if isinstance(low, int) and isinstance(high, int) and isinstance(self.step, int):
             return IntDistribution(low, high, step=self.step)
         return FloatDistribution(low, high, step=self.step)
 
-    def grid(self) -> tuple[str, ...]:
-        """Return the numbers' texts in their order."""
-        return tuple(map(str, self.numbers))
+    def grid(self) -> Iterator[str]:
+        """Yield the numbers' texts in their order."""
+        return map(str, self.numbers)
+
+    def size(self) -> int:
+        """Return how many numbers there are."""
+        return len(self.numbers)
 
     def text(self, value: Any) -> str:
         """Write a number that Optuna chose as Hydra would have written it."""
-        return str(min(self.numbers, key=lambda number: abs(number - value)))
+        return str(self._nearest(value))
 
     def value(self, text: str) -> Any:
         """Return what Optuna stores for a text.
@@ -99,9 +107,27 @@ class Steps:
         Raises:
             ValueError: if the text is none of the numbers.
         """
-        if text not in self.grid():
-            raise ValueError(f"must be one of the numbers from {min(self.numbers)} to {max(self.numbers)}")
-        return self.numbers[self.grid().index(text)]
+        low, high = self._ends()
+        try:
+            number = self._nearest(int(text) if isinstance(low, int) else float(text))
+        except ValueError:
+            number = None
+        if text != str(number):
+            raise ValueError(f"must be one of the numbers from {low} to {high}")
+        return number
+
+    def _ends(self) -> tuple[Number, Number]:
+        """Return the least and the greatest number."""
+        first, last = self.numbers[0], self.numbers[-1]
+        return (first, last) if first <= last else (last, first)
+
+    def _nearest(self, value: Number) -> Number:
+        """Return the number nearest to a value: computed, as there may be millions."""
+        low, high = self._ends()
+        value, first = min(max(value, low), high), self.numbers[0]
+        index = int((value - first) // (self.step if first == low else -self.step))
+        near = self.numbers[max(index - 1, 0) : index + 3]  # rounding may be one off
+        return min(near, key=lambda number: abs(number - value))
 
     def edges(self) -> tuple[str, ...]:
         """Return the texts to judge before the first trial."""
@@ -149,6 +175,9 @@ class Interval:
 
     def grid(self) -> None:
         """Return nothing: an interval cannot be listed."""
+
+    def size(self) -> None:
+        """Return nothing: an interval has no number of values."""
 
     def text(self, value: Any) -> str:
         """Write a number that Optuna chose as an override does."""

@@ -108,7 +108,7 @@ class Space:
             return sum(1 for _ in self.grid())
         count = 1
         for dimension in self.dimensions:
-            count *= len(dimension.grid() or ())
+            count *= dimension.size() or 0
         return count
 
     def overrides(self, point: Mapping[str, str]) -> list[str]:

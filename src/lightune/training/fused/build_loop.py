@@ -6,9 +6,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from lightune.engine.fused.loop import FusedLoop, Member
+from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
+from lightune.engine.fused.member import Member
+from lightune.engine.fused.program import Recorded
 
-__all__ = ["device_of", "loop_of"]
+__all__ = ["build_loop", "device_of"]
 
 
 def device_of(cfg: DictConfig) -> str:
@@ -17,23 +19,23 @@ def device_of(cfg: DictConfig) -> str:
     return "cuda" if wanted and torch.cuda.is_available() else "cpu"
 
 
-def loop_of(cfg: DictConfig, members: Sequence[Member], *, device: str, **hooks: Any) -> FusedLoop:
-    """Make the loop of some members, whose best weights are kept in the folder of each.
+def build_loop(
+    cfg: DictConfig, members: Sequence[Member], *, device: str, recorded: Recorded | None = None, **hooks: Any
+) -> FusedLoop:
+    """Build the loop of some members.
 
     Args:
         cfg: of one of them.
         members: at least one.
         device: `cpu` or `cuda`.
-        hooks: what else `FusedLoop` takes.
+        recorded: programs that were recorded for members of this structure before; it is added to.
+        hooks: what `LoopHooks` takes.
     """
     double = str(cfg.trainer.get("precision", "auto")).startswith("64")
     return FusedLoop(
         members,
         max_epochs=cfg.trainer.max_epochs,
-        monitor=cfg.monitor.metric,
-        mode=cfg.monitor.mode,
-        dtype=torch.float64 if double else torch.float32,
-        device=device,
-        keeps_best=False,
-        **hooks,
+        hooks=LoopHooks(**hooks),
+        computation=Computation(torch.float64 if double else torch.float32, device),
+        recorded=recorded,
     )

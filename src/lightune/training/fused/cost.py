@@ -1,4 +1,4 @@
-"""When fusing pays, and how many members memory holds."""
+"""When fusing is faster, and how many members fit into memory."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lightune.data.placement import free_bytes
 from lightune.engine.fused.blocks import activation_bytes, evaluating
 from lightune.engine.fused.data import share_samples
-from lightune.engine.fused.loop import Member
+from lightune.engine.fused.member import Member
 
 # AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22:
 # MLP 64-h-h-10 with h=128 (3 MFLOP) 3.6 and 4.6, 256 (11) 2.2 and 2.2, 512 (38) 1.4 and 1.3, 724 (76) 1.3 and 1.3,
@@ -19,8 +19,8 @@ _MEMORY_SHARE = 0.5  # of what is free; validation and the recorded program need
 _STATES = 6  # parameters, gradients, two moments, the best so far, a temporary
 
 
-def why_not_worth(member: Member, device: str) -> str | None:
-    """Say why fusing members like this one is slower than training them one by one; None if it is not.
+def check_cost(member: Member, device: str) -> str | None:
+    """Return why fusing members like this one is slower than training them one by one; None if it is faster.
 
     On a CPU fusing saves the overhead of operations, not the operations: it pays for small layers and small
     images. The measure is the multiplications of one member's forward pass on one batch. Elsewhere nearly every

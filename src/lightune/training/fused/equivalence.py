@@ -1,77 +1,87 @@
-"""Whether members can be fused: try two steps fused and alone on copies, and compare everything that is left.
+"""Whether a fused group computes what its members compute alone: two steps of both, on copies, are compared.
 
 `vmap` refuses what it cannot stack; this finds what it takes but would compute otherwise: a buffer that a network
 replaces instead of changing, a count kept in Python, random numbers of a network's own.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightune.engine.fused.loop import FusedLoop, Member
-from lightune.engine.fused.optimizer import NUMBERS
+from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
+from lightune.engine.fused.member import Member
+from lightune.engine.fused.numbers import NUMBERS
 from lightune.losses import CrossEntropy
 from lightune.tasks import SupervisedTask
 
-_MOST_ALIKE = 3  # members of one kind that are tried
+_MOST_ALIKE = 3  # members of one variant that are tried
 _STEPS = 2  # the second sees what the first left
 _RTOL = 1e-6  # of double precision numbers that went through a few layers
-Kind = tuple[bool | str, ...]
-Tried = list[frozenset[Kind]]
+Variant = tuple[bool | str, ...]
+"""What of a member only a trial can tell the effect of; see `variants_of`."""
+Verified = list[frozenset[Variant]]
+"""Sets of variants that were found equivalent in one group."""
 _OWN = ("_parameters", "_buffers", "_modules", "training")
 
 
-def why_not(members: Sequence[Member], tried: Tried | None = None) -> str | None:
-    """Say in one line why members cannot be fused; None if they can.
+def check_equivalence(
+    members: Sequence[Member],
+    verified: Verified | None = None,
+    *,
+    compare: Callable[[Sequence[Member]], str | None] | None = None,
+) -> str | None:
+    """Return why members cannot be fused, in one line; None if they can.
 
-    Members of one structure compute by one program, whatever their numbers, except for what `kinds_of` tells. So a
-    few members of each kind are tried, together, and the same kinds not twice.
+    Members of one structure compute by one program, whatever their numbers, except for what `variants_of` returns.
+    So a few members of each variant are tried, in one group, and the same variants not twice.
 
     Args:
         members: as `FusedLoop` takes them; they are left as they are.
-        tried: sets of kinds that were tried together before; it is added to.
+        verified: what was found equivalent before; it is added to.
+        compare: trains some of them fused and alone, and returns how they differ; by default two steps.
     """
-    tried = [] if tried is None else tried
+    verified = [] if verified is None else verified
     if any(not module.training for member in members for module in member.task.model.modules()):
         return "a part of the network stays in evaluation form while it is trained"
-    kinds: dict[Kind, list[Member]] = {}
+    variants: dict[Variant, list[Member]] = {}
     for member in members:
-        kinds.setdefault(_kind(member), []).append(member)
-    if were_tried(frozenset(kinds), tried):
+        variants.setdefault(_variant(member), []).append(member)
+    if is_verified(frozenset(variants), verified):
         return None
-    alike = _MOST_ALIKE if len(kinds) == 1 else 1
-    reason = _why_not_these([member for same in kinds.values() for member in _spread(same, alike)])
+    alike = _MOST_ALIKE if len(variants) == 1 else 1
+    chosen = [member for same in variants.values() for member in _spread(same, alike)]
+    reason = (compare or compare_steps)(chosen)
     if reason is None:
-        tried.append(frozenset(kinds))
+        verified.append(frozenset(variants))
     return reason
 
 
-def kinds_of(members: Sequence[Member]) -> frozenset[Kind]:
+def variants_of(members: Sequence[Member]) -> frozenset[Variant]:
     """Return what only a trial can tell the effect of.
 
     That is which of a member's numbers are zero, which leaves something out of what is computed, and all that its
     network and its loss keep in Python.
     """
-    return frozenset(map(_kind, members))
+    return frozenset(map(_variant, members))
 
 
-def were_tried(kinds: frozenset[Kind], tried: Tried) -> bool:
-    """Tell whether all of these kinds were tried together."""
-    return any(kinds <= together for together in tried)
+def is_verified(variants: frozenset[Variant], verified: Verified) -> bool:
+    """Return True if all of these variants were found equivalent in one group."""
+    return any(variants <= group for group in verified)
 
 
-def _kind(member: Member) -> Kind:
+def _variant(member: Member) -> Variant:
     task, strengths = member.task, member.task.regularization
     optimizer = task.make_optimizer()
     group = optimizer.param_groups[0]
-    smoothing = task.loss.label_smoothing if type(task.loss) is CrossEntropy else 0.0
     dropouts = [module.p for module in task.model.modules() if isinstance(module, nn.Dropout)]
-    numbers = [group[name] for name in NUMBERS[type(optimizer)]]
+    numbers = [group[name] for name in NUMBERS[type(optimizer).__name__]]
+    shares = (strengths.l1, strengths.l2, member.gradient_clip, member.label_smoothing, *dropouts)
     return (
-        *(bool(value) for value in (strengths.l1, strengths.l2, member.gradient_clip, smoothing, *dropouts)),
+        *map(bool, shares),
         *(all(value) if isinstance(value, tuple | list) else bool(value) for value in numbers),
         task.schedules_steps,
         *_kept_in_python(task),
@@ -94,20 +104,20 @@ def _spread(members: list[Member], most: int) -> list[Member]:
     return [members[round(place * (len(members) - 1) / max(1, most - 1))] for place in range(most)]
 
 
-def _why_not_these(members: Sequence[Member]) -> str | None:
+def compare_steps(members: Sequence[Member]) -> str | None:
+    """Train copies of members for two steps, fused and alone; return how they differ, None if they do not."""
     with torch.random.fork_rng(devices=[]):
         alone = [_double(member) for member in members]
         memories = [_memory(member.task) for member in alone]
         expected = [_steps_alone(member) for member in alone]
         if any(_memory(member.task) != memory for member, memory in zip(alone, memories, strict=True)):
             return "the network or its loss keeps something in a Python attribute from step to step"
-        together = [_double(member) for member in members]
+        fused = [_double(member) for member in members]
         try:
-            loop = FusedLoop(together, max_epochs=1, monitor="val/loss", mode="min", dtype=torch.float64)
-            losses = _steps_fused(loop)
+            losses = _steps_fused(fused)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason, and they are trained alone
             return f"cannot be stacked: {_first_line(error)}"
-    for index, (one, two) in enumerate(zip(alone, together, strict=True)):
+    for index, (one, two) in enumerate(zip(alone, fused, strict=True)):
         if not _close(losses[:, index], expected[index]):
             return "a fused step gives another loss than a step alone"
         ours, theirs = two.task.model.state_dict(), one.task.model.state_dict()
@@ -149,14 +159,15 @@ def _steps_alone(member: Member) -> Tensor:
     return torch.stack(losses)
 
 
-def _steps_fused(loop: FusedLoop) -> Tensor:
-    """Train the same steps together; return losses (steps + 1, M)."""
+def _steps_fused(members: Sequence[Member]) -> Tensor:
+    """Train the same steps as one group; return losses (steps + 1, M), the last ones in evaluation form."""
     losses: list[Tensor] = []
-    loop.watch_steps(lambda _, step: losses.append(step.clone()))
-    loop.train_rows(most_batches=_STEPS)
+    hooks = LoopHooks(on_step=lambda _, step: losses.append(step.clone()))
+    loop = FusedLoop(members, max_epochs=1, hooks=hooks, computation=Computation(dtype=torch.float64))
+    loop.train_epoch(most_batches=_STEPS)
     for _, batch in zip(range(_STEPS), loop.data.train(), strict=False):
         last = batch
-    losses.append(loop.losses_of(last))
+    losses.append(loop.step.losses(last))
     return torch.stack(losses)
 
 

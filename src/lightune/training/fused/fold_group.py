@@ -7,7 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pytorch_lightning import Callback
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
@@ -17,13 +16,14 @@ from lightune.engine.fused.loop import EpochEnd, Member
 from lightune.errors import TrainingError
 from lightune.reporting.fits import FitResult
 from lightune.reporting.result import Status
-from lightune.run import Run
 from lightune.runtime.atomic_files import written_together
+from lightune.training.context import RunContext
 from lightune.training.fit import Fit
-from lightune.training.fused.build_loop import loop_of
-from lightune.training.fused.member_trainer import MemberRun
+from lightune.training.fused.build_loop import build_loop
+from lightune.training.fused.member_trainer import MemberRandomness, MemberTrainer
+from lightune.training.run_record import RunRecord
 
-__all__ = ["Endings", "FitsTogether", "Start", "is_in_vain"]
+__all__ = ["Endings", "FoldGroup", "Start", "is_superseded"]
 
 Endings = dict[int, FitResult | Exception]
 
@@ -33,24 +33,25 @@ class Start:
     """Where a fit begins.
 
     Args:
-        checkpoint: the end of an epoch, where it goes on; None from the seed on.
-        epoch: how many it has trained, >= 0.
+        checkpoint: of the end of an epoch, from which it is resumed; None to train from scratch.
+        epoch: epochs trained before, >= 0.
     """
 
     checkpoint: Path | None = None
     epoch: int = 0
 
 
-def is_in_vain(plan: FitPlan, endings: Endings) -> bool:
-    """Tell whether a fit before this one has failed: one by one, this one would not be trained."""
+def is_superseded(plan: FitPlan, endings: Endings) -> bool:
+    """Return True if a fit before this one has failed: trained one by one, this one would not be trained."""
     return any(isinstance(ending, Exception) and index < plan.index for index, ending in endings.items())
 
 
-class FitsTogether:
+class FoldGroup:
     """The fits of one program while it is trained.
 
     Args:
-        run: whose fits they are.
+        context: of the run.
+        record: of the run.
         plans: of the fits.
         members: their trainings.
         starts: a fit's number → where it begins.
@@ -59,123 +60,129 @@ class FitsTogether:
 
     def __init__(
         self,
-        run: Run,
+        context: RunContext,
+        record: RunRecord,
         plans: Sequence[FitPlan],
         members: Sequence[Member],
         starts: Mapping[int, Start],
         device: str,
     ) -> None:
-        self._run = run
-        self._keepers = {
-            member: _Keeper(run, plan, member, starts[plan.index].checkpoint, shows=plan is plans[0])
-            for plan, member in zip(plans, members, strict=True)
-        }
-        for member, keeper in self._keepers.items():
-            member.checkpoint = keeper.content
-        self._runs = {
-            member: MemberRun(
-                keeper.plan.index, run.cfg, run.parts, member, run_dir=run.folder(keeper.plan), keeper=keeper
+        self._interruption = context.interruption
+        self._records: dict[Member, _FoldRecord] = {}
+        self._trainers: dict[Member, MemberTrainer] = {}
+        for plan, member in zip(plans, members, strict=True):
+            checkpoint, randomness = starts[plan.index].checkpoint, MemberRandomness()
+            fit = Fit(
+                context.cfg,
+                member.data,
+                member.task,
+                plan,
+                folder=context.folder(plan),
+                run_dir=context.run_dir,
+                console=context.console if plan is plans[0] else Console(quiet=True),
+                watchers=[randomness],
+                checkpoint=checkpoint,
+                resumed=context.resumed or checkpoint is not None,
+                fits=len(context.parts.plans),
             )
-            for member, keeper in self._keepers.items()
-        }
-        self._loop = loop_of(
-            run.cfg,
+            content = read_checkpoint(checkpoint) if checkpoint is not None else None
+            member.checkpoint = content
+            self._records[member] = own = _FoldRecord(record, plan, member, content)
+            self._trainers[member] = MemberTrainer(member, fit, own, randomness)
+        self._loop = build_loop(
+            context.cfg,
             members,
             device=device,
-            on_round_start=self._epochs_start,
-            on_epoch_end=self._epoch_ends,
+            on_round_start=self._start_epoch,
+            on_epoch_end=self._end_epoch,
             on_member_end=self._end,
         )
 
     def train(self) -> None:
-        """Train them to their ends; what stops or breaks the program leaves those under way as they are."""
+        """Train them to their ends; if the program is stopped or breaks, the unfinished are left as they are."""
         try:
-            for member, each in self._runs.items():
-                each.start(self._loop, self._keepers[member].content)
-                self._keepers[member].content = None  # whose weights are in the program now
-                if each.trainer.should_stop or member.epochs >= self._loop.max_epochs:
-                    self._loop.end(member, "stopped" if each.trainer.should_stop else "completed")
+            for member, trainer in self._trainers.items():
+                trainer.start(self._loop, self._records[member].content)
+                self._records[member].content = None  # its weights are in the program now
+                if trainer.trainer.should_stop or member.epochs >= self._loop.max_epochs:
+                    self._loop.end(member, "stopped" if trainer.trainer.should_stop else "completed")
             while self._loop.active:
-                with self._run.interruption.finishing():
+                with self._interruption.finishing():
                     self._loop.round()
-                    if self._run.interruption.received is not None:
+                    if self._interruption.received is not None:
                         self._save()
-                self._run.interruption.stop_if_asked()
+                self._interruption.stop_if_asked()
         except BaseException:
-            for member, each in self._runs.items():
-                if self._keepers[member].outcome is None:
-                    each.abandon()
+            for member, trainer in self._trainers.items():
+                if self._records[member].outcome is None:
+                    trainer.abandon()
             raise
 
     def _save(self) -> None:
         with written_together():
             for member in self._loop.active:
-                self._runs[member].save_now()
+                self._trainers[member].save_now()
 
     @property
     def endings(self) -> Endings:
-        """What is known of them: a fit's number → its result, or the error that ended it."""
-        known = [(keeper.plan.index, keeper.outcome) for keeper in self._keepers.values()]
+        """How those ended that have: a fit's number → its result, or the error that ended it."""
+        known = [(record.plan.index, record.outcome) for record in self._records.values()]
         return {index: outcome for index, outcome in known if outcome is not None}
 
-    def _epochs_start(self, members: Sequence[Member]) -> None:
+    def _start_epoch(self, members: Sequence[Member]) -> None:
         for member in members:
-            self._runs[member].epoch_starts(member.epochs)
+            self._trainers[member].start_epoch(member.epochs)
 
-    def _epoch_ends(self, end: EpochEnd) -> bool:
-        stops = self._runs[end.member].epoch_ends(end)
-        return stops or is_in_vain(self._keepers[end.member].plan, self.endings)
+    def _end_epoch(self, end: EpochEnd) -> bool:
+        stops = self._trainers[end.member].end_epoch(end)
+        return stops or is_superseded(self._records[end.member].plan, self.endings)
 
     def _end(self, member: Member) -> None:
-        if is_in_vain(self._keepers[member].plan, self.endings):
-            self._runs[member].abandon()
+        if is_superseded(self._records[member].plan, self.endings):
+            self._trainers[member].abandon()
             return
-        with suppress(TrainingError):  # its keeper has heard of it
-            self._runs[member].save_end()
-            self._runs[member].end()
+        with suppress(TrainingError):  # its record has it
+            self._trainers[member].save_end()
+            self._trainers[member].end()
 
 
-class _Keeper:
-    """What a fit that is trained with others reports to."""
+class _FoldRecord:
+    """What one fit of a group is recorded in.
 
-    def __init__(self, run: Run, plan: FitPlan, member: Member, checkpoint: Path | None, *, shows: bool) -> None:
+    Args:
+        run: the record of the run.
+        plan: of the fit.
+        member: its training.
+        content: of the checkpoint that it is resumed from.
+    """
+
+    def __init__(self, run: RunRecord, plan: FitPlan, member: Member, content: dict[str, Any] | None) -> None:
         self.plan, self._run, self._member = plan, run, member
-        self._checkpoint = checkpoint
-        self.content = read_checkpoint(checkpoint) if checkpoint is not None else None
-        self._console = run.console if shows else Console(quiet=True)
-        self.current: Fit | None = None
+        self.content = content
+        self._current: Fit | None = None
         self.finished: list[FitResult] = []
         self.ending: Status = "completed"
         self.outcome: FitResult | Exception | None = None
 
-    def open(self, watchers: list[Callback]) -> Fit:
-        """Make the fit, with these callbacks beside its own."""
-        run, member = self._run, self._member
-        run.current = Fit(
-            run.cfg,
-            member.data,
-            member.task,
-            self.plan,
-            folder=run.folder(self.plan),
-            run_dir=run.run_dir,
-            console=self._console,
-            watchers=watchers,
-            checkpoint=self._checkpoint,
-            resumed=run.resume or self._checkpoint is not None,
-            fits=len(run.parts.plans),
-        )
-        return run.current
+    @property
+    def current(self) -> Fit | None:
+        """The fit, which is the run's current one too: the run's device is that of its trainer."""
+        return self._current
 
-    def start_session(self, loggers: list[Logger]) -> None:
+    @current.setter
+    def current(self, fit: Fit | None) -> None:
+        self._current = self._run.current = fit
+
+    def open_session(self, loggers: list[Logger]) -> None:
         """Do nothing: the run has the row on the HParams page."""
 
     def report(self, status: Status, error: Exception | None = None) -> Any:
-        """Take what came of the fit."""
-        assert self.current is not None
+        """Record how the fit ended, and close its boards."""
+        assert self._current is not None
         try:
-            self.outcome = self._run.conclude(self.current) if error is None else error
+            self.outcome = self._run.conclude(self._current) if error is None else error
         finally:
-            for board in self.current.boards:
+            for board in self._current.boards:
                 board.close()
         self._member.data.release()
-        return SimpleNamespace(error=None, status=status, run_dir=self._run.folder(self.plan))
+        return SimpleNamespace(error=None, status=status, run_dir=self._current.folder)

@@ -1,4 +1,4 @@
-"""The runs of one fused group: who is in it, how each ends, and what is left when it is cut off."""
+"""The runs of one fused group: who is in it, how each ends, and what is left when the group is interrupted."""
 
 import functools
 import logging
@@ -18,13 +18,18 @@ from lightune.engine.fused.loop import EpochEnd, Member
 from lightune.errors import ConfigError, Problem, StopRequested, TrainingError
 from lightune.reporting.result import Result
 from lightune.reporting.tensorboard import HParam
+from lightune.reporting.transcript import FILE_NAME as TRANSCRIPT
+from lightune.reporting.transcript import Transcript
 from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import use_matmul_precision
-from lightune.training.fit import no_driver_loaded
-from lightune.training.fused.build_loop import loop_of
-from lightune.training.fused.member_trainer import MemberRun, Voice
+from lightune.training.context import RunContext
+from lightune.training.fit import Fit, no_driver_loaded
+from lightune.training.fused.build_loop import build_loop
+from lightune.training.fused.member_log import LogRouter, open_member_log
+from lightune.training.fused.member_trainer import MemberRandomness, MemberTrainer
 from lightune.training.fused.planner import Group
 from lightune.training.resumption import newest_checkpoint
+from lightune.training.run_record import RunRecord
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +78,8 @@ class Together:
 
     def __init__(self, entrants: Sequence[Entrant], group: Group, places: Sequence[int], *, device: str) -> None:
         self._entrants: dict[Member, Entrant] = {}
-        self._runs: dict[Member, MemberRun] = {}
-        self._voice = Voice()
+        self._runs: dict[Member, MemberTrainer] = {}
+        self._router = LogRouter()
         self._interruption = Interruption()
         self._ended: list[Member] = []
         self._waiting: list[tuple[Member, dict[str, Any] | None]] = []
@@ -83,7 +88,7 @@ class Together:
         cfg = entrants[0].cfg
         deterministic = bool(cfg.trainer.get("deterministic"))
         self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
-        self._loop = loop_of(
+        self._loop = build_loop(
             cfg,
             list(self._runs),
             device=device,
@@ -122,7 +127,7 @@ class Together:
         """
         try:
             self._use_precision()  # which whoever trains one round after the other may have put back
-            with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
+            with self._interruption.watching(), self._router.listening(), no_driver_loaded():
                 self._start()
                 with self._interruption.finishing():
                     if not self.is_over:
@@ -142,7 +147,7 @@ class Together:
 
     def stop(self) -> None:
         """Save those under way, and write that they were interrupted: the signal came between two rounds."""
-        with self._interruption.watching(), self._voice.heard(), no_driver_loaded():
+        with self._interruption.watching(), self._router.listening(), no_driver_loaded():
             try:
                 with self._interruption.finishing():
                     self._save()
@@ -178,19 +183,36 @@ class Together:
     def _prepare(self, entrant: Entrant, member: Member, parts: Parts) -> None:
         content = read_checkpoint(entrant.checkpoint) if entrant.checkpoint is not None else None
         member.checkpoint = content
-        self._runs[member] = MemberRun(
-            entrant.number,
-            entrant.cfg,
-            parts,
-            member,
-            run_dir=entrant.folder,
-            report=entrant.report,
-            hparams=entrant.hparams,
-            voice=self._voice,
-            checkpoint=entrant.checkpoint,
-        )
+        self._runs[member] = self._trainer_of(entrant, member, parts)
         self._entrants[member] = entrant
         self._waiting.append((member, content))
+
+    def _trainer_of(self, entrant: Entrant, member: Member, parts: Parts) -> MemberTrainer:
+        console = Transcript(entrant.folder / TRANSCRIPT)
+        context = RunContext(entrant.cfg, parts, entrant.folder, console, resumed=True)
+        randomness = MemberRandomness()
+        fit = Fit(
+            entrant.cfg,
+            parts.data,
+            parts.task,
+            parts.plans[0],
+            folder=entrant.folder,
+            run_dir=entrant.folder,
+            console=console,
+            trainer=parts.trainer,
+            watchers=[randomness],
+            checkpoint=entrant.checkpoint,
+            resumed=any(entrant.folder.glob("events.*")),
+        )
+        return MemberTrainer(
+            member,
+            fit,
+            RunRecord(context, entrant.hparams),
+            randomness,
+            report=None if entrant.report is None else functools.partial(entrant.report, entrant.number),
+            router=self._router,
+            file=open_member_log(entrant.folder, entrant.cfg),
+        )
 
     def _start(self) -> None:
         """Let those begin that have not; what a checkpoint says is over ends at once."""
@@ -203,14 +225,14 @@ class Together:
                 self._loop.end(member, "stopped" if run.trainer.should_stop else "completed")
 
     def _epoch_ends(self, end: EpochEnd) -> bool:
-        return self._runs[end.member].epoch_ends(end)
+        return self._runs[end.member].end_epoch(end)
 
     def _epochs_start(self, members: Sequence[Member]) -> None:
         """Let all of them save what is due; see to it that saving takes a small share of the time."""
         began = time.monotonic()
         with written_together():
             for member in members:
-                self._runs[member].epoch_starts(member.epochs)
+                self._runs[member].start_epoch(member.epochs)
         if (took := time.monotonic() - began) > _LEAST_SAVING:
             for member in members:
                 self._runs[member].pause_between_saves(took / _SHARE_OF_SAVING)

@@ -1,20 +1,20 @@
 """Studies with `hydra/launcher=fused`: trials are trained together and end as ordinary trials do."""
 
-import contextlib
 import json
 import shutil
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from epoch_watch import ON, at_epoch, watching
 from fused_members import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
 from hydra.core.utils import JobStatus
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
-from lightune.engine.fused.loop import FusedLoop
 from lightune.runtime import hardware
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.fused import executor as fused_executor
@@ -48,21 +48,9 @@ def log_of(folder, number):
     return (folder / "trials" / number / "train.log").read_text()
 
 
-@contextlib.contextmanager
-def at_epoch(number, happens):
-    """Let something happen in an epoch of every fused group."""
-    judge = FusedLoop.judge
-
-    def changed(self):
-        if max(member.epochs for member in self.active) == number:
-            happens()
-        return judge(self)
-
-    FusedLoop.judge = changed
-    try:
-        yield
-    finally:
-        FusedLoop.judge = judge
+@pytest.fixture(autouse=True)
+def _logged(_watched_epochs):
+    """Configurations may name what watches epochs."""
 
 
 def test_trials_trained_together_end_as_those_trained_alone(study):
@@ -105,7 +93,7 @@ def test_trials_trained_together_end_as_those_trained_alone(study):
 
 
 def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(study):
-    swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3")
+    swept = ("optimizer.lr=1e-3,1e-8,1e-2", "search=grid", HALVING, "trainer.max_epochs=3", ON)
     killed_in_epoch(2, *arguments(*swept))
     folder, _, _ = study(main=lambda: None)
     assert told(folder, 1)["status"] == "pruned"
@@ -125,7 +113,7 @@ def test_the_poor_are_pruned_and_what_is_over_is_not_trained_again_after_a_kill(
 
 
 def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
-    swept = ("optimizer.lr=1e-2,3e-3", "seed=0,1", "trainer.max_epochs=3", "search.fused_width=2")
+    swept = ("optimizer.lr=1e-2,3e-3", "seed=0,1", "trainer.max_epochs=3", "search.fused_width=2", ON)
     with at_epoch(1, lambda: signal.raise_signal(signal.SIGTERM)):
         folder, code, said = study(*swept)
     assert (code, said.count("as one program")) == (143, 1)
@@ -146,7 +134,7 @@ def test_a_second_signal_does_not_wait_for_the_epoch(study):
         signal.raise_signal(signal.SIGINT)
         raise AssertionError("the second was not heard")
 
-    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", ON)
     with at_epoch(1, twice):
         folder, code, said = study(*swept)
     assert code == 130, said
@@ -191,7 +179,7 @@ def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
 
     with at_epoch(1, break_it):
         folder, code, said = study(
-            "optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0"
+            "optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0", ON
         )
     assert code == 0, said
     assert "alone  trial 1: its program ended with RuntimeError: no memory" in said
@@ -201,23 +189,15 @@ def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
 
 def test_a_killed_program_goes_on_where_each_trial_was(study):
     swept = ("optimizer.lr=1e-3,3e-3,1e-2", "model.dropout=0.2", "trainer.max_epochs=4", "search=grid")
-    swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine")
+    swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine", ON)
     killed_in_epoch(2, *arguments(*swept))
     folder = study(main=lambda: None)[0]
     shutil.rmtree(folder / "trials" / "1" / "checkpoints")  # as if it had been cut off before its first
-    trained, judge = [], FusedLoop.judge
-
-    def counted(self):
-        trained.append([member.epochs for member in self.active])
-        return judge(self)
-
-    FusedLoop.judge = counted
-    try:
+    trained = {}
+    with watching(lambda folder, epoch: trained.setdefault(Path(folder).name, []).append(epoch)):
         _, code, said = study(*swept)
-    finally:
-        FusedLoop.judge = judge
     assert (code, "fused  3 trials as one program" in said) == (0, True)
-    assert trained == [[2, 0, 2], [3, 1, 3], [2], [3]]
+    assert trained == {"0": [2, 3], "1": [0, 1, 2, 3], "2": [2, 3]}
     whole, _, _ = study(*swept, name="whole")
     for number in range(3):
         one, other = told(folder, number), told(whole, number)
@@ -271,17 +251,12 @@ def test_batches_are_as_wide_as_they_may_be(study):
 
 def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkeypatch):
     monkeypatch.setattr(hardware, "matmul_precision", lambda device_type, *, deterministic: "high")
-    judge, seen = FusedLoop.judge, []
-
-    def look(self):
-        seen.append(torch.get_float32_matmul_precision())
-        return judge(self)
-
-    monkeypatch.setattr(FusedLoop, "judge", look)
+    seen = []
     before = torch.get_float32_matmul_precision()
-    _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3")
+    with watching(lambda folder, epoch: seen.append(torch.get_float32_matmul_precision())):
+        _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3", ON)
     assert code == 0, said
-    assert seen == ["high"] * 3
+    assert seen == ["high"] * 6  # of each trial in each epoch
     assert torch.get_float32_matmul_precision() == before != "high"
 
 

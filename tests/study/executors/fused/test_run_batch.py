@@ -3,15 +3,16 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from epoch_watch import ON, at_epoch, watching
 from fused_members import killed_in_epoch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
-from lightune.engine.fused.loop import FusedLoop
 from lightune.run import TrainingError
 
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "trainer.max_epochs=4", "model.units=16")
@@ -169,17 +170,14 @@ def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     close(told(together / "1")["metrics"], before[1]["metrics"])
 
 
-def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep, monkeypatch):
-    again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2", "callbacks.checkpoint.every_seconds=0")
-    judge = FusedLoop.judge
-
+@pytest.mark.usefixtures("_watched_epochs")
+def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
+    again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2", "callbacks.checkpoint.every_seconds=0", ON)
     killed_in_epoch(2, *arguments("fused", *again))
     trained = []
-    monkeypatch.setattr(
-        FusedLoop, "judge", lambda self: trained.append([m.epochs for m in self.active]) or judge(self)
-    )
-    together, code, _ = sweep("fused", *again)
-    assert (code, trained) == (0, [[2, 2], [3, 3]])
+    with watching(lambda folder, epoch: trained.append((Path(folder).name, epoch))):
+        together, code, _ = sweep("fused", *again)
+    assert (code, trained) == (0, [("0", 2), ("1", 2), ("0", 3), ("1", 3)])
     left_alone = [told(together / str(number)) for number in range(2)]
     drawn = [curves(together / str(number)) for number in range(2)]
     for number in range(2):
@@ -194,18 +192,14 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep, monkey
         assert left_alone[number]["epochs"] == 4
 
 
+@pytest.mark.usefixtures("_watched_epochs")
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), torch.OutOfMemoryError("no memory")])
-def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkeypatch, error):
-    judge = FusedLoop.judge
+def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, error):
+    def break_it():
+        raise error
 
-    def break_the_first(self):
-        if len(self.active) == 2:
-            raise error
-        return judge(self)
-
-    monkeypatch.setattr(FusedLoop, "judge", break_the_first)
-    swept = ("seed=0,1", "model.units=8", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0")
-    together, code, said = sweep("fused", *swept)
+    with at_epoch(0, break_it):
+        together, code, said = sweep("fused", "seed=0,1", "model.units=8", "trainer.max_epochs=2", ON)
     assert code == 0, said
     assert f"alone  job 1: its program ended with {type(error).__name__}: no memory" in said
     assert [told(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 2

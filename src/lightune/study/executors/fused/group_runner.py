@@ -16,9 +16,10 @@ from lightune.study.executors.executor import Event, Job
 from lightune.study.executors.fused.candidate import Candidate, CandidateLifecycle
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.judge import signal_of
-from lightune.training.fused.equivalence import kinds_of, were_tried
+from lightune.training.fused.compatibility import check_supported, structure
+from lightune.training.fused.equivalence import is_verified, variants_of
 from lightune.training.fused.group import Together, spans
-from lightune.training.fused.planner import Group, build_member, structure, why_not_fusable
+from lightune.training.fused.planner import Group, build_member
 
 __all__ = ["GroupRunner"]
 
@@ -47,7 +48,7 @@ class GroupRunner:
     ) -> None:
         self._group, self._device, self._context, self._lifecycle = group, device, context, lifecycle
         self._run_alone, self._on_signal = run_alone, on_signal
-        self._kinds = kinds_of(group.members)
+        self._variants = variants_of(group.members)
         self._structure = ""
         self._candidates: list[Candidate] = []
         self._together: Together | None = None
@@ -90,16 +91,16 @@ class GroupRunner:
             if self._together is None or not self._together.vacant:
                 break
             tree = _plain(candidate.cfg)
-            if why_not_fusable(tree) or structure(tree) != self._structure:
+            if check_supported(tree) or structure(tree) != self._structure:
                 continue
             with as_found(), quiet(verbose=False):
                 built = build_member(candidate.cfg, self._group.known)
                 if isinstance(built, str) or not self._together.takes(built[0]):
                     continue
-                kinds = self._kinds | kinds_of([built[0]])
-                if not were_tried(kinds, self._group.known.tried):
+                variants = self._variants | variants_of([built[0]])
+                if not is_verified(variants, self._group.known.verified):
                     continue
-            self._kinds = kinds
+            self._variants = variants
             waiting.remove(candidate)
             if (refused := self._lifecycle.open(candidate)) is not None:
                 events.append(refused)

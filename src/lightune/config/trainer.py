@@ -1,0 +1,154 @@
+"""The trainer of a configuration: made once a fit, before anything is written, and pointed at the fit's folder.
+
+Private names of Lightning used here:
+
+- `Trainer._default_root_dir`: the folder is made after the trainer, when nothing is left to be refused, and the
+  public property has no setter. Without it a second trainer would have to be made. Watched by
+  tests/config/test_trainer.py::test_a_trainer_is_pointed_at_the_folder_of_its_fit.
+- `lightning_fabric.utilities.registry.entry_points`: see `_entry_points_read_once`. Watched by
+  tests/config/test_trainer.py::test_installed_packages_are_looked_through_once.
+"""
+
+import functools
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.utilities import registry
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
+from pytorch_lightning.loggers import Logger
+
+from lightune.checkpoints import WholeCheckpointIO
+from lightune.config import schema
+from lightune.config.instantiate import bind, make, naming_key
+from lightune.errors import ConfigError, Problem
+from lightune.runtime.hardware import resolved_precision, use_matmul_precision
+from lightune.secrets import secret_values
+
+__all__ = ["build_loggers", "build_trainer", "make_trainer", "point_at"]
+
+
+def make_trainer(cfg: DictConfig) -> Trainer:
+    """Make the trainer of a configuration with its callbacks, without loggers and without a folder.
+
+    Raises:
+        ConfigError: if Lightning refuses its arguments, a callback refuses its own, or the device is not there.
+    """
+    callbacks = [make("callbacks", node, {}, f"callbacks.{key}") for key, node in cfg.callbacks.items()]
+    if not cfg.logger:
+        callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
+    _require_device(cfg.trainer)
+    with naming_key("trainer"):
+        plain = OmegaConf.to_container(cfg.trainer, resolve=True, throw_on_missing=True)
+        assert isinstance(plain, dict)
+        factory = bind({key: value for key, value in plain.items() if key not in schema.TRAINER_OURS})
+        with _entry_points_read_once():
+            trainer: Trainer = factory(
+                precision=_precision(cfg.trainer),
+                logger=False,
+                callbacks=callbacks,
+                plugins=[WholeCheckpointIO(secret_values(cfg))],
+                default_root_dir=str(cfg.output_root),
+                gradient_clip_val=cfg.regularization.get("gradient_clip"),
+                enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                enable_autolog_hparams=False,
+            )
+    _use_matmul_precision(cfg, trainer)
+    return trainer
+
+
+def point_at(
+    trainer: Trainer, cfg: DictConfig, *, run_dir: Path, first: Sequence[Callback] = (), bare: bool = False
+) -> Trainer:
+    """Point a trainer at the folder of its fit, with its loggers; nothing is written yet.
+
+    Args:
+        trainer: as `make_trainer` returns it.
+        cfg: what it was made of.
+        run_dir: where it will write.
+        first: callbacks that are called before those of the configuration.
+        bare: whether the callbacks and loggers of the configuration are left out: to measure, not to train.
+
+    Returns:
+        The same trainer.
+    """
+    trainer._default_root_dir = str(run_dir)  # type: ignore[attr-defined]
+    trainer.loggers = [] if bare else build_loggers(cfg, run_dir)
+    configured: list[Callback] = [] if bare else trainer.callbacks  # type: ignore[attr-defined]
+    trainer.callbacks = [*first, *configured]  # type: ignore[attr-defined]  # checkpoints stay the last, as Lightning wants them
+    _use_matmul_precision(cfg, trainer)  # other runs of this process may have changed it since
+    return trainer
+
+
+def build_trainer(
+    cfg: DictConfig, *, run_dir: Path, watchers: Sequence[Callback] = (), bare: bool = False
+) -> Trainer:
+    """Make the trainer of a configuration, ready to write into a folder.
+
+    Args:
+        cfg: a validated configuration.
+        run_dir: where it will write.
+        watchers: callbacks that are called before those of the configuration.
+        bare: as for `point_at`.
+
+    Raises:
+        ConfigError: as `make_trainer`.
+    """
+    return point_at(make_trainer(cfg), cfg, run_dir=run_dir, first=watchers, bare=bare)
+
+
+def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
+    """Make the loggers of a configuration, to write into a folder.
+
+    Raises:
+        ConfigError: if one refuses its arguments.
+    """
+    save_dir = {"save_dir": lambda: str(folder)}
+    return [make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
+
+
+def _use_matmul_precision(cfg: DictConfig, trainer: Trainer) -> None:
+    use_matmul_precision(trainer.strategy.root_device.type, deterministic=bool(cfg.trainer.get("deterministic")))
+
+
+@contextmanager
+def _entry_points_read_once() -> Iterator[None]:
+    """Keep what Lightning reads of all installed packages for each trainer: plug-in callbacks.
+
+    It takes longer than the rest of a trainer (2.7 of 5.0 ms, CPU, 2026-11-29), and a fused group makes a trainer
+    for each member.
+    """
+    before = vars(registry)["entry_points"]
+    vars(registry)["entry_points"] = _entry_points
+    try:
+        yield
+    finally:
+        vars(registry)["entry_points"] = before
+
+
+_entry_points = functools.cache(importlib.metadata.entry_points)
+
+
+def _require_device(trainer: DictConfig) -> None:
+    accelerator, precision = trainer.get("accelerator", "auto"), str(trainer.get("precision", "auto"))
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if accelerator in ("gpu", "cuda") and not has_gpu:
+        rule = f"there is no GPU that torch can use here; choose trainer=cpu or trainer=auto, got {accelerator}"
+        raise ConfigError([Problem("trainer.accelerator", rule)])
+    if precision.startswith("16") and (accelerator == "cpu" or not has_gpu):
+        rule = f"needs a GPU; choose 32-true or bf16-mixed, got {precision}"
+        raise ConfigError([Problem("trainer.precision", rule)])
+
+
+def _precision(trainer: DictConfig) -> Any:
+    """Resolve `auto` for the device that the trainer will take."""
+    on_cuda = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    has_bf16 = on_cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    return resolved_precision(trainer.get("precision", "auto"), on_cuda=on_cuda, has_bf16=has_bf16)

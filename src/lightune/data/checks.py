@@ -1,0 +1,131 @@
+"""Samples are judged when they are read: what no network could learn from is refused with its rows and columns."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightune.data.memory import Samples
+
+__all__ = ["sound"]
+
+_SHOWN = 5  # rows, columns or labels that a message names
+_LARGEST = torch.finfo(torch.float32).max
+
+
+def sound(samples: "Samples") -> "Samples":
+    """Return samples as everything else expects them: tensors, labels (N,) int64 or values (N, T) float32.
+
+    Types are converted where nothing is lost; arrays of NumPy become tensors. Inputs keep their type.
+
+    Args:
+        samples: as `load` of a data set returned them.
+
+    Raises:
+        ValueError: with all that is wrong with them at once.
+    """
+    inputs, targets = _tensor("inputs", samples.inputs), _tensor("targets", samples.targets)
+    problems = list(_shape_problems(inputs, targets))
+    if not problems:
+        problems += _value_problems("inputs", inputs)
+        if samples.num_classes:
+            targets, found = _labels(targets, samples.num_classes)
+        else:
+            targets, found = _values(targets)
+        problems += found
+        problems += _part_problems(samples, len(targets))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return replace(samples, inputs=inputs, targets=targets)
+
+
+def _tensor(name: str, values: Any) -> Tensor:
+    if isinstance(values, Tensor):
+        return values.detach()
+    try:
+        return torch.as_tensor(np.asarray(values))
+    except (TypeError, ValueError, RuntimeError) as error:
+        kind = getattr(values, "dtype", type(values).__name__)
+        raise ValueError(f"{name} must be numbers, got {kind}") from error
+
+
+def _shape_problems(inputs: Tensor, targets: Tensor) -> Iterator[str]:
+    if inputs.is_complex() or targets.is_complex():
+        yield "inputs and targets must be real numbers, got complex ones"
+    if inputs.ndim < 2:
+        yield f"inputs must have a row a sample, (N, …), got shape {tuple(inputs.shape)}"
+    if targets.ndim not in (1, 2):
+        yield f"targets must be classes (N,) or values (N, T), got shape {tuple(targets.shape)}"
+    elif inputs.ndim and len(inputs) != len(targets):
+        yield f"there must be a target for each row, got {len(inputs)} rows of inputs and {len(targets)} targets"
+    elif not len(targets):
+        yield "there are no samples"
+
+
+def _value_problems(name: str, values: Tensor) -> Iterator[str]:
+    """Yield what is no finite number once it is a float32, which networks compute in."""
+    if not values.is_floating_point():
+        return
+    bad = ~torch.isfinite(values)
+    what = "missing or infinite"
+    if not bad.any() and values.dtype == torch.float64:
+        bad, what = values.abs() > _LARGEST, f"beyond {_LARGEST:.1e}, which float32 cannot hold,"
+    if not bad.any():
+        return
+    rows = bad.reshape(len(bad), -1).any(dim=1).nonzero().flatten().tolist()
+    columns = bad.any(dim=0).nonzero().flatten().tolist() if values.ndim == 2 else []
+    where = f"{_numbers('row', rows)}" + (f", {_numbers('column', columns)}" if columns else "")
+    count = int(bad.sum())
+    several = "s" if count > 1 else ""
+    yield f"{name} have {count} {what} value{several} ({where}, from 0); fill them in or leave the rows out"
+
+
+def _labels(targets: Tensor, num_classes: int) -> tuple[Tensor, list[str]]:
+    """Return labels (N,) int64, and what is wrong with them."""
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets[:, 0]
+    if targets.ndim == 2:
+        return targets, [f"targets of {num_classes} classes must have shape (N,), got {tuple(targets.shape)}"]
+    if targets.is_floating_point():
+        if problems := list(_value_problems("targets", targets)):
+            return targets, problems
+        if bool((targets != targets.round()).any()):
+            return targets, [f"targets of {num_classes} classes must be whole numbers, got {_shown(targets)}"]
+    labels = targets.long()
+    outside = (labels < 0) | (labels >= num_classes)
+    if bool(outside.any()):
+        rule = f"targets of {num_classes} classes must be from 0 to {num_classes - 1}"
+        return labels, [f"{rule}, got {_shown(labels)}; number the classes from 0"]
+    return labels, []
+
+
+def _values(targets: Tensor) -> tuple[Tensor, list[str]]:
+    """Return values (N, T) float32, and what is wrong with them."""
+    problems = list(_value_problems("targets", targets))
+    return (targets.unsqueeze(1) if targets.ndim == 1 else targets).float(), problems
+
+
+def _part_problems(samples: "Samples", rows: int) -> Iterator[str]:
+    if samples.num_classes < 0 or samples.num_classes == 1:
+        yield f"num_classes must be 0 for regression or at least 2, got {samples.num_classes}"
+    if not 0 <= samples.official_test < rows:
+        yield f"official_test must be from 0 to less than the {rows} rows, got {samples.official_test}"
+    for name, groups in samples.groups.items():
+        if len(groups) != rows:
+            yield f"groups[{name!r}] must have a group for each of the {rows} rows, got {len(groups)}"
+
+
+def _shown(values: Tensor) -> str:
+    distinct = sorted(set(values.tolist()))
+    return ", ".join(f"{value:g}" for value in distinct[:_SHOWN]) + (", …" if len(distinct) > _SHOWN else "")
+
+
+def _numbers(name: str, numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:_SHOWN])) + (
+        f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    )
+    return f"{name}{'s' if len(numbers) > 1 else ''} {shown}"

@@ -1,0 +1,105 @@
+"""Hydra's private names that lightune needs.
+
+This module must not import Optuna, torch or Lightning. Hydra has no public way to compose from another search
+path, to set values on a configuration that is composed already, or to make a `JobReturn` that carries what a task
+raised.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core import utils
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
+
+__all__ = [
+    "apply_overrides",
+    "flush_loggers",
+    "is_files_loader",
+    "loader_of",
+    "names_a_group",
+    "note_failure",
+    "returned_or_raised",
+    "start_ray",
+]
+
+
+def loader_of(places: Sequence[tuple[str, str]]) -> ConfigLoader:
+    """Return a loader of configuration files.
+
+    For: a study that composes from its snapshot. Without it: edited YAML changes a study under way.
+
+    Args:
+        places: (provider, location) of each folder on the search path, in its order.
+    """
+    path = ConfigSearchPathImpl()
+    for provider, location in places:
+        path.append(provider=provider, path=location)
+    return ConfigLoaderImpl(config_search_path=path)
+
+
+def is_files_loader(loader: ConfigLoader) -> bool:
+    """Return True if a loader is Hydra's own, whose work `apply_overrides` can do in part."""
+    return isinstance(loader, ConfigLoaderImpl)
+
+
+def apply_overrides(overrides: list[Override], cfg: DictConfig) -> None:
+    """Set plain values on a composed configuration, as Hydra does last of all when it composes.
+
+    For: composing the trials of a study. Without it: each trial is composed from files, some 0.2 s each.
+    """
+    ConfigLoaderImpl._apply_overrides_to_config(overrides, cfg)
+
+
+def names_a_group(loader: ConfigLoader, key: str) -> bool:
+    """Return True if a key is a config group of a loader for which `is_files_loader` holds.
+
+    For: telling choices of options from plain values. Without it: as `apply_overrides`.
+    """
+    assert isinstance(loader, ConfigLoaderImpl)
+    return loader.repository.group_exists(key)
+
+
+def returned_or_raised(returned: JobReturn) -> Any:
+    """Return the value of a job, or the exception that ended it, without raising it.
+
+    For: judging how a trial ended. Without it: `JobReturn.return_value` prints a line, and raises.
+    """
+    return returned._return_value
+
+
+def note_failure(returned: JobReturn, error: Exception) -> None:
+    """Let a job's return carry an exception and its traceback to another process; call while it is handled.
+
+    For: running a job without Hydra's copies. Without it: a launcher's caller cannot tell where a task failed.
+    """
+    returned.return_value, returned.status = error, JobStatus.FAILED
+    returned._remote_traceback = utils._serialize_traceback(error.__traceback__)
+    returned._remote_exception_chain = utils._serialize_exception_chain(error)
+    returned._remote_exception_group = utils._serialize_exception_group(error)
+    utils._log_job_error_to_file()
+
+
+def flush_loggers() -> None:
+    """Write out what the handlers of all loggers hold, as Hydra does at the end of a job.
+
+    For: a job's log that is whole when its folder is read. Without it: its last lines may come later.
+    """
+    utils._flush_loggers()
+
+
+def start_ray(init: Mapping[str, Any]) -> None:
+    """Connect to a Ray cluster, or start one, as hydra-ray-launcher does.
+
+    For: `hydra/launcher=cluster`, which shares its settings. Without it: the settings mean other things in both.
+
+    Args:
+        init: the arguments of `ray.init`.
+    """
+    from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray as start
+
+    start(init)

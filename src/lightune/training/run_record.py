@@ -1,0 +1,303 @@
+"""The record of one run: its finished fits, its figures, its row on the HParams page, its `result.json`."""
+
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.loggers import Logger
+
+from lightune import secrets
+from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError
+from lightune.metrics.meter import MetricSet
+from lightune.reporting import fits as fit_files
+from lightune.reporting import provenance
+from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
+from lightune.reporting.predictions import Predictions, write_predictions
+from lightune.reporting.result import (
+    TRACEBACK_FILE,
+    Entry,
+    Failure,
+    Interval,
+    Objective,
+    Result,
+    Status,
+    write_result,
+)
+from lightune.reporting.summary import show_summary
+from lightune.reporting.tensorboard import HParam, TensorBoard, hparams_of
+from lightune.statistics.confidence import confidence_interval
+from lightune.tasks import SupervisedTask
+from lightune.training.context import RunContext
+from lightune.training.failures import explain
+from lightune.training.fit import Fit
+
+__all__ = ["RunRecord", "concluding", "mean_metric"]
+
+log = logging.getLogger(__name__)
+
+_TUNED = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "seed")
+_LEVEL = 0.95  # of confidence intervals
+
+
+class RunRecord:
+    """What is known of a run so far, and how it is written.
+
+    Args:
+        context: of the run.
+        hparams: of its row on the HParams page; by default all that is tuned.
+
+    Attributes:
+        finished: the results of the fits that have ended by themselves, in their order.
+        current: the fit that is trained or was trained last; None before the first.
+        pruned: whether the run was stopped because its trial was pruned.
+        test_seconds: wall time of testing so far.
+    """
+
+    def __init__(self, context: RunContext, hparams: Mapping[str, HParam] | None = None) -> None:
+        self.context = context
+        self.finished: list[FitResult] = []
+        self.current: Fit | None = None
+        self.pruned = False
+        self.test_seconds = 0.0
+        self._hparams = hparams
+        self._tested: dict[str, float] = {}
+        self._intervals: dict[str, Interval] = {}
+        self._boards: list[TensorBoard] = []
+
+    def open_session(self, loggers: Sequence[Logger]) -> None:
+        """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
+        context, cfg = self.context, self.context.cfg
+        self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
+        row = os.path.relpath(context.run_dir, cfg.output_root)
+        for board in self._boards:
+            if context.has_several_fits and context.resumed:
+                board.purge_step = 0  # the means are written anew
+            hparams = self._hparams or hparams_of(secrets.saveable(cfg), _TUNED)
+            board.start_session(hparams, secrets.redact(row, secrets.secret_values(cfg)))
+
+    def conclude(self, fit: Fit) -> FitResult:
+        """Return the result of a fit that has ended by itself; of several, write it, which makes the fit finished.
+
+        Raises:
+            CheckpointError: if the best weights of one of several fits are missing or damaged.
+        """
+        if self.context.parts.resampled:
+            fit.judge_resubstitution()
+        result = fit.result()
+        if self.context.has_several_fits:
+            fit.require_best()
+            if self.context.processes.is_first:
+                fit_files.write_fit(result, fit.folder)
+        return result
+
+    def add_test(self, measured: Sequence[dict[str, float]], predictions: Sequence[Predictions]) -> None:
+        """Add what the test part gave.
+
+        Args:
+            measured: `test/metric` → value of each fit; the run has their means.
+            predictions: of each fit; fewer than there are fits where a task makes none.
+        """
+        self._tested = mean_metrics(measured)
+        if len(predictions) == len(self.context.parts.plans) and self.context.processes.is_first:
+            write_predictions(self.context.run_dir, predictions)
+            self._bound(predictions)
+
+    @property
+    def ending(self) -> Status:
+        """How a run that ended by itself ended."""
+        endings = {"pruned"} if self.pruned else {fit.status for fit in self.finished}
+        return next(status for status in ("pruned", "early_stopped", "completed") if status in endings)
+
+    def report(self, status: Status, error: Exception | None = None) -> Result:
+        """Write what came of the run, `result.json` last, and show it.
+
+        Args:
+            status: how it ended.
+            error: why, if it failed.
+
+        Raises:
+            TrainingError: if the result cannot be written.
+        """
+        context = self.context
+        context.interruption.hold()
+        result = self._result(status, error)
+        try:
+            self._write(result)
+        except OSError as full:
+            failure = result.error or Failure(type(full).__name__, explain(full), "")
+            result = replace(result, status="failed", error=failure)
+            raise TrainingError(result) from full
+        finally:
+            if context.processes.is_first:
+                root, fits = Path(context.cfg.output_root), len(context.parts.plans)
+                show_summary(result, context.console, output_root=root, fits=fits)
+        return result
+
+    def _result(self, status: Status, error: Exception | None) -> Result:
+        context, cfg, several = self.context, self.context.cfg, self.context.has_several_fits
+        fits = list(self.finished)
+        if not several and not fits and self.current:
+            fits = [self.current.result()]
+        nothing = Objective(cfg.monitor.metric, cfg.monitor.mode, None, None)
+        objective = (mean_objective(fits) if several else fits[0].objective) if fits else nothing
+        return Result(
+            run_dir=context.run_dir,
+            name=cfg.name,
+            status=status,
+            objective=objective,
+            metrics={**(mean_metrics([fit.metrics for fit in fits]) if fits else {}), **self._tested},
+            seed=cfg.seed,
+            epochs=sum(fit.epochs for fit in fits),
+            steps=sum(fit.steps for fit in fits),
+            seconds={
+                "setup": context.parts.seconds + sum(fit.seconds["setup"] for fit in fits),
+                "train": sum(fit.seconds["train"] for fit in fits),
+                "validate": sum(fit.seconds["validate"] for fit in fits),
+                "test": self.test_seconds,
+            },
+            samples_per_second=_speed(fits),
+            checkpoint=fits[0].checkpoint if fits and not several else None,
+            error=self._failure(error) if error else None,
+            provenance=self._provenance() if context.processes.is_first else {},
+            folds=self._folds(),
+            repeats=self._repeats(),
+            intervals=self._intervals,
+        )
+
+    def _write(self, result: Result) -> None:
+        if result.status != "interrupted":  # which is resumed, and must not show two ends
+            self._end_session(result)
+        for board in self._boards:
+            board.close()
+        if self.context.processes.is_first:
+            write_result(result)
+            objective, status = result.objective, result.status
+            value = "never measured" if objective.value is None else f"{objective.value:.6g}"
+            best = "" if objective.epoch is None else f", best, at epoch {objective.epoch + 1}"
+            log.info("%s: %s %s%s", status.replace("_", " "), objective.metric, value, best)
+
+    def _end_session(self, result: Result) -> None:
+        several = self.context.has_several_fits
+        if several and len(self.finished) == len(self.context.parts.plans) and self.finished:
+            curves = mean_curves(self.finished)
+            for place, step in enumerate(curves.pop("step", [])):
+                for board in self._boards:
+                    board.log_metrics({tag: values[place] for tag, values in curves.items()}, int(step))
+        value = result.objective.value
+        final = {**({"objective": value} if value is not None else {}), **(self._tested if several else {})}
+        for board in self._boards:
+            board.end_session(result.status, final, result.steps // max(1, len(self.finished)))
+
+    def _folds(self) -> list[Entry]:
+        if not any(plan.fold for plan in self.context.parts.plans):
+            return []
+        return [fit.entry(fit.index) for fit in self.finished]
+
+    def _repeats(self) -> list[Entry]:
+        repeats = self.context.cfg.repeats
+        if repeats == 1:
+            return []
+        per_repeat = len(self.context.parts.plans) // repeats
+        entries = []
+        for repeat in range(repeats):
+            fits = [fit for fit in self.finished if fit.repeat == repeat]
+            if len(fits) < per_repeat:
+                continue  # interrupted in the middle
+            checkpoint = fits[0].checkpoint if per_repeat == 1 else None
+            epochs = sum(fit.epochs for fit in fits)
+            objective = fits[0].objective if per_repeat == 1 else mean_objective(fits)
+            means = objective, mean_metrics([fit.metrics for fit in fits])
+            entries.append(Entry(repeat, fits[0].seed, *means, epochs, checkpoint))
+        return entries
+
+    def _bound(self, predictions: Sequence[Predictions]) -> None:
+        """Put a confidence interval on the test figure that stands beside the objective."""
+        task, cfg = self.context.parts.task, self.context.cfg
+        if not isinstance(task, SupervisedTask) or not (resamples := getattr(task.metrics, "bootstrap", 0)):
+            return
+        monitored = cfg.monitor.metric.partition("/")[2]
+        name = monitored if monitored in task.metrics.names else task.metrics.names[0]
+        measure = mean_metric(task.metrics, name, predictions)
+        samples = len(predictions[0].targets)
+        low, high = confidence_interval(measure, samples, resamples=resamples, level=_LEVEL, seed=cfg.seed)
+        self._intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
+
+    def _failure(self, error: Exception) -> Failure:
+        hidden = secrets.secret_values(self.context.cfg)
+        text = "".join(traceback.format_exception(error))
+        if self.context.processes.is_first:
+            with suppress(OSError):  # the disk may be what failed
+                file = self.context.run_dir / TRACEBACK_FILE
+                file.write_text(secrets.redact(text, hidden), encoding="utf-8")
+        return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
+
+    def _provenance(self) -> dict[str, object]:
+        fingerprint = getattr(self.context.parts.data, "fingerprint", None)
+        return provenance.collect(
+            self.context.run_dir,
+            device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
+            data_fingerprint=fingerprint() if callable(fingerprint) else None,
+        )
+
+
+@contextmanager
+def concluding(record: RunRecord) -> Iterator[None]:
+    """Turn whatever ends a run before its end into a written result and the exception that carries it.
+
+    Raises:
+        ConfigError: one that was raised inside, as it is.
+        TrainingError: if anything else failed.
+        InterruptedRun: if a signal stopped the run.
+    """
+    context = record.context
+    context.processes.when_lost = lambda lost: record.report("failed", lost)
+    try:
+        yield
+        context.processes.needs_others = False
+        context.interruption.hold()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise TrainingError(record.report("failed", error)) from error
+    except (KeyboardInterrupt, SystemExit, StopRequested) as stop:
+        raise InterruptedRun(record.report("interrupted"), context.interruption.exit_code) from stop
+
+
+def mean_metric(
+    metrics: MetricSet, name: str, predictions: Sequence[Predictions]
+) -> Callable[[NDArray[np.int64]], float]:
+    """Return a function that measures one metric on chosen rows of the test part: the mean over the fits.
+
+    Args:
+        metrics: the set that holds the metric.
+        name: of the metric, e.g. `accuracy`.
+        predictions: of each fit, for the same rows in the same order.
+    """
+    metric = metrics.collection("test")[name]
+    metric.distributed_available_fn = lambda: False  # every process has all predictions
+    targets = predictions[0].targets
+
+    def measure(chosen: NDArray[np.int64]) -> float:
+        rows = torch.from_numpy(chosen)
+        values = []
+        for each in predictions:
+            metric.reset()
+            metric.update(*metrics.adapt(each.predicted[rows], targets[rows]))
+            values.append(float(metric.compute()))
+        return sum(values) / len(values)
+
+    return measure
+
+
+def _speed(fits: Sequence[FitResult]) -> float | None:
+    """Return the samples a second over all fits, each weighted with its training time."""
+    known = [(fit.samples_per_second, fit.seconds["train"]) for fit in fits if fit.samples_per_second]
+    seconds = sum(weight for _, weight in known)
+    return sum(speed * weight for speed, weight in known) / seconds if seconds else None

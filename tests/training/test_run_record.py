@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import bootstrap
+from sklearn.metrics import mean_absolute_error
+
+from lightune import compose, train
+from lightune.metrics import ClassificationMetrics, RegressionMetrics
+from lightune.reporting.predictions import Predictions
+from lightune.reporting.result import read_result
+from lightune.run import prepare
+from lightune.statistics.confidence import confidence_interval
+from lightune.training.context import RunContext
+from lightune.training.run_record import RunRecord, concluding, mean_metric
+
+SAMPLES = 80
+TARGETS = torch.arange(SAMPLES) % 3
+
+
+def probabilities(seed, classes=3):
+    return torch.rand(SAMPLES, classes, generator=torch.Generator().manual_seed(seed)).softmax(dim=1)
+
+
+def measure_of(predicted, *, metrics=None, name="accuracy", targets=TARGETS):
+    made = [Predictions(fit, torch.arange(SAMPLES), each, targets) for fit, each in enumerate(predicted)]
+    return mean_metric(metrics or ClassificationMetrics(3), name, made)
+
+
+def interval(predicted, *, resamples=200, **more):
+    return confidence_interval(measure_of(predicted, **more), SAMPLES, resamples=resamples, level=0.95, seed=0)
+
+
+def of_scipy(figure):
+    """Bootstrap a figure of row numbers by hand."""
+    found = bootstrap(
+        (np.arange(SAMPLES),),
+        figure,
+        n_resamples=200,
+        confidence_level=0.95,
+        method="percentile",
+        vectorized=False,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return found.low, found.high
+
+
+def test_the_interval_of_an_accuracy_is_that_of_scipy_on_hits():
+    predicted = probabilities(1)
+    hits = (predicted.argmax(dim=1) == TARGETS).double().numpy()
+    assert interval([predicted]) == pytest.approx(of_scipy(lambda rows: hits[rows].mean()))
+
+
+def test_the_figure_of_several_models_is_their_mean_on_the_same_resample():
+    models = [probabilities(1), probabilities(2)]
+    hits = np.mean([(p.argmax(dim=1) == TARGETS).double().numpy() for p in models], axis=0)
+    assert interval(models) == pytest.approx(of_scipy(lambda rows: hits[rows].mean()))
+
+
+def test_the_interval_of_a_regression_is_in_the_units_of_the_target():
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randn(SAMPLES, 1, generator=generator) * 100
+    predicted = targets + torch.randn(SAMPLES, 1, generator=generator) * 10
+    found = interval([predicted], metrics=RegressionMetrics(), name="mae", targets=targets)
+    true, guess = targets.numpy(), predicted.numpy()
+    assert found == pytest.approx(of_scipy(lambda rows: mean_absolute_error(true[rows], guess[rows])), rel=1e-5)
+    assert 5 < found[0] < found[1] < 15
+
+
+def test_a_perfect_model_has_an_interval_of_one_point():
+    assert interval([torch.eye(3)[TARGETS]]) == (1.0, 1.0)
+
+
+def test_a_resample_without_a_class_does_not_break_it():
+    rare = torch.zeros(SAMPLES, dtype=torch.int64)
+    rare[0] = 1
+    low, high = interval(
+        [probabilities(1, 2)], metrics=ClassificationMetrics(2), name="auroc", targets=rare, resamples=50
+    )
+    assert 0 <= low <= high <= 1
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """Return the record of a run that has not begun, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    from rich.console import Console
+
+    cfg = compose(["trainer=cpu", "model.units=4", "logger=none"])
+    (tmp_path / "run").mkdir()
+    return RunRecord(RunContext(cfg, prepare(cfg), tmp_path / "run", Console(quiet=True)))
+
+
+def test_what_fails_before_a_fit_began_leaves_a_result_without_figures(record):
+    from lightune.errors import TrainingError
+
+    with pytest.raises(TrainingError, match="no luck"), concluding(record):
+        raise RuntimeError("no luck")
+    result = read_result(record.context.run_dir)
+    assert (result.status, result.error.type, result.objective.value) == ("failed", "RuntimeError", None)
+    assert "no luck" in (record.context.run_dir / result.error.traceback_file).read_text()
+
+
+def test_what_is_stopped_before_a_fit_began_can_be_resumed(record):
+    from lightune.errors import InterruptedRun
+
+    with pytest.raises(InterruptedRun) as stopped, concluding(record):
+        raise KeyboardInterrupt
+    assert stopped.value.exit_code == 130
+    assert read_result(record.context.run_dir).status == "interrupted"
+
+
+def test_a_refusal_leaves_no_result(record):
+    from lightune.errors import ConfigError, Problem
+
+    with pytest.raises(ConfigError), concluding(record):
+        raise ConfigError([Problem("model", "is odd")])
+    assert not (record.context.run_dir / "result.json").exists()
+
+
+def test_the_repeats_of_a_run_have_the_figures_of_their_fits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = train(compose(["trainer=cpu", "trainer.max_epochs=1", "model.units=4", "repeats=2", "test=false"]))
+    assert [entry.seed for entry in result.repeats] == [0, 1]
+    values = [entry.objective.value for entry in result.repeats]
+    assert result.objective.value == pytest.approx(np.mean(values))
+    assert result.objective.std == pytest.approx(np.std(values, ddof=1))
