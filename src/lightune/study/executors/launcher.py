@@ -27,7 +27,7 @@ class ExecutorLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration of the multirun, and what its jobs run."""
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self.config, self.hydra_context, self.task_function = config, hydra_context, task_function
 
     @abstractmethod
     def make_executor(self, context: "ExecutorContext") -> "Executor":
@@ -47,8 +47,19 @@ class ExecutorLauncher(Launcher):
             job_overrides: of each job.
             initial_job_idx: number of the first job.
         """
-        from lightune.study.executors.run_batch import batch_context, jobs_of, run_batch
+        from lightune.study.executors.run_batch import jobs_of, run_batch
 
-        given = (self.config, self.hydra_context, self.task_function)
-        context = batch_context(*given, size=len(job_overrides))
+        context = self.batch_context(len(job_overrides))
         return run_batch(jobs_of(job_overrides, initial_job_idx), lambda: self.make_executor(context))
+
+    def batch_context(self, size: int) -> "ExecutorContext":
+        """Return what the executor of a batch is made for.
+
+        Args:
+            size: jobs of the batch, > 0.
+        """
+        from lightune.study.executors.run_batch import batch_context
+
+        return batch_context(
+            size, config=self.config, hydra_context=self.hydra_context, task_function=self.task_function
+        )

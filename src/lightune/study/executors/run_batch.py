@@ -18,15 +18,15 @@ _WAIT_SECONDS = 60.0
 
 
 def batch_context(
-    config: DictConfig, hydra_context: HydraContext, task_function: TaskFunction, *, size: int
+    size: int, *, config: DictConfig, hydra_context: HydraContext, task_function: TaskFunction
 ) -> ExecutorContext:
     """Return what the executor of a batch is made for.
 
     Args:
-        config: of the multirun, with Hydra's own node.
+        size: jobs of the batch, > 0.
+        config: of the multirun.
         hydra_context: as Hydra hands it to a launcher.
         task_function: what a job runs.
-        size: jobs of the batch, > 0.
     """
     return ExecutorContext(
         config=config,

@@ -193,6 +193,7 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
         assert left_alone[number]["epochs"] == 4
 
 
+@pytest.mark.usefixtures("_watched_epochs")
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), torch.OutOfMemoryError("no memory")])
 def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkeypatch, error):
     train_a_round = FusedLoop.round

@@ -48,7 +48,7 @@ class GroupRunner:
     ) -> None:
         self._group, self._device, self._context, self._lifecycle = group, device, context, lifecycle
         self._run_alone, self._on_signal = run_alone, on_signal
-        self._kinds = variants_of(group.members)
+        self._variants = variants_of(group.members)
         self._structure = ""
         self._candidates: list[Candidate] = []
         self._together: Together | None = None
@@ -97,10 +97,10 @@ class GroupRunner:
                 built = build_member(candidate.cfg, self._group.known)
                 if isinstance(built, str) or not self._together.takes(built[0]):
                     continue
-                kinds = self._kinds | variants_of([built[0]])
-                if not is_verified(kinds, self._group.known.verified):
+                variants = self._variants | variants_of([built[0]])
+                if not is_verified(variants, self._group.known.verified):
                     continue
-            self._kinds = kinds
+            self._variants = variants
             waiting.remove(candidate)
             if (refused := self._lifecycle.open(candidate)) is not None:
                 events.append(refused)

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from lightune.errors import ConfigError, TrainingError, TrialError
 from lightune.reporting.result import FILE_NAME, read_result
 from lightune.study.executors.launcher import ExecutorLauncher
-from lightune.study.executors.run_batch import batch_context, jobs_of, run_batch
+from lightune.study.executors.run_batch import jobs_of, run_batch
 from lightune.study.hydra.composer import Composer, Composition
 from lightune.study.hydra.run_job import folder_of
 from lightune.study.outcome.outcome import is_final
@@ -50,7 +50,7 @@ def run_repeated_batch(
                 jobs[index] = replace(job, trial=replace(job.trial, resume=True))
     waiting = [job for job in jobs if job.trial.number not in returns]
     if waiting:
-        context = batch_context(launcher.config, launcher.hydra_context, launcher.task_function, size=len(waiting))
+        context = launcher.batch_context(len(waiting))
         ran = run_batch(waiting, lambda: launcher.make_executor(context))
         returns.update(zip((job.trial.number for job in waiting), ran, strict=True))
     return [returns[job.trial.number] for job in jobs]
