@@ -169,6 +169,6 @@ def test_each_place_trains_a_group_of_a_batch_of_any_sweeper(tmp_path, nodes):
     command = [sys.executable, "-m", "lightune.cli.train", "-m", *on(cluster), "hydra.launcher.fused=true", *swept]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.count("fused  2 trials as one program on cpu") == 2, ended.stdout
+    assert ended.stdout.count("fused  2 jobs as one program on cpu") == 2, ended.stdout
     results = [json.loads(file.read_text()) for file in tmp_path.rglob("result.json")]
     assert [(result["status"], result["epochs"]) for result in results] == [("completed", 2)] * 4
