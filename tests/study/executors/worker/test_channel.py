@@ -108,12 +108,12 @@ def test_a_value_that_cannot_travel_is_sent_as_its_text(ends):
 
 
 def test_an_error_that_cannot_travel_is_sent_as_its_message(ends):
-    class Untravelled(Exception):
+    class UntravelledError(Exception):
         def __reduce__(self):
             raise TypeError("stays here")
 
     channel, driver, _ = ends
-    channel.done([Done(1, Outcome("failed"), returned(Untravelled("told to"), JobStatus.FAILED))])
+    channel.done([Done(1, Outcome("failed"), returned(UntravelledError("told to"), JobStatus.FAILED))])
     ((_, _, _, packed),) = read(driver)
     with pytest.raises(RuntimeError, match="told to"):
         _ = cloudpickle.loads(packed).return_value
