@@ -235,11 +235,18 @@ def check_tool(words: list[str]) -> None:
             assert {option.partition("=")[0] for option in options} <= known
         case ["tensorboard", "--logdir", "outputs"]:
             assert "tensorboard" in metadata.entry_points(group="console_scripts").names
-        case ["torchrun", "--standalone", "--nproc-per-node=2", "train.py", *arguments]:  # tests/test_processes.py
+        case [
+            "torchrun",
+            "--standalone",
+            "--nproc-per-node=2",
+            "train.py",
+            *arguments,
+        ]:  # tests/training/test_process_group.py
             assert find_problems(compose(arguments)) == []
         case [".venv/bin/pre-commit", "install"]:
             (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-            assert {hook["entry"].split()[0] for hook in local["hooks"]} == {".venv/bin/ruff", ".venv/bin/mypy"}
+            tools = {f".venv/bin/{name}" for name in ("ruff", "mypy", "lint-imports")}
+            assert {hook["entry"].split()[0] for hook in local["hooks"]} == tools
         case _:
             pytest.fail(f"nobody knows how to try: {shlex.join(words)}")
 

@@ -1,0 +1,37 @@
+import pytest
+
+from lightune.config.values import BROKEN, value_problems
+from lightune.ranges import PositiveFloat, PositiveInt
+
+
+def problems(value, annotation, **how):
+    return [str(problem) for problem in value_problems("a.b", value, annotation, **how)]
+
+
+def test_a_value_that_fits_is_no_problem():
+    assert problems(0.5, PositiveFloat) == []
+    assert problems([1, 2], list[PositiveInt]) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "said"),
+    [
+        (-1, PositiveFloat, "a.b: must be a finite number > 0, got -1"),
+        (None, PositiveInt, "a.b: must be a whole number > 0, got null"),
+        ([1, 0], list[PositiveInt], "got [1, 0]"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_said_with_its_rule(value, annotation, said):
+    (problem,) = problems(value, annotation)
+    assert said in problem
+
+
+@pytest.mark.parametrize("value", [BROKEN, [1, BROKEN], {"a": {"b": BROKEN}}])
+def test_what_could_not_be_resolved_is_reported_once_elsewhere(value):
+    assert problems(value, PositiveInt) == []
+
+
+def test_a_node_of_an_object_is_judged_by_itself_where_objects_are_built():
+    node = {"_target_": "my.Class"}
+    assert problems(node, PositiveInt) == []
+    assert len(problems(node, PositiveInt, building=False)) == 1
