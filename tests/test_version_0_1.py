@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import run_tool, run_train
-from studies import result, rows
+from studies import result_of, rows
 
 from lightune.checkpoints import read_checkpoint
 from lightune.paths import conf_dir
@@ -54,7 +54,7 @@ def run_of(name):
 
 
 def require_as_expected(folder):
-    content, expected = result(folder), EXPECTED[str(folder)]
+    content, expected = result_of(folder), EXPECTED[str(folder)]
     assert (content["status"], content["epochs"], content["steps"]) == (
         expected["status"],
         expected["epochs"],
@@ -76,7 +76,7 @@ def test_a_finished_run_is_lengthened(left):
 
 
 def test_a_finished_run_is_evaluated(left, capsys):
-    measured = result(run_of("finished"))["metrics"]
+    measured = result_of(run_of("finished"))["metrics"]
     assert run_tool("evaluate", run_of("finished"), "--json") == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures == pytest.approx({name: measured[name] for name in figures}, abs=1e-6)
@@ -95,10 +95,10 @@ def test_a_study_that_was_killed_is_continued(left):
 
 def test_a_finished_study_is_extended(left):
     study = Path("outputs/studies/finished")
-    before = [result(study / "trials" / str(number)) for number in range(2)]
+    before = [result_of(study / "trials" / str(number)) for number in range(2)]
     assert run_train(*MADE.FINISHED_STUDY, "search.n_trials=4") == 0
     assert len(rows(study)) == 4
-    assert [result(study / "trials" / str(number)) for number in range(2)] == before
+    assert [result_of(study / "trials" / str(number)) for number in range(2)] == before
     for number in range(4):
         require_as_expected(study / "trials" / str(number))
 

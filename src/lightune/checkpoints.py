@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric.utilities.types import _PATH
 from omegaconf import Container, OmegaConf
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
@@ -31,7 +30,9 @@ class WholeCheckpointIO(TorchCheckpointIO):
         super().__init__()
         self.secrets = secrets or {}
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
         """Save a checkpoint so that a reader finds the old file or the new one, never a part.
 
         Args:

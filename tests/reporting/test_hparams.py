@@ -1,15 +1,10 @@
 """The records of the HParams page, read back as TensorBoard reads them."""
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from curves import hparams_records
+from tensorboard.plugins.hparams import api_pb2, metadata
 
 from lightune.reporting.hparams import Column, append, experiment, has_end, has_start, session_end, session_start
-
-
-def shown(folder):
-    content = EventAccumulator(str(folder)).Reload().PluginTagToContent("hparams")
-    return {tag: plugin_data_pb2.HParamsPluginData.FromString(data) for tag, data in content.items()}
 
 
 def test_an_experiment_says_what_its_columns_may_hold(tmp_path):
@@ -20,7 +15,7 @@ def test_an_experiment_says_what_its_columns_may_hold(tmp_path):
         Column("any"),
     ]
     append(tmp_path, [experiment("study one", columns, ["objective", "val/loss"])])
-    record = shown(tmp_path)[metadata.EXPERIMENT_TAG].experiment
+    record = hparams_records(tmp_path)[metadata.EXPERIMENT_TAG].experiment
     lr, layers, model, anything = record.hparam_infos
     assert (record.description, [info.name.tag for info in record.metric_infos]) == (
         "study one", ["objective", "val/loss"],
@@ -48,7 +43,7 @@ def test_a_session_has_a_start_and_an_end(tmp_path, status, meaning):
     (first,) = tmp_path.iterdir()
     assert (has_start(first.read_bytes()), has_end(first.read_bytes())) == (True, False)
     append(tmp_path, [session_end(status)])
-    row = shown(tmp_path)
+    row = hparams_records(tmp_path)
     assert row[metadata.SESSION_START_INFO_TAG].session_start_info.group_name == "trials/3"
     assert row[metadata.SESSION_END_INFO_TAG].session_end_info.status == meaning
 

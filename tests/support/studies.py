@@ -12,19 +12,19 @@ def rows(study: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def result(folder: Path) -> dict[str, Any]:
+def result_of(folder: Path) -> dict[str, Any]:
     """Return the `result.json` of a run or a trial."""
     return json.loads((folder / "result.json").read_text())
 
 
 def trial_result(study: Path, number: int | str) -> dict[str, Any]:
     """Return the result of a trial by its number."""
-    return result(study / "trials" / str(number))
+    return result_of(study / "trials" / str(number))
 
 
 def results(study: Path) -> list[dict[str, Any]]:
     """Return the results of a study's trials, in the order of its table."""
-    return [result(study / row["folder"]) for row in rows(study)]
+    return [result_of(study / row["folder"]) for row in rows(study)]
 
 
 def reports(study: Path) -> list[dict[int, float]]:

@@ -8,17 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from closeness import close
+from curves import curves
 from epoch_watch import ON, at_epoch
 from fused_members import killed_in_epoch
+from odd_networks import ChangesBuffer, DependsOnData, OwnGradient, OwnStackableGradient, ReplacesBuffer
 from pytorch_lightning import Callback
-from tests.study.executors.fused.test_run_batch import close, curves, told
-from tests.training.fused.test_planner import (
-    ChangesBuffer,
-    DependsOnData,
-    OwnGradient,
-    OwnStackableGradient,
-    ReplacesBuffer,
-)
+from studies import result_of
 
 from lightune import compose, resume, train
 from lightune.checkpoints import WholeCheckpointIO, read_checkpoint
@@ -82,8 +78,8 @@ def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
     Metrics are single precision, so that a small deviation of large figures is known less well. Lightning goes on
     from a checkpoint with weights rounded to single precision: `tiny` is then larger.
     """
-    one, other = told(ours), told(theirs)
-    deviations = [result["objective"].pop("std") for result in (one, other)]
+    one, other = result_of(ours), result_of(theirs)
+    deviations = [each["objective"].pop("std") for each in (one, other)]
     assert deviations[0] == pytest.approx(deviations[1], rel=1e-6, abs=1e-5)
     for name in one.keys() - {"seconds", "samples_per_second", "provenance"}:
         close(one[name], other[name], rel)
@@ -256,7 +252,7 @@ def test_a_signal_interrupts_all_of_them_and_the_run_goes_on():
     with at_epoch(2, lambda: os.kill(os.getpid(), signal.SIGTERM)), pytest.raises(InterruptedRun) as stopped:
         run(*settings)
     assert stopped.value.exit_code == 128 + signal.SIGTERM
-    assert told(stopped.value.result.run_dir)["status"] == "interrupted"
+    assert result_of(stopped.value.result.run_dir)["status"] == "interrupted"
     again = resume(stopped.value.result.run_dir)
     assert log_of(again).count(SAID) == 2
     assert log_of(again).count("going on from epoch 3") == 3  # the epoch that was under way came to its end
@@ -284,7 +280,7 @@ def test_fits_whose_program_cannot_be_made_go_on_one_by_one():
         WholeCheckpointIO().save_checkpoint(content, file)
     said = log_of(resume(killed))
     assert "go on one by one: the program ended with RuntimeError: Expected a CPUGeneratorImplState" in said
-    assert told(killed)["status"] in ("completed", "early_stopped")
+    assert result_of(killed)["status"] in ("completed", "early_stopped")
 
 
 def test_finished_fits_are_not_trained_again(monkeypatch):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from curves import curves as read_curves
+from curves import session_start
 from epoch_watch import ON, at_epoch, watching
 from fused_members import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
 from hydra.core.utils import JobStatus
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
@@ -27,9 +28,8 @@ def tool():
 
 
 def curves(folder, number):
-    read = EventAccumulator(str(folder / "trials" / str(number))).Reload()
-    values = {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
-    return {tag: [(step, pytest.approx(value, rel=1e-5)) for step, value in of] for tag, of in values.items()}
+    drawn = read_curves(folder / "trials" / str(number))
+    return {tag: [(step, pytest.approx(value, rel=1e-5)) for step, value in of] for tag, of in drawn.items()}
 
 
 def content(folder):
@@ -37,11 +37,7 @@ def content(folder):
 
 
 def hparams_of(folder):
-    tags = EventAccumulator(str(folder)).Reload().summary_metadata
-    data = next(meta.plugin_data.content for tag, meta in tags.items() if "session_start" in tag)
-    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
-
-    return sorted(HParamsPluginData.FromString(data).session_start_info.hparams)
+    return sorted(session_start(folder).hparams)
 
 
 def log_of(folder, number):

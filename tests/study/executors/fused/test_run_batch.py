@@ -1,15 +1,16 @@
 """`hydra/launcher=fused`: each member leaves what the same ordinary run leaves."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from closeness import close
+from curves import curves
 from epoch_watch import ON, watching
 from fused_members import killed_in_epoch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from studies import result_of
 
 from lightune import evaluate, resume
 from lightune.checkpoints import read_checkpoint
@@ -44,32 +45,6 @@ def arguments(launcher, *overrides):
     return ["-m", *chosen, *SMALL, *overrides]
 
 
-def told(trial):
-    return json.loads((trial / "result.json").read_text())
-
-
-def curves(folder):
-    read = EventAccumulator(str(folder)).Reload()
-    return {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in sorted(read.Tags()["scalars"])}
-
-
-def close(one, other, rel=1e-6, tiny=1e-9):
-    """Compare nested values; numbers within a tolerance, those in tensors also if they differ by little."""
-    if isinstance(one, torch.Tensor):
-        assert one.shape == other.shape
-        assert torch.allclose(one.double(), other.double(), rtol=rel, atol=tiny)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for key in one:
-            close(one[key], other[key], rel, tiny)
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for left, right in zip(one, other, strict=True):
-            close(left, right, rel, tiny)
-    else:
-        assert one == (pytest.approx(other, rel=rel) if isinstance(other, float) else other)
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -84,7 +59,7 @@ def test_a_member_leaves_what_the_same_run_alone_leaves(sweep, overrides):
     assert (code, "as one program" in said) == (0, True)
     alone, _, _ = sweep("basic", *overrides)
     for ours, theirs in zip(sorted(together.iterdir()), sorted(alone.iterdir()), strict=True):
-        one, other = told(ours), told(theirs)
+        one, other = result_of(ours), result_of(theirs)
         differing = ("seconds", "samples_per_second", "provenance")
         for name in one.keys() - set(differing):
             close(one[name], other[name])
@@ -121,13 +96,13 @@ def test_a_member_can_be_made_longer_alone(sweep):
 def test_a_loss_that_is_no_number_fails_that_member_only(sweep):
     together, code, said = sweep("fused", "optimizer=sgd", "optimizer.lr=1e-2,1e30,3e-2", "trainer.max_epochs=2")
     assert (code, "as one program" in said) == (1, True)  # Hydra's own sweeper ends with what failed
-    results = [told(together / str(number)) for number in range(3)]
+    results = [result_of(together / str(number)) for number in range(3)]
     assert [result["status"] for result in results] == ["completed", "failed", "completed"]
     assert results[1]["error"]["type"] == "NonFiniteLossError"
     assert (together / "1" / results[1]["error"]["traceback_file"]).exists()
     alone, _, _ = sweep("basic", "optimizer=sgd", "optimizer.lr=1e30", "trainer.max_epochs=2")
-    assert results[1]["error"]["message"] == told(alone / "0")["error"]["message"]
-    assert results[1]["steps"] == told(alone / "0")["steps"]
+    assert results[1]["error"]["message"] == result_of(alone / "0")["error"]["message"]
+    assert results[1]["steps"] == result_of(alone / "0")["steps"]
 
 
 def test_what_cannot_be_fused_runs_alone_and_says_why(sweep):
@@ -137,7 +112,7 @@ def test_what_cannot_be_fused_runs_alone_and_says_why(sweep):
     assert code == 0
     assert "alone  job 0: no other in its process differs from it in numbers only" in said
     assert "alone  job 1: trainer.accumulate_grad_batches=2 has no fused form" in said
-    assert [told(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 4
+    assert [result_of(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 4
 
 
 def test_structures_form_programs_of_their_own(sweep):
@@ -161,14 +136,14 @@ def test_a_width_bounds_the_programs(sweep):
 def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2,3e-2", "trainer.max_epochs=2")
     together, _, _ = sweep("fused", *again)
-    before = [told(together / str(number)) for number in range(3)]
+    before = [result_of(together / str(number)) for number in range(3)]
     (together / "1" / "result.json").unlink()
     kept = (together / "0" / "result.json").stat().st_mtime_ns
     _, code, said = sweep("fused", *again)
     assert code == 0
     assert said.count("done   job") == 2
     assert (together / "0" / "result.json").stat().st_mtime_ns == kept
-    close(told(together / "1")["metrics"], before[1]["metrics"])
+    close(result_of(together / "1")["metrics"], before[1]["metrics"])
 
 
 @pytest.mark.usefixtures("_watched_epochs")
@@ -179,7 +154,7 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
     with watching(lambda folder, epoch: trained.append((Path(folder).name, epoch))):
         together, code, _ = sweep("fused", *again)
     assert (code, trained) == (0, [("0", 2), ("1", 2), ("0", 3), ("1", 3)])
-    left_alone = [told(together / str(number)) for number in range(2)]
+    left_alone = [result_of(together / str(number)) for number in range(2)]
     drawn = [curves(together / str(number)) for number in range(2)]
     for number in range(2):
         (together / str(number) / "result.json").unlink()
@@ -188,7 +163,7 @@ def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
             file.unlink()
     sweep("fused", *again)
     for number in range(2):
-        close(left_alone[number]["metrics"], told(together / str(number))["metrics"])
+        close(left_alone[number]["metrics"], result_of(together / str(number))["metrics"])
         close(drawn[number], curves(together / str(number)))
         assert left_alone[number]["epochs"] == 4
 
@@ -208,8 +183,8 @@ def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkey
     together, code, said = sweep("fused", *swept)
     assert code == 0, said
     assert f"alone  job 1: its program ended with {type(error).__name__}: no memory" in said
-    assert [told(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 2
-    assert [told(trial)["epochs"] for trial in sorted(together.iterdir())] == [2] * 2
+    assert [result_of(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 2
+    assert [result_of(trial)["epochs"] for trial in sorted(together.iterdir())] == [2] * 2
 
 
 def test_jobs_that_are_all_refused_say_why(sweep, tmp_path):
