@@ -77,8 +77,7 @@ def test_no_test_imports_a_conftest_or_another_test():
             wrong += [
                 f"{path.relative_to(PROJECT)}: {name}"
                 for name in named
-                if name.split(".")[0] == "tests"
-                or any(part.startswith(("conftest", "test_")) for part in name.split("."))
+                if name.partition(".")[0] == "tests" or name.startswith(("conftest", "test_"))
             ]
     assert wrong == []
 
