@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -38,7 +39,7 @@ class Soak:
         self.counts: Counter[str] = Counter()
         self.broken: list[str] = []
 
-    def study(self, seed: int, faults: int, only: str | None = None, kind: str | None = None) -> int:
+    def study(self, seed: int, faults: int, only: Sequence[str] = (), kind: str | None = None) -> int:
         """Inject faults into the study of a seed; return how many there were."""
         chance = Random(seed)
         chosen = chance.choice(KINDS)
@@ -46,7 +47,7 @@ class Soak:
             chosen = next(each for each in KINDS if each.name == kind)
         drawn = min(faults, chance.randint(1, 5))
         names = chance.choices(list(FAULTS), [_WEIGHTS.get(name, 1) for name in FAULTS], k=drawn)
-        names = [only] * drawn if only is not None else names
+        names = chance.choices(only, k=drawn) if only else names
         print(f"study {seed}: {chosen.name}", flush=True)
         subject = Subject(chosen, self._folder / f"study-{seed}")
         ledger = Ledger(figures=self._left_alone(chosen))
@@ -65,7 +66,9 @@ class Soak:
         if len(self.broken) == began:
             shutil.rmtree(subject.folder)
         else:
-            narrowed = "".join(f" {name}='{value}'" for name, value in (("ONLY", only), ("KIND", kind)) if value)
+            narrowed = "".join(
+                f" {name}='{value}'" for name, value in (("ONLY", ",".join(only)), ("KIND", kind)) if value
+            )
             print(f"  kept: {subject.folder}\n  again: make soak SEED={seed} FAULTS={drawn}{narrowed}")
         return drawn
 
@@ -86,8 +89,10 @@ class Soak:
         for _ in range(_MOST_STARTS):
             command = subject.start()
             code = command.end()
-            self._check(*after_a_command(subject, command, code, {0}, ledger))
-            if code == 0:
+            ended = [trial.state for trial in subject.trials()]
+            failed = bool(ended) and all(state == TrialState.FAIL for state in ended)
+            self._check(*after_a_command(subject, command, code, {1 if failed else 0}, ledger))
+            if code == 0 or failed:
                 break
         self._check(*at_the_end(subject, ledger))
 
@@ -115,13 +120,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first study; the next has the next")
     parser.add_argument("--faults", type=int, default=20, help="how many to inject, at least")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no other study after these")
-    parser.add_argument("--only", choices=list(FAULTS), help="inject faults of one kind")
+    parser.add_argument("--only", default="", help=f"inject faults of these kinds: {', '.join(FAULTS)}")
     parser.add_argument("--kind", choices=[kind.name for kind in KINDS], help="take studies of one kind")
     asked = parser.parse_args()
+    only = [name for name in asked.only.split(",") if name]
+    if unknown := set(only) - FAULTS.keys():
+        parser.error(f"--only: there is no fault {sorted(unknown)}; choose from {', '.join(FAULTS)}")
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     soak, injected, studies, began = Soak(folder), 0, 0, time.monotonic()
     while injected < asked.faults and time.monotonic() - began < asked.seconds:
-        injected += soak.study(asked.seed + studies, asked.faults - injected, asked.only, asked.kind)
+        injected += soak.study(asked.seed + studies, asked.faults - injected, only, asked.kind)
         studies += 1
     seconds = time.monotonic() - began
     kinds = len(soak.counts)

@@ -309,20 +309,35 @@ def _journal(name: str, spoil: Callable[[Random, bytes], bytes], *, refused: boo
             return
         with _kept(injection, journal) as restore:
             journal.write_bytes(spoil(injection.chance, journal.read_bytes()))
-            if injection.go_on(*([2] if refused else [])) == 2:
+            if refused:  # whatever else would happen to it meanwhile, it must be put back
+                injection.end(injection.subject.start(), 2)
                 injection.said.append("put back")
                 restore()
+            else:
+                injection.go_on()
 
     return name, fault
 
 
+def _written_last(content: bytes) -> tuple[bytes, int]:
+    """Return a journal, and the length of a last record of which the disk may have only a part.
+
+    The folder of a trial is forced to the disk before anything is written there: a further record follows it.
+    """
+    last = content.splitlines(keepends=True)[-1]
+    if b'"user_attr":{"folder"' in last:
+        content, last = content + last, last
+    return content, len(last)
+
+
 def _torn(chance: Random, content: bytes) -> bytes:
-    last = len(content.splitlines(keepends=True)[-1])
+    content, last = _written_last(content)
     return content[: -chance.randint(1, last)]
 
 
 def _zeroed(chance: Random, content: bytes) -> bytes:
-    size = chance.randint(1, len(content.splitlines(keepends=True)[-1]))
+    content, last = _written_last(content)
+    size = chance.randint(1, last)
     return content[:-size] + bytes(size + chance.choice((0, 0, 4096)))
 
 
@@ -398,7 +413,7 @@ def _limited_size(injection: Injection) -> None:
     limit = injection.chance.choice((1, 3, 6, 12, 25)) * 1024
     injection.said.append(f"{limit} bytes")
     command = injection.subject.start(preexec=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    injection.end(command, 2)
+    injection.end(command, 1, 2)  # 1 where no trial could write its checkpoint
 
 
 def _clock(injection: Injection) -> None:

@@ -63,9 +63,9 @@ class Ledger:
                 self.damaged.setdefault(folder, set()).add(str(path.relative_to(folder)))
 
     def is_damaged(self, folder: Path, name: str) -> bool:
-        """Return True if a fault has altered a file of a trial."""
+        """Return True if a fault has altered a file of a trial, or a folder that it lies in."""
         damaged = self.damaged.get(folder, set())
-        return name in damaged or "*" in damaged
+        return "*" in damaged or any(name == each or name.startswith(f"{each}/") for each in damaged)
 
 
 def after_a_command(
