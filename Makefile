@@ -29,7 +29,7 @@ train: $(INSTALLED)
 
 # one process a core, each with one thread: more of them only wait for each other
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=25
 
 test-slow: $(INSTALLED_SLOW)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal
