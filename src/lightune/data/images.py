@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from lightune.data.memory import BatchSize, InMemoryData, Samples
+from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
+from lightune.data.samples import Samples
 from lightune.data.scaling import Scaling
 from lightune.ranges import NonNegativeInt
 

@@ -3,17 +3,15 @@
 import copy
 import hashlib
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from lightune.data.checks import sound
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
+from lightune.data.samples import Samples, sound
 from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.data.stream import StreamLoader
 from lightune.data.transfer import CopyAside, Prefetched
@@ -24,25 +22,6 @@ Loader = TensorLoader | StreamLoader | Prefetched
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 _JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
-
-
-@dataclass(frozen=True)
-class Samples:
-    """All samples of a data set, as they were read.
-
-    Args:
-        inputs: images (N, C, H, W) or a table (N, F); any dtype, float32 once served.
-        targets: classes (N,) int64, or values (N, T) float32.
-        num_classes: number of classes; 0 for regression.
-        official_test: how many samples, standing last, form the official test split; 0 if there is none.
-        groups: column name → (N,) number of the group of each sample, such as the patient that it comes from.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    num_classes: int = 0
-    official_test: int = 0
-    groups: Mapping[str, Indices] = field(default_factory=dict)
 
 
 class InMemoryData(LightningDataModule):

@@ -4,7 +4,8 @@ import torch
 from sklearn import datasets
 from torch import Tensor
 
-from lightune.data.memory import InMemoryData, Samples
+from lightune.data.memory import InMemoryData
+from lightune.data.samples import Samples
 
 
 class Digits(InMemoryData):

@@ -5,15 +5,12 @@ This module must not import Optuna, torch or Lightning.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
 
 from lightune.study.executors.context import ExecutorContext, never_stop, no_folder
-
-if TYPE_CHECKING:
-    from lightune.study.executors.worker.main import Worker
 
 __all__ = ["WorkerSetup", "packed_setup"]
 
@@ -24,21 +21,21 @@ class WorkerSetup:
 
     Args:
         context: what the trials belong to, without what the driver's process alone can do.
-        serve: runs the trials; one after another by default.
+        serve: takes the `Worker` and runs its trials; one after another by default.
         singletons: the state of Hydra in the driver.
     """
 
     context: ExecutorContext
-    serve: "Callable[[Worker], None] | None" = None
+    serve: Callable[[Any], None] | None = None
     singletons: Any = field(default_factory=Singleton.get_state)
 
 
-def packed_setup(context: ExecutorContext, *, serve: "Callable[[Worker], None] | None" = None) -> bytes:
+def packed_setup(context: ExecutorContext, *, serve: Callable[[Any], None] | None = None) -> bytes:
     """Return what the workers of an executor are sent, packed by `cloudpickle`.
 
     Args:
         context: of the executor.
-        serve: runs the trials of a worker; one after another by default.
+        serve: takes a `Worker` and runs its trials; one after another by default.
     """
     settings = replace(context.settings, storage=None)  # whose password is nothing for another process
     sent = replace(context, settings=settings, note_folder=no_folder, report=never_stop)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lightune.data import InMemoryData, Samples
-from lightune.data.checks import sound
+from lightune.data.samples import sound
 
 ROWS = 12
 

@@ -1,23 +1,41 @@
-"""Samples are judged when they are read: what no network could learn from is refused with its rows and columns."""
+"""Samples as they are read, and judged then: what cannot be learnt from is refused with its rows and columns."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from lightune.data.memory import Samples
+from lightune.validation import Indices
 
-__all__ = ["sound"]
+__all__ = ["Samples", "sound"]
 
 _SHOWN = 5  # rows, columns or labels that a message names
 _LARGEST = torch.finfo(torch.float32).max
 
 
-def sound(samples: "Samples") -> "Samples":
+@dataclass(frozen=True)
+class Samples:
+    """All samples of a data set, as they were read.
+
+    Args:
+        inputs: images (N, C, H, W) or a table (N, F); any dtype, float32 once served.
+        targets: classes (N,) int64, or values (N, T) float32.
+        num_classes: number of classes; 0 for regression.
+        official_test: how many samples, standing last, form the official test split; 0 if there is none.
+        groups: column name → (N,) number of the group of each sample, such as the patient that it comes from.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    num_classes: int = 0
+    official_test: int = 0
+    groups: Mapping[str, Indices] = field(default_factory=dict)
+
+
+def sound(samples: Samples) -> Samples:
     """Return samples as everything else expects them: tensors, labels (N,) int64 or values (N, T) float32.
 
     Types are converted where nothing is lost; arrays of NumPy become tensors. Inputs keep their type.
@@ -109,7 +127,7 @@ def _values(targets: Tensor) -> tuple[Tensor, list[str]]:
     return (targets.unsqueeze(1) if targets.ndim == 1 else targets).float(), problems
 
 
-def _part_problems(samples: "Samples", rows: int) -> Iterator[str]:
+def _part_problems(samples: Samples, rows: int) -> Iterator[str]:
     if samples.num_classes < 0 or samples.num_classes == 1:
         yield f"num_classes must be 0 for regression or at least 2, got {samples.num_classes}"
     if not 0 <= samples.official_test < rows:
