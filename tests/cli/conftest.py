@@ -19,7 +19,14 @@ def study(tmp_path, monkeypatch):
         (folder / "trials" / "0").mkdir(parents=True)
         settings = Settings(objectives=tuple(Objective(*pair) for pair in objectives))
         spec = Spec.of(
-            name, {}, overrides=[], space=Space(()), settings=settings, storage="journal", config="conf"
+            name,
+            {},
+            overrides=[],
+            space=Space(()),
+            settings=settings,
+            storage="journal",
+            config="conf",
+            files={},
         )
         write_spec(folder, replace(spec, **about))
         columns = ",".join(metric for metric, _ in objectives)
