@@ -10,9 +10,6 @@ SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
     "lightune/config/consistency.py": "tests/config/test_validate.py",
-    "lightune/config/dry_run.py": "tests/config/test_build.py",
-    "lightune/config/instantiate.py": "tests/config/test_build.py",
-    "lightune/config/trainer.py": "tests/config/test_build.py",
     "lightune/evaluation.py": "tests/test_run.py",
     "lightune/job/folders.py": "tests/cli/test_train.py",
     "lightune/job/follower.py": "tests/training/test_process_group.py",

@@ -1,23 +1,18 @@
 """The trainer of a configuration: made once a fit, before anything is written, and pointed at the fit's folder.
 
-Private names of Lightning used here:
+What no public name of Lightning does stands in `lightune.private_api.lightning`:
 
-- `Trainer._default_root_dir`: the folder is made after the trainer, when nothing is left to be refused, and the
-  public property has no setter. Without it a second trainer would have to be made. Watched by
-  tests/config/test_trainer.py::test_a_trainer_is_pointed_at_the_folder_of_its_fit.
-- `lightning_fabric.utilities.registry.entry_points`: see `_entry_points_read_once`. Watched by
+- `set_default_root_dir`, watched by
+  tests/config/test_trainer.py::test_a_trainer_is_pointed_at_the_folder_of_its_fit;
+- `installed_packages_read_once`, watched by
   tests/config/test_trainer.py::test_installed_packages_are_looked_through_once.
 """
 
-import functools
-import importlib.metadata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.utilities import registry
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import Checkpoint, LearningRateMonitor
@@ -27,7 +22,7 @@ from lightune.checkpoints import WholeCheckpointIO
 from lightune.config import schema
 from lightune.config.instantiate import bind, make, naming_key
 from lightune.errors import ConfigError, Problem
-from lightune.private_api.lightning import set_default_root_dir
+from lightune.private_api.lightning import installed_packages_read_once, set_default_root_dir
 from lightune.runtime.hardware import resolved_precision, use_matmul_precision
 from lightune.secrets import secret_values
 
@@ -48,7 +43,7 @@ def make_trainer(cfg: DictConfig) -> Trainer:
         plain = OmegaConf.to_container(cfg.trainer, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
         factory = bind({key: value for key, value in plain.items() if key not in schema.TRAINER_OURS})
-        with _entry_points_read_once():
+        with installed_packages_read_once():
             trainer: Trainer = factory(
                 precision=_precision(cfg.trainer),
                 logger=False,
@@ -117,24 +112,6 @@ def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
 
 def _use_matmul_precision(cfg: DictConfig, trainer: Trainer) -> None:
     use_matmul_precision(trainer.strategy.root_device.type, deterministic=bool(cfg.trainer.get("deterministic")))
-
-
-@contextmanager
-def _entry_points_read_once() -> Iterator[None]:
-    """Keep what Lightning reads of all installed packages for each trainer: plug-in callbacks.
-
-    It takes longer than the rest of a trainer (2.7 of 5.0 ms, CPU, 2026-11-29), and a fused group makes a trainer
-    for each member.
-    """
-    before = vars(registry)["entry_points"]
-    vars(registry)["entry_points"] = _entry_points
-    try:
-        yield
-    finally:
-        vars(registry)["entry_points"] = before
-
-
-_entry_points = functools.cache(importlib.metadata.entry_points)
 
 
 def _require_device(trainer: DictConfig) -> None:

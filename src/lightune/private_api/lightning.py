@@ -5,9 +5,13 @@ without a file. The lean loop takes many optimizer steps in one of Lightning's; 
 trainer that takes no step itself; both must leave what an ordinary run leaves.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from lightning_fabric.utilities import registry
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from pytorch_lightning.trainer import call
 from torch import Tensor
@@ -17,6 +21,7 @@ __all__ = [
     "call_hooks",
     "callback_states",
     "dump_checkpoint",
+    "installed_packages_read_once",
     "log_measures",
     "replace_dump",
     "restore_callbacks",
@@ -126,3 +131,21 @@ def set_default_root_dir(trainer: Trainer, folder: str) -> None:
     For: one trainer a fit, which is judged before anything is written. Without it: two are made.
     """
     trainer._default_root_dir = folder  # type: ignore[attr-defined]
+
+
+@contextmanager
+def installed_packages_read_once() -> Iterator[None]:
+    """Give the trainers that are made meanwhile the callbacks of installed packages as they were read at first.
+
+    For: a trainer for each member of a fused group. Without it: all installed packages are read again for each,
+    which takes longer than the rest of a trainer (2.7 of 5.0 ms, CPU, 2026-11-29).
+    """
+    before = vars(registry)["entry_points"]
+    vars(registry)["entry_points"] = _entry_points
+    try:
+        yield
+    finally:
+        vars(registry)["entry_points"] = before
+
+
+_entry_points = functools.cache(importlib.metadata.entry_points)
