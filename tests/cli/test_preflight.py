@@ -1,9 +1,31 @@
+import pickle
 import sys
 
 import pytest
+from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from lightune.cli import preflight, train
+from lightune.paths import conf_dir
+
+
+@pytest.fixture
+def train_config(tmp_path, monkeypatch):
+    """Compose multiruns of the application as Hydra hands them to its callbacks."""
+    monkeypatch.chdir(tmp_path)
+    with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
+        loader = GlobalHydra.instance().config_loader()
+
+        def compose(*overrides):
+            config = loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
+            HydraConfig.instance().set_config(config)
+            return config
+
+        yield compose
+        HydraConfig.instance().cfg = None
 
 
 @pytest.fixture
@@ -60,3 +82,12 @@ def test_what_is_no_plain_value_is_composed_anew(judged):
 def test_a_grid_that_is_wrong_throughout_is_not_judged_to_its_end(judged):
     _, _, count = judged("optimizer.lr=-1", "seed=range(0,50)")
     assert count == 20
+
+
+def test_what_was_read_of_a_study_is_handed_over_once(train_config):
+    callback = preflight.Preflight()
+    callback.on_multirun_start(train_config("seed=1,2", "search.seed=7"))
+    definition = callback.take_definition()
+    assert (definition.arguments, definition.settings.seed) == (("seed=1,2", "search.seed=7"), 7)
+    assert callback.take_definition() is None
+    pickle.dumps(callback)  # for a worker's process

@@ -1,54 +1,30 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
 import csv
-import json
 import signal
 import sys
 import threading
 from types import SimpleNamespace
 
 import pytest
-from hydra import initialize_config_dir
-from hydra._internal.callbacks import Callbacks
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import setup_globals
-from hydra.errors import ConfigCompositionException
-from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
-from lightune.study import sweep as sweep_module
 from lightune.study.executors import factory, wrapped_task
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.outcome import read_status
 from lightune.study.outputs.reader import open_study
 from lightune.study.storage.backends import open_storage
-from lightune.study.storage.lease import Lease
 from lightune.study.storage.locks import claimed
 from lightune.study.sweep import sweep
 
-CONFIG = """
-defaults:
-  - _self_
-  - override hydra/sweeper: lightune
-  - override hydra/launcher: basic
-  - override hydra/job_logging: none
-x: 1.0
-hydra:
-  sweep: {dir: study}
-"""
 REFUSAL = ConfigError([Problem("hydra/launcher", "no process starts on the Ray cluster: told to")])
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def study(tmp_path, multirun):
     """Run a study in this process; `ran` has the points of its trials, `argv` the command as it was left."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
-    setup_globals()
     ran = []
 
     def task(config):
@@ -56,17 +32,11 @@ def study(tmp_path, monkeypatch):
         return float(config.x)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["app.py", "-m", *arguments])
-        with as_found(), initialize_config_dir(str(tmp_path / "conf"), job_name="app"):
-            loader = GlobalHydra.instance().config_loader()
-            config = loader.load_configuration("config", list(arguments), run_mode=RunMode.MULTIRUN)
-            HydraConfig.instance().set_config(config)
-            context = HydraContext(config_loader=loader, callbacks=Callbacks())
-            own = [line for line in arguments if not line.startswith("hydra")]
+        with as_found(), multirun(*arguments) as (config, context, own):
             try:
                 sweep(config, hydra_context=context, task_function=task, arguments=own)
             finally:
-                HydraConfig.instance().cfg, run.argv = None, list(sys.argv)
+                run.argv = list(sys.argv)
 
     run.folder, run.ran = tmp_path / "study", ran
     return run
@@ -118,41 +88,6 @@ def test_a_study_that_is_refused_after_all_leaves_nothing(study):
     assert not study.folder.exists()
 
 
-@pytest.mark.usefixtures("no_room")
-def test_what_was_in_the_folder_of_a_refused_study_stays(study):
-    study.folder.mkdir()
-    (study.folder / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError):
-        study("x=1,2")
-    assert [path.name for path in study.folder.iterdir()] == ["notes.txt"]
-
-
-def test_a_refused_study_is_left_to_another_sweeper_that_has_joined_it(study, monkeypatch):
-    others = []
-
-    def joined(context, *_):
-        others.append(Lease(context.folder))
-        raise REFUSAL
-
-    monkeypatch.setattr("lightune.study.sweep.make_executor", joined)
-    with pytest.raises(ConfigError):
-        study("x=1,2")
-    assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log"))
-    assert [path.name for path in (study.folder / ".leases").iterdir()] == [others[0].name]
-    others[0].end()
-
-
-def test_a_sweeper_that_has_died_is_no_reason_to_leave_a_refused_study(study, monkeypatch):
-    def died(context, *_):
-        (context.folder / ".leases" / "1-dead").touch()
-        raise REFUSAL
-
-    monkeypatch.setattr("lightune.study.sweep.make_executor", died)
-    with pytest.raises(ConfigError):
-        study("x=1,2")
-    assert not study.folder.exists()
-
-
 def test_a_refusal_of_a_study_that_goes_on_leaves_it_as_it_is(study, monkeypatch):
     study("x=1,2,3", "hydra.sweeper.n_trials=1")
     before = sorted(study.folder.rglob("*"))
@@ -163,29 +98,6 @@ def test_a_refusal_of_a_study_that_goes_on_leaves_it_as_it_is(study, monkeypatch
     assert sorted(study.folder.rglob("*")) == before
     study("x=1,2,3", "hydra.sweeper.n_trials=3")
     assert study.ran == [1, 2, 3]
-
-
-@pytest.mark.parametrize("recorded", [True, False], ids=["hash recorded", "no hash recorded"])
-def test_a_study_whose_snapshot_was_damaged_is_not_removed(study, recorded):
-    study("x=1,2")
-    (snapshot,) = (study.folder / "conf").rglob("config.yaml")
-    sound = snapshot.read_text()
-    snapshot.write_text("defaults: [nowhere]\n")
-    if recorded:
-        study("x=1,2")
-        assert snapshot.read_text() == sound
-    else:
-        spec = json.loads((study.folder / "study.json").read_text())
-        (study.folder / "study.json").write_text(json.dumps({**spec, "files": None}))
-        with pytest.raises(ConfigError, match="nowhere"):
-            study("x=1,2")
-    assert all((study.folder / name).exists() for name in ("study.json", "conf", "journal.log", "trials.csv"))
-
-
-def test_a_misspelt_key_leaves_nothing(study):
-    with pytest.raises(ConfigCompositionException, match="nosuch"):
-        study("nosuch=1,2")
-    assert not study.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +115,8 @@ def test_a_password_is_written_nowhere(study, given, password, tmp_path, monkeyp
     arguments = ["x=1,2"]
     if given == "in YAML":
         quoted = url.replace("'", "''")
-        (tmp_path / "conf" / "config.yaml").write_text(f"{CONFIG}  sweeper: {{storage: '{quoted}'}}\n")
+        file = tmp_path / "conf" / "config.yaml"
+        file.write_text(f"{file.read_text()}  sweeper: {{storage: '{quoted}'}}\n")
     else:
         quoted = url.replace("'", r"\'")
         arguments.append(given.format(f"'{quoted}'"))
@@ -304,29 +217,3 @@ def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, mo
     study("x=1,2")
     assert study.ran == [1, 2]
     assert open_study(study.folder).progress() == "2 trials"
-
-
-def test_what_killed_writers_left_in_a_studys_folder_is_removed_unless_another_sweeper_may_be_writing(study):
-    study("x=1,2", "hydra.sweeper.n_trials=1")
-    (study.folder / ".trials.csv.0123.tmp").touch()
-    other = Lease(study.folder)
-    study("x=1,2", "hydra.sweeper.n_trials=1")
-    assert [path.name for path in study.folder.glob(".*.tmp")] == [".trials.csv.0123.tmp"]
-    other.end()
-    study("x=1,2")
-    assert list(study.folder.glob(".*.tmp")) == []
-    assert study.ran == [1, 2]
-
-
-def test_the_settings_that_a_study_keeps_have_no_password(study, monkeypatch):
-    seen = []
-    make = sweep_module.make_executor
-
-    def spy(context, *arguments):
-        seen.append((context.settings.storage, context.url))
-        return make(context, *arguments)
-
-    monkeypatch.setattr(sweep_module, "make_executor", spy)
-    url = "sqlite:///file:record.db?uri=true&password=hunter2"
-    study("x=1,2", f"hydra.sweeper.storage='{url}'")
-    assert seen == [(url.replace("hunter2", "***"), url)]

@@ -6,7 +6,7 @@ Hydra imports this module at each start; it must not import Optuna, torch or Lig
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -15,6 +15,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lightune.study.definition.identity import register_resolver
+
+if TYPE_CHECKING:
+    from lightune.study.definition.definition import Definition
 
 __all__ = ["LightuneSweeper", "LightuneSweeperConf"]
 
@@ -50,12 +53,19 @@ class LightuneSweeper(Sweeper):
                 hydra_context=self.hydra_context,
                 task_function=self.task_function,
                 arguments=arguments,
+                definition=_judged_before(self.hydra_context),
             )
         except (ConfigError, StorageError) as refusal:
             print(refusal, file=sys.stderr)
             sys.exit(2)
         except StudyFailedError:  # it was said why
             sys.exit(1)
+
+
+def _judged_before(hydra_context: HydraContext) -> "Definition | None":
+    """Return what the callback that judged the study has read of it; None in an application without one."""
+    takers = (getattr(callback, "take_definition", None) for callback in hydra_context.callbacks.callbacks)
+    return next((take() for take in takers if take is not None), None)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,6 +31,9 @@ from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of
 from lightune.training.imports import import_training
 
+if TYPE_CHECKING:
+    from lightune.study.definition.definition import Definition
+
 __all__ = ["Preflight"]
 
 _OURS = "hydra_plugins.hydra_lightune."
@@ -42,14 +45,25 @@ _OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 class Preflight(Callback):
     """Refuse what cannot run: exit code 2, every problem in one message, nothing written."""
 
+    _definition: "Definition | None" = None
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Judge and build the configuration of a single run, then reserve its folder."""
         _guarded(lambda: _check_run(config))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Judge the points of a grid, and each end of what is searched."""
-        _guarded(lambda: _check_multirun(config))
+
+        def check() -> None:
+            self._definition = _check_multirun(config)
+
+        _guarded(check)
         self.withheld = handover.withheld
+
+    def take_definition(self) -> "Definition | None":
+        """Return what was read of a study, once, for the sweeper: a worker's process has no use for it."""
+        definition, self._definition = self._definition, None
+        return definition
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Hand over in a worker's process what was seen in the sweeper's."""
@@ -141,10 +155,17 @@ def _write_nothing(config: DictConfig, run_dir: Path) -> None:
         config.hydra.output_subdir = None
 
 
-def _check_multirun(config: DictConfig) -> None:
+def _check_multirun(config: DictConfig) -> "Definition | None":
+    """Refuse a multirun that cannot run; return what a study is, if it is one."""
     handover.withheld = None
+    definition: Definition | None = None
     ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
-    problems = _space_problems(config) if ours else _point_problems(config)
+    if ours:
+        from lightune.study.preflight import judged_definition  # which every other command starts faster without
+
+        definition, problems = judged_definition(config)
+    else:
+        problems = _point_problems(config)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     problems += _launcher_problems(config)
@@ -154,12 +175,7 @@ def _check_multirun(config: DictConfig) -> None:
     if not ours:  # a study goes on in the folder that it has
         reserve_folder(config, multirun=True)
     handover.withheld = withhold(config, job_config(config), multirun=True)
-
-
-def _space_problems(config: DictConfig) -> list[Problem]:
-    from lightune.study.preflight import space_problems  # which every other command starts faster without
-
-    return space_problems(config)
+    return definition
 
 
 def _point_problems(config: DictConfig) -> list[Problem]:

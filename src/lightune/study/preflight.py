@@ -14,21 +14,22 @@ from omegaconf import DictConfig
 from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import job_config
-from lightune.study.definition.definition import read_definition
+from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
 from lightune.study.hydra.composer import Composer
 from lightune.study.space.dimensions import Dimension
 from lightune.study.space.keys import existing_keys, existing_options
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid
+from lightune.study.storage.credentials import hider_of
 
-__all__ = ["space_problems"]
+__all__ = ["judged_definition"]
 
 _MOST_POINTS = 200
 
 
-def space_problems(config: DictConfig) -> list[Problem]:
-    """Return what is wrong with a study's space.
+def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
+    """Read what a study is; return it with what is wrong with its space.
 
     Args:
         config: of a multirun, with Hydra's own node.
@@ -37,7 +38,7 @@ def space_problems(config: DictConfig) -> list[Problem]:
         ConfigError: if the space itself is not sound.
     """
     loader = GlobalHydra.instance().config_loader()
-    arguments = overrides_of(config, "task")
+    arguments = list(map(hider_of(config), overrides_of(config, "task")))
     definition = read_definition(config, loader, arguments)
     settings, space = definition.settings, definition.space
     if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
@@ -69,7 +70,7 @@ def space_problems(config: DictConfig) -> list[Problem]:
         alone += [problem for problem in there if _is_about(problem, key)]
     everywhere = set.intersection(*seen)
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
-    return [*problems, *about_base, *alone]
+    return definition, [*problems, *about_base, *alone]
 
 
 def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:

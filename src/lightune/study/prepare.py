@@ -19,7 +19,7 @@ from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
-from lightune.study.definition.definition import read_definition
+from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import identity_of
 from lightune.study.definition.snapshot import (
     FOLDER,
@@ -37,7 +37,7 @@ from lightune.study.messages import Vocabulary
 from lightune.study.outputs.hparams import write_experiment
 from lightune.study.space.space import Space
 from lightune.study.storage.backends import open_storage
-from lightune.study.storage.credentials import conceal, hidden, hider
+from lightune.study.storage.credentials import conceal, hidden, hider_of
 from lightune.study.storage.journal import JOURNAL, lock_of
 from lightune.study.storage.lease import FOLDER as LEASES
 from lightune.study.storage.lease import Lease
@@ -49,7 +49,11 @@ __all__ = ["prepare", "undo"]
 
 
 def prepare(
-    config: DictConfig, hydra_context: HydraContext, arguments: list[str], print_line: Callable[[str], None]
+    config: DictConfig,
+    hydra_context: HydraContext,
+    arguments: list[str],
+    print_line: Callable[[str], None],
+    definition: Definition | None = None,
 ) -> StudyContext:
     """Check what is asked for, then make or find the study's folder.
 
@@ -58,6 +62,8 @@ def prepare(
         hydra_context: as a sweeper gets it.
         arguments: the task's overrides, with the sweeps.
         print_line: shows a line to whoever started the study.
+        definition: what was read of the study when it was judged; it is read here where it was not, or says
+            something else by now.
 
     Raises:
         ConfigError: if the study cannot run, or is another than the one in its folder; nothing was written.
@@ -65,9 +71,11 @@ def prepare(
         OSError: if its folder cannot be written.
     """
     folder = Path(str(config.hydra.sweep.dir)).absolute()
-    hide = hider(storage if isinstance(storage := config.hydra.sweeper.storage, str) else None)
+    hide = hider_of(config)
     arguments = [hide(line) for line in arguments]
-    asked = read_definition(config, hydra_context.config_loader, arguments)
+    if definition is None or not definition.is_that_of(config, arguments):
+        definition = read_definition(config, hydra_context.config_loader, arguments)
+    asked = definition
     require_able(asked.settings, asked.space)
     url, vocabulary = asked.settings.storage, asked.settings.vocabulary
     conceal(config, url)

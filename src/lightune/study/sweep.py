@@ -11,6 +11,7 @@ from rich.console import Console
 
 from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
 from lightune.study.context import StudyContext
+from lightune.study.definition.definition import Definition
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
@@ -32,7 +33,12 @@ __all__ = ["sweep"]
 
 
 def sweep(
-    config: DictConfig, *, hydra_context: HydraContext, task_function: TaskFunction, arguments: Sequence[str]
+    config: DictConfig,
+    *,
+    hydra_context: HydraContext,
+    task_function: TaskFunction,
+    arguments: Sequence[str],
+    definition: Definition | None = None,
 ) -> list[Sequence[JobReturn]]:
     """Run a study, or resume it.
 
@@ -41,6 +47,7 @@ def sweep(
         hydra_context: as a sweeper gets it.
         task_function: what a trial runs.
         arguments: the task's overrides, with the sweeps.
+        definition: what was read of the study when it was judged, if it was.
 
     Returns:
         What Hydra returned for the trials that ran here, in the order of their numbers, in batches.
@@ -57,7 +64,7 @@ def sweep(
 
     with stop_signals() as stop:
         with _refusing_unwritable_folder():
-            study = prepare(config, hydra_context, list(arguments), print_line)
+            study = prepare(config, hydra_context, list(arguments), print_line, definition)
         return _run(study, task_function, stop, console)
 
 

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -6,20 +8,32 @@ from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
 from lightune.study import sweep as study
 
 
+def context(*callbacks):
+    return SimpleNamespace(callbacks=SimpleNamespace(callbacks=callbacks))
+
+
 @pytest.fixture
-def sweeper(monkeypatch):
+def sweeper():
     made = LightuneSweeper()
-    made.setup(hydra_context="context", task_function="task", config="config")
+    made.setup(hydra_context=context(), task_function="task", config="config")
     return made
 
 
-def test_a_multirun_is_a_study_of_what_hydra_handed_over(sweeper, monkeypatch):
+JUDGE = SimpleNamespace(take_definition=lambda: "what was read")
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "definition"), [((object(), JUDGE), "what was read"), ((object(),), None), ((), None)]
+)
+def test_a_multirun_is_a_study_of_what_hydra_and_a_judging_callback_handed_over(
+    sweeper, monkeypatch, callbacks, definition
+):
     swept = []
     monkeypatch.setattr(study, "sweep", lambda config, **how: swept.append((config, how)) or [["returned"]])
+    sweeper.hydra_context = context(*callbacks)
     assert sweeper.sweep(["x=1,2"]) == [["returned"]]
-    assert swept == [
-        ("config", {"hydra_context": "context", "task_function": "task", "arguments": ["x=1,2"]}),
-    ]
+    how = {"task_function": "task", "arguments": ["x=1,2"], "definition": definition}
+    assert swept == [("config", {"hydra_context": sweeper.hydra_context, **how})]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from lightune.study.storage.credentials import conceal, has_bare_at, hidden, hider
+from lightune.study.storage.credentials import conceal, has_bare_at, hidden, hider, hider_of
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,13 @@ def test_a_configuration_keeps_what_refers_to_a_password(monkeypatch):
 )
 def test_a_password_is_hidden_however_its_line_spells_it(url, line, shown):
     assert hider(url)(line) == shown
+
+
+@pytest.mark.parametrize("storage", ["db://u:secret@h/d", "${url}", None, 5])
+def test_the_storage_of_a_multirun_hides_its_password(storage):
+    config = OmegaConf.create({"url": "db://u:secret@h/d", "hydra": {"sweeper": {"storage": storage}}})
+    line = "x=db://u:secret@h/d"
+    assert hider_of(config)(line) == ("x=db://u:***@h/d" if isinstance(storage, str) else line)
 
 
 def test_an_at_in_a_password_is_found():

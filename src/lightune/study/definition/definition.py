@@ -23,10 +23,24 @@ class Definition:
     Args:
         settings: the values of `hydra.sweeper`.
         space: of the command line and of `search.space`.
+        arguments: the overrides that it was read from.
     """
 
     settings: Settings
     space: Space
+    arguments: tuple[str, ...]
+
+    def is_that_of(self, config: DictConfig, arguments: Sequence[str]) -> bool:
+        """Return True if a configuration still says this, which a callback of Hydra may have changed since.
+
+        Args:
+            config: the one that it was read from.
+            arguments: the task's overrides, with the sweeps.
+
+        Raises:
+            ConfigError: with all that is wrong with the settings.
+        """
+        return self.arguments == tuple(arguments) and self.settings == Settings.from_config(config)
 
 
 def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:
@@ -54,4 +68,4 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
         seed=settings.seed,
         vocabulary=settings.vocabulary,
     )
-    return Definition(settings, space)
+    return Definition(settings, space, tuple(arguments))

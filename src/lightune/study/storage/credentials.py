@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from lightune.study.definition.identity import overrides_of
 from lightune.study.space.syntax import value_text
 
-__all__ = ["conceal", "has_bare_at", "hidden", "hider"]
+__all__ = ["conceal", "has_bare_at", "hidden", "hider", "hider_of"]
 
 _IN_URL = re.compile(r"^([\w+.-]+://[^:@/?]*):.*@")
 _BARE_AT = re.compile(r"^[\w+.-]+://[^:@/?]*:[^?]*@[^?]*@")
@@ -39,6 +39,16 @@ def hider(url: str | None) -> Callable[[str], str]:
         return spelled.sub(lambda found: hidden(found.group()), text)
 
     return hide
+
+
+def hider_of(config: DictConfig) -> Callable[[str], str]:
+    """Return what hides the password of a multirun's storage in any text, as `hider` does.
+
+    Args:
+        config: of the multirun, with Hydra's own node.
+    """
+    storage = config.hydra.sweeper.storage
+    return hider(storage if isinstance(storage, str) else None)
 
 
 def _spelled(character: str) -> str:
