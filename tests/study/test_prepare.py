@@ -139,9 +139,10 @@ def test_a_misspelt_key_leaves_nothing(prepared):
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["hash recorded", "no hash recorded"])
 def test_a_study_whose_snapshot_was_damaged_is_not_removed(prepared, recorded):
-    prepared("x=1,2").lease.end()
-    for name in ("journal.log", "trials.csv"):
-        (prepared.folder / name).touch()
+    begun = prepared("x=1,2")
+    begun.open_store()
+    begun.lease.end()
+    (prepared.folder / "trials.csv").touch()
     (snapshot,) = (prepared.folder / "conf").rglob("config.yaml")
     sound = snapshot.read_text()
     snapshot.write_text("defaults: [nowhere]\n")
@@ -176,31 +177,37 @@ def test_the_settings_that_a_study_keeps_have_no_password(prepared):
 
 
 def test_a_study_that_is_undone_leaves_nothing(prepared):
-    undo(prepared("x=1,2"), None)
+    study = prepared("x=1,2")
+    undo(study, study.open_store())
     assert not prepared.folder.exists()
 
 
 def test_what_was_in_the_folder_of_a_study_that_is_undone_stays(prepared):
     prepared.folder.mkdir()
     (prepared.folder / "notes.txt").write_text("mine")
-    undo(prepared("x=1,2"), None)
+    study = prepared("x=1,2")
+    undo(study, study.open_store())
     assert [path.name for path in prepared.folder.iterdir()] == ["notes.txt"]
 
 
 def test_a_study_that_goes_on_is_not_undone(prepared):
-    prepared("x=1,2").lease.end()
+    begun = prepared("x=1,2")
+    begun.open_store().ask(set())
+    begun.lease.end()
     again = prepared("x=1,2")
     before = sorted(prepared.folder.rglob("*"))
-    undo(again, None)
+    undo(again, store := again.open_store())
     assert sorted(prepared.folder.rglob("*")) == before
+    assert [trial.number for trial in store.records()] == [0]
 
 
 def test_a_study_that_another_sweeper_has_joined_is_left_to_it(prepared):
     study = prepared("x=1,2")
     other = Lease(prepared.folder)
-    undo(study, None)
+    undo(study, store := study.open_store())
+    assert store.ask(set()).number == 0  # it is in the storage still
     study.lease.end()
-    assert all((prepared.folder / name).exists() for name in ("study.json", "conf"))
+    assert all((prepared.folder / name).exists() for name in ("study.json", "conf", "journal.log"))
     assert [path.name for path in (prepared.folder / ".leases").iterdir()] == [other.name]
     other.end()
 
@@ -208,5 +215,5 @@ def test_a_study_that_another_sweeper_has_joined_is_left_to_it(prepared):
 def test_a_sweeper_that_has_died_is_no_reason_to_leave_a_study_that_is_undone(prepared):
     study = prepared("x=1,2")
     (prepared.folder / ".leases" / "1-dead").touch()
-    undo(study, None)
+    undo(study, study.open_store())
     assert not prepared.folder.exists()

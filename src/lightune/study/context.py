@@ -10,7 +10,9 @@ from omegaconf import DictConfig
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import Spec
 from lightune.study.space.space import Space
+from lightune.study.storage.backends import open_storage
 from lightune.study.storage.lease import Lease
+from lightune.study.storage.trial_store import TrialStore
 
 __all__ = ["StudyContext"]
 
@@ -44,3 +46,20 @@ class StudyContext:
     resumed: bool
     kept: frozenset[str]
     lease: Lease
+
+    def open_store(self) -> TrialStore:
+        """Open the record of its trials, or begin it.
+
+        Raises:
+            ConfigError: if its storage has a study of this name that is another.
+            StorageError: if the storage cannot be opened.
+        """
+        return TrialStore(
+            open_storage(self.url, self.folder, vocabulary=self.settings.vocabulary),
+            folder=self.folder,
+            space=self.space,
+            settings=self.settings,
+            lease=self.lease,
+            name=self.spec.name,
+            identity=self.spec.identity,
+        )

@@ -23,7 +23,6 @@ from lightune.study.outputs.summary import print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
 from lightune.study.prepare import prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
-from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import hidden
 from lightune.study.storage.journal import JOURNAL
 from lightune.study.storage.locks import study_lock
@@ -73,7 +72,7 @@ def _run(
 ) -> list[Sequence[JobReturn]]:
     store: TrialStore | None = None
     try:
-        store = _open_store(study)
+        store = study.open_store()
         before = store.records()
         if not before:
             _require_its_trials(study)
@@ -108,18 +107,6 @@ def _run(
         study.lease.end()
     print_ending(study, ending, store)
     return _conclude(ending, study.settings)
-
-
-def _open_store(study: StudyContext) -> TrialStore:
-    return TrialStore(
-        open_storage(study.url, study.folder, vocabulary=study.settings.vocabulary),
-        folder=study.folder,
-        space=study.space,
-        settings=study.settings,
-        lease=study.lease,
-        name=study.spec.name,
-        identity=study.spec.identity,
-    )
 
 
 def _require_its_trials(study: StudyContext) -> None:
