@@ -16,7 +16,6 @@ WITHOUT_A_MIRROR = {
     "lightune/job/task.py": "tests/cli/test_train.py",
     "lightune/private_api/hydra.py": "tests/study/hydra/test_composer.py",
     "lightune/private_api/lightning.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/study/definition/config_files.py": "tests/study/definition/test_snapshot.py",
     "lightune/study/definition/definition.py": "tests/study/test_sweep.py",
     "lightune/study/definition/settings.py": "tests/study/test_sweep.py",
     "lightune/study/definition/spec.py": "tests/study/test_sweep.py",

@@ -118,5 +118,7 @@ def _bare(group: str) -> str:
 
 
 def _flat(options: Any) -> list[Any]:
-    several = options if isinstance(options, Iterable) and not isinstance(options, str) else [options]
-    return [option for option in several if option is not None]
+    """Return the options that are chosen: none, one, or several, among which there may be lists of several."""
+    if isinstance(options, Iterable) and not isinstance(options, str):
+        return [option for each in options for option in _flat(each)]
+    return [] if options is None else [options]
