@@ -7,6 +7,7 @@ from optuna.storages.journal import JournalFileBackend
 from lightune.private_api.optuna import (
     BaseJournalFileLock,
     JournalOperation,
+    is_given,
     storage_of,
     suggest,
     trial_again,
@@ -33,6 +34,16 @@ def test_a_running_trial_is_continued(study):
     again = trial_again(study, frozen)
     assert again.number == first.number
     assert suggest(again, "x", FloatDistribution(0, 1)) == drawn
+
+
+def test_a_value_that_was_given_is_known_from_one_that_was_drawn(study):
+    study.enqueue_trial({"x": 0.5})
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    trial.suggest_float("y", 0, 1)
+    (frozen,) = study.get_trials(deepcopy=False)
+    for each in (trial, trial_again(study, frozen)):
+        assert (is_given(each, "x"), is_given(each, "y")) == (True, False)
 
 
 def test_a_value_is_drawn_from_any_distribution(study):

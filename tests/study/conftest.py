@@ -84,3 +84,9 @@ def train_multirun():
     with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
         loader = GlobalHydra.instance().config_loader()
         yield lambda *overrides: loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
+
+
+@pytest.fixture(scope="module")
+def settings_of(train_multirun):
+    """Read how a multirun of the application that trains searches."""
+    return lambda *overrides: Settings.from_config(train_multirun(*overrides))

@@ -52,7 +52,11 @@ def test_a_record_is_of_the_studys_trials_and_is_found_again(study):
 
 def test_a_trial_is_that_of_the_studys_lease(study):
     study.open_store().ask(set())
-    assert study.open_store().ask({0}).number == 1  # trial 0 belongs to a driver that lives
+    joined = replace(study, lease=Lease(study.folder))
+    assert joined.open_store().ask(set()).number == 1  # trial 0 belongs to a driver that lives
+    study.lease.end()
+    assert joined.open_store().ask({1}).number == 0
+    joined.lease.end()
 
 
 def test_a_record_is_where_the_url_says(study, tmp_path):

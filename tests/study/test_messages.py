@@ -4,12 +4,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, StorageError
-from lightune.study.definition.settings import Objective, Settings
-from lightune.study.definition.spec import agree, read_spec
 from lightune.study.messages import LIGHTUNE, OTHERS, vocabulary_of
 from lightune.study.space.space import interval_in_grid, read_space
 from lightune.study.storage.backends import open_storage
-from lightune.study.storage.samplers import make_pruner, require_able
 
 OURS = OmegaConf.create({"search": {"n_trials": 3}})
 OTHER = [OmegaConf.create({"x": 1}), OmegaConf.create({"search": {}}), OmegaConf.create({"search": "a word"})]
@@ -26,19 +23,6 @@ def test_another_application_is_told_those_of_hydra(config):
     assert OTHERS.key("n_trials") == "hydra.sweeper.n_trials"
 
 
-def settings(vocabulary, **given):
-    return Settings(objectives=(Objective("a", "min"), Objective("b", "min")), vocabulary=vocabulary, **given)
-
-
-def other_overrides(vocabulary, folder):
-    agree("name", {"x": "x=1"}, {"x": "x=2"}, vocabulary)
-
-
-def damaged_spec(vocabulary, folder):
-    (folder / "study.json").write_text("{")
-    read_spec(folder, vocabulary)
-
-
 def damaged_journal(vocabulary, folder):
     (folder / "journal.log").write_bytes(b'{"op_code": 0}\n?\n{"op_code": 0}\n')
     open_storage(None, folder, vocabulary=vocabulary)
@@ -46,15 +30,6 @@ def damaged_journal(vocabulary, folder):
 
 def unknown_database(vocabulary, folder):
     open_storage("nosuch://host/db", folder, vocabulary=vocabulary, pause=0)
-
-
-def several_objectives(vocabulary, folder):
-    sampler = {"_target_": "optuna.samplers.CmaEsSampler", "warn_independent_sampling": False}
-    require_able(settings(vocabulary, sampler=sampler), read_space(["x=interval(0,1)"], vocabulary=vocabulary))
-
-
-def no_pruner(vocabulary, folder):
-    make_pruner(settings(vocabulary, pruner={"_target_": "os.getcwd"}))
 
 
 def nothing_swept(vocabulary, folder):
@@ -68,13 +43,8 @@ def idle_condition(vocabulary, folder):
 @pytest.mark.parametrize(
     ("refusal", "ours", "others"),
     [
-        (other_overrides, "take another search.study=, or", "take another hydra.sweep.dir=, or"),
-        (damaged_spec, "take another search.study=", "take another hydra.sweep.dir="),
         (damaged_journal, "take another search.study=", "take another hydra.sweep.dir="),
         (unknown_database, "search.storage: nosuch", "hydra.sweeper.storage: nosuch"),
-        (several_objectives, "choose search=genetic or search=tpe",
-         "choose hydra/sweeper/sampler=nsgaii or hydra/sweeper/sampler=tpe"),
-        (no_pruner, "search.pruner", "hydra.sweeper.pruner"),
         (nothing_swept, "searched in search.space, or", "searched in hydra.sweeper.space, or"),
         (idle_condition, "search.space.x", "hydra.sweeper.space.x"),
     ],

@@ -13,7 +13,15 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, Trial
 
-__all__ = ["BaseJournalFileLock", "JournalOperation", "storage_of", "suggest", "trial_again", "trial_id_of"]
+__all__ = [
+    "BaseJournalFileLock",
+    "JournalOperation",
+    "is_given",
+    "storage_of",
+    "suggest",
+    "trial_again",
+    "trial_id_of",
+]
 
 # BaseJournalFileLock: base of the lock that a journal takes a record under.
 #   For: a lock that the kernel gives back when its holder dies. Without it: the others wait 30 s after a kill.
@@ -47,6 +55,15 @@ def trial_again(study: Study, frozen: FrozenTrial) -> Trial:
     For: trials whose driver has died. Without it: they stay RUNNING for ever.
     """
     return Trial(study, frozen._trial_id)
+
+
+def is_given(trial: Trial, key: str) -> bool:
+    """Return True if a trial's value of a key was given beforehand, as that of a point that is tried first.
+
+    For: drawing again what was drawn before. Without it: a trial whose driver was killed while its point was
+    chosen may go on at another.
+    """
+    return key in trial._fixed_params
 
 
 def suggest(trial: Trial, key: str, distribution: BaseDistribution) -> Any:

@@ -152,26 +152,6 @@ def test_a_point_that_was_tried_again_stands_on_the_front_once(open_store):
     assert [record.number for record in study.best()] == [0, 1]
 
 
-def test_a_grid_of_an_interval_is_refused(open_store):
-    with pytest.raises(ConfigError, match="x is an interval; list its values, or choose search=tpe"):
-        open_store(sampler={"_target_": "optuna.samplers.GridSampler"})
-
-
-@pytest.mark.parametrize(
-    ("settings", "key", "rule"),
-    [
-        ({"sampler": {"_target_": "optuna.samplers.TPESampler", "wrong": 1}}, "hydra.sweeper.sampler", "wrong"),
-        ({"pruner": {"_target_": "optuna.pruners.MedianPruner", "wrong": 1}}, "search.pruner", "wrong"),
-        ({"pruner": {"_target_": "os.getcwd"}}, "search.pruner", "os.getcwd cannot be made"),
-    ],
-)
-def test_what_cannot_be_made_is_refused(open_store, settings, key, rule):
-    with pytest.raises(ConfigError) as refusal:
-        open_store(**settings)
-    assert refusal.value.problems[0].key == key
-    assert rule in refusal.value.problems[0].message
-
-
 def test_the_worse_is_pruned(open_store):
     pruner = {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2}
     study = open_store(n_trials=4, pruner=pruner)

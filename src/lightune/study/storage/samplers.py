@@ -5,17 +5,18 @@ crash is that of the uninterrupted study.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 from hydra.utils import instantiate
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.trial import Trial, TrialState
+from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler
+from optuna.trial import Trial
 
 from lightune.errors import ConfigError, Problem
 from lightune.private_api import optuna as private_api
@@ -138,7 +139,8 @@ def suggest(study: Study, trial: Trial, space: Space) -> Point:
         trial: a running one.
         space: what to choose from.
     """
-    begun: dict[str, Any] = dict(trial.params)
+    begun = trial.params
+    passed: dict[str, BaseDistribution] = {}
     point: Point = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -146,15 +148,22 @@ def suggest(study: Study, trial: Trial, space: Space) -> Point:
             if not space.is_active(dimension, point):
                 continue
             distribution = dimension.distribution()
-            if dimension.key in begun and not isinstance(study.sampler, QMCSampler | TPESampler):
-                # so that what follows is drawn as it would have been
-                _draw(study, trial, dimension.key, distribution)
+            if dimension.key in begun:
+                passed[dimension.key] = distribution
+            elif passed:
+                _draw_again(study, trial, passed)
+                passed = {}
             value = private_api.suggest(trial, dimension.key, distribution)
             point[dimension.key] = dimension.text(value)
     return point
 
 
-def _draw(study: Study, trial: Trial, key: str, distribution: Any) -> None:
+def _draw_again(study: Study, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> None:
+    """Draw what a trial has already, so that what follows is drawn as it would have been."""
+    if isinstance(study.sampler, QMCSampler):
+        return  # it would go on to the next member of its sequence
     frozen = private_api.storage_of(study).get_trial(private_api.trial_id_of(study, trial.number))
-    if frozen.state == TrialState.RUNNING:
+    for key, distribution in distributions.items():
+        if private_api.is_given(trial, key) or distribution.single() or key in trial.relative_params:
+            continue  # it was not drawn by itself
         study.sampler.sample_independent(study, frozen, key, distribution)
