@@ -23,7 +23,6 @@ WITHOUT_A_MIRROR = {
     "lightune/study/outputs/reader.py": "tests/cli/test_tools.py",
     "lightune/study/outputs/summary.py": "tests/study/test_sweep.py",
     "lightune/study/preflight.py": "tests/study/space/test_keys.py",
-    "lightune/study/space/syntax.py": "tests/study/space/test_space.py",
     "lightune/training/context.py": "tests/test_run.py",
     "lightune/training/fit.py": "tests/test_run.py",
     "lightune/training/fits.py": "tests/test_judgement.py",

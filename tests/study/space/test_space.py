@@ -5,7 +5,6 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lightune.errors import ConfigError
-from lightune.study.space.dimensions import Interval
 from lightune.study.space.space import read_space
 from lightune.study.space.syntax import value_of_text, value_text
 
@@ -85,20 +84,6 @@ def test_floats_of_a_range_are_written_as_hydra_writes_them():
     assert dimension.text(0.1 + 0.2) == "0.3"
 
 
-def test_an_interval_of_whole_numbers_gives_whole_numbers():
-    (dimension,) = read_space(["x=int(interval(1,8))"]).dimensions
-    assert (dimension.low, dimension.high, dimension.text(3.0)) == (1, 8, "3")
-    (dimension,) = read_space(["x=tag(log,interval(1e-4,1e-1))"]).dimensions
-    assert dimension == Interval("x", 1e-4, 1e-1, log=True)
-    assert typed(f"x={dimension.text(1e-05)}") == 1e-05
-
-
-def test_shuffled_values_keep_their_order_from_start_to_start():
-    assert lines("x=shuffle(range(0,20))", seed=1) == lines("x=shuffle(range(0,20))", seed=1)
-    assert lines("x=shuffle(range(0,20))", seed=1) != lines("x=shuffle(range(0,20))", seed=2)
-    assert sorted(lines("x=shuffle(range(0,5))")) == lines("x=range(0,5)")
-
-
 def test_the_command_line_wins_over_yaml():
     space = {"x": "choice(1,2)", "y": "choice(3,4)"}
     assert lines("x=5", params=space) == [["y=3", "x=5"], ["y=4", "x=5"]]
@@ -132,23 +117,6 @@ def test_conditions_can_stand_on_conditions():
 @pytest.mark.parametrize(
     ("arguments", "params", "key", "rule"),
     [
-        (["x=interval(3,1)"], {}, "x", "begins at its lower end, got 3.0 and 1.0"),
-        (["x=tag(log,interval(0,1))"], {}, "x", "begins above 0, got 0.0"),
-        (
-            ["x=tag(lg,interval(1,2))"],
-            {},
-            "x",
-            "has the tag 'lg', which means nothing; the one that does is 'log'",
-        ),
-        (["x=tag(log,choice(1,2))"], {}, "x", "has the tag 'log', which belongs to an interval"),
-        (["x=range(3,1)"], {}, "x", "has no value to try"),
-        (["x=range(1,3,0)"], {}, "x", "a step other than 0"),
-        (["x=interval(0,inf)"], {}, "x", "finite ends"),
-        ([], {"x": "choice(1,"}, "x", "is not in Hydra's syntax"),
-        ([], {"x": "5"}, "x", "must be a choice, a range or an interval"),
-        ([], {"x": []}, "x", "has no value to try"),
-        ([], {"x": {"spaces": "choice(1,2)"}}, "x", "has the keys space and when, got spaces"),
-        ([], {"x": {"space": "choice(1,2)", "when": 3}}, "x", "when must be a mapping"),
         (
             [],
             {"x": {"space": [1, 2], "when": {"y": 1}}, "y": {"space": [1], "when": {"x": 1}}},

@@ -36,10 +36,16 @@ _LOG = "log"
 def parse_override(line: str, loader: ConfigLoader | None = None) -> Override:
     """Read one override as Hydra does.
 
+    Args:
+        line: as it is typed.
+        loader: finds the options that `glob` stands for.
+
     Raises:
-        hydra.errors.OverrideParseException: if it is none.
+        hydra.errors.HydraException: if it is none.
     """
-    return OverridesParser.create(config_loader=loader).parse_override(line)
+    override = OverridesParser.create().parse_override(line)
+    override.config_loader = loader
+    return override
 
 
 def value_text(value: Any) -> str:
