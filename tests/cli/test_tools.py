@@ -61,10 +61,7 @@ def test_the_best_trial_is_run_again_with_what_the_study_was_started_with(study,
     ("rows", "n_trials", "said"),
     [
         (["completed,0.5,0.1", "pruned,0.4,0.1"], 2, "2 trials "),
-        (["completed,0.5,0.1", "pruned,0.4,0.1"], 5, "2 of 5 trials, unfinished "),
         (["completed,0.5,0.1", "failed,,0.1"], 5, "2 of 5 trials, unfinished, 1 failed "),
-        (["completed,0.5,0.1", "interrupted,,0.1"], 2, "1 of 2 trials, unfinished "),
-        (["completed,0.5,0.1", "interrupted,,0.1"], None, "1 of 2 trials, unfinished "),
     ],
 )
 def test_a_study_that_is_not_finished_is_listed_as_such(study, tool, rows, n_trials, said):

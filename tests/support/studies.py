@@ -1,7 +1,9 @@
-"""What a study left in its folder, as tests look at it."""
+"""What a study left in its folder, as tests look at it, and the folder of one that never ran."""
 
 import csv
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +36,30 @@ def reports(study: Path) -> list[dict[int, float]]:
     storage = open_storage(None, study)
     (known,) = storage.get_all_studies()
     return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
+
+
+def write_study(
+    folder: Path, *lines: str, objectives: Sequence[tuple[str, str]] = (("val/accuracy", "max"),), **about: Any
+) -> Path:
+    """Write what is read of a study: its spec and its table; return its folder.
+
+    Args:
+        folder: to be made, with that of trial 0.
+        lines: of the table: state, a value for each objective, `optimizer.lr`.
+        objectives: metric and mode of each.
+        about: what else the spec says.
+    """
+    from lightune.study.definition.settings import Objective, Settings
+    from lightune.study.definition.spec import Spec, write_spec
+    from lightune.study.space.space import Space
+
+    (folder / "trials" / "0").mkdir(parents=True)
+    settings = Settings(objectives=tuple(Objective(*pair) for pair in objectives))
+    spec = Spec.of(folder.name, {}, overrides=[], space=Space(()), settings=settings, storage="journal",
+                   config="conf", files={})  # fmt: skip
+    write_spec(folder, replace(spec, **about))
+    columns = ",".join(metric for metric, _ in objectives)
+    table = [f"{number},{line},1.0,trials/{number}," for number, line in enumerate(lines)]
+    header = f"number,state,{columns},optimizer.lr,seconds,folder,error"
+    (folder / "trials.csv").write_text("\n".join([header, *table]) + "\n")
+    return folder

@@ -1,0 +1,117 @@
+"""Studies and runs that lie in folders, as they are read there."""
+
+import os
+from pathlib import Path
+
+import pytest
+from studies import write_study
+
+from lightune.errors import ConfigError
+from lightune.study.outputs.reader import find_runs, find_studies, found, open_study
+
+TWO = (("val/accuracy", "max"), ("parameters", "min"))
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Write a study and open it."""
+    return lambda *lines, **about: open_study(write_study(tmp_path / "s", *lines, **about))
+
+
+def test_a_study_is_what_its_spec_and_its_table_say(study, tmp_path):
+    opened = study("completed,0.5,0.1", "failed,,0.2", n_trials=5, program="lightune-train")
+    assert (opened.folder, opened.n_trials, opened.program) == (tmp_path / "s", 5, "lightune-train")
+    assert (opened.columns, opened.keys) == (["val/accuracy"], ["optimizer.lr"])
+    assert [row["optimizer.lr"] for row in opened.rows] == ["0.1", "0.2"]
+    assert (opened.count(), opened.count("failed"), opened.count("failed", "completed")) == (2, 1, 2)
+    assert opened.trial_folder(opened.rows[1]) == tmp_path / "s" / "trials" / "1"
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path):
+    with pytest.raises(ConfigError) as refusal:
+        open_study(tmp_path)
+    (problem,) = refusal.value.problems
+    assert (problem.key, problem.message) == (str(tmp_path), "is no study: it has no study.json")
+
+
+def test_a_study_may_have_no_table_yet(tmp_path):
+    folder = write_study(tmp_path / "s", n_trials=3)
+    (folder / "trials.csv").unlink()
+    opened = open_study(folder)
+    assert (opened.count(), opened.keys, opened.best()) == (0, [], [])
+    assert opened.progress() == "0 of 3 trials, unfinished"
+
+
+@pytest.mark.parametrize(
+    ("lines", "n_trials", "progress"),
+    [
+        (["completed,0.5,0.1", "pruned,0.4,0.1"], 2, "2 trials"),
+        (["completed,0.5,0.1", "pruned,0.4,0.1"], 1, "2 trials"),
+        (["completed,0.5,0.1", "pruned,0.4,0.1"], 5, "2 of 5 trials, unfinished"),
+        (["completed,0.5,0.1", "failed,,0.1"], 5, "2 of 5 trials, unfinished"),
+        (["completed,0.5,0.1", "early_stopped,0.4,0.1"], None, "2 trials"),
+        (["completed,0.5,0.1", "interrupted,,0.1"], 2, "1 of 2 trials, unfinished"),
+        (["completed,0.5,0.1", "interrupted,,0.1"], None, "1 of 2 trials, unfinished"),
+        (["completed,0.5,0.1", "running,,0.1"], None, "1 of 2 trials, unfinished"),
+    ],
+)
+def test_a_study_says_how_far_it_is(study, lines, n_trials, progress):
+    assert study(*lines, n_trials=n_trials).progress() == progress
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", "1"), ("min", "0")])
+def test_the_best_trial_is_one_that_has_ended_with_a_value(study, mode, best):
+    lines = ["completed,0.5,0.1", "early_stopped,0.9,0.2", "failed,,0.3", "running,0.1,0.4", "interrupted,1.5,0.4"]
+    assert [row["number"] for row in study(*lines, objectives=[("val/accuracy", mode)]).best()] == [best]
+
+
+def test_the_first_of_equal_trials_is_the_best_wherever_its_row_stands(tmp_path):
+    folder = write_study(tmp_path / "s", *["completed,0.5,0.1"] * 11)
+    header, *lines = (folder / "trials.csv").read_text().splitlines()
+    (folder / "trials.csv").write_text("\n".join([header, *reversed(lines)]) + "\n")
+    assert [row["number"] for row in open_study(folder).best()] == ["0"]
+
+
+def test_several_objectives_have_a_front_in_the_order_of_its_trials(study):
+    front = ("completed,0.9,30,0.2", "completed,0.5,10,0.1", "completed,0.9,30,0.2", "completed,0.4,20,0.3")
+    opened = study(*front, objectives=TWO)
+    assert opened.columns == ["val/accuracy", "parameters"]
+    assert [row["number"] for row in opened.best()] == ["0", "1"]  # trial 2 is trial 0 again
+
+
+def test_a_study_is_found_by_its_name_where_no_such_path_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_study(tmp_path / "outputs" / "studies" / "s")
+    (tmp_path / "outputs" / "studies" / "empty").mkdir()
+    assert found(Path("s")) == Path("outputs/studies/s")
+    assert found(Path("empty")) == Path("empty")  # which is no study
+    (tmp_path / "s").mkdir()
+    assert found(Path("s")) == Path("s")
+
+
+def age(file, seconds):
+    os.utime(file, (1_000_000 - seconds, 1_000_000 - seconds))
+
+
+def test_studies_are_listed_from_the_newest(tmp_path):
+    for name, seconds in (("a", 2), ("b", 1), ("c", 3)):
+        age(write_study(tmp_path / "studies" / name) / "study.json", seconds)
+    (tmp_path / "studies" / "none").mkdir()
+    assert [folder.name for folder in find_studies(tmp_path)] == ["b", "a", "c"]
+    assert find_studies(tmp_path / "nowhere") == []
+
+
+def test_runs_are_listed_from_the_newest_with_their_results(tmp_path):
+    for place, text, seconds in (
+        ("runs/2026-01-01/a", '{"status": "completed"}', 2),
+        ("runs/2026-01-02/b", '{"status": "pruned"}', 1),
+        ("runs/2026-01-02/damaged", '{"status": ', 0),
+        ("studies/s/trials", '{"status": "failed"}', 0),
+    ):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "result.json").write_text(text)
+        age(tmp_path / place / "result.json", seconds)
+    assert [(folder.name, result["status"]) for folder, result in find_runs(tmp_path)] == [
+        ("b", "pruned"),
+        ("a", "completed"),
+    ]
