@@ -16,7 +16,19 @@ from lightune.errors import CheckpointError
 from lightune.runtime.atomic_files import write_whole
 from lightune.secrets import redact_all
 
-__all__ = ["WholeCheckpointIO", "load_weights", "read_checkpoint"]
+__all__ = [
+    "WholeCheckpointIO",
+    "as_measured",
+    "batches_taken",
+    "is_resumable",
+    "load_weights",
+    "logged_steps",
+    "read_checkpoint",
+    "weights_only",
+]
+
+_RESUMED_WEIGHTS = "resumed_state_dict"  # where a training goes on with other weights than were measured
+_RESUMED_STATE = ("loops", "optimizer_states", "lr_schedulers", _RESUMED_WEIGHTS)
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -53,6 +65,60 @@ class WholeCheckpointIO(TorchCheckpointIO):
         # the new digest joins the old one first, so that whichever file a crash leaves has its digest beside it
         write_whole(digest_file(target), "\n".join([_digest(content), *_digests(target)[:1]]).encode())
         write_whole(target, content)
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Any | None = lambda storage, loc: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Load a checkpoint to resume from: its weights are those that the training goes on with."""
+        content = super().load_checkpoint(path, map_location, weights_only)
+        if _RESUMED_WEIGHTS in content:
+            content["state_dict"] = content.pop(_RESUMED_WEIGHTS)
+        return content
+
+
+def as_measured(content: dict[str, Any], weights: dict[str, torch.Tensor] | None) -> dict[str, Any]:
+    """Return a checkpoint's content with the weights that were measured; those to resume with stand beside them.
+
+    Args:
+        content: as Lightning makes it; changed.
+        weights: those that were measured, by name; None for the content's own.
+    """
+    own = content["state_dict"]
+    if weights is not None and not _equal(own, weights):
+        content["state_dict"], content[_RESUMED_WEIGHTS] = weights, own
+    return content
+
+
+def weights_only(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's content without what a training would resume from."""
+    return {key: value for key, value in content.items() if key not in _RESUMED_STATE}
+
+
+def is_resumable(content: dict[str, Any]) -> bool:
+    """Return True if a training can resume from a checkpoint: one that failed may leave its best weights only."""
+    return "loops" in content
+
+
+def batches_taken(content: dict[str, Any]) -> int:
+    """Return how many batches a training had taken, >= 0; optimizers may step without being counted."""
+    return int(content["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"])
+
+
+def logged_steps(content: dict[str, Any]) -> int:
+    """Return how many steps a training had drawn its figures over, >= 0, however its optimizers count."""
+    fit_loop = content["loops"]["fit_loop"]
+    batches = fit_loop["epoch_loop.batch_progress"]["total"]
+    within_a_batch = int(batches["completed"] < batches["ready"])  # its step is counted when it ends
+    return int(fit_loop["epoch_loop.state_dict"]["_batches_that_stepped"]) + within_a_batch
+
+
+def _equal(weights: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    if weights.keys() != others.keys():
+        return False
+    return all(torch.equal(value, others[name].to(value.device)) for name, value in weights.items())
 
 
 def digest_file(path: Path) -> Path:

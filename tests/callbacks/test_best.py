@@ -7,13 +7,15 @@ import torch
 from lightune.callbacks.best import Best
 
 
-def judged(values, *, metric="val/accuracy", mode="max", every=1):
+def judged(values, *, metric="val/accuracy", mode="max", every=1, validating=False):
     """Return the epochs that were the best so far, and what is kept at the end."""
     best = Best(metric, mode)
     epochs = []
     for epoch, value in enumerate(values):
         measured = {} if value is None else {metric: torch.tensor(value)}
-        trainer = SimpleNamespace(callback_metrics=measured, current_epoch=epoch, check_val_every_n_epoch=every)
+        trainer = SimpleNamespace(
+            callback_metrics=measured, current_epoch=epoch, check_val_every_n_epoch=every, validating=validating
+        )
         if best.judge(trainer):
             epochs.append(epoch)
     return epochs, best.value, best.epoch
@@ -53,3 +55,8 @@ def test_training_is_measured_every_epoch_however_seldom_validation_is():
 
 def test_a_validation_that_does_not_count_epochs_is_always_fresh():
     assert judged([0.25, 0.5], every=None) == ([0, 1], 0.5, 1)
+
+
+def test_a_metric_of_the_training_is_not_judged_by_a_validation_within_the_epoch():
+    assert judged([0.5], metric="train/accuracy", validating=True) == ([], None, None)
+    assert judged([0.5], metric="val/accuracy", validating=True) == ([0], 0.5, 0)

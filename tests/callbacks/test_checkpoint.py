@@ -7,7 +7,7 @@ from pytorch_lightning import Callback
 
 from lightune.callbacks import BestAndLast
 from lightune.callbacks.checkpoint import _copied
-from lightune.checkpoints import read_checkpoint
+from lightune.checkpoints import is_resumable, read_checkpoint
 
 
 class Counting(BestAndLast):
@@ -41,7 +41,14 @@ class Clock(Callback):
 
 
 class Failing(Callback):
-    """Fails in the fourth epoch."""
+    """Fails in the fourth epoch, or as one starts."""
+
+    def __init__(self, *, start_of=None):
+        self.start_of = start_of
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == self.start_of:
+            raise RuntimeError("on purpose")
 
     def on_train_epoch_end(self, trainer, pl_module):
         if trainer.current_epoch == 3:
@@ -121,6 +128,14 @@ def test_the_best_epoch_that_waits_is_written_when_a_training_fails(fit_scripted
         fit_scripted([0.1, 0.9, 0.3, 0.2], callbacks=[callback, Failing()], enable_checkpointing=True)
     assert epoch_of(checkpoints / "best.ckpt") == 1
     assert epoch_of(checkpoints / "last.ckpt") == 0
+
+
+def test_a_best_epoch_that_was_not_saved_yet_is_written_when_a_training_fails(fit_scripted, checkpoints):
+    with pytest.raises(RuntimeError, match="on purpose"):
+        fit_scripted([0.1, 0.9, 0.3], callbacks=[Failing(start_of=2), BestAndLast()], enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == 1
+    assert epoch_of(checkpoints / "last.ckpt") == 0
+    assert not is_resumable(read_checkpoint(checkpoints / "best.ckpt"))
 
 
 def test_a_copy_shares_nothing_with_what_it_is_of():

@@ -1,11 +1,13 @@
 """Many minibatches a step leave what one minibatch a step leaves, to the last bit."""
 
+import copy
 import logging
 
 import pytest
 import torch
 from curves import curves
 from pytorch_lightning import Callback
+from pytorch_lightning.callbacks import StochasticWeightAveraging
 
 from lightune import compose, train
 from lightune.config.trainer import build_trainer
@@ -83,9 +85,12 @@ def engaged(tmp_path, *overrides, watchers=()):
         ([], [Nosy()], "Nosy.on_train_batch_end wants every batch"),
         (["+trainer.accumulate_grad_batches=2"], [], "accumulate_grad_batches"),
         (["+trainer.limit_train_batches=3"], [], "limit_train_batches"),
+        (["+trainer.limit_train_batches=1"], [], "limit_train_batches"),
         (["trainer=overfit"], [], "overfit_batches"),
         (["trainer=ddp_cpu"], [], "DDPStrategy works on every batch"),
         (["+trainer.val_check_interval=0.5"], [], "val_check_interval"),
+        (["+trainer.val_check_interval=1"], [], "val_check_interval"),
+        ([], [StochasticWeightAveraging(0.01)], "StochasticWeightAveraging has batches that take no step"),
         (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
     ],
 )
@@ -117,6 +122,12 @@ def test_a_callback_that_says_so_is_given_chunks(tmp_path):
 
 def test_a_callback_that_looks_at_epochs_does_not_matter(tmp_path):
     assert engaged(tmp_path, watchers=[Indifferent()])[0] == 20
+
+
+def test_a_copy_of_the_task_takes_every_batch_by_itself(tmp_path):
+    task = engaged(tmp_path)[1].task
+    assert task.lean is not None
+    assert copy.deepcopy(task).lean is None
 
 
 def test_a_schedule_of_steps_knows_the_length_of_the_run(tmp_path):

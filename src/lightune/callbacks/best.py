@@ -1,4 +1,4 @@
-"""The best value of a metric so far, judged once an epoch."""
+"""The best value of a metric so far, judged whenever it was measured."""
 
 import math
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Best:
     epoch: int | None = None
 
     def judge(self, trainer: Trainer) -> bool:
-        """Judge the epoch that ends; return True if it is the best so far. A tie is not, nor is NaN."""
+        """Judge what was measured last; return True if it is the best so far. A tie is not, nor is NaN."""
         current = trainer.callback_metrics.get(self.metric)
         if current is None or not self._is_fresh(trainer) or not math.isfinite(value := float(current)):
             return False
@@ -34,5 +34,7 @@ class Best:
         return True
 
     def _is_fresh(self, trainer: Trainer) -> bool:
+        if self.metric.startswith("train/") and trainer.validating:
+            return False  # the epoch is not over
         every = trainer.check_val_every_n_epoch or 1
         return not self.metric.startswith("val/") or (trainer.current_epoch + 1) % every == 0

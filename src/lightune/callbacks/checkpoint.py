@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
 
 from lightune.callbacks.agreement import any_process, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
+from lightune.callbacks.measured import MeasuredWeights
+from lightune.checkpoints import as_measured, weights_only
 from lightune.private_api.lightning import dump_checkpoint
 from lightune.ranges import NonNegativeFloat
 
@@ -22,10 +25,10 @@ log = logging.getLogger(__name__)
 class BestAndLast(Checkpoint):
     """Write `checkpoints/best.ckpt` and `checkpoints/last.ckpt` in the run's folder.
 
-    `best.ckpt` is written when the monitored metric is better than ever; within a second of the writing before it
-    waits in memory for that second to pass, or for the end. `last.ckpt` is written after the first epoch, then as
-    often as `every_seconds` says, in the middle of an epoch too, and at the end: saving must not rule small
-    trainings. Weights that are not finite are never written.
+    `best.ckpt` is written when the monitored metric is better than ever, with the weights that gave the figure;
+    within a second of the writing before it waits in memory for that second to pass, or for the end. `last.ckpt`
+    is written after the first epoch, then as often as `every_seconds` says, in the middle of an epoch too, and at
+    the end: saving must not rule small trainings. Weights that are not finite are never written.
 
     Both are written between two steps, when schedulers have moved and nothing is pending: a run that goes on from
     either does what it would have done.
@@ -54,46 +57,66 @@ class BestAndLast(Checkpoint):
         self.pause = 0.0
         self.best_waits = 1.0
         self._kept: Callable[[], dict[str, Any]] | None = None
+        self._measured = MeasuredWeights()
         self._improved = False
+        self._improved_weights: dict[str, Tensor] | None = None  # None: those that the network has now
         self._saved_at = self._best_at = -float("inf")
-        self._saved_step = -1
+        self._was_saved = False
+        self._is_unsaved = False  # not by counts of steps: an optimizer may step by itself
 
     @staticmethod
     def folder(trainer: Trainer) -> Path:
         """Return the folder of the checkpoints of a run."""
         return Path(trainer.default_root_dir) / "checkpoints"
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Be told which weights are measured before any other callback puts back others."""
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        if stage == "fit" and self._measured not in callbacks:
+            trainer.callbacks = [self._measured, *callbacks]  # type: ignore[attr-defined]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Delay the first writing where many networks are trained at once."""
         if self.snapshot is not None:
             self._saved_at = time.monotonic()
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Judge what was measured, which may be in the middle of an epoch; it is saved between two steps."""
+        if not trainer.sanity_checking:
+            self._judge(trainer)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch; it is saved when its schedulers have moved."""
-        self._improved = any_process(trainer, self.best.judge(trainer))
+        self._is_unsaved = True
+        self._judge(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save what the epoch before asked for."""
-        if self._epoch_is_over(trainer):
+        if trainer.current_epoch > 0 and self._is_unsaved:
             self._save_epoch(trainer, due=self._is_due(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save in the middle of a long epoch, where no gradient is pending."""
-        first = self._saved_step < 0
-        if not first and may_pause(trainer, batch_idx) and self._is_due(trainer):
-            self.save_now(trainer)
+        self._is_unsaved = True
+        if may_pause(trainer, batch_idx):
+            due = self._was_saved and self._is_due(trainer)
+            if due or self._improved:
+                self._save_epoch(trainer, due=due)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end unless it is saved already."""
-        self._save_epoch(trainer, due=self._saved_step != trainer.global_step)
+        self._save_epoch(trainer, due=self._is_unsaved)
         self.write_kept(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what waits: the best of a training that failed is as good as any."""
         if self.snapshot is None:
             try:
+                alone = trainer.world_size == 1  # other processes may not come to save
+                if self._improved and alone and weights_are_finite(trainer, pl_module):
+                    self._kept = lambda: weights_only(self._content(trainer))
                 self.write_kept(trainer)
             except OSError as error:
                 log.warning("best.ckpt could not be written: %s", error)
@@ -116,10 +139,11 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from the best so far."""
         self.best.value, self.best.epoch = state_dict["value"], state_dict["epoch"]
-        self._saved_at, self._saved_step = time.monotonic(), 0
+        self._saved_at, self._was_saved, self._is_unsaved = time.monotonic(), True, True
 
-    def _epoch_is_over(self, trainer: Trainer) -> bool:
-        return trainer.current_epoch > 0 and trainer.global_step != self._saved_step
+    def _judge(self, trainer: Trainer) -> None:
+        if any_process(trainer, self.best.judge(trainer)):
+            self._improved, self._improved_weights = True, self._measured.weights
 
     def _is_due(self, trainer: Trainer) -> bool:
         least = max(self.every_seconds, self.pause) if self.every_seconds else 0.0
@@ -139,7 +163,7 @@ class BestAndLast(Checkpoint):
             self._save(trainer, "last")
         if due:
             self._saved_at = time.monotonic()
-            self._saved_step = trainer.global_step
+            self._was_saved, self._is_unsaved = True, False
 
     def write_kept(self, trainer: Trainer) -> None:
         """Write `best.ckpt` if it is only kept so far."""
@@ -155,13 +179,19 @@ class BestAndLast(Checkpoint):
         alone = bool(self.every_seconds) and trainer.world_size == 1
         return alone and time.monotonic() - self._best_at < self.best_waits
 
-    @staticmethod
-    def _copy_of(trainer: Trainer) -> Callable[[], dict[str, Any]]:
-        content = _copied(dump_checkpoint(trainer))
+    def _copy_of(self, trainer: Trainer) -> Callable[[], dict[str, Any]]:
+        content = _copied(self._content(trainer))
         return lambda: content
 
+    def _content(self, trainer: Trainer) -> dict[str, Any]:
+        """Return a checkpoint of now whose weights are those that gave the best figure."""
+        weights, self._improved_weights = self._improved_weights, None
+        return as_measured(dump_checkpoint(trainer), weights)
+
     def _save(self, trainer: Trainer, name: str) -> None:
-        trainer.save_checkpoint(self.folder(trainer) / f"{name}.ckpt")
+        content = self._content(trainer) if name == "best" else dump_checkpoint(trainer)
+        trainer.strategy.save_checkpoint(content, self.folder(trainer) / f"{name}.ckpt")
+        trainer.strategy.barrier()
         _flush(trainer)
 
 

@@ -32,6 +32,7 @@ class FiniteLoss(Callback):
         self._gather = gather
         self._steps: list[int] = []
         self._losses: list[Tensor] = []
+        self._looked_at_weights = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -63,6 +64,22 @@ class FiniteLoss(Callback):
             NonFiniteLossError: if a loss or a weight is not finite.
         """
         self.look(trainer)
+        if not self._looked_at_weights:
+            self._look_at_weights(trainer, pl_module)
+        self._looked_at_weights = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check the weights before what they measure is judged.
+
+        Raises:
+            NonFiniteLossError: if a weight is not finite.
+        """
+        if not trainer.sanity_checking:
+            self._look_at_weights(trainer, pl_module)
+            self._looked_at_weights = trainer.is_last_batch
+
+    @staticmethod
+    def _look_at_weights(trainer: Trainer, pl_module: LightningModule) -> None:
         if not weights_are_finite(trainer, pl_module):
             refuse_weights(trainer.global_step)
 

@@ -55,7 +55,7 @@ class Interruption(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop between two epochs."""
-        self._stop_if_asked(trainer, save=trainer.global_step > 0)
+        self._stop_if_asked(trainer, save=trainer.fit_loop.total_batch_idx >= 0)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the end of a training as it is: there is nothing more to save."""

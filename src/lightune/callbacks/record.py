@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from lightune.callbacks.best import Best, Mode
+from lightune.private_api.lightning import logged_step
 
 _KEPT = ("metrics", "curves", "epochs", "setup_seconds", "train_seconds", "validate_seconds", "_counted", "_first")
 
@@ -51,6 +52,7 @@ class Record(Callback):
         self._epoch_began = 0.0
         self._validated = 0.0
         self._phase_began = 0.0
+        self._is_best = False  # what the last validation of the epoch measured
 
     def count_samples(self, samples: int, *, first: bool) -> None:
         """Set how many training samples there were, for a training whose steps are taken elsewhere.
@@ -109,9 +111,11 @@ class Record(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of a validation."""
         self._validated += self.clock() - self._phase_began
+        if not trainer.sanity_checking:
+            self._judge(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Judge the epoch, and note its figures if it is the best."""
+        """Note the figures of the epoch, those of its training among them, if its last validation was the best."""
         self.epochs = trainer.current_epoch + 1
         self.train_seconds += self._unfinished_seconds()
         self.validate_seconds += self._validated
@@ -119,10 +123,12 @@ class Record(Callback):
         if self._first is None:
             self._first = (self._counted, self.train_seconds)
         if self.keep_curves:
-            for tag, value in {"step": trainer.global_step - 1, **measures(trainer)}.items():
+            for tag, value in {"step": logged_step(trainer) - 1, **measures(trainer)}.items():
                 self.curves.setdefault(tag, []).append(value)
-        if self.best.judge(trainer):
+        was_best = self._is_best
+        if self._judge(trainer) or was_best:
             self.metrics = measures(trainer)
+        self._is_best = False
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the test."""
@@ -131,6 +137,12 @@ class Record(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of the test."""
         self.test_seconds += self.clock() - self._phase_began
+
+    def _judge(self, trainer: Trainer) -> bool:
+        self._is_best = self.best.judge(trainer)
+        if self._is_best:
+            self.metrics = measures(trainer)
+        return self._is_best
 
     def _unfinished_seconds(self) -> float:
         return self.clock() - self._epoch_began - self._validated

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, StochasticWeightAveraging
 from pytorch_lightning.plugins.precision import DoublePrecision, MixedPrecision, Precision
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities import GradClipAlgorithmType
@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
+from lightune.callbacks.measured import validates_within_epochs
 from lightune.data import InMemoryData
 from lightune.data.loader import Batch
 from lightune.engine.kernels import direct_update
@@ -77,6 +78,9 @@ class LeanSteps:
         self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
         bounds = [per_epoch * (trainer.max_epochs or -1), trainer.max_steps]
         self.total_steps: int | None = min((bound for bound in bounds if bound > 0), default=None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        """Return None: a copy of the task, such as an average of its weights, has no trainer to take steps for."""
 
     def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
@@ -240,6 +244,8 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if hook := _wanted_hook(callback):
             yield f"{type(callback).__name__}.{hook} wants every batch"
+        if isinstance(callback, StochasticWeightAveraging):
+            yield f"{type(callback).__name__} has batches that take no step"
     if not isinstance(trainer.strategy, SingleDeviceStrategy):
         yield f"{type(trainer.strategy).__name__} works on every batch"
     precision = trainer.precision_plugin
@@ -247,9 +253,10 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
         yield f"{type(precision).__name__} works on every batch"
     if trainer.accumulate_grad_batches != 1:
         yield "accumulate_grad_batches counts batches"
-    if getattr(trainer, "overfit_batches", 0) or trainer.limit_train_batches not in (None, 1.0):
+    limit = trainer.limit_train_batches  # 1.0 is an epoch, 1 is a batch
+    if getattr(trainer, "overfit_batches", 0) or (limit is not None and (limit != 1.0 or isinstance(limit, int))):
         yield "limit_train_batches and overfit_batches count batches"
-    if trainer.val_check_interval != 1.0 or trainer.check_val_every_n_epoch is None:
+    if validates_within_epochs(trainer):
         yield "val_check_interval counts batches"
 
 

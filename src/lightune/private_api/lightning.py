@@ -23,6 +23,7 @@ __all__ = [
     "dump_checkpoint",
     "installed_packages_read_once",
     "log_measures",
+    "logged_step",
     "replace_dump",
     "restore_callbacks",
     "set_default_root_dir",
@@ -40,6 +41,16 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
     For: tests and members of a group, whose weights were trained elsewhere. Without it: curves begin at 0.
     """
     trainer.fit_loop.epoch_loop._batches_that_stepped = step
+
+
+def logged_step(trainer: Trainer) -> int:
+    """Return the step that figures are drawn over next.
+
+    For: trainings whose optimizers Lightning does not count, or counts twice. Without it: their means are drawn
+    over other steps than their curves.
+    """
+    step: int = trainer.fit_loop.epoch_loop._batches_that_stepped
+    return step
 
 
 def advance_logged_step(trainer: Trainer, steps: int) -> None:

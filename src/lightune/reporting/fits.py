@@ -51,6 +51,12 @@ class FitResult:
     checkpoint: str | None
     curves: dict[str, list[float]] = field(default_factory=dict)
 
+    @property
+    def logged_steps(self) -> int:
+        """Steps that its figures are drawn over, >= 0: not every optimizer's are counted."""
+        steps = self.curves.get("step")
+        return int(steps[-1]) + 1 if steps else self.steps
+
     def entry(self, index: int) -> Entry:
         """Return what the result of the run shows of it."""
         return Entry(index, self.seed, self.objective, self.metrics, self.epochs, self.checkpoint)

@@ -30,11 +30,12 @@ from lightune.callbacks import (
     TestPredictions,
 )
 from lightune.callbacks.record import measures
-from lightune.checkpoints import load_weights, read_checkpoint
+from lightune.checkpoints import load_weights, logged_steps, read_checkpoint
 from lightune.config.build import FitPlan
 from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
+from lightune.errors import CheckpointError
 from lightune.private_api.lightning import set_logged_step
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions
@@ -48,6 +49,10 @@ __all__ = ["Fit", "no_driver_loaded"]
 log = logging.getLogger(__name__)
 
 _SHARE_632 = 0.632  # of the out-of-bag score: the chance of a sample to be in a resample, 1 - 1/e
+
+
+class NothingTrainedError(RuntimeError):
+    """A training ended before its first batch; the message says why that may be."""
 
 
 class Fit:
@@ -105,7 +110,7 @@ class Fit:
         self.trainer: Trainer = point_at(trainer or make_trainer(cfg), cfg, run_dir=folder, first=first)
         self._checkpoint = checkpoint
         if resumed:
-            self._drop_figures_from(read_checkpoint(checkpoint)["global_step"] if checkpoint is not None else 0)
+            self._drop_figures_from(0 if checkpoint is None else logged_steps(read_checkpoint(checkpoint)))
         self.record.setup_seconds = time.perf_counter() - began
 
     def train(self) -> None:
@@ -119,6 +124,10 @@ class Fit:
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         with _no_sync_advice(self.task), _streams_closed(self.data), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
+        if self.trainer.fit_loop.total_batch_idx < 0:
+            raise NothingTrainedError(
+                "no batch was trained on: the data have none, or trainer.max_time was over before the first"
+            )
         if self.record.best.value is None:
             log.warning(
                 "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
@@ -202,8 +211,15 @@ class Fit:
         callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         return "pruned" if any(isinstance(each, Pruning) and each.pruned for each in callbacks) else "completed"
 
-    def result(self) -> FitResult:
-        """Return its figures so far."""
+    def result(self, *, ended: bool = True) -> FitResult:
+        """Return its figures so far.
+
+        Args:
+            ended: whether it ended by itself. One that was cut off has the figures of the best checkpoint: it may
+                have judged an epoch that it could not save.
+        """
+        if not ended:
+            self._take_saved_best()
         best, record, plan = self.record.best, self.record, self.plan
         return FitResult(
             index=plan.index,
@@ -241,6 +257,16 @@ class Fit:
         checkpoints = [c for c in self.trainer.callbacks if isinstance(c, BestAndLast)]  # type: ignore[attr-defined]
         if checkpoints and checkpoints[0].best.value is not None:
             read_checkpoint(BestAndLast.folder(self.trainer) / "best.ckpt")
+
+    def _take_saved_best(self) -> None:
+        if self.best_checkpoint is not None:
+            try:
+                content = read_checkpoint(BestAndLast.folder(self.trainer) / "best.ckpt")
+            except CheckpointError:
+                return  # whoever wants it is told so
+            if saved := content.get("callbacks", {}).get(self.record.state_key):
+                self.record.best.value, self.record.best.epoch = saved["best"]
+                self.record.metrics = saved["metrics"]
 
     def _load_best(self) -> None:
         """Load the best weights; where no epoch was the best, the last."""

@@ -82,7 +82,7 @@ class Fits:
                 return
             try:
                 if context.has_several_fits:
-                    fit.log_at(record.finished[plan.index].steps)
+                    fit.log_at(record.finished[plan.index].logged_steps)
                 figures, predicted = fit.test()
             finally:
                 self._close(fit)

@@ -242,7 +242,7 @@ def require_sound_checkpoints(run_dir: Path) -> None:
 
 def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
     """Return the sound checkpoints, the furthest first, and for each of the others what is wrong with it."""
-    from lightune.checkpoints import read_checkpoint
+    from lightune.checkpoints import batches_taken, is_resumable, read_checkpoint
 
     sound: dict[Path, int] = {}
     damaged = {}
@@ -256,7 +256,8 @@ def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
         except CheckpointError as error:
             damaged[name] = str(error)
         else:
-            sound[path] = int(content.get("global_step", 0))
+            if is_resumable(content):
+                sound[path] = batches_taken(content)
             had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
     return sorted(sound, key=lambda path: -sound[path]), damaged
 

@@ -145,7 +145,7 @@ class RunRecord:
         context, cfg, several = self.context, self.context.cfg, self.context.has_several_fits
         fits = list(self.finished)
         if not several and not fits and self.current:
-            fits = [self.current.result()]
+            fits = [self.current.result(ended=False)]
         nothing = Objective(cfg.monitor.metric, cfg.monitor.mode, None, None)
         objective = (mean_objective(fits) if several else fits[0].objective) if fits else nothing
         return Result(

@@ -49,12 +49,15 @@ def test_a_number_of_another_optimizer_says_nothing_by_itself():
 
 def test_the_default_is_supported():
     assert check_supported(tree()) is None
+    assert check_supported(tree("+trainer.limit_train_batches=1.0", "+trainer.val_check_interval=1.0")) is None
 
 
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
         (["+trainer.accumulate_grad_batches=2"], "trainer.accumulate_grad_batches=2 has no fused form"),
+        (["+trainer.limit_train_batches=1"], "trainer.limit_train_batches=1 has no fused form"),
+        (["+trainer.val_check_interval=1"], "trainer.val_check_interval=1 has no fused form"),
         (["+trainer.detect_anomaly=true"], "trainer.detect_anomaly has no fused form"),
         (["+optimizer.differentiable=true"], "optimizer.differentiable has no fused form"),
         (["task._target_=own.Task"], "task: own.Task says itself what a step is"),

@@ -118,6 +118,9 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
         if key not in _TRAINER:
             return f"trainer.{key} has no fused form"
         allowed = _TRAINER[key]
-        if allowed is not None and value not in allowed:
+        same = (
+            value == each and type(value) is type(each) for each in allowed or ()
+        )  # 1 is a batch, 1.0 an epoch
+        if allowed is not None and not any(same):
             return f"trainer.{key}={value} has no fused form"
     return None

@@ -160,9 +160,9 @@ class MemberTrainer:
                 for logger in trainer.loggers:
                     logger.log_metrics({**own, "epoch": end.epoch}, step)
                     logger.save()
+            self._state.log_at(step + 1)
             for hook in self._judges:
                 hook(trainer, self.fit.task)
-            self._state.log_at(step + 1)
         self._count_time(end.epoch)
         if self._report is not None and not trainer.should_stop:
             self._pruned = self._report(end.epoch, end.measures[self.fit.record.best.metric])
