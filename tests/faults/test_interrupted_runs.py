@@ -27,6 +27,8 @@ OPTIONS = {
         "regularization=l2",
     ],
     "clipping, accumulation": ["regularization=gradient_clip", "+trainer.accumulate_grad_batches=2"],
+    "as many steps": ["+trainer.max_steps=40"],
+    "validated within epochs": ["+trainer.val_check_interval=7"],
     "regression": ["data=diabetes", "data.batch_size=30"],
     "early stopping": ["trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "optimizer.lr=0.02"],
 }

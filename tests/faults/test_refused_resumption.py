@@ -183,6 +183,19 @@ def test_a_finished_run_is_lengthened_as_if_it_had_been_that_long(
     assert lengthened(resume(first.run_dir, ["trainer.max_epochs=5"])) == {5}
 
 
+@pytest.mark.parametrize("steps", [26, 20])
+@pytest.mark.parametrize("execution", [1, "auto"])
+def test_a_run_is_lengthened_by_steps_as_if_it_had_been_that_long(steps, execution, whole, assert_same):
+    overrides = ["trainer.max_epochs=8", "scheduler=plateau", "scheduler.patience=0"]
+    longer = [*overrides, "+trainer.max_steps=47"]
+    first = train(
+        compose([*SHORT, *overrides, f"+trainer.max_steps={steps}", f"trainer.steps_per_execution={execution}"])
+    )
+    assert (first.status, first.steps) == ("completed", steps)
+    again = resume(first.run_dir, ["+trainer.max_steps=47"])
+    assert_same(again, whole(*longer), curves=steps % 13 == 0)
+
+
 def test_a_lengthening_that_was_stopped_goes_on_in_every_fit(signal_after, whole, assert_same):
     first = train(compose([*SHORT, *FOLDS]))
     cfg = resumed_config(first.run_dir, ["trainer.max_epochs=4"], compose(["trainer.max_epochs=4"]))

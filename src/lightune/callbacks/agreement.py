@@ -24,10 +24,28 @@ def weights_are_finite(trainer: Trainer, module: LightningModule) -> bool:
 
 
 def may_pause(trainer: Trainer, batch_idx: int) -> bool:
-    """Return True if a training can be left after this batch: nothing is pending, the epoch is not over."""
+    """Return True if a training can be left after this batch: nothing is pending, the epoch is not over.
+
+    A validation that is due is waited for: a training that is resumed would do without.
+    """
     if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
         return False
+    if trainer.enable_validation and _validation_is_due(trainer, batch_idx):
+        return False
     return trainer.world_size == 1 or (batch_idx + 1) % STEPS_BETWEEN_QUESTIONS == 0
+
+
+def ends_within_epoch(trainer: Trainer) -> bool:
+    """Return True if the step taken last was the last of `max_steps`, and not the last of its epoch."""
+    return 0 <= trainer.max_steps <= trainer.global_step and not trainer.is_last_batch
+
+
+def _validation_is_due(trainer: Trainer, batch_idx: int) -> bool:
+    every = trainer.val_check_batch
+    if not every or every == float("inf"):
+        return False
+    batches = batch_idx if trainer.check_val_every_n_epoch is not None else trainer.fit_loop.total_batch_idx
+    return (batches + 1) % int(every) == 0
 
 
 def gathered(trainer: Trainer, values: Tensor) -> Tensor:

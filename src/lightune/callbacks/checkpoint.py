@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
-from lightune.callbacks.agreement import any_process, may_pause, weights_are_finite
+from lightune.callbacks.agreement import any_process, ends_within_epoch, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
 from lightune.callbacks.measured import MeasuredWeights
 from lightune.checkpoints import as_measured, weights_only
@@ -61,7 +61,7 @@ class BestAndLast(Checkpoint):
         self._improved = False
         self._improved_weights: dict[str, Tensor] | None = None  # None: those that the network has now
         self._saved_at = self._best_at = -float("inf")
-        self._was_saved = False
+        self._was_saved = self._ended = False
         self._is_unsaved = False  # not by counts of steps: an optimizer may step by itself
 
     @staticmethod
@@ -104,10 +104,13 @@ class BestAndLast(Checkpoint):
             due = self._was_saved and self._is_due(trainer)
             if due or self._improved:
                 self._save_epoch(trainer, due=due)
+        if ends_within_epoch(trainer):
+            self._save_epoch(trainer, due=True)
+            self._ended = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end unless it is saved already."""
-        self._save_epoch(trainer, due=self._is_unsaved)
+        """Save the end unless it is saved already: an end within an epoch is lengthened from before that was closed."""
+        self._save_epoch(trainer, due=self._is_unsaved and not self._ended)
         self.write_kept(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

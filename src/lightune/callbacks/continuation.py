@@ -1,8 +1,10 @@
-"""What Lightning forgets when a training goes on: the patience asked for now, and that it had stopped."""
+"""What Lightning forgets when a training goes on: its patience, that it had stopped, that an epoch was over."""
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
+
+from lightune.private_api.lightning import begin_next_epoch
 
 
 class Continuation(Callback):
@@ -19,7 +21,8 @@ class Continuation(Callback):
         }
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the patience right, and stop at once if it was used up before."""
+        """Put the patience right, and stop at once if it was used up before; resume no epoch that is over."""
+        begin_next_epoch(trainer)
         for stopping in trainer.early_stopping_callbacks:
             if isinstance(stopping, EarlyStopping):
                 stopping.patience = self._patience.get(id(stopping), stopping.patience)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 __all__ = [
     "advance_logged_step",
+    "begin_next_epoch",
     "call_hooks",
     "callback_states",
     "dump_checkpoint",
@@ -41,6 +42,18 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
     For: tests and members of a group, whose weights were trained elsewhere. Without it: curves begin at 0.
     """
     trainer.fit_loop.epoch_loop._batches_that_stepped = step
+
+
+def begin_next_epoch(trainer: Trainer) -> None:
+    """Let a training that is resumed between two epochs begin the next one.
+
+    For: trainings with `max_steps`, which Lightning always takes for cut within an epoch. Without it: the first
+    epoch after a resume has no batch and no figure.
+    """
+    loop = trainer.fit_loop
+    counts: Any = loop.epoch_progress.current
+    if loop.restarting and counts.ready == counts.started == counts.processed:
+        loop._restarting = loop.epoch_loop.restarting = False
 
 
 def logged_step(trainer: Trainer) -> int:

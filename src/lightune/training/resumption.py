@@ -18,6 +18,7 @@ from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
+from lightune.training.lengthening import keep_finished
 
 __all__ = [
     "keep_config",
@@ -63,7 +64,9 @@ def load_run_config(run_dir: Path) -> DictConfig:
 
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
-    """Keep what a run is resumed with, if that is not what it kept: `.hydra/` stays as it is."""
+    """Keep what a run is resumed with, if it is new; `.hydra/` stays as it is, what a finished run left is kept."""
+    if _status(run_dir) in _FINAL:
+        keep_finished(run_dir)
     before = load_run_config(run_dir)
     if cfg != before:
         if _is_longer(cfg, before, (*_LENGTHS, _PATIENCE)):

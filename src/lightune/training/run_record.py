@@ -29,6 +29,7 @@ from lightune.reporting.result import (
     Objective,
     Result,
     Status,
+    read_result,
     write_result,
 )
 from lightune.reporting.summary import show_summary
@@ -38,6 +39,7 @@ from lightune.tasks import SupervisedTask
 from lightune.training.context import RunContext
 from lightune.training.failures import explain
 from lightune.training.fit import Fit
+from lightune.training.lengthening import forget_finished, put_back_finished
 
 __all__ = ["RunRecord", "concluding", "mean_metric"]
 
@@ -71,6 +73,7 @@ class RunRecord:
         self._tested: dict[str, float] = {}
         self._intervals: dict[str, Interval] = {}
         self._boards: list[TensorBoard] = []
+        self._is_put_back = False
 
     def open_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
@@ -129,6 +132,10 @@ class RunRecord:
         context = self.context
         context.interruption.defer()
         result = self._result(status, error)
+        if result.error and context.processes.is_first and (before := put_back_finished(context.run_dir)):
+            message = f"{result.error.message}; the run is what it was before it was made longer ({before})"
+            result = replace(result, error=replace(result.error, message=message))
+            self._is_put_back = True
         try:
             self._write(result)
         except OSError as full:
@@ -173,16 +180,24 @@ class RunRecord:
         )
 
     def _write(self, result: Result) -> None:
-        if result.status != "interrupted":  # which is resumed, and must not show two ends
-            self._end_session(result)
-        for board in self._boards:
-            board.close()
+        ending = read_result(result.run_dir) if self._is_put_back else result
+        if ending.status != "interrupted":  # which is resumed, and must not show two ends
+            self._end_session(ending)
+        self.close()
         if self.context.processes.is_first:
-            write_result(result)
+            if not self._is_put_back:
+                write_result(result)
+            if result.status != "interrupted":
+                forget_finished(result.run_dir)
             objective, status = result.objective, result.status
             value = "never measured" if objective.value is None else f"{objective.value:.6g}"
             best = "" if objective.epoch is None else f", best, at epoch {objective.epoch + 1}"
             log.info("%s: %s %s%s", status.replace("_", " "), objective.metric, value, best)
+
+    def close(self) -> None:
+        """Close the event files of the run."""
+        for board in self._boards:
+            board.close()
 
     def _end_session(self, result: Result) -> None:
         several = self.context.has_several_fits
@@ -264,6 +279,9 @@ def concluding(record: RunRecord) -> Iterator[None]:
         context.processes.needs_others = False
         context.interruption.defer()
     except ConfigError:
+        record.close()
+        if context.processes.is_first:
+            put_back_finished(context.run_dir)
         raise
     except Exception as error:
         raise TrainingError(record.report("failed", error)) from error
