@@ -3,7 +3,7 @@
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +23,17 @@ from lightune.config.dry_run import (
 from lightune.config.instantiate import make, naming_key, require
 from lightune.config.trainer import make_trainer
 from lightune.data import InMemoryData
+from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
 from lightune.secrets import redact_all, secret_values
+from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
 
-__all__ = ["FitPlan", "Parts", "build", "build_fit"]
+__all__ = ["FitPlan", "Parts", "build", "build_fit", "build_task"]
 
-_SERVING = ("batch_size", "scaling", "target_scaling")
+_SERVING = ("batch_size", "scaling", "target_scaling", "missing_indicator", "categories", "min_frequency")
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,10 @@ def build_fit(
         with naming_key("data"):
             data.divide(plan.split, seed=plan.seed)
     seed_everything(plan.seed, workers=True, verbose=False)
-    return _build_task(cfg, data)
+    task = build_task(cfg, shapes_of(data), getattr(data, "target_scaler", None))
+    if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData) and plan.split is not None:
+        task.described = data.described()
+    return task
 
 
 def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
@@ -170,12 +175,21 @@ def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> t
     return tuple(plans)
 
 
-def _build_task(cfg: DictConfig, data: LightningDataModule) -> LightningModule:
-    shapes = shapes_of(data)
+def build_task(cfg: DictConfig, shapes: Mapping[str, Any], target_scaler: Affine | None = None) -> LightningModule:
+    """Build the task of a configuration, with fresh weights.
+
+    Args:
+        cfg: the configuration.
+        shapes: of the data, as `shapes_of` returns them.
+        target_scaler: scales the targets of regression.
+
+    Raises:
+        ConfigError: as `build`.
+    """
     supply: dict[str, Callable[[], Any]] = {
         **{name: functools.partial(shapes.__getitem__, name) for name in shapes},
         "num_outputs": lambda: num_outputs(supply["loss"](), shapes),
-        "target_scaler": lambda: getattr(data, "target_scaler", None),
+        "target_scaler": lambda: target_scaler,
         "monitor": lambda: cfg.monitor.metric,
     }
     for group in ("model", "loss", "optimizer", "scheduler", "metrics", "regularization"):

@@ -35,6 +35,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _validation_off(tree)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
+        yield from _embeddings(tree, targets)
     if task is not None and task.path == OUR_TASK:
         yield from _problem_of("loss", targets)
         yield from _problem_of("metrics", targets)
@@ -50,6 +51,14 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
         fits = options_with("model", "accepts", kind)
         takes = " or ".join(f"{name}s" for name in accepted)
         yield Problem("model", f"{model.name} takes {takes}, but {data.name} is a {kind}; choose model={fits}")
+
+
+def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    model, data = targets.get("model"), tree.get("data")
+    if model is None or not isinstance(data, dict) or data.get("categories") != "embedding":
+        return
+    if "cardinalities" not in model.parameters:
+        yield Problem("data.categories", f"{model.name} learns no embeddings; choose onehot, or model=mlp")
 
 
 def _problem_of(group: str, targets: dict[str, Target]) -> Iterator[Problem]:

@@ -58,7 +58,7 @@ SEARCH_NODES = ("space", "enqueue", "pruner", "objectives")
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 
 # What `build` hands to a part by the name of its argument, so that nobody writes it by hand.
-_SHAPES = ("input_shape", "num_outputs", "num_classes", "num_targets")
+_SHAPES = ("input_shape", "num_outputs", "num_classes", "num_targets", "cardinalities")
 SUPPLIED: dict[str, tuple[str, ...]] = {
     "model": _SHAPES,
     "loss": ("num_classes", "num_targets"),

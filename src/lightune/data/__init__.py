@@ -1,8 +1,19 @@
-"""Data: modules that know their shapes, hold samples in memory as tensors, and scale them without leaking."""
+"""Data: modules that know their shapes, hold samples in memory as tensors, and prepare them without leaking."""
 
+from lightune.data.csv_table import CSV, CSVRegression
 from lightune.data.images import TorchvisionImages
 from lightune.data.memory import InMemoryData
 from lightune.data.samples import Samples
 from lightune.data.tables import BreastCancer, Diabetes, Digits, Wine
 
-__all__ = ["BreastCancer", "Diabetes", "Digits", "InMemoryData", "Samples", "TorchvisionImages", "Wine"]
+__all__ = [
+    "CSV",
+    "BreastCancer",
+    "CSVRegression",
+    "Diabetes",
+    "Digits",
+    "InMemoryData",
+    "Samples",
+    "TorchvisionImages",
+    "Wine",
+]

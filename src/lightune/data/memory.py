@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
@@ -20,6 +20,9 @@ from lightune.validation import Indices, Rows, Split
 
 Loader = TensorLoader | StreamLoader | Prefetched
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
+
+SCHEMA = 1
+"""Version of what `described` returns."""
 
 _JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
 
@@ -40,6 +43,7 @@ class InMemoryData(LightningDataModule):
 
     kind = "table"
     problem = "classification"
+    raw_dtype = torch.float32  # in which the preparation is given samples
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class InMemoryData(LightningDataModule):
         self._parts: dict[str, tuple[Tensor, Tensor]] = {}  # rows, targets
         self._scaled: dict[str, Tensor] = {}
         self._scales_late = False
-        self._scaler: Affine | None = None
+        self._preparation: nn.Module | None = None
         self.is_streamed = False
         self._seed = 0
         self._training: Loader | None = None
@@ -102,7 +106,7 @@ class InMemoryData(LightningDataModule):
         """Return the same data, to be divided in another way; the samples are shared, and scaled when needed."""
         other = copy.copy(self)
         other._parts, other._scaled, other._scales_late = {}, {}, True
-        other._split = other._scaler = other.target_scaler = None
+        other._split = other._preparation = other.target_scaler = None
         other._training = other._position = other.trainer = None
         other._streams = []
         return other
@@ -132,7 +136,8 @@ class InMemoryData(LightningDataModule):
         """What a division needs to know of the samples."""
         samples = self.samples
         labels = samples.targets.numpy() if samples.num_classes else None
-        return Rows(len(samples.targets), labels, samples.official_test, samples.groups)
+        official = samples.official_test, samples.groups, samples.official_val
+        return Rows(len(samples.targets), labels, *official, samples.copies)
 
     @property
     def test_rows(self) -> Indices:
@@ -141,7 +146,7 @@ class InMemoryData(LightningDataModule):
         return self._split.test
 
     def divide(self, split: Split, *, seed: int) -> None:
-        """Set a division: fit the scaling on its training part and scale every part with it.
+        """Set a division: fit the preparation on its training part and prepare every part with it.
 
         Args:
             split: which rows serve for what.
@@ -152,8 +157,7 @@ class InMemoryData(LightningDataModule):
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
-        given = inputs[train]
-        self._scaler = fit_scaling(given if self.is_streamed else given.float(), self.scaling)
+        self._preparation = self.fit_preparation(inputs[train])
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):
@@ -164,17 +168,44 @@ class InMemoryData(LightningDataModule):
             for part in self._parts:
                 self.scaled(part)
 
+    def fit_preparation(self, raw: Tensor) -> nn.Module:
+        """Return a preparation that has learnt from training samples; see `lightune.data.preparation`.
+
+        Args:
+            raw: (N, …) as they were read.
+        """
+        return fit_scaling(raw if self.is_streamed else raw.float(), self.scaling)
+
     @property
-    def scaler(self) -> Affine:
-        """How inputs are scaled; it is known once the data are divided."""
-        assert self._scaler is not None, "divide comes first"
-        return self._scaler
+    def preparation(self) -> nn.Module:
+        """What stands between samples as read and the network; it is known once the data are divided."""
+        assert self._preparation is not None, "divide comes first"
+        return self._preparation
+
+    @property
+    def scaler(self) -> Affine | None:
+        """The preparation where it only shifts and scales; None where it does more."""
+        return self.preparation if isinstance(self.preparation, Affine) else None
 
     def scaled(self, part: str) -> Tensor:
-        """Return the scaled inputs (n, …) float32 of a part; they are kept."""
+        """Return the prepared inputs (n, …) float32 of a part; they are kept."""
         if part not in self._scaled:
-            self._scaled[part] = self.scaler(self.samples.inputs[self._parts[part][0]].float())
+            rows = self._parts[part][0]
+            self._scaled[part] = self.preparation(self.samples.inputs[rows].to(self.raw_dtype))
         return self._scaled[part]
+
+    def described(self) -> dict[str, Any]:
+        """Return what predictions of new samples need beside the weights: plain values, for a checkpoint."""
+        return {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "problem": self.problem,
+            "input_shape": list(self.input_shape),
+            "num_classes": self.num_classes,
+            "num_targets": self.num_targets,
+            "preparation": self.preparation.plain(),  # type: ignore[operator]
+            "samples": dict(self.samples.schema),
+        }
 
     def release(self) -> None:
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
@@ -274,10 +305,16 @@ class InMemoryData(LightningDataModule):
         if not self.is_streamed:
             ahead = device.type == "cuda" and where == "host"
             return Prefetched(loader, CopyAside(device)) if ahead else loader
-        assert self._scaler is not None
         samples, cuda = self.samples, device.type == "cuda"
-        kept = {"order": loader, "num_workers": self.num_workers, "pin_memory": cuda}
-        stream = StreamLoader(samples.inputs, samples.targets, self._scaler, **kept)  # type: ignore[arg-type]
+        stream = StreamLoader(
+            samples.inputs,
+            samples.targets,
+            self.preparation,
+            dtype=self.raw_dtype,
+            order=loader,
+            num_workers=self.num_workers,
+            pin_memory=cuda,
+        )
         self._streams.append(stream)
         return stream
 

@@ -26,6 +26,12 @@ class Samples:
         num_classes: number of classes; 0 for regression.
         official_test: how many samples, standing last, form the official test split; 0 if there is none.
         groups: column name → (N,) number of the group of each sample, such as the patient that it comes from.
+        official_val: how many samples, standing before those, form the official validation split.
+        copies: (N,) number of the set of equal samples that each belongs to, which no split may divide; None where
+            samples are divided one by one.
+        may_be_missing: whether NaN among the inputs means a missing value, which the preparation fills in.
+        schema: what the samples are, as texts, numbers and lists: `classes`, `columns`, …; a checkpoint holds it.
+        report: what was found when they were read, one (subject, remark) a line.
     """
 
     inputs: Tensor
@@ -33,6 +39,11 @@ class Samples:
     num_classes: int = 0
     official_test: int = 0
     groups: Mapping[str, Indices] = field(default_factory=dict)
+    official_val: int = 0
+    copies: Indices | None = None
+    may_be_missing: bool = False
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    report: Sequence[tuple[str, str]] = ()
 
 
 def sound(samples: Samples) -> Samples:
@@ -49,7 +60,7 @@ def sound(samples: Samples) -> Samples:
     inputs, targets = _tensor("inputs", samples.inputs), _tensor("targets", samples.targets)
     problems = list(_shape_problems(inputs, targets))
     if not problems:
-        problems += _value_problems("inputs", inputs)
+        problems += _value_problems("inputs", inputs, may_be_missing=samples.may_be_missing)
         if samples.num_classes:
             targets, found = _labels(targets, samples.num_classes)
         else:
@@ -84,11 +95,11 @@ def _shape_problems(inputs: Tensor, targets: Tensor) -> Iterator[str]:
         yield "there are no samples"
 
 
-def _value_problems(name: str, values: Tensor) -> Iterator[str]:
+def _value_problems(name: str, values: Tensor, *, may_be_missing: bool = False) -> Iterator[str]:
     """Yield what is no finite number once it is a float32, which networks compute in."""
     if not values.is_floating_point():
         return
-    bad = ~torch.isfinite(values)
+    bad = torch.isinf(values) if may_be_missing else ~torch.isfinite(values)
     what = "missing or infinite"
     if not bad.any() and values.dtype == torch.float64:
         bad, what = values.abs() > _LARGEST, f"beyond {_LARGEST:.1e}, which float32 cannot hold,"
@@ -130,8 +141,9 @@ def _values(targets: Tensor) -> tuple[Tensor, list[str]]:
 def _part_problems(samples: Samples, rows: int) -> Iterator[str]:
     if samples.num_classes < 0 or samples.num_classes == 1:
         yield f"num_classes must be 0 for regression or at least 2, got {samples.num_classes}"
-    if not 0 <= samples.official_test < rows:
-        yield f"official_test must be from 0 to less than the {rows} rows, got {samples.official_test}"
+    if not 0 <= samples.official_test + samples.official_val < rows:
+        kept = f"{samples.official_test} and {samples.official_val}"
+        yield f"official_test and official_val must be from 0 to less than the {rows} rows together, got {kept}"
     for name, groups in samples.groups.items():
         if len(groups) != rows:
             yield f"groups[{name!r}] must have a group for each of the {rows} rows, got {len(groups)}"

@@ -1,6 +1,7 @@
 """Shifting and scaling of numbers, with statistics of the training samples only."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,15 @@ class Affine(nn.Module):
     def inverse(self, x: Tensor) -> Tensor:
         """Undo the scaling of x: (B, …)."""
         return x * self.scale + self.shift
+
+    def plain(self) -> dict[str, Any]:
+        """Return its shift and scale."""
+        return {"kind": "affine", "shift": self.shift, "scale": self.scale}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Make it of what `plain` returned."""
+        return cls(plain["shift"], plain["scale"])
 
 
 def fit_scaling(train: Tensor, scaling: Scaling, *, chunk: int = CHUNK) -> Affine:

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lightune.data.loader import Batch, TensorLoader
-from lightune.data.scaling import Affine
 from lightune.data.wrapped import WrappedLoader
 from lightune.private_api.torch import end_workers
 
@@ -16,12 +15,13 @@ _BATCHES_AHEAD = 2  # a worker
 
 
 class StreamLoader(WrappedLoader):
-    """Iterate over the batches of a `TensorLoader`, of samples that are gathered and scaled when their turn comes.
+    """Iterate over the batches of a `TensorLoader`, of samples that are gathered and prepared when their turn comes.
 
     Args:
         inputs: of all samples, as they were read.
         targets: of all samples.
-        scaler: scales inputs.
+        preparation: maps samples as read to inputs float32.
+        dtype: in which it is given samples.
         order: gives out row numbers in the place of samples.
         num_workers: processes that prepare batches, >= 0; none of them means this one.
         pin_memory: whether batches lie where a GPU can fetch them by itself.
@@ -31,8 +31,9 @@ class StreamLoader(WrappedLoader):
         self,
         inputs: Tensor,
         targets: Tensor,
-        scaler: Affine,
+        preparation: nn.Module,
         *,
+        dtype: torch.dtype = torch.float32,
         order: TensorLoader,
         num_workers: int,
         pin_memory: bool,
@@ -40,7 +41,7 @@ class StreamLoader(WrappedLoader):
         super().__init__(order)
         self._chunks: list[list[int]] = []
         self._loader: DataLoader[Batch] = DataLoader(
-            _Rows(inputs, targets, scaler),
+            _Rows(inputs, targets, preparation, dtype),
             batch_sampler=self._chunks,
             num_workers=num_workers,
             prefetch_factor=_BATCHES_AHEAD if num_workers else None,
@@ -49,7 +50,7 @@ class StreamLoader(WrappedLoader):
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # its seeds for workers must not be taken from the network's numbers
         )
-        self.sample_bytes = inputs[0].numel() * torch.float32.itemsize
+        self.sample_bytes = preparation(inputs[:1].to(dtype)).nbytes
 
     def __iter__(self) -> Iterator[Batch]:
         states = []
@@ -71,8 +72,8 @@ class StreamLoader(WrappedLoader):
 
 
 class _Rows(Dataset[Any]):
-    def __init__(self, inputs: Tensor, targets: Tensor, scaler: Affine) -> None:
-        self._inputs, self._targets, self._scaler = inputs, targets, scaler
+    def __init__(self, inputs: Tensor, targets: Tensor, preparation: nn.Module, dtype: torch.dtype) -> None:
+        self._inputs, self._targets, self._preparation, self._dtype = inputs, targets, preparation, dtype
 
     def __getitem__(self, row: int) -> Batch:
         return self._inputs[row], self._targets[row]
@@ -80,7 +81,7 @@ class _Rows(Dataset[Any]):
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """Return a whole batch at once, which is what DataLoader asks for first."""
         chosen = torch.as_tensor(rows)
-        return self._scaler(self._inputs[chosen].float()), self._targets[chosen]
+        return self._preparation(self._inputs[chosen].to(self._dtype)), self._targets[chosen]
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lightune.models.activations import Activation, activation_module
+from lightune.models.embedding import CategoryEmbedding
 from lightune.ranges import NonNegativeInt, PositiveInt, Probability
 
 Connections = Literal["plain", "residual", "dense"]
@@ -29,6 +30,8 @@ class MLP(nn.Module):
         connections: how layers join. `plain`: each feeds the next. `residual`: each adds to its input, through
             a linear projection where widths differ (He et al. 2016, eq. 1 and 2). `dense`: each sees the
             concatenation of all features before it (Huang et al. 2017, eq. 2), the output layer too.
+        cardinalities: number of codes of each categorical column, which stand last in a row; the network learns
+            vectors in their place.
 
     Raises:
         ValueError: if `units` is a list whose length is not `layers`.
@@ -46,16 +49,20 @@ class MLP(nn.Module):
         dropout: Probability = 0.0,
         batch_norm: bool = False,
         connections: Connections = "plain",
+        cardinalities: Sequence[int] = (),
     ) -> None:
         super().__init__()
         widths = [units] * layers if isinstance(units, int) else list(units)
         if len(widths) != layers:
             raise ValueError(f"units must be one number or a list of {layers} (layers={layers}), got {widths}")
         self.connections = connections
-        self.flatten = nn.Flatten()
+        self.flatten: nn.Module = nn.Flatten()
         self.blocks = nn.ModuleList()
         self.shortcuts = nn.ModuleList()
         features = math.prod(input_shape)
+        if cardinalities:
+            self.flatten = embedding = CategoryEmbedding(cardinalities, features)
+            features = embedding.width
         for width in widths:
             self.blocks.append(_block(features, width, activation, dropout, batch_norm))
             if connections == "residual":

@@ -22,6 +22,8 @@ from lightune.regularization import Regularization
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
+DESCRIBED = "lightune"
+"""Key of a checkpoint that holds what predictions of new samples need beside the weights."""
 
 
 class ChunkedSteps(Protocol):
@@ -78,6 +80,7 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
+        self.described: dict[str, Any] | None = None  # what predictions of new samples need beside the weights
         self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
         self._prepared: tuple[Optimizer, bool] | None = None  # and whether it may be fused
@@ -149,7 +152,9 @@ class SupervisedTask(LightningModule):
         self.log_dict(self._meters["test"].read())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what an unfinished epoch has measured, so that its figures will be those of the whole epoch."""
+        """Keep what predictions need, and what an unfinished epoch has measured: its figures will be the whole's."""
+        if self.described is not None:
+            checkpoint[DESCRIBED] = self.described
         if self.lean is not None:
             self.lean.in_minibatches(checkpoint)
         meter = self._meters["train"]

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from lightune.ranges import Fraction
+from lightune.validation.copies import one_of_each
 from lightune.validation.splits import Indices, Rows, Split, cut
 
 
@@ -36,6 +37,10 @@ class Division(ABC):
         Raises:
             ValueError: naming the argument at fault, if a part would be empty or too small.
         """
+        if rows.copies is not None:
+            reduced, whole = one_of_each(rows)
+            splits = self.splits(reduced, seed=seed, test_seed=test_seed)
+            return [Split(whole(each.train), whole(each.val), whole(each.test)) for each in splits]
         rest, test = self._set_test_aside(rows, seed if test_seed is None else test_seed)
         return [Split(train, val, test) for train, val in self.divide(rest, rows, seed=seed)]
 
@@ -64,5 +69,8 @@ class Division(ABC):
         every = np.arange(rows.count)
         if rows.official_test:
             return every[: -rows.official_test], every[-rows.official_test :]
-        strata, groups = self.strata_of(rows, every), self.groups_of(rows)
-        return cut(every, strata, self.test_fraction, groups=groups, seed=seed, key="test_fraction")
+        free, official_val = every[: rows.count - rows.official_val], every[rows.count - rows.official_val :]
+        strata, groups = self.strata_of(rows, free), self.groups_of(rows)
+        inside = None if groups is None else groups[free]
+        rest, test = cut(free, strata, self.test_fraction, groups=inside, seed=seed, key="test_fraction")
+        return np.concatenate([rest, official_val]), test

@@ -13,8 +13,10 @@ class Holdout(Division):
     Args:
         val_fraction: share of all samples for validation, in (0, 1).
         test_fraction: share of all samples for the test, in (0, 1). A data set with an official test split
-            keeps that, and `val_fraction` is then a share of its training part.
+            keeps that, and `val_fraction` is then a share of its training part; an official validation split is
+            kept, too.
         stratify: whether every part has each class in the proportion of the whole; no effect on regression.
+        groups: column of the data whose groups are never divided between parts; None for none.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
     """
 
@@ -23,12 +25,26 @@ class Holdout(Division):
         val_fraction: Fraction = 0.15,
         test_fraction: Fraction = 0.15,
         stratify: bool = True,
+        groups: str | None = None,
         fused: Literal["auto", "never"] = "auto",
     ) -> None:
         super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
         self.val_fraction = val_fraction
+        self.groups = groups
 
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
         """Cut the validation part off once."""
+        if rows.official_val:
+            return [(rest[: -rows.official_val], rest[-rows.official_val :])]
         share = self.val_fraction if rows.official_test else self.val_fraction / (1 - self.test_fraction)
-        return [cut(rest, self.strata_of(rows, rest), share, seed=seed, key="val_fraction")]
+        strata, groups = self.strata_of(rows, rest), self.groups_of(rows)
+        inside = None if groups is None else groups[rest]
+        return [cut(rest, strata, share, groups=inside, seed=seed, key="val_fraction")]
+
+    def groups_of(self, rows: Rows) -> Indices | None:
+        """Return the group of each sample.
+
+        Raises:
+            ValueError: if the data have no such column.
+        """
+        return rows.column(self.groups)

@@ -34,12 +34,16 @@ class Rows:
         labels: (count,) class of each, or None for regression.
         official_test: how many of them form an official test split; 0 if there is none.
         groups: column name → (count,) number of the group of each sample, such as the patient that it comes from.
+        official_val: how many of them, before those, form an official validation split; 0 if there is none.
+        copies: (count,) number of the set of equal samples that each belongs to; None where none are equal.
     """
 
     count: int
     labels: Indices | None = None
     official_test: int = 0
     groups: Mapping[str, Indices] = field(default_factory=dict)
+    official_val: int = 0
+    copies: Indices | None = None
 
     def column(self, name: str | None) -> Indices | None:
         """Return the groups of a column; None for no column.

@@ -1,0 +1,406 @@
+"""Tables of one's own: a delimited text file, or a folder with one a part."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightune.data.columns import Column, Decimal, Kind, decide, parse_categories, parse_numbers
+from lightune.data.delimited import Delimiter, find_dialect, read_columns
+from lightune.data.memory import BatchSize, InMemoryData
+from lightune.data.placement import Placement
+from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
+from lightune.data.row_digests import copies_of, row_digests
+from lightune.data.samples import Samples
+from lightune.data.scaling import Scaling
+from lightune.errors import ConfigError, Problem
+from lightune.ranges import NonNegativeInt, PositiveInt
+from lightune.validation import Indices
+
+__all__ = ["CSV", "CSVRegression", "Duplicates"]
+
+Duplicates = Literal["together", "keep", "drop"]
+Table = Mapping[str, Sequence[str]]
+
+NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
+PARTS = ("train", "val", "test")
+
+_PART_WORDS = {
+    "train": "train", "training": "train", "0": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val", "1": "val",
+    "test": "test", "testing": "test", "2": "test",
+}  # fmt: skip
+_MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # of a target of whole numbers, or of others: beyond, they are values
+_SHOWN = 5
+
+
+class CSV(InMemoryData):
+    """A table whose target is a class. What each column is, is decided as `lightune.data.columns` says.
+
+    Args:
+        path: a file, `.gz` too, or a folder with `train`, `test` and perhaps `val` files; None for the sample that
+            comes with lightune.
+        target: column to predict.
+        numeric: columns that are numbers; `auto` decides by their cells.
+        categorical: columns that are categories; `auto` decides by their cells.
+        ignore: columns that are left out.
+        missing: what stands in for a missing number; `drop` leaves its row out.
+        missing_indicator: whether the network is told which numbers were missing.
+        na_values: cells that stand for a missing value.
+        categories: `onehot` makes a column of each category, `embedding` lets the network learn vectors.
+        min_frequency: training rows that a category must have to be known, > 0.
+        duplicates: `together` keeps rows with equal inputs on one side of each split, `drop` keeps the first of
+            them, `keep` divides them like others.
+        split: column that says which part a row belongs to: `train`, `val` or `test`.
+        decimal: what stands before decimals; `auto` tries the point, then the comma.
+        delimiter: what stands between two cells; `auto` finds out.
+        encoding: of the file, where no mark at its beginning says so.
+        batch_size: samples a training batch, > 0, or `full` for all of them at once.
+        scaling: how numbers are scaled, with statistics of the training part only.
+        target_scaling: the same for the target of regression; losses see the scaled target, metrics the real one.
+        placement: where samples lie, as of `InMemoryData`.
+        num_workers: processes that prepare batches of a stream, >= 0.
+    """
+
+    kind = "table"
+    problem = "classification"
+    raw_dtype = torch.float64
+    sample = "penguins.csv"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        target: str | None = None,
+        numeric: Literal["auto"] | list[str] = "auto",
+        categorical: Literal["auto"] | list[str] = "auto",
+        ignore: list[str] | None = None,
+        missing: Missing = "median",
+        missing_indicator: bool = True,
+        na_values: list[str] | None = None,
+        categories: Categories = "onehot",
+        min_frequency: PositiveInt = 1,
+        duplicates: Duplicates = "together",
+        split: str | None = None,
+        decimal: Decimal = "auto",
+        delimiter: Delimiter = "auto",
+        encoding: str = "utf-8",
+        batch_size: BatchSize = 64,
+        scaling: TableScaling = "standard",
+        target_scaling: Scaling = "standard",
+        placement: Placement = "auto",
+        num_workers: NonNegativeInt = 2,
+    ) -> None:
+        served = {"target_scaling": target_scaling, "placement": placement, "num_workers": num_workers}
+        super().__init__(batch_size=batch_size, **served)  # type: ignore[arg-type]
+        self.path, self.target, self.ignore = path, target, tuple(ignore or ())
+        self.numeric, self.categorical = numeric, categorical
+        self.missing, self.missing_indicator = missing, missing_indicator
+        self.na_values = NA_VALUES if na_values is None else tuple(str(value) for value in na_values)
+        self.categories, self.min_frequency = categories, min_frequency
+        self.duplicates, self.split = duplicates, split
+        self.decimal, self.delimiter, self.encoding = decimal, delimiter, encoding
+        self.table_scaling = scaling
+
+    def load(self) -> Samples:
+        """Read the table; return raw rows (N, F + C) float64 as `TablePreparation` takes them.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ConfigError: with every key that does not fit the file.
+            ValueError: if the file cannot be read as a table; the message names the line.
+        """
+        source = self._source()
+        tables = {part: self._read(file) for part, file in source.items()}
+        self._require_columns(tables)
+        table, part = _joined(tables), _parts_of_files(tables)
+        if self.split is not None:
+            part = self._parts_by_column(table[self.split])
+        rows = self._rows_with_target(table)
+        report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
+        if len(rows) < _row_count(table):
+            table = {name: [cells[row] for row in rows] for name, cells in table.items()}
+            part = None if part is None else part[rows]
+        columns = self._decide(table)
+        raw, targets, target_schema, keep = self._tensors(table, columns)
+        if not keep.all():
+            report.append(("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says"))
+            part = None if part is None else part[keep]
+        digests = row_digests(raw)
+        copies, repeated = copies_of(digests)
+        if repeated:
+            several = f"{repeated:,} rows repeat another row's inputs"
+            report.append(("duplicates", f"{several}: {_DUPLICATES[self.duplicates]}"))
+        if self.duplicates == "drop" and repeated:
+            first = np.sort(np.unique(copies, return_index=True)[1])
+            raw, targets, part = raw[first], targets[first], None if part is None else part[first]
+            copies = None
+        order = np.arange(len(raw)) if part is None else np.argsort(part, kind="stable")
+        counts = [0, 0, 0] if part is None else np.bincount(part, minlength=3).tolist()
+        report += [(name, text) for name, text in _column_report(columns)]
+        chosen = torch.from_numpy(order)
+        return Samples(
+            raw[chosen],
+            targets[chosen],
+            num_classes=len(target_schema.get("classes", ())),
+            official_test=counts[2],
+            official_val=counts[1],
+            copies=copies[order] if self.duplicates == "together" and repeated else None,
+            may_be_missing=True,
+            schema={
+                "columns": [column.plain() for column in columns],
+                "na_values": list(self.na_values),
+                "target": self._target,
+                **target_schema,
+            },
+            report=report,
+        )
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Length of a prepared row; of a row as read before the data are divided."""
+        if isinstance(self._preparation, TablePreparation):
+            return (self._preparation.width,)
+        return tuple(self.samples.inputs.shape[1:])
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Numbers of codes of the categories that stand last in an input, for a network that embeds them."""
+        prepared = isinstance(self._preparation, TablePreparation) and not self._preparation.onehot
+        return self._preparation.cardinalities if prepared else ()  # type: ignore[union-attr, return-value]
+
+    def fit_preparation(self, raw: Tensor) -> nn.Module:
+        """Return a preparation that has learnt from training rows (N, F + C)."""
+        columns = [Column.from_plain(plain) for plain in self.samples.schema["columns"]]
+        return TablePreparation.fit(
+            raw,
+            cardinalities=[len(column.categories) for column in columns if column.kind == "categorical"],
+            missing=self.missing,
+            missing_indicator=self.missing_indicator,
+            scaling=self.table_scaling,
+            categories=self.categories,
+            min_frequency=self.min_frequency,
+        )
+
+    @property
+    def _target(self) -> str:
+        return self.target or _SAMPLE_TARGETS[self.sample]
+
+    def _source(self) -> dict[str, Path]:
+        """Return the files: part → file, `""` where one holds all."""
+        if self.path is None:
+            return {"": Path(str(files("lightune.data") / "files" / self.sample))}
+        path = Path(self.path).expanduser()
+        if not path.exists():
+            raise ConfigError([Problem("data.path", f"there is no {path.absolute()}")])
+        if path.is_file():
+            return {"": path}
+        found = {
+            part: sorted(file for file in path.iterdir() if _part_of(file) == part and file.is_file())
+            for part in PARTS
+        }
+        if several := [part for part, there in found.items() if len(there) > 1]:
+            names = ", ".join(file.name for file in found[several[0]])
+            raise ConfigError([Problem("data.path", f"{path} has more than one {several[0]} file: {names}")])
+        if not found["train"] or not found["test"]:
+            rule = f"must be a file, or a folder with train.csv and test.csv (and val.csv), got {path.absolute()}"
+            raise ConfigError([Problem("data.path", rule)])
+        return {part: there[0] for part, there in found.items() if there}
+
+    def _read(self, file: Path) -> dict[str, Sequence[str]]:
+        try:
+            return read_columns(file, find_dialect(file, delimiter=self.delimiter, encoding=self.encoding))
+        except ValueError as error:
+            raise ConfigError([Problem("data.path", str(error))]) from error
+
+    def _require_columns(self, tables: Mapping[str, Table]) -> None:
+        first = next(iter(tables.values()))
+        there = ", ".join(first)
+        problems = []
+        for part, table in tables.items():
+            if differing := sorted(set(first) ^ set(table)):
+                problems.append(Problem("data.path", f"the {part} file has other columns ({', '.join(differing)})"))
+        if self.path is not None and self.target is None:
+            problems.append(Problem("data.target", f"must name the column to predict; the columns are {there}"))
+        named = [("target", [self._target if self.path is None else self.target]), ("ignore", self.ignore)]
+        named += [("numeric", self.numeric), ("categorical", self.categorical), ("split", [self.split])]
+        for key, names in named:
+            for name in () if names == "auto" else names:
+                if name is not None and name not in first:
+                    problems.append(Problem(f"data.{key}", f"there is no column {name!r}; the columns are {there}"))
+        wanted = [*self.ignore, *_listed(self.numeric), *_listed(self.categorical)]
+        for name in sorted({name for name in wanted if wanted.count(name) > 1}):
+            problems.append(Problem("data", f"column {name!r} stands in two of ignore, numeric and categorical"))
+        if problems:
+            raise ConfigError(problems)
+
+    def _parts_by_column(self, cells: Sequence[str]) -> Indices:
+        words = {cell: _PART_WORDS.get(cell.strip().lower()) for cell in set(cells)}
+        if unknown := sorted(cell for cell, part in words.items() if part is None):
+            rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
+            raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
+        return np.array([PARTS.index(words[cell]) for cell in cells], dtype=np.int64)  # type: ignore[arg-type]
+
+    def _rows_with_target(self, table: Table) -> list[int]:
+        absent = {cell for cell in set(table[self._target]) if cell.strip() in self.na_values}
+        rows = [row for row, cell in enumerate(table[self._target]) if cell not in absent]
+        if not rows:
+            raise ConfigError([Problem("data.target", f"{self._target} is missing in every row")])
+        return rows
+
+    def _left_out_rows(self, table: Table, rows: Sequence[int]) -> Iterator[tuple[str, str]]:
+        if without := _row_count(table) - len(rows):
+            yield "target", f"{without:,} rows without a {self._target} are left out"
+
+    def _decide(self, table: Table) -> list[Column]:
+        said: dict[str, Kind] = {name: "ignored" for name in self.ignore}
+        said |= {name: "numeric" for name in _listed(self.numeric)}
+        said |= {name: "categorical" for name in _listed(self.categorical)}
+        columns, problems = [], []
+        for name, cells in table.items():
+            if name in (self._target, self.split):
+                continue
+            try:
+                columns.append(
+                    decide(name, cells, na_values=self.na_values, decimal=self.decimal, kind=said.get(name))
+                )
+            except ValueError as error:
+                problems.append(Problem("data.numeric" if name in said else "data.path", str(error)))
+        if not problems and all(column.kind == "ignored" for column in columns):
+            why = "; ".join(f"{column.name}: {column.note}" for column in columns[:_SHOWN]) or "there is no other"
+            problems.append(Problem("data.path", f"no column is left to predict {self._target} from ({why})"))
+        if problems:
+            raise ConfigError(problems)
+        return columns
+
+    def _tensors(
+        self, table: Table, columns: Sequence[Column]
+    ) -> tuple[Tensor, Tensor, dict[str, Any], "np.ndarray[Any, np.dtype[np.bool_]]"]:
+        raw = raw_rows(table, columns, self.na_values)[0]
+        targets, schema = self._targets(table[self._target])
+        keep = np.ones(len(raw), dtype=bool)
+        if self.missing == "drop":
+            absent = np.isnan(raw)
+            for place, column in enumerate(used(columns)):
+                if column.kind == "categorical":
+                    absent[:, place] = raw[:, place] < 0
+            keep = ~absent.any(axis=1)
+            if not keep.any():
+                raise ConfigError([Problem("data.missing", "drop leaves no row: each has a missing value")])
+        return torch.from_numpy(raw[keep]), targets[torch.from_numpy(keep)], schema, keep
+
+    def _targets(self, cells: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
+        """Return classes (N,) int64 and their names, sorted: by value, where they are numbers."""
+        names = {cell: cell.strip() for cell in set(cells)}
+        column = decide(self._target, list(names), na_values=(), decimal=self.decimal)
+        classes = sorted(set(names.values()))
+        if column.kind == "numeric":
+            values = {name: float(name.replace(column.decimal, ".")) for name in classes}
+            classes.sort(key=values.__getitem__)
+            if len(classes) > (_MOST_CLASSES if all(map(float.is_integer, values.values())) else _MOST_FRACTIONS):
+                rule = f"{self._target} has {len(classes):,} different numbers, which are no classes"
+                raise ConfigError([Problem("data.target", f"{rule}; choose data=csv_regression")])
+        if len(classes) < 2:
+            raise ConfigError([Problem("data.target", f"{self._target} has one class only, {classes[0]!r}")])
+        alike: dict[str, list[str]] = {}
+        for name in classes:
+            alike.setdefault(name.casefold(), []).append(name)
+        if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
+            rule = f"{self._target} has classes that differ in case only: {', '.join(twins)}; write them alike"
+            raise ConfigError([Problem("data.target", rule)])
+        number = {name: place for place, name in enumerate(classes)}
+        return torch.tensor([number[names[cell]] for cell in cells]), {"classes": classes}
+
+
+class CSVRegression(CSV):
+    """A table whose target is a number; the arguments are those of `CSV`."""
+
+    problem = "regression"
+    sample = "cars.csv"
+
+    def _targets(self, cells: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
+        """Return values (N, 1) float32."""
+        column = decide(self._target, cells, na_values=(), decimal=self.decimal, kind=None)
+        if column.kind != "numeric":
+            known = sorted(set(cells))[:_SHOWN]
+            rule = f"{self._target} must be numbers ({column.note or ', '.join(map(repr, known))})"
+            raise ConfigError([Problem("data.target", f"{rule}; for classes choose data=csv")])
+        values, _ = parse_numbers(column, cells, ())
+        return torch.from_numpy(values).float().unsqueeze(1), {}
+
+
+_SAMPLE_TARGETS = {"penguins.csv": "species", "cars.csv": "mpg"}
+_DUPLICATES = {
+    "together": "each stays on one side of a split with its like",
+    "drop": "the first of them is kept",
+    "keep": "they are divided like others, and may stand on both sides of a split",
+}
+
+
+def used(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns of a raw row in their order: numbers, then categories."""
+    return [column for kind in ("numeric", "categorical") for column in columns if column.kind == kind]
+
+
+def raw_rows(
+    table: Table, columns: Sequence[Column], na_values: Sequence[str]
+) -> tuple["np.ndarray[Any, np.dtype[np.float64]]", dict[str, int]]:
+    """Return raw rows (N, F + C), and column → how many of its cells are of no use: no numbers, unknown categories.
+
+    Args:
+        table: column → its cells; a column that is not there is missing in every row.
+        columns: what they are.
+        na_values: cells that stand for a missing value.
+    """
+    count, unfit = _row_count(table), {}
+    raw = np.empty((count, len(used(columns))))
+    for place, column in enumerate(used(columns)):
+        parse = parse_numbers if column.kind == "numeric" else parse_categories
+        if column.name in table:
+            raw[:, place], unfit[column.name] = parse(column, table[column.name], na_values)
+        else:
+            raw[:, place] = np.nan if column.kind == "numeric" else -1.0
+    return raw, {name: number for name, number in unfit.items() if number}
+
+
+def _joined(tables: Mapping[str, Table]) -> Table:
+    if len(tables) == 1:
+        return next(iter(tables.values()))
+    names = next(iter(tables.values()))
+    return {name: [cell for table in tables.values() for cell in table[name]] for name in names}
+
+
+def _parts_of_files(tables: Mapping[str, Table]) -> Indices | None:
+    if "" in tables:
+        return None
+    return np.concatenate([np.full(_row_count(table), PARTS.index(part)) for part, table in tables.items()])
+
+
+def _part_of(file: Path) -> str | None:
+    return _PART_WORDS.get(file.name.partition(".")[0].lower())
+
+
+def _row_count(table: Table) -> int:
+    return len(next(iter(table.values())))
+
+
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return () if isinstance(names, str) else names
+
+
+def _column_report(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
+    for kind, word in (("numeric", "numeric"), ("categorical", "categorical")):
+        names = [column.name for column in columns if column.kind == kind]
+        if names:
+            yield word, ", ".join(names)
+    missing = [f"{column.name} {column.missing:,}" for column in columns if column.kind != "ignored" and column.missing]
+    if missing:
+        yield "missing", ", ".join(missing)
+    for column in columns:
+        if column.kind == "ignored":
+            yield "left out", f"{column.name}: {column.note}"
+        elif column.note:
+            yield "question", f"{column.name} {column.note}"
