@@ -11,13 +11,15 @@ if TYPE_CHECKING:
     from lightune.config.compose import compose
     from lightune.config.trust import trust
     from lightune.evaluation import evaluate
+    from lightune.prediction import load
     from lightune.run import resume, train
 
-__all__ = ["compose", "evaluate", "resume", "train", "trust"]
+__all__ = ["compose", "evaluate", "load", "resume", "train", "trust"]
 
 _HOMES = {
     "compose": "lightune.config.compose",
     "evaluate": "lightune.evaluation",
+    "load": "lightune.prediction",
     "resume": "lightune.run",
     "train": "lightune.run",
     "trust": "lightune.config.trust",

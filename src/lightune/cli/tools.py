@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lightune.cli.predict import add_arguments, predict
 from lightune.cli.train import put_current_folder_on_path
 from lightune.cli.version import version
 from lightune.errors import ConfigError, LightuneError, Problem
@@ -65,15 +66,29 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     evaluate.set_defaults(command=_evaluate)
+    prediction = commands.add_parser("predict", help="predict new samples with a run, or with a study's best trial")
+    add_arguments(prediction)
+    prediction.set_defaults(command=_predict)
     return parser
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    folder = found(options.run)
+def _predict(options: argparse.Namespace) -> None:
+    predict(options, _run_of(options.run))
+
+
+def _run_of(path: Path) -> Path:
+    """Return the folder of a run, or of one of its fits; of a study, that of its best trial."""
+    folder = found(path)
     if (folder / STUDY_FILE).is_file():
         folder, rank = _best_trial(folder)
         print(f"{rank}: {folder}", file=sys.stderr)
-    load_run_config(folder)  # which refuses what is no run, before seconds of imports
+    is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
+    load_run_config(folder.parent.parent if is_fit else folder)  # refuses what is no run, before seconds of imports
+    return folder
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    folder = _run_of(options.run)
     import_training()
     from lightune.evaluation import evaluate
 

@@ -168,9 +168,10 @@ class CSV(InMemoryData):
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Numbers of codes of the categories that stand last in an input, for a network that embeds them."""
-        prepared = isinstance(self._preparation, TablePreparation) and not self._preparation.onehot
-        return self._preparation.cardinalities if prepared else ()  # type: ignore[union-attr, return-value]
+        """Numbers of codes of the categories that stand last in an input; none where they are one-hot."""
+        prepared = self._preparation
+        is_embedded = isinstance(prepared, TablePreparation) and not prepared.onehot
+        return prepared.cardinalities if is_embedded else ()  # type: ignore[union-attr]
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
         """Return a preparation that has learnt from training rows (N, F + C)."""

@@ -117,6 +117,11 @@ class InMemoryData(LightningDataModule):
         return tuple(self.samples.inputs.shape[1:])
 
     @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Numbers of codes of the categories that stand last in an input, for a network that embeds them."""
+        return ()
+
+    @property
     def num_classes(self) -> int:
         """Number of classes; 0 for regression."""
         return self.samples.num_classes
@@ -200,7 +205,9 @@ class InMemoryData(LightningDataModule):
             "schema": SCHEMA,
             "kind": self.kind,
             "problem": self.problem,
+            "raw_shape": list(self.samples.inputs.shape[1:]),
             "input_shape": list(self.input_shape),
+            "cardinalities": list(self.cardinalities),
             "num_classes": self.num_classes,
             "num_targets": self.num_targets,
             "preparation": self.preparation.plain(),  # type: ignore[operator]

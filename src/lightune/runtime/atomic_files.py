@@ -9,9 +9,9 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-__all__ = ["remove_leftovers", "write_json", "write_whole", "written_together"]
+__all__ = ["remove_leftovers", "whole_file", "write_json", "write_whole", "written_together"]
 
 _SUFFIX = ".tmp"
 
@@ -74,6 +74,27 @@ def write_whole(target: Path, content: Any) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[IO[str]]:
+    """Open a text file that is moved into place when all of it was written: for what is written bit by bit.
+
+    Args:
+        target: the file; its folder is made as needed. Lines end as they are written.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written to; the old file is then untouched.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        _to_disk(temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(target: Path, content: Any) -> None:

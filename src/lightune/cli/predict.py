@@ -1,0 +1,129 @@
+"""`lightune predict`: what a trained run says of new files.
+
+This module must not import torch or Lightning at its top.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightune.errors import ConfigError, Problem
+from lightune.runtime.atomic_files import whole_file
+from lightune.training.imports import import_training
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lightune.inference.predictor import Predictor
+
+__all__ = ["add_arguments", "predict"]
+
+OUTPUT = "predictions.csv"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `lightune predict` takes."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, a fold's, a study's, or a study's name")
+    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
+    parser.add_argument("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
+    parser.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
+    parser.add_argument("--threshold", type=_share, metavar="P", help="of two classes: say the second from this probability on")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (default: auto)")
+    parser.add_argument("--batch-size", type=_count, default=1024, metavar="N", help="samples at a time (default: 1024)")
+
+
+def predict(options: argparse.Namespace, folder: Path) -> None:
+    """Predict, write the predictions, and say where they are.
+
+    Args:
+        options: as `add_arguments` declares them.
+        folder: the run's.
+
+    Raises:
+        ConfigError: if something cannot be used; nothing was written.
+    """
+    problems = [Problem("--input", f"there is no file {path}") for path in options.input if not path.is_file()]
+    if options.output.is_dir():
+        problems.append(Problem("--output", f"must be a file, got the folder {options.output}"))
+    elif options.output.exists() and not _is_ours(options.output):
+        rule = "exists and was not written by lightune predict"
+        problems.append(Problem("--output", f"{options.output} {rule}; choose another name, or remove it"))
+    if problems:
+        raise ConfigError(problems)
+    import_training()
+    from lightune.prediction import load
+
+    predictor = load(folder, checkpoint=options.checkpoint, device=options.device, batch_size=options.batch_size)
+    if options.threshold is not None and len(predictor.classes) != 2:
+        count = len(predictor.classes)
+        given = f"{count} classes" if count else "values"
+        raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
+    total = _write(predictor, options.input, options.output, options.threshold)
+    print(f"{total:,} predictions of {predictor.target} in {options.output}")
+
+
+def _write(predictor: "Predictor", paths: Sequence[Path], output: Path, threshold: float | None) -> int:
+    from lightune.inference.table_input import Tally
+
+    total = 0
+    with whole_file(output) as file:
+        lines = csv.writer(file, lineterminator="\n")
+        named = ["file"] if len(paths) > 1 else []
+        lines.writerow([*named, "row", *_header(predictor)])
+        for path in paths:
+            tally, row = Tally(), 0
+            try:
+                for predicted in predictor.predict_file(path, tally):
+                    for cells in _cells(predictor, predicted, threshold):
+                        lines.writerow([*([str(path)] if named else []), row, *cells])
+                        row += 1
+            except (OSError, ValueError) as error:
+                text = str(error) if str(path) in str(error) else f"{path} {error}"
+                raise ConfigError([Problem("--input", text)]) from error
+            for line in tally.lines():
+                print(f"{path}: {line}", file=sys.stderr)
+            total += row
+    return total
+
+
+def _header(predictor: "Predictor") -> list[str]:
+    if predictor.classes:
+        return ["predicted", "probability", *(f"p_{name}" for name in predictor.classes)]
+    count = predictor.values
+    return ["predicted"] if count == 1 else [f"predicted_{number}" for number in range(count)]
+
+
+def _cells(predictor: "Predictor", predicted: "Tensor", threshold: float | None) -> Iterator[list[Any]]:
+    if not predictor.classes:
+        yield from ([_short(value) for value in values] for values in predicted.tolist())
+        return
+    choices = predicted.argmax(dim=1) if threshold is None else (predicted[:, 1] >= threshold).long()
+    for choice, values in zip(choices.tolist(), predicted.tolist(), strict=True):
+        yield [predictor.classes[choice], _short(values[choice]), *map(_short, values)]
+
+
+def _is_ours(file: Path) -> bool:
+    with file.open("rb") as opened:
+        start = opened.read(64).decode("utf-8", errors="replace")
+    return start.startswith(("row,predicted", "file,row,predicted"))
+
+
+def _short(value: float) -> str:
+    return f"{value:.6g}"
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return value

@@ -1,0 +1,129 @@
+"""A trained run that predicts: from samples in files or in Python to classes, probabilities or values."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightune.inference.network import PredictingNetwork, mean_prediction
+from lightune.inference.table_input import TableInput, Tally
+
+__all__ = ["Predictor"]
+
+_BATCH = 1024
+
+
+class Predictor:
+    """Predict with the network of a run, or with the mean of the networks of its fits.
+
+    Args:
+        networks: one a fit, at least one.
+        described: what the checkpoint holds of the samples: `kind`, `num_classes`, `input_shape`, `samples`.
+        device: where to compute.
+        batch_size: samples at a time, > 0; it is halved where the device's memory is too short.
+
+    Attributes:
+        classes: their names in the order of the probabilities; empty for regression.
+        values: how many values a sample are predicted; 0 for classes.
+        schema: what the samples are: columns, target, …
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[PredictingNetwork],
+        described: Mapping[str, Any],
+        *,
+        device: str | torch.device = "cpu",
+        batch_size: int = _BATCH,
+    ) -> None:
+        self.networks = [network.to(device) for network in networks]
+        self.schema: dict[str, Any] = dict(described["samples"])
+        count = int(described["num_classes"])
+        self.classes: list[str] = list(self.schema.get("classes", map(str, range(count))))
+        self.values = int(described["num_targets"])
+        self.kind = str(described["kind"])
+        self.input_shape = tuple(described["input_shape"])
+        self.batch_size = batch_size
+        self._device = torch.device(device)
+        self._raw_shape = tuple(described.get("raw_shape", self.input_shape))
+        self._table = TableInput(self.schema) if "columns" in self.schema else None
+
+    @property
+    def network(self) -> PredictingNetwork:
+        """The network of the first fit, which maps raw samples to predictions."""
+        return self.networks[0]
+
+    @property
+    def preparation(self) -> torch.nn.Module:
+        """What prepares samples for the network of the first fit."""
+        return self.network.preparation
+
+    @property
+    def target(self) -> str:
+        """Name of what is predicted."""
+        return str(self.schema.get("target", "target"))
+
+    def predict(self, samples: Any) -> NDArray[Any]:
+        """Return the likeliest class (N,) of each sample by its name, or its values (N,) or (N, T).
+
+        Args:
+            samples: of a table: a data frame, a mapping from column to values, or an array in the order of the
+                columns. Else an array or tensor (N, …) as the data module read them.
+
+        Raises:
+            ValueError: if they are none of these.
+        """
+        predicted = self._predictions(samples)
+        if self.classes:
+            return np.array(self.classes, dtype=object)[predicted.argmax(dim=1).numpy()]
+        return predicted.numpy()[:, 0] if predicted.shape[1] == 1 else predicted.numpy()
+
+    def predict_proba(self, samples: Any) -> NDArray[np.float32]:
+        """Return the probability (N, C) of each class.
+
+        Raises:
+            ValueError: if values are predicted, not classes; or as `predict`.
+        """
+        if not self.classes:
+            raise ValueError("the run predicts values, which have no probabilities; call predict")
+        return self._predictions(samples).numpy()
+
+    def predict_file(self, path: Path, tally: Tally) -> Iterator[Tensor]:
+        """Yield predictions (n, K) of the rows of a file, some thousand at a time.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it cannot be read as what the run was trained on.
+        """
+        if self._table is None:
+            raise ValueError("the run was trained on data that name no columns; predict in Python: lightune.load(RUN)")
+        for raw in self._table.chunks(path, tally):
+            yield self._run(raw)
+
+    def _predictions(self, samples: Any) -> Tensor:
+        if self._table is not None:
+            return self._run(self._table.raw(samples, Tally()))
+        raw = samples if isinstance(samples, Tensor) else torch.as_tensor(np.asarray(samples))
+        if tuple(raw.shape[1:]) != self._raw_shape:
+            wanted = ", ".join(map(str, ("N", *self._raw_shape)))
+            raise ValueError(f"samples must have shape ({wanted}), got {tuple(raw.shape)}")
+        return self._run(raw.float())
+
+    def _run(self, raw: Tensor) -> Tensor:
+        """Return predictions (N, K) float32 on the CPU."""
+        done: list[Tensor] = []
+        first = 0
+        while first < len(raw):
+            try:
+                part = raw[first : first + self.batch_size].to(self._device)
+                done.append(mean_prediction(self.networks, part).cpu())
+                first += self.batch_size
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+                self.batch_size //= 2
+        return torch.cat(done) if done else torch.empty(0, len(self.classes) or self.values)

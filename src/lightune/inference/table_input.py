@@ -1,0 +1,157 @@
+"""Rows of a table, from a file or from Python, as the network's preparation takes them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lightune.data.columns import MISSING, Column
+from lightune.data.csv_table import raw_rows, used
+from lightune.data.delimited import find_dialect, read_rows
+
+__all__ = ["TableInput", "Tally"]
+
+_ROWS = 8192  # read at a time
+
+
+@dataclass
+class Tally:
+    """What was found in rows beside what the network was trained on.
+
+    Args:
+        rows: how many there were.
+        unfit: column → cells that are no numbers, or hold categories that were not there in training.
+        absent: columns that the network was trained on and that are not there; all their values count as missing.
+        additional: columns that are there and of no use to the network.
+    """
+
+    rows: int = 0
+    unfit: dict[str, int] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    additional: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """Yield what a person should know, a line each."""
+        if self.absent:
+            yield f"columns that are not there count as missing: {', '.join(self.absent)}"
+        if self.additional:
+            yield f"columns that the network does not know: {', '.join(self.additional)}"
+        for name, count in self.unfit.items():
+            cells = "cells hold" if count > 1 else "cell holds"
+            yield f"{name}: {count:,} {cells} a value that training had not"
+
+
+class TableInput:
+    """Turn rows into raw tensors by the schema that is kept with a network.
+
+    Args:
+        schema: `columns`, `na_values` and `target`, as a checkpoint holds them.
+    """
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._columns = [Column.from_plain(plain) for plain in schema["columns"]]
+        self._used = used(self._columns)
+        self._na_values = tuple(schema["na_values"])
+        self._target = schema.get("target")
+
+    def chunks(self, path: Path, tally: Tally) -> Iterator[Tensor]:
+        """Yield raw rows (n, F + C) float64 of a file, some thousand at a time; columns are found by their names.
+
+        Args:
+            path: a delimited text file.
+            tally: is added to.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it is no table, or has none of the columns.
+        """
+        rows = read_rows(path, find_dialect(path))
+        header = next(rows)
+        self._compare(header, tally)
+        while chunk := list(islice(rows, _ROWS)):
+            yield self._raw(dict(zip(header, zip(*chunk, strict=True), strict=True)), tally)
+
+    def raw(self, samples: Any, tally: Tally) -> Tensor:
+        """Return raw rows (N, F + C) float64 of what Python holds.
+
+        Args:
+            samples: a data frame of pandas or polars, a mapping from column to values, a list of such mappings a row,
+                or an array (N, columns) of numbers in the order of the columns.
+            tally: is added to.
+
+        Raises:
+            ValueError: if it is none of these, or has none of the columns.
+        """
+        table = self._table(samples)
+        self._compare(list(table), tally)
+        raw = np.empty((len(next(iter(table.values()))), len(self._used)))
+        texts = {}
+        for place, column in enumerate(self._used):
+            values = table.get(column.name)
+            if values is None:
+                raw[:, place] = np.nan if column.kind == "numeric" else MISSING
+            elif column.kind == "numeric" and np.asarray(values).dtype.kind in "fiub":
+                raw[:, place] = np.asarray(values, dtype=np.float64)
+            else:
+                texts[column.name] = [_text(value, column) for value in values]
+        for place, column in enumerate(self._used):
+            if column.name in texts:
+                own, unfit = raw_rows({column.name: texts[column.name]}, [column], ("", *self._na_values))
+                raw[:, place] = own[:, 0]
+                _add(tally.unfit, unfit)
+        raw[~np.isfinite(raw)] = np.nan
+        tally.rows += len(raw)
+        return torch.from_numpy(raw)
+
+    def _raw(self, table: Mapping[str, Sequence[str]], tally: Tally) -> Tensor:
+        raw, unfit = raw_rows(table, self._columns, self._na_values)
+        tally.rows += len(raw)
+        _add(tally.unfit, unfit)
+        return torch.from_numpy(raw)
+
+    def _compare(self, names: Sequence[str], tally: Tally) -> None:
+        wanted = [column.name for column in self._used]
+        if not set(names) & set(wanted):
+            raise ValueError(f"has none of the columns of the training ({', '.join(wanted)}): {', '.join(names)}")
+        known = {column.name for column in self._columns} | {self._target}
+        tally.absent = tuple(name for name in wanted if name not in names)
+        tally.additional = tuple(name for name in names if name not in known)
+
+    def _table(self, samples: Any) -> Mapping[str, Any]:
+        if isinstance(samples, Mapping):
+            return samples
+        if hasattr(samples, "columns"):
+            return {str(name): samples[name].to_numpy() for name in samples.columns}
+        if isinstance(samples, Sequence) and samples and all(isinstance(row, Mapping) for row in samples):
+            names = dict.fromkeys(name for row in samples for name in row)
+            return {name: [row.get(name) for row in samples] for name in names}
+        values: NDArray[Any] = np.asarray(samples)
+        wanted = [column.name for column in self._columns if column.kind != "ignored"]
+        if values.ndim != 2 or values.shape[1] != len(wanted) or values.dtype.kind not in "fiub":
+            given = f"{type(samples).__name__} of shape {values.shape}"
+            rule = f"must be a data frame, a mapping of columns, or numbers (N, {len(wanted)}): {', '.join(wanted)}"
+            raise ValueError(f"samples {rule}; got {given}")
+        return {name: values[:, place] for place, name in enumerate(wanted)}
+
+
+def _text(value: Any, column: Column) -> str:
+    """Return a value as a file would have it; a whole number that became a float for want of a missing one, too."""
+    if value is None or value != value:
+        return ""
+    text = str(value)
+    if isinstance(value, float) and value.is_integer() and text not in column.categories:
+        return str(int(value))
+    return text
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, count in more.items():
+        counts[name] = counts.get(name, 0) + count
+
+

@@ -1,0 +1,87 @@
+"""Load a finished run for predictions: its networks and what prepares their inputs, without its data."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightune.checkpoints import load_weights, read_checkpoint
+from lightune.config.build import build_task
+from lightune.config.validate import validate
+from lightune.data.preparation import preparation_from
+from lightune.data.scaling import Affine
+from lightune.errors import CheckpointError, ConfigError, Problem
+from lightune.inference.network import PredictingNetwork
+from lightune.inference.predictor import Predictor
+from lightune.runtime.quiet import quiet
+from lightune.tasks.supervised import DESCRIBED, SupervisedTask
+from lightune.training.resumption import load_run_config
+
+__all__ = ["load"]
+
+
+def load(
+    run_dir: str | Path, *, checkpoint: str = "best", device: str = "auto", batch_size: int = 1024
+) -> Predictor:
+    """Load a run for predictions; nothing of its data is needed.
+
+    Args:
+        run_dir: the run's folder, or that of one of its fits.
+        checkpoint: `best`, `last`, or the path of a file.
+        device: `cpu`, `cuda`, or `auto`: a GPU where there is one.
+        batch_size: samples at a time, > 0.
+
+    Returns:
+        What predicts; a run of several fits predicts the mean of theirs.
+
+    Raises:
+        ConfigError: if the folder is no run, or its configuration cannot run here.
+        CheckpointError: if a checkpoint is missing, damaged, not to be trusted, or holds no preparation.
+    """
+    folder = Path(run_dir)
+    is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
+    cfg = load_run_config(folder.parent.parent if is_fit else folder)
+    validate(cfg)
+    files = _checkpoints(folder, checkpoint)
+    networks, described = [], None
+    with quiet(verbose=False):
+        for file in files:
+            content = read_checkpoint(file)
+            described = content.get(DESCRIBED)
+            if not isinstance(described, dict):
+                rule = "holds no preparation of samples: it was written by an earlier version, or by a task of one's own"
+                raise CheckpointError(f"{file}: {rule}; train the run again to predict with it")
+            networks.append(_network(cfg, content, described, file))
+    assert described is not None
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if chosen.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError([Problem("--device", f"there is no GPU here, got {device}")])
+    return Predictor(networks, described, device=chosen, batch_size=batch_size)
+
+
+def _checkpoints(folder: Path, checkpoint: str) -> list[Path]:
+    if checkpoint not in ("best", "last"):
+        if not Path(checkpoint).exists():
+            raise ConfigError([Problem("--checkpoint", f"must be best, last, or a file, got {checkpoint}")])
+        return [Path(checkpoint)]
+    fits = sorted((folder / "fits").glob("*/checkpoints"), key=lambda path: int(path.parent.name))
+    return [home / f"{checkpoint}.ckpt" for home in fits or [folder / "checkpoints"]]
+
+
+def _network(cfg: Any, content: dict[str, Any], described: dict[str, Any], file: Path) -> PredictingNetwork:
+    try:
+        shapes = {name: int(described[name]) for name in ("num_classes", "num_targets")}
+        sizes = {name: tuple(map(int, described[name])) for name in ("input_shape", "cardinalities")}
+        preparation = preparation_from(described["preparation"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{file}: its preparation cannot be read ({type(error).__name__}: {error})") from error
+    weights = content["state_dict"]
+    scaler = None
+    if "target_scaler.shift" in weights:
+        scaler = Affine(weights["target_scaler.shift"], weights["target_scaler.scale"])
+    task = build_task(cfg, {**shapes, **sizes}, scaler)
+    if not isinstance(task, SupervisedTask):
+        rule = f"is a {type(task).__name__}, and predictions are made with lightune's own task only"
+        raise ConfigError([Problem("task", rule)])
+    load_weights(task, weights, file)
+    return PredictingNetwork(preparation, task.model, task.predictions)
