@@ -12,6 +12,7 @@ from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_fit
 from lightune.config.trainer import point_at
 from lightune.errors import ConfigError, Problem
+from lightune.reporting.data_file import require_same_data
 from lightune.reporting.fits import mean_metrics
 from lightune.run import prepare
 from lightune.runtime.quiet import quiet
@@ -54,6 +55,7 @@ def evaluate(
         read_checkpoint(Path(checkpoint))
     parts = prepare(cfg)
     assert parts.trainer is not None
+    require_same_data(folder, parts.data)
     measured = []
     with quiet(verbose=False):
         trainer = point_at(parts.trainer, cfg, run_dir=folder, bare=True)

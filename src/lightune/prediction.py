@@ -49,8 +49,8 @@ def load(
             content = read_checkpoint(file)
             described = content.get(DESCRIBED)
             if not isinstance(described, dict):
-                rule = "holds no preparation of samples: it was written by an earlier version, or by a task of one's own"
-                raise CheckpointError(f"{file}: {rule}; train the run again to predict with it")
+                rule = "holds no preparation: an earlier version wrote it, or a task or data of one's own"
+                raise CheckpointError(f"{file}: {rule}; predictions need one")
             networks.append(_network(cfg, content, described, file))
     assert described is not None
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -74,7 +74,9 @@ def _network(cfg: Any, content: dict[str, Any], described: dict[str, Any], file:
         sizes = {name: tuple(map(int, described[name])) for name in ("input_shape", "cardinalities")}
         preparation = preparation_from(described["preparation"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{file}: its preparation cannot be read ({type(error).__name__}: {error})") from error
+        raise CheckpointError(
+            f"{file}: its preparation cannot be read ({type(error).__name__}: {error})"
+        ) from error
     weights = content["state_dict"]
     scaler = None
     if "target_scaler.shift" in weights:

@@ -26,13 +26,14 @@ OUTPUT = "predictions.csv"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune predict` takes."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, a fold's, a study's, or a study's name")
-    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
-    parser.add_argument("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
-    parser.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
-    parser.add_argument("--threshold", type=_share, metavar="P", help="of two classes: say the second from this probability on")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (default: auto)")
-    parser.add_argument("--batch-size", type=_count, default=1024, metavar="N", help="samples at a time (default: 1024)")
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
+    add("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
+    add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
+    add("--threshold", type=_share, metavar="P", help="of two classes: the second from this probability on")
+    add("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (default: auto)")
+    add("--batch-size", type=_count, default=1024, metavar="N", help="samples at a time (default: 1024)")
 
 
 def predict(options: argparse.Namespace, folder: Path) -> None:

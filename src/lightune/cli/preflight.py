@@ -139,11 +139,13 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
     _raise_any(find_problems(cfg))
     import_training()
     from lightune.config.build import build
+    from lightune.reporting.data_file import require_same_data
     from lightune.runtime.quiet import quiet
 
     with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(bool(config.hydra.verbose)):
         require_sound_checkpoints(run_dir)
         handover.parts = build(cfg)
+        require_same_data(run_dir, handover.parts.data)
     handover.resumed = cfg
     _write_nothing(config, run_dir)
 

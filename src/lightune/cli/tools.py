@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     evaluate.set_defaults(command=_evaluate)
-    prediction = commands.add_parser("predict", help="predict new samples with a run, or with a study's best trial")
+    prediction = commands.add_parser(
+        "predict", help="predict new samples with a run, or with a study's best trial"
+    )
     add_arguments(prediction)
     prediction.set_defaults(command=_predict)
     return parser
@@ -83,7 +85,9 @@ def _run_of(path: Path) -> Path:
         folder, rank = _best_trial(folder)
         print(f"{rank}: {folder}", file=sys.stderr)
     is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
-    load_run_config(folder.parent.parent if is_fit else folder)  # refuses what is no run, before seconds of imports
+    load_run_config(
+        folder.parent.parent if is_fit else folder
+    )  # refuses what is no run, before seconds of imports
     return folder
 
 

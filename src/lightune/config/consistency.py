@@ -33,6 +33,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     task = targets.get("task")
     yield from _fractions(tree)
     yield from _validation_off(tree)
+    yield from _paths(tree)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)
@@ -51,6 +52,13 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
         fits = options_with("model", "accepts", kind)
         takes = " or ".join(f"{name}s" for name in accepted)
         yield Problem("model", f"{model.name} takes {takes}, but {data.name} is a {kind}; choose model={fits}")
+
+
+def _paths(tree: dict[str, Any]) -> Iterator[Problem]:
+    data = tree.get("data")
+    path = data.get("path") if isinstance(data, dict) else None
+    if isinstance(path, str) and not Path(path).expanduser().exists():
+        yield Problem("data.path", f"there is no file or folder {Path(path).expanduser().absolute()}")
 
 
 def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -3,8 +3,8 @@
 Rules, in their order:
 
 1. A cell is missing if it is one of `na_values`, spaces around it left out.
-2. A column is numeric if all its other cells are numbers: `-3`, `2.5`, `1e-3`; with `decimal` a comma, `2,5`. A number
-   that begins with a zero, `01234`, is a code: it stays text. So do `1_000`, `1,234.5`, `True` and dates.
+2. A column is numeric if all its other cells are numbers: `-3`, `2.5`, `1e-3`; with `decimal` a comma, `2,5`. A
+   number that begins with a zero, `01234`, is a code: it stays text. So do `1_000`, `1,234.5`, `True` and dates.
 3. Of the rest, a column of dates is left out, as is one in which nearly every row has a value of its own: names,
    addresses, identifiers. Any other column is categorical.
 4. A column that never varies is left out.
@@ -33,7 +33,9 @@ MISSING, UNKNOWN = -1.0, -2.0
 _DIGITS = frozenset("0123456789+-.eE\n")
 _CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_DATE = re.compile(r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?")
+_DATE = re.compile(
+    r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
+)
 _FEW = 20  # distinct values that a categorical column may always have
 _OWN = 0.5  # share of a text column's cells, beyond which distinct values are no categories
 _STRAY = 0.1  # share of distinct cells that keep a column of numbers from being numeric, which is worth a word
@@ -89,8 +91,7 @@ def decide(
         kind: what it is said to be; None to decide.
 
     Raises:
-        ValueError: if it is said to be numeric and has cells that are no numbers, or if it is one of numbers and has
-            infinite ones.
+        ValueError: if it is said to be numeric and has cells that are no numbers, or if it has infinite numbers.
     """
     distinct = {cell.strip() for cell in set(cells)} - set(na_values)
     missing = _missing(cells, na_values)
@@ -107,12 +108,11 @@ def decide(
     strays = _strays(distinct, "." if decimal == "auto" else decimal)
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
-    if infinite := sorted(value for value in strays if _INFINITE.fullmatch(value)):
-        if len(infinite) == len(strays):
-            count = sum(cell.strip() in infinite for cell in cells)
-            several = "s" if count > 1 else ""
-            advice = "add it to data.na_values to read it as missing"
-            raise ValueError(f"{name} has {count} infinite value{several} ({_listed(infinite)}); {advice}")
+    if strays and all(map(_INFINITE.fullmatch, strays)) and len(distinct) > len(strays):
+        count = sum(cell.strip() in strays for cell in cells)
+        several = "s" if count > 1 else ""
+        advice = "add it to data.na_values to read it as missing"
+        raise ValueError(f"{name} has {count} infinite value{several} ({_listed(strays)}); {advice}")
     if distinct and all(_DATE.fullmatch(value) for value in distinct):
         return replace(column, note="holds dates")
     if len(distinct) > max(_FEW, _OWN * (len(cells) - missing)):
@@ -149,7 +149,7 @@ def parse_numbers(column: Column, cells: Sequence[str], na_values: Collection[st
 
 
 def parse_categories(column: Column, cells: Sequence[str], na_values: Collection[str]) -> tuple[Floats, int]:
-    """Return the codes (N,) of a categorical column, and how many cells hold a value that is none of its categories.
+    """Return the codes (N,) of a categorical column, and how many cells hold none of its categories.
 
     The code is the place in `categories`; -1 where the cell is missing, -2 where it holds none of them.
     """

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightune.data.columns import Column, Decimal, Kind, decide, parse_categories, parse_numbers
@@ -127,7 +128,9 @@ class CSV(InMemoryData):
         columns = self._decide(table)
         raw, targets, target_schema, keep = self._tensors(table, columns)
         if not keep.all():
-            report.append(("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says"))
+            report.append(
+                ("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says")
+            )
             part = None if part is None else part[keep]
         digests = row_digests(raw)
         copies, repeated = copies_of(digests)
@@ -137,7 +140,7 @@ class CSV(InMemoryData):
         if self.duplicates == "drop" and repeated:
             first = np.sort(np.unique(copies, return_index=True)[1])
             raw, targets, part = raw[first], targets[first], None if part is None else part[first]
-            copies = None
+            repeated = 0
         order = np.arange(len(raw)) if part is None else np.argsort(part, kind="stable")
         counts = [0, 0, 0] if part is None else np.bincount(part, minlength=3).tolist()
         report += [(name, text) for name, text in _column_report(columns)]
@@ -171,7 +174,7 @@ class CSV(InMemoryData):
         """Numbers of codes of the categories that stand last in an input; none where they are one-hot."""
         prepared = self._preparation
         is_embedded = isinstance(prepared, TablePreparation) and not prepared.onehot
-        return prepared.cardinalities if is_embedded else ()  # type: ignore[union-attr]
+        return tuple(prepared.cardinalities) if is_embedded else ()  # type: ignore[union-attr, arg-type]
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
         """Return a preparation that has learnt from training rows (N, F + C)."""
@@ -219,22 +222,29 @@ class CSV(InMemoryData):
 
     def _require_columns(self, tables: Mapping[str, Table]) -> None:
         first = next(iter(tables.values()))
-        there = ", ".join(first)
-        problems = []
-        for part, table in tables.items():
-            if differing := sorted(set(first) ^ set(table)):
-                problems.append(Problem("data.path", f"the {part} file has other columns ({', '.join(differing)})"))
+        there = f"the columns are {', '.join(first)}"
+        problems = [
+            Problem("data.path", f"the {part} file has other columns ({', '.join(sorted(differing))})")
+            for part, table in tables.items()
+            if (differing := set(first) ^ set(table))
+        ]
         if self.path is not None and self.target is None:
-            problems.append(Problem("data.target", f"must name the column to predict; the columns are {there}"))
-        named = [("target", [self._target if self.path is None else self.target]), ("ignore", self.ignore)]
-        named += [("numeric", self.numeric), ("categorical", self.categorical), ("split", [self.split])]
-        for key, names in named:
-            for name in () if names == "auto" else names:
-                if name is not None and name not in first:
-                    problems.append(Problem(f"data.{key}", f"there is no column {name!r}; the columns are {there}"))
-        wanted = [*self.ignore, *_listed(self.numeric), *_listed(self.categorical)]
-        for name in sorted({name for name in wanted if wanted.count(name) > 1}):
-            problems.append(Problem("data", f"column {name!r} stands in two of ignore, numeric and categorical"))
+            problems.append(Problem("data.target", f"must name the column to predict; {there}"))
+        said = {"ignore": self.ignore, "numeric": _listed(self.numeric), "categorical": _listed(self.categorical)}
+        single = {
+            key: [name] for key, name in (("target", self.target), ("split", self.split)) if name is not None
+        }
+        problems += [
+            Problem(f"data.{key}", f"there is no column {name!r}; {there}")
+            for key, names in {**single, **said}.items()
+            for name in names
+            if name not in first
+        ]
+        named = [name for names in said.values() for name in names]
+        problems += [
+            Problem("data", f"column {name!r} stands in two of ignore, numeric and categorical")
+            for name in sorted({name for name in named if named.count(name) > 1})
+        ]
         if problems:
             raise ConfigError(problems)
 
@@ -243,7 +253,7 @@ class CSV(InMemoryData):
         if unknown := sorted(cell for cell, part in words.items() if part is None):
             rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
             raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
-        return np.array([PARTS.index(words[cell]) for cell in cells], dtype=np.int64)  # type: ignore[arg-type]
+        return np.array([PARTS.index(words[cell]) for cell in cells], dtype=np.int64)
 
     def _rows_with_target(self, table: Table) -> list[int]:
         absent = {cell for cell in set(table[self._target]) if cell.strip() in self.na_values}
@@ -257,9 +267,9 @@ class CSV(InMemoryData):
             yield "target", f"{without:,} rows without a {self._target} are left out"
 
     def _decide(self, table: Table) -> list[Column]:
-        said: dict[str, Kind] = {name: "ignored" for name in self.ignore}
-        said |= {name: "numeric" for name in _listed(self.numeric)}
-        said |= {name: "categorical" for name in _listed(self.categorical)}
+        said: dict[str, Kind] = dict.fromkeys(self.ignore, "ignored")
+        said |= dict.fromkeys(_listed(self.numeric), "numeric")
+        said |= dict.fromkeys(_listed(self.categorical), "categorical")
         columns, problems = [], []
         for name, cells in table.items():
             if name in (self._target, self.split):
@@ -279,16 +289,16 @@ class CSV(InMemoryData):
 
     def _tensors(
         self, table: Table, columns: Sequence[Column]
-    ) -> tuple[Tensor, Tensor, dict[str, Any], "np.ndarray[Any, np.dtype[np.bool_]]"]:
+    ) -> tuple[Tensor, Tensor, dict[str, Any], NDArray[np.bool_]]:
         raw = raw_rows(table, columns, self.na_values)[0]
         targets, schema = self._targets(table[self._target])
-        keep = np.ones(len(raw), dtype=bool)
+        keep: NDArray[np.bool_] = np.ones(len(raw), dtype=bool)
         if self.missing == "drop":
             absent = np.isnan(raw)
             for place, column in enumerate(used(columns)):
                 if column.kind == "categorical":
                     absent[:, place] = raw[:, place] < 0
-            keep = ~absent.any(axis=1)
+            keep = np.logical_not(absent.any(axis=1))
             if not keep.any():
                 raise ConfigError([Problem("data.missing", "drop leaves no row: each has a missing value")])
         return torch.from_numpy(raw[keep]), targets[torch.from_numpy(keep)], schema, keep
@@ -348,8 +358,8 @@ def used(columns: Sequence[Column]) -> list[Column]:
 
 def raw_rows(
     table: Table, columns: Sequence[Column], na_values: Sequence[str]
-) -> tuple["np.ndarray[Any, np.dtype[np.float64]]", dict[str, int]]:
-    """Return raw rows (N, F + C), and column → how many of its cells are of no use: no numbers, unknown categories.
+) -> tuple[NDArray[np.float64], dict[str, int]]:
+    """Return raw rows (N, F + C), and column → how many of its cells are no numbers or unknown.
 
     Args:
         table: column → its cells; a column that is not there is missing in every row.
@@ -397,7 +407,9 @@ def _column_report(columns: Sequence[Column]) -> Iterator[tuple[str, str]]:
         names = [column.name for column in columns if column.kind == kind]
         if names:
             yield word, ", ".join(names)
-    missing = [f"{column.name} {column.missing:,}" for column in columns if column.kind != "ignored" and column.missing]
+    missing = [
+        f"{column.name} {column.missing:,}" for column in columns if column.kind != "ignored" and column.missing
+    ]
     if missing:
         yield "missing", ", ".join(missing)
     for column in columns:

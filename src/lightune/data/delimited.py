@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-__all__ = ["DELIMITERS", "Dialect", "Delimiter", "find_dialect", "read_columns", "read_rows"]
+__all__ = ["DELIMITERS", "Delimiter", "Dialect", "find_dialect", "read_columns", "read_rows"]
 
 Delimiter = Literal["auto", ",", ";", "\t", "|"]
 DELIMITERS = (",", ";", "\t", "|")
@@ -35,7 +35,7 @@ class Dialect:
 def find_dialect(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8") -> Dialect:
     """Find out how a file is written.
 
-    The delimiter is the one that cuts the header and the first rows into the same number of cells, the most of them.
+    The delimiter is the one that cuts the header and the first rows into the same number of cells, the most.
 
     Args:
         path: of the file; with `.gz` at its end it is compressed.
@@ -125,7 +125,9 @@ def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]
     try:
         yield from text
     except UnicodeError as error:
-        rule = f"is not {encoding} ({error}); save it as UTF-8, or set encoding (latin-1, cp1252, utf-16 are common)"
+        rule = (
+            f"is not {encoding} ({error}); save it as UTF-8, or set encoding (latin-1, cp1252, utf-16 are common)"
+        )
         raise ValueError(f"{path} {rule}") from error
     except (EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged: {error}") from error

@@ -1,8 +1,8 @@
 """What stands between a sample as it was read and the network: fitted on training rows, kept with the weights.
 
 A preparation is a module: `forward` maps raw samples (B, …) to inputs (B, …) float32 on any device. What it has
-learnt from training rows are its buffers; they and its settings are plain values, so that a checkpoint can hold them
-and be read without running code.
+learnt from training rows are its buffers; they and its settings are plain values, so that a checkpoint can hold
+them and be read without running code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,17 +40,18 @@ class Preparation(Protocol):
 class TablePreparation(nn.Module):
     """Fill in missing numbers, scale them, mark what was missing, and encode categories.
 
-    Raw rows hold numbers first, NaN where one is missing, then the codes of categories, -1 where one is missing, -2
-    where it is unknown. Inputs hold the scaled numbers, a 1 or 0 for each number that was missing in training, and then either a
-    column a category (one-hot; all 0 for an unknown one) or its code (for an embedding; 0 for an unknown one).
+    Raw rows hold numbers first, NaN where one is missing, then the codes of categories, -1 where one is missing,
+    -2 where it is unknown. Inputs hold the scaled numbers, a 1 or 0 for each number that was missing in training,
+    and then either a column a category (one-hot; all 0 for an unknown one) or its code (for an embedding; 0 for an
+    unknown one).
 
     Args:
         fill: (F,) what stands in for a missing number.
         shift: (F,) subtracted from numbers.
         scale: (F,) numbers are divided by, not zero.
         marked: (K,) int64, the columns whose missing values are marked.
-        codes: for each categorical column (2 + categories,) int64: code + 2 → place from 1, 0 for what is unknown or was
-            too rare in training.
+        codes: for each categorical column (2 + categories,) int64: code + 2 → place from 1, 0 for what is unknown
+            or was too rare in training.
         onehot: whether categories become columns, else codes.
     """
 
@@ -109,8 +110,9 @@ class TablePreparation(nn.Module):
             _known(raw[:, numbers.shape[1] + place].long(), count, min_frequency)
             for place, count in enumerate(cardinalities)
         ]
-        number = [torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (fill, shift, scale)]
-        return cls(*number, torch.from_numpy(marked), codes, onehot=categories == "onehot")
+        number = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (fill, shift, scale))
+        learnt = dict(zip(("fill", "shift", "scale"), number, strict=True))
+        return cls(**learnt, marked=torch.from_numpy(marked), codes=codes, onehot=categories == "onehot")
 
     @property
     def width(self) -> int:
@@ -152,10 +154,11 @@ def preparation_from(plain: Mapping[str, Any]) -> nn.Module:
     Raises:
         ValueError: if it is of a kind that is not known here.
     """
-    kinds = {"affine": Affine, "table": TablePreparation}
-    if plain.get("kind") not in kinds:
-        raise ValueError(f"the checkpoint's preparation is of an unknown kind: {plain.get('kind')!r}")
-    return kinds[plain["kind"]].from_plain(plain)
+    if plain.get("kind") == "affine":
+        return Affine.from_plain(plain)
+    if plain.get("kind") == "table":
+        return TablePreparation.from_plain(plain)
+    raise ValueError(f"a preparation of an unknown kind: {plain.get('kind')!r}")
 
 
 def _fit_scaling(numbers: Any, scaling: TableScaling) -> tuple[Any, Any]:

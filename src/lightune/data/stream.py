@@ -15,7 +15,7 @@ _BATCHES_AHEAD = 2  # a worker
 
 
 class StreamLoader(WrappedLoader):
-    """Iterate over the batches of a `TensorLoader`, of samples that are gathered and prepared when their turn comes.
+    """Iterate over batches of a `TensorLoader`, of samples that are gathered and prepared when their turn comes.
 
     Args:
         inputs: of all samples, as they were read.

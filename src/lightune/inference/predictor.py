@@ -77,10 +77,11 @@ class Predictor:
         Raises:
             ValueError: if they are none of these.
         """
-        predicted = self._predictions(samples)
+        predicted: NDArray[Any] = self._predictions(samples).numpy()
         if self.classes:
-            return np.array(self.classes, dtype=object)[predicted.argmax(dim=1).numpy()]
-        return predicted.numpy()[:, 0] if predicted.shape[1] == 1 else predicted.numpy()
+            names: NDArray[Any] = np.array(self.classes, dtype=object)
+            return np.take(names, predicted.argmax(axis=1))
+        return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
     def predict_proba(self, samples: Any) -> NDArray[np.float32]:
         """Return the probability (N, C) of each class.
@@ -100,7 +101,9 @@ class Predictor:
             ValueError: if it cannot be read as what the run was trained on.
         """
         if self._table is None:
-            raise ValueError("the run was trained on data that name no columns; predict in Python: lightune.load(RUN)")
+            raise ValueError(
+                "the run was trained on data that name no columns; predict in Python: lightune.load(RUN)"
+            )
         for raw in self._table.chunks(path, tally):
             yield self._run(raw)
 

@@ -81,8 +81,8 @@ class TableInput:
         """Return raw rows (N, F + C) float64 of what Python holds.
 
         Args:
-            samples: a data frame of pandas or polars, a mapping from column to values, a list of such mappings a row,
-                or an array (N, columns) of numbers in the order of the columns.
+            samples: a data frame of pandas or polars, a mapping from column to values, a list of mappings, one a
+                row, or an array (N, columns) of numbers in the order of the columns.
             tally: is added to.
 
         Raises:
@@ -135,13 +135,15 @@ class TableInput:
         wanted = [column.name for column in self._columns if column.kind != "ignored"]
         if values.ndim != 2 or values.shape[1] != len(wanted) or values.dtype.kind not in "fiub":
             given = f"{type(samples).__name__} of shape {values.shape}"
-            rule = f"must be a data frame, a mapping of columns, or numbers (N, {len(wanted)}): {', '.join(wanted)}"
+            rule = (
+                f"must be a data frame, a mapping of columns, or numbers (N, {len(wanted)}): {', '.join(wanted)}"
+            )
             raise ValueError(f"samples {rule}; got {given}")
         return {name: values[:, place] for place, name in enumerate(wanted)}
 
 
 def _text(value: Any, column: Column) -> str:
-    """Return a value as a file would have it; a whole number that became a float for want of a missing one, too."""
+    """Return a value as a file would have it; a whole number too that a missing one beside it made a float."""
     if value is None or value != value:
         return ""
     text = str(value)
@@ -153,5 +155,3 @@ def _text(value: Any, column: Column) -> str:
 def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
     for name, count in more.items():
         counts[name] = counts.get(name, 0) + count
-
-

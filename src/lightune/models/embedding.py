@@ -34,4 +34,4 @@ class CategoryEmbedding(nn.Module):
 
 
 def _width(count: int) -> int:
-    return min(_WIDEST, max(1, round(1.6 * count**0.56)))
+    return int(min(_WIDEST, max(1, round(1.6 * count**0.56))))

@@ -152,7 +152,7 @@ class SupervisedTask(LightningModule):
         self.log_dict(self._meters["test"].read())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what predictions need, and what an unfinished epoch has measured: its figures will be the whole's."""
+        """Keep what predictions need, and what an unfinished epoch has measured, for figures of all of it."""
         if self.described is not None:
             checkpoint[DESCRIBED] = self.described
         if self.lean is not None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from lightune.callbacks import Interruption
 from lightune.config.build import FitPlan, Parts
 from lightune.paths import create_run_dir, outer_rank
+from lightune.reporting.data_file import record_data, require_same_data, show_data
 from lightune.reporting.train_log import train_log
 from lightune.runtime.quiet import quiet
 from lightune.training.process_group import ProcessGroup, joined
@@ -86,10 +87,14 @@ def opened(
         assert run_dir is not None
         with train_log(run_dir, cfg, verbose=verbose) if processes.is_first else nullcontext():
             if resume and processes.is_first:
+                require_same_data(run_dir, parts.data)
                 keep_config(run_dir, cfg)
                 reopen(run_dir)
+            if processes.is_first:
+                record_data(run_dir, parts.data)
             processes.agree(None)  # the other processes wait until the folder is ready
             console = Console(quiet=not processes.is_first)
+            show_data(parts.data, console)
             yield RunContext(cfg, parts, run_dir, console, interruption, processes, resume)
 
 

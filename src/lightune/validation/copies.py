@@ -23,7 +23,9 @@ def one_of_each(rows: Rows) -> tuple[Rows, Callable[[Indices], Indices]]:
     """
     assert rows.copies is not None
     place = np.arange(rows.count)
-    part = np.digitize(place, [rows.count - rows.official_test - rows.official_val, rows.count - rows.official_test])
+    part = np.digitize(
+        place, [rows.count - rows.official_test - rows.official_val, rows.count - rows.official_test]
+    )
     keys = np.stack([part, rows.copies], axis=1)
     _, first, sets = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(first))  # sets are numbered in the order in which they appear

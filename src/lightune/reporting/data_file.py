@@ -1,0 +1,99 @@
+"""`data.json`: what a run was trained on, and whether that is still what it was."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import LightningDataModule
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lightune.data import InMemoryData
+from lightune.errors import ConfigError, Problem
+from lightune.runtime.atomic_files import write_json
+
+__all__ = ["DATA_FILE", "record_data", "require_same_data", "show_data"]
+
+DATA_FILE = "data.json"
+
+
+def record_data(folder: Path, data: LightningDataModule) -> None:
+    """Write what is known of the samples: how many, what each column is, what was found, and digests of the parts.
+
+    Args:
+        folder: of the run.
+        data: divided; data that divide themselves leave no file.
+    """
+    if isinstance(data, InMemoryData):
+        samples = data.samples
+        content = {
+            "schema_version": 1,
+            "rows": len(samples.targets),
+            "fingerprint": data.fingerprint(),
+            "parts": {part: {"rows": rows, "digest": digest} for part, (rows, digest) in data.digests().items()},
+            "samples": dict(samples.schema),
+            "report": [list(line) for line in samples.report],
+        }
+        write_json(folder / DATA_FILE, content)
+
+
+def require_same_data(folder: Path, data: LightningDataModule) -> None:
+    """Refuse data that are not those that a run was trained on.
+
+    Args:
+        folder: of the run; one that was begun before `data.json` was written is not judged.
+        data: divided as for the run's first fit.
+
+    Raises:
+        ConfigError: saying what has changed.
+    """
+    file = folder / DATA_FILE
+    if not isinstance(data, InMemoryData) or not file.is_file():
+        return
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+        if before["fingerprint"] == data.fingerprint():
+            return
+        changes = list(_changes(before, data))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError([Problem(str(file), f"cannot be read ({error})")]) from error
+    rule = f"are not what the run was trained on: {'; '.join(changes)}"
+    raise ConfigError([Problem("data", f"{rule}; put the former data back, or train anew")])
+
+
+def _changes(before: dict[str, Any], data: InMemoryData) -> Iterator[str]:
+    rows = len(data.samples.targets)
+    if rows != before["rows"]:
+        yield f"{before['rows']:,} rows then, {rows:,} now, which divides them differently"
+    digests = data.digests()
+    changed = [part for part, known in before["parts"].items() if digests[part][1] != known["digest"]]
+    yield (
+        f"the {_listed(changed)} part{'s have' if len(changed) > 1 else ' has'} other rows"
+        if changed
+        else "other rows"
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def show_data(data: LightningDataModule, console: Console) -> None:
+    """Print what was found when the samples were read, in a short table; nothing where there is nothing to say."""
+    if not isinstance(data, InMemoryData) or not data.samples.report:
+        return
+    report = data.samples.report
+    if not console.is_terminal:
+        width = max(len(subject) for subject, _ in report)
+        lines = [f"{subject:<{width}}  {remark}" for subject, remark in report]
+        console.print(Text("\n".join([*lines, ""])), soft_wrap=True)
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for subject, remark in report:
+        table.add_row(Text(subject), Text(remark))
+    console.print(table)
+    console.print()
