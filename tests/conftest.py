@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["command_line", "hydra_app", "fused_members", "sabotage"]
+pytest_plugins = ["command_line", "hydra_app", "fused_members", "sabotage", "table_runs"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import build_task
-from lightune.config.validate import validate
+from lightune.config.validate import find_problems
 from lightune.data.preparation import preparation_from
 from lightune.data.scaling import Affine
 from lightune.errors import CheckpointError, ConfigError, Problem
@@ -41,7 +41,8 @@ def load(
     folder = Path(run_dir)
     is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
     cfg = load_run_config(folder.parent.parent if is_fit else folder)
-    validate(cfg)
+    if problems := [each for each in find_problems(cfg) if not each.key.startswith("data.")]:  # they may be gone
+        raise ConfigError(problems)
     files = _checkpoints(folder, checkpoint)
     networks, described = [], None
     with quiet(verbose=False):

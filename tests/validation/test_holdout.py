@@ -88,3 +88,16 @@ def test_an_official_test_split_is_the_same_for_every_seed():
 def test_a_part_that_is_too_small_is_refused_by_the_name_of_its_fraction(arguments, key):
     with pytest.raises(ValueError, match=rf"^{key} leaves a part too small for \d+ samples \("):
         divide(**arguments)
+
+
+def test_no_group_is_divided_between_parts():
+    groups = np.repeat(np.arange(40), 5)
+    split = Holdout(groups="g").splits(Rows(200, np.arange(200) % 2, groups={"g": groups}), seed=0)[0]
+    sides = [set(groups[part].tolist()) for part in (split.train, split.val, split.test)]
+    assert sum(map(len, sides)) == len(set.union(*sides)) == 40
+
+
+def test_an_official_validation_split_is_kept():
+    split = Holdout().splits(Rows(100, official_val=20), seed=0)[0]
+    assert split.val.tolist() == list(range(80, 100))
+    assert set(split.test.tolist()) < set(range(80))

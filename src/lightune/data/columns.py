@@ -115,11 +115,11 @@ def decide(
         raise ValueError(f"{name} has {count} infinite value{several} ({_listed(strays)}); {advice}")
     if distinct and all(_DATE.fullmatch(value) for value in distinct):
         return replace(column, note="holds dates")
-    if len(distinct) > max(_FEW, _OWN * (len(cells) - missing)):
-        return replace(column, note="nearly every row has a value of its own")
     note = ""
     if strays and len(strays) <= _STRAY * len(distinct) and len(distinct) > _FEW:
-        note = f"numbers but for {_listed(strays)}: add that to data.na_values to read numbers"
+        note = f"numbers but for {_listed(strays)}: data.na_values would read that as missing"
+    if len(distinct) > max(_FEW, _OWN * (len(cells) - missing)):
+        return replace(column, note=note or "nearly every row has a value of its own")
     return replace(column, kind="categorical", categories=tuple(sorted(distinct)), note=note)
 
 

@@ -116,9 +116,10 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _text(path: Path, encoding: str) -> io.TextIOWrapper:
     try:
-        return io.TextIOWrapper(_opened(path), encoding=encoding, newline="")
+        codecs.lookup(encoding)
     except LookupError as error:
         raise ValueError(f"{path}: Python knows no encoding {encoding!r}; utf-8 and latin-1 are common") from error
+    return io.TextIOWrapper(_opened(path), encoding=encoding, newline="")
 
 
 def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]:

@@ -80,7 +80,8 @@ class Predictor:
         predicted: NDArray[Any] = self._predictions(samples).numpy()
         if self.classes:
             names: NDArray[Any] = np.array(self.classes, dtype=object)
-            return np.take(names, predicted.argmax(axis=1))
+            named: NDArray[Any] = names[predicted.argmax(axis=1)]
+            return named
         return predicted[:, 0] if predicted.shape[1] == 1 else predicted
 
     def predict_proba(self, samples: Any) -> NDArray[np.float32]:
@@ -101,9 +102,8 @@ class Predictor:
             ValueError: if it cannot be read as what the run was trained on.
         """
         if self._table is None:
-            raise ValueError(
-                "the run was trained on data that name no columns; predict in Python: lightune.load(RUN)"
-            )
+            rule = "belongs to no run that reads files: it was trained on data that name no columns"
+            raise ValueError(f"{rule}; predict in Python, lightune.load(RUN).predict(samples)")
         for raw in self._table.chunks(path, tally):
             yield self._run(raw)
 

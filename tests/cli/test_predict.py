@@ -1,0 +1,95 @@
+import csv
+
+import pytest
+
+import lightune
+
+
+def read(file):
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_classes_are_written_with_their_probabilities(class_run, tool, here):
+    code, out, err = tool("predict", class_run.folder, "--input", class_run.table)
+    assert (code, out) == (0, "80 predictions of class in predictions.csv\n")
+    rows = read(here / "predictions.csv")
+    assert list(rows[0]) == ["row", "predicted", "probability", "p_old", "p_young"]
+    assert [row["row"] for row in rows] == [str(number) for number in range(80)]
+    predictor = lightune.load(class_run.folder)
+    assert [row["predicted"] for row in rows] == predictor.predict(read(class_run.table)).tolist()
+    assert all(row["probability"] == row[f"p_{row['predicted']}"] for row in rows)
+    assert err == ""
+
+
+def test_values_are_written_in_the_unit_of_the_target(value_run, tool, here):
+    first, second = here / "a.csv", here / "b.csv"
+    for file in (first, second):
+        file.write_text("height,city,age\n180,Rome,30\n")
+    code, out, _ = tool("predict", value_run.folder, "--input", first, second, "--output", "deep/er/p.csv")
+    assert (code, out) == (0, "2 predictions of value in deep/er/p.csv\n")
+    rows = read(here / "deep" / "er" / "p.csv")
+    assert [list(row)[:3] for row in rows] == [["file", "row", "predicted"]] * 2
+    assert [row["file"] for row in rows] == [str(first), str(second)]
+    wanted = lightune.load(value_run.folder).predict({"height": [180], "city": ["Rome"], "age": [30]})
+    assert float(rows[0]["predicted"]) == pytest.approx(float(wanted[0]), rel=1e-5)
+
+
+def test_what_a_file_lacks_or_has_beside_is_said(class_run, tool, here):
+    (here / "new.csv").write_text("age,city,note\n30,Paris,x\n40,Rome,y\n")
+    code, _, err = tool("predict", class_run.folder, "--input", "new.csv")
+    assert code == 0
+    assert err.splitlines() == [
+        "new.csv: columns that are not there count as missing: height",
+        "new.csv: columns that the network does not know: note",
+        "new.csv: city: 1 cell holds a value that training had not",
+    ]
+
+
+def test_a_threshold_moves_the_choice_of_two_classes(class_run, tool, here):
+    for threshold, chosen in (("0.999999", "old"), ("0.000001", "young")):
+        assert tool("predict", class_run.folder, "--input", class_run.table, "--threshold", threshold).code == 0
+        assert {row["predicted"] for row in read(here / "predictions.csv")} == {chosen}
+
+
+def test_what_cannot_be_done_is_refused_and_nothing_written(class_run, value_run, tool, here):
+    (here / "mine.txt").write_text("precious")
+    (here / "other.csv").write_text("a,b\n1,2\n")
+    (here / "ragged.csv").write_text("age,city\n1,Rome\n2\n")
+    for arguments, said in [
+        (["--input", "no.csv", "--output", "mine.txt"], ["no file no.csv", "was not written by lightune predict"]),
+        (["--input", "other.csv"], ["other.csv has none of the columns of the training (age, height, city)"]),
+        (["--input", "ragged.csv"], ["ragged.csv, line 3: has 1 cell"]),
+        (["--input", "other.csv", "--checkpoint", "none"], ["--checkpoint  must be best, last, or a file"]),
+        (["--input", "other.csv", "--output", str(here)], ["must be a file, got the folder"]),
+    ]:
+        code, _, err = tool("predict", class_run.folder, *arguments)
+        assert code == 2
+        assert all(text in err for text in said), err
+    code, _, err = tool("predict", value_run.folder, "--input", value_run.table, "--threshold", "0.5")
+    assert (code, "is for two classes, and the run predicts values" in err) == (2, True)
+    assert sorted(path.name for path in here.iterdir()) == ["mine.txt", "other.csv", "ragged.csv"]
+    assert (here / "mine.txt").read_text() == "precious"
+
+
+def test_a_fold_and_all_folds_can_predict(fold_run, tool, here):
+    predicted = []
+    for folder in (fold_run.folder, fold_run.folder / "fits" / "1"):
+        assert tool("predict", folder, "--input", fold_run.table).code == 0
+        predicted.append([row["p_old"] for row in read(here / "predictions.csv")])
+    assert predicted[0] != predicted[1]
+
+
+def test_a_run_on_data_without_columns_says_where_it_can_predict(tool, here):
+    words = ["data=wine", "trainer.max_epochs=1", "model.units=4", "logger=none", f"output_root={here}/out"]
+    run = lightune.train(lightune.compose(words)).run_dir
+    (here / "new.csv").write_text("a\n1\n")
+    code, _, err = tool("predict", run, "--input", "new.csv")
+    assert code == 2
+    assert "lightune.load(RUN).predict(samples)" in err

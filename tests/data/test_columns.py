@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from lightune.data.columns import Column, decide, parse_categories, parse_numbers
+
+NA = ("", "NA", "?")
+MANY = [f"word {number}" for number in range(50)]
+
+
+def decided(cells, **arguments):
+    return decide("c", cells, na_values=arguments.pop("na_values", NA), **arguments)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1", "2", "3"], ["-1.5", "+2", ".5", "3."], ["1e-3", "2E5"], [" 1", "2 "], ["1", "", "NA", "?", "2"]],
+)
+def test_numbers_are_numeric(cells):
+    column = decided(cells)
+    assert column.kind == "numeric"
+    assert column.missing == sum(cell.strip() in NA for cell in cells)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["01234", "04567", "12345"],  # a code
+        ["1_000", "2_000"],
+        ["1,234.5", "2,345.6"],
+        ["True", "False", ""],
+        ["1", "2", "x"],
+        ["0x10", "0x20"],
+        ["1 2", "3 4"],
+        ["nan", "1"],
+        ["٣", "٤"],
+    ],
+)
+def test_what_only_resembles_numbers_is_categorical(cells):
+    column = decided(cells)
+    assert column.kind == "categorical"
+    assert column.categories == tuple(sorted({cell for cell in cells if cell not in NA}))
+
+
+def test_what_is_missing_is_said():
+    assert decided(["NA", "AN", "ZA"]).categories == ("AN", "ZA")
+    assert decided(["NA", "AN", "ZA"], na_values=[""]).categories == ("AN", "NA", "ZA")  # Namibia
+
+
+def test_a_comma_may_stand_before_decimals():
+    assert decided(["3,14", "2,72"]).kind == "categorical"
+    column = decided(["3,14", "", "2"], decimal="auto")
+    assert (column.kind, column.decimal) == ("numeric", ",")
+    assert np.array_equal(parse_numbers(column, ["3,14", "", "2"], NA)[0], [3.14, np.nan, 2], equal_nan=True)
+    assert decided(["1.234,5", "2.345,6"], decimal=",").kind == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["7"] * 30, "never varies"),
+        (["", "NA"], "has no values"),
+        (["2024-01-05", "2024-02-06 12:30"], "holds dates"),
+        (["5.1.2024", "6/2/24"], "holds dates"),
+        (MANY, "nearly every row has a value of its own"),
+    ],
+)
+def test_a_column_of_no_use_is_left_out_with_the_reason(cells, note):
+    column = decided(cells)
+    assert (column.kind, column.note) == ("ignored", note)
+
+
+def test_one_value_and_nothing_else_is_a_category_where_some_are_missing():
+    assert decided(["yes", "", "yes"]).kind == "categorical"
+
+
+def test_a_kind_that_is_said_is_kept():
+    assert decided(["01", "02"], kind="numeric").kind == "numeric"
+    assert decided(["1", "2"], kind="categorical").categories == ("1", "2")
+    assert decided(MANY, kind="categorical").categories == tuple(sorted(MANY))
+    assert decided(["1", "2"], kind="ignored").kind == "ignored"
+    with pytest.raises(ValueError, match=r"no numbers \('x'\); add them to data.na_values"):
+        decided(["1", "x"], kind="numeric")
+
+
+def test_infinite_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"c has 3 infinite values \('-inf', 'Infinity'\)"):
+        decided(["1", "-inf", "-inf", "Infinity", "2"])
+
+
+def test_a_few_words_among_numbers_are_a_question():
+    cells = [str(number) for number in range(40)] * 2
+    assert decided([*cells, "unknown"]).note.startswith("numbers but for 'unknown'")
+    assert "identifier" in decided([str(number) for number in range(7, 47)]).note
+    assert decided(cells).note == ""
+
+
+def test_numbers_of_a_later_file_that_are_none_count_as_missing():
+    column = Column("c", "numeric")
+    for cells in (["1", "x", "", "1_0", "inf"], ["1", "inf", "2"]):
+        values, strays = parse_numbers(column, cells, NA)
+        wanted = [1, *[np.nan] * 4] if len(cells) == 5 else [1, np.nan, 2]
+        assert np.array_equal(values, wanted, equal_nan=True)
+        assert strays == (3 if len(cells) == 5 else 1)
+
+
+def test_missing_and_unknown_categories_have_codes_of_their_own():
+    column = Column("c", "categorical", categories=("a", "b"))
+    values, unknown = parse_categories(column, ["b", " a", "", "z", "z"], NA)
+    assert values.tolist() == [1, 0, -1, -2, -2]
+    assert unknown == 2
+
+
+def test_a_column_is_plain_values():
+    column = decided(["a", "b", ""])
+    assert Column.from_plain(column.plain()) == column

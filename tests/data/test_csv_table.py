@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+import torch
+
+from lightune.data import CSV, CSVRegression
+from lightune.data.samples import sound
+from lightune.errors import ConfigError
+from lightune.validation import CrossValidation, Holdout
+
+HEADER = "age,city,id,born,group,churned\n"
+
+
+def table(tmp_path, rows=60, name="t.csv", header=HEADER, line=None):
+    file = tmp_path / name
+    cities = ["Rome", "Oslo", ""]
+    line = line or (
+        lambda n: f"{20 + n % 40}.5,{cities[n % 3]},u{n},2001-01-{n % 28 + 1},{n % 6},{'yes' if n % 4 else 'no'}"
+    )
+    file.write_text(header + "".join(f"{line(n)}\n" for n in range(rows)))
+    return str(file)
+
+
+def problems(data):
+    with pytest.raises(ConfigError) as refused:
+        data.load()
+    return [str(problem) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(("kind", "rows", "count"), [(CSV, 344, 3), (CSVRegression, 398, 0)])
+def test_without_a_path_there_is_a_sample(kind, rows, count):
+    data = kind()
+    samples = sound(data.load())
+    assert (len(samples.targets), samples.num_classes) == (rows, count)
+    assert samples.schema["target"] in ("species", "mpg")
+
+
+def test_a_table_is_read_and_each_decision_told(tmp_path):
+    samples = CSV(path=table(tmp_path), target="churned").load()
+    assert samples.inputs.dtype == torch.float64
+    assert samples.inputs[:3, 0].tolist() == [20.5, 21.5, 22.5]
+    assert samples.inputs[:3, 1].tolist() == [0, 1, 2]  # group comes before city: it is numeric
+    assert samples.inputs[:3, 2].tolist() == [1, 0, -1]
+    assert samples.schema["classes"] == ["no", "yes"]
+    assert samples.targets[:5].tolist() == [0, 1, 1, 1, 0]
+    assert ("missing", "city 20") in samples.report
+    assert ("left out", "born: holds dates") in samples.report
+    assert ("left out", "id: nearly every row has a value of its own") in samples.report
+
+
+def test_kinds_can_be_said(tmp_path):
+    said = {"categorical": ["group"], "ignore": ["city", "id", "born"]}
+    columns = CSV(path=table(tmp_path), target="churned", **said).load().schema["columns"]
+    assert {column["name"]: column["kind"] for column in columns if column["kind"] != "ignored"} == {
+        "age": "numeric",
+        "group": "categorical",
+    }
+
+
+def test_rows_without_a_target_are_left_out_and_counted(tmp_path):
+    path = table(tmp_path, line=lambda n: f"{n},a,b,c,{n % 6},{'' if n < 3 else n % 2}")
+    samples = CSV(path=path, target="churned").load()
+    assert len(samples.targets) == 57
+    assert ("target", "3 rows without a churned are left out") in samples.report
+
+
+def test_missing_rows_can_be_dropped(tmp_path):
+    samples = CSV(path=table(tmp_path), target="churned", missing="drop").load()
+    assert len(samples.targets) == 40
+    assert ("missing", "20 rows with a missing value are left out, as data.missing says") in samples.report
+
+
+def test_equal_rows_are_told_and_kept_together(tmp_path):
+    path = table(tmp_path, line=lambda n: f"{n % 50},x,y,z,{n % 50 % 6},{n % 2}")
+    together = CSV(path=path, target="churned").load()
+    assert together.copies is not None
+    assert any(subject == "duplicates" and remark.startswith("10 rows") for subject, remark in together.report)
+    assert CSV(path=path, target="churned", duplicates="keep").load().copies is None
+    assert len(CSV(path=path, target="churned", duplicates="drop").load().targets) == 50
+
+
+def test_classes_of_numbers_are_in_their_order(tmp_path):
+    path = table(tmp_path, line=lambda n: f"{n},x,y,z,{n % 6},{(n % 3) * 5}")
+    assert CSV(path=path, target="churned").load().schema["classes"] == ["0", "5", "10"]
+
+
+@pytest.mark.parametrize("as_column", [True, False])
+def test_official_parts_are_kept(tmp_path, as_column):
+    words = ["train", "test", "train", "val", "train", "test"]
+    if as_column:
+        path = table(tmp_path, line=lambda n: f"{n},x,y,z,{words[n % 6]},{n % 2}")
+        data = CSV(path=path, target="churned", split="group")
+    else:
+        for name, rows in (("train", 30), ("test", 20), ("val", 10)):
+            table(tmp_path, rows, f"{name}.csv", line=lambda n: f"{n},x,y,z,{n % 6},{n % 2}")
+        data = CSV(path=str(tmp_path), target="churned")
+    samples = data.load()
+    assert (samples.official_test, samples.official_val) == (20, 10)
+    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+    assert data.sizes == {"train": 30, "val": 10, "test": 20}
+    if as_column:
+        assert set((data.samples.inputs[data.test_rows, 0] % 6).tolist()) == {1, 5}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"target": None}, ["data.target: must name the column to predict; the columns are age, city, id"]),
+        (
+            {"target": "churn", "ignore": ["x"]},
+            ["data.target: there is no column 'churn'", "data.ignore: there is no"],
+        ),
+        ({"numeric": ["city"]}, ["data.numeric: city has cells that are no numbers ('Oslo', 'Rome')"]),
+        ({"numeric": ["age"], "ignore": ["age"]}, ["data: column 'age' stands in two of"]),
+        ({"target": "id"}, []),
+        ({"split": "city"}, ["data.split: city must hold train, val or test, got"]),
+        ({"ignore": ["age", "city", "id", "born", "group"]}, ["data.path: no column is left to predict churned"]),
+    ],
+)
+def test_keys_that_do_not_fit_the_file_are_refused_together(tmp_path, given, said):
+    data = CSV(**{"path": table(tmp_path), "target": "churned", **given})
+    if not said:
+        assert data.load().num_classes == 60
+        return
+    found = problems(data)
+    assert len(found) == len(said)
+    assert all(text.startswith(start) for text, start in zip(found, said, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell", "said"),
+    [
+        (
+            CSV,
+            lambda n: n / 7,
+            "churned has 60 different numbers, which are no classes; choose data=csv_regression",
+        ),
+        (CSV, lambda n: "same", "churned has one class only, 'same'"),
+        (CSV, lambda n: "", "churned is missing in every row"),
+        (CSV, lambda n: "Yes" if n % 2 else "yes", "differ in case only: 'Yes' and 'yes'"),
+        (CSVRegression, lambda n: "ab"[n % 2], "churned must be numbers ('a', 'b'); for classes choose data=csv"),
+    ],
+)
+def test_a_target_that_does_not_fit_is_refused(tmp_path, kind, cell, said):
+    path = table(tmp_path, line=lambda n: f"{n},x,y,z,{n % 6},{cell(n)}")
+    (problem,) = problems(kind(path=path, target="churned"))
+    assert problem.startswith("data.target: ")
+    assert said in problem
+
+
+def test_an_infinite_number_is_refused_with_its_column(tmp_path):
+    path = table(tmp_path, line=lambda n: f"{'inf' if n == 5 else n},x,y,z,{n % 6},{n % 2}")
+    assert "age has 1 infinite value" in problems(CSV(path=path, target="churned"))[0]
+
+
+def test_a_folder_without_parts_is_refused(tmp_path):
+    assert "with train.csv and test.csv" in problems(CSV(path=str(tmp_path), target="x"))[0]
+    assert "there is no" in problems(CSV(path=str(tmp_path / "no.csv"), target="x"))[0]
+
+
+@pytest.mark.parametrize("categories", ["onehot", "embedding"])
+def test_a_fold_is_prepared_by_its_own_training_rows(tmp_path, categories):
+    data = CSV(path=table(tmp_path), target="churned", categories=categories)
+    for split in CrossValidation(k=3).splits(data.rows, seed=0):
+        data.divide(split, seed=0)
+        changed = CSV(path=table(tmp_path), target="churned", categories=categories)
+        samples = changed.samples
+        outside = np.concatenate([split.val, split.test])
+        samples.inputs[outside, 0] = 1e6
+        samples.inputs[outside, 2] = -1
+        changed.divide(split, seed=0)
+        pairs = zip(data.preparation.buffers(), changed.preparation.buffers(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+        assert data.input_shape == tuple(data.scaled("val").shape[1:])
+    assert data.cardinalities == (() if categories == "onehot" else (4,))
+
+
+def test_a_stream_gives_what_memory_gives(tmp_path):
+    batches = []
+    for placement in ("host", "stream"):
+        data = CSV(path=table(tmp_path), target="churned", placement=placement, num_workers=0)
+        data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+        batches.append(next(iter(data.train_dataloader()))[0])
+        data.close_streams()
+    assert torch.equal(*batches)

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+import torch
+
+from lightune.data.row_digests import copies_of, row_digests
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.uint8, torch.int64])
+@pytest.mark.parametrize("shape", [(3,), (100,), (2, 5, 5)])
+def test_equal_rows_have_equal_digests_and_others_have_others(dtype, shape):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, 250, (50, *shape), generator=generator).to(dtype)
+    rows[7], rows[31] = rows[3], rows[3]
+    digests = row_digests(rows)
+    assert len(np.unique(digests)) == 48
+    assert digests[3] == digests[7] == digests[31]
+    assert np.array_equal(digests[10:20], row_digests(rows[10:20]))
+
+
+def test_the_order_of_columns_counts():
+    first, second = row_digests(torch.tensor([[1.0, 2.0], [2.0, 1.0]], dtype=torch.float64))
+    assert first != second
+
+
+def test_missing_values_are_equal():
+    rows = torch.tensor([[1.0, torch.nan], [1.0, torch.nan]], dtype=torch.float64)
+    assert copies_of(row_digests(rows))[1] == 1
+
+
+def test_sets_of_copies_are_numbered():
+    copies, repeated = copies_of(np.array([5, 9, 5, 5, 1], dtype=np.uint64))
+    assert repeated == 2
+    assert copies[0] == copies[2] == copies[3]
+    assert len(set(copies.tolist())) == 3
