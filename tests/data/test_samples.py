@@ -110,7 +110,7 @@ def test_what_cannot_be_learnt_from_is_refused(inputs, targets, num_classes, rul
 
 
 def test_parts_and_groups_must_fit_the_rows():
-    with pytest.raises(ValueError, match=r"less than the 12 rows, got 12; groups\['patient'\] must .* got 3"):
+    with pytest.raises(ValueError, match=r"12 rows together, got 12 and 0; groups\['patient'\] must .* got 3"):
         sound(Samples(table(), classes(), 3, official_test=12, groups={"patient": np.arange(3)}))
 
 

@@ -15,6 +15,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from lightune import compose
+from lightune import train as run_training
 from lightune.cli import tools, train
 from lightune.config import trust as trusted
 from lightune.config.static.signatures import describe
@@ -51,6 +52,8 @@ class Block:
     line: int
     language: str
     text: str
+    table: str | None = None
+    """The table whose first rows the block shows."""
 
     @property
     def file(self) -> str | None:
@@ -75,8 +78,8 @@ class Command:
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
-    fences = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [Block(page, text[: fence.start()].count("\n") + 1, fence[1], fence[2]) for fence in fences]
+    fences = re.finditer(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [Block(page, text[: fence.start()].count("\n") + 1, fence[1], fence[3], fence[2]) for fence in fences]
 
 
 def commands_of(block: Block) -> list[Command]:
@@ -144,6 +147,10 @@ def write_files_of(page: Path, folder: Path) -> None:
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
+        if block.table:
+            header, *rows = block.text.splitlines(keepends=True)
+            different = [row.replace(",", f"{number % 10},", 1) for number in range(10) for row in rows]
+            (folder / block.table).write_text(header + "".join(different), encoding="utf-8")
 
 
 def exit_code(main) -> int:
@@ -170,7 +177,8 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
             in_workers = command.page.name == "README.md"
             code = start_training(arguments, monkeypatch, shorten=command.said is None, in_workers=in_workers)
         case ["lightune", *arguments]:
-            named = {"RUN": lambda: run_dir, "STUDY": lambda: request.getfixturevalue("study_dir")}
+            kept = run_dir if arguments[0] != "predict" else trained_on_table(own_folder)
+            named = {"RUN": lambda: kept, "STUDY": lambda: request.getfixturevalue("study_dir")}
             arguments = [str(named[word]()) if word in named else word for word in arguments]
             code = exit_code(lambda: tools.main(arguments))
         case _:
@@ -183,6 +191,17 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         assert code == 2
         assert (printed.out + printed.err).strip() == command.said.strip()
         assert not (own_folder / "outputs").exists()
+
+
+def trained_on_table(folder: Path) -> Path:
+    """Train on the table of the guide to own data; return the run's folder."""
+    page = ROOT / "docs" / "data.md"
+    write_files_of(page, folder)
+    table = next(block.table for block in blocks_of(page) if block.table)
+    target = (folder / table).read_text().splitlines()[0].rpartition(",")[2]
+    words = ["data=csv", f"data.path={table}", f"data.target={target}", *SHORT]
+    (folder / "new.csv").write_bytes((folder / table).read_bytes())
+    return run_training(compose(words)).run_dir
 
 
 def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:
@@ -285,7 +304,7 @@ def test_a_yaml_block_is_used_or_names_arguments_that_exist(block, own_folder):
 
 def test_every_block_has_a_language_that_is_tried():
     for block in BLOCKS:
-        assert block.language in {"bash", "console", "python", "yaml", "text"}, f"{block.page}:{block.line}"
+        assert block.language in {"bash", "console", "python", "yaml", "text", "csv"}, f"{block.page}:{block.line}"
         if block.language == "text":
             assert not re.search(r"^\s*(\$ |python |lightune |make )", block.text, re.MULTILINE)
 

@@ -109,7 +109,7 @@ class BestAndLast(Checkpoint):
             self._ended = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end unless it is saved already: an end within an epoch is lengthened from before that was closed."""
+        """Save the end unless it is saved: an end within an epoch is lengthened from before that was closed."""
         self._save_epoch(trainer, due=self._is_unsaved and not self._ended)
         self.write_kept(trainer)
 

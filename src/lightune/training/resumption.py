@@ -64,7 +64,7 @@ def load_run_config(run_dir: Path) -> DictConfig:
 
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
-    """Keep what a run is resumed with, if it is new; `.hydra/` stays as it is, what a finished run left is kept."""
+    """Keep what a run is resumed with, if it is new; `.hydra/` stays as it is, and what a finished run left."""
     if _status(run_dir) in _FINAL:
         keep_finished(run_dir)
     before = load_run_config(run_dir)
