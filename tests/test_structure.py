@@ -20,7 +20,6 @@ WITHOUT_A_MIRROR = {
     "lightune/study/executors/fused/group_runner.py": "tests/study/executors/fused/test_executor.py",
     "lightune/study/executors/fused/repeated_batch.py": "tests/study/executors/fused/test_run_batch.py",
     "lightune/study/executors/ray/open.py": "tests/faults/studies/test_clusters.py",
-    "lightune/study/preflight.py": "tests/study/space/test_keys.py",
     "lightune/training/context.py": "tests/test_run.py",
     "lightune/training/fits.py": "tests/test_judgement.py",
     "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",

@@ -88,9 +88,9 @@ def _complete(space: Space, wanted: Point) -> Point:
     """Return a point that has the wanted values and, elsewhere, the first that makes them possible."""
     point: Point = {}
     needed: dict[str, Any] = {}
-    for dimension in space.dimensions:
-        if dimension.key in wanted:
-            needed |= {key.lstrip("+"): values for key, values in dimension.when.items()}
+    for dimension in reversed(space.dimensions):  # what a condition stands on may have a condition itself
+        if dimension.key in wanted or dimension.key.lstrip("+") in needed:
+            needed = {**{key.lstrip("+"): values for key, values in dimension.when.items()}, **needed}
     for dimension in space.dimensions:
         if not space.is_active(dimension, point):
             continue

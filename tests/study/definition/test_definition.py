@@ -2,20 +2,23 @@
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import open_dict, read_write
 
 from lightune.errors import ConfigError
 from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import overrides_of
+from lightune.study.messages import LIGHTUNE, OTHERS
 from lightune.study.space.dimensions import Choice, Interval
 
 
 @pytest.fixture
 def read(train_multirun):
     """Read a study of the application that trains."""
+    loader = GlobalHydra.instance().config_loader()
 
     def call(*overrides):
         config = train_multirun(*overrides)
-        return read_definition(config, GlobalHydra.instance().config_loader(), overrides_of(config, "task"))
+        return read_definition(config, loader, overrides_of(config, "task"))
 
     return call
 
@@ -29,7 +32,15 @@ def test_a_study_is_its_settings_and_the_space_of_yaml_and_the_command_line(read
     assert study.space.overrides({"model.units": "8", "optimizer.lr": "0.1"}) == [
         "model.units=8", "optimizer.lr=0.1", *overrides[1:]
     ]  # fmt: skip
-    assert study.space.vocabulary is study.settings.vocabulary
+    assert study.space.vocabulary is study.settings.vocabulary is LIGHTUNE
+
+
+def test_a_space_speaks_in_the_words_of_its_application(train_multirun):
+    config = train_multirun()
+    with read_write(config), open_dict(config):
+        del config["search"]
+    study = read_definition(config, GlobalHydra.instance().config_loader(), ["seed=1,2"])
+    assert study.space.vocabulary is study.settings.vocabulary is OTHERS
 
 
 def test_a_shuffled_order_is_that_of_the_studys_seed(read):

@@ -75,33 +75,7 @@ def test_a_misspelt_choice_is_refused_with_the_nearest(refused):
     assert "did you mean 'mlp'?" in said["search.space.model"]
 
 
-def test_all_that_is_missing_comes_with_all_the_rest(refused):
-    said = refused("seed=0,x", "optimizer=sgd,adom", space="model.unitts:[1,2],optimizer.lr:[-1]")
-    assert said.keys() == {"seed", "optimizer", "search.space.model.unitts", "optimizer.lr"}
-
-
 def test_what_is_added_and_what_has_no_value_yet_may_be_swept(refused):
     said = refused("+model.colour=1,2", "resume=a,b", "seed=x,y")
     assert "MLP takes no such argument" in said["model.colour"]
     assert "seed" in said
-
-
-def test_a_misspelt_space_is_not_laid_to_the_points_to_try_first(refused):
-    said = refused("+search.spaces={optimizer:[sgd]}", "search.enqueue=[{optimizer:sgd}]")
-    assert said.keys() == {"search.spaces"}
-    assert "did you mean 'space'?" in said["search.spaces"]
-
-
-def test_points_to_try_first_want_something_that_is_searched(refused):
-    said = refused("search.enqueue=[{optimizer:sgd}]")
-    assert said["search.enqueue[0]"].startswith("optimizer is not swept, and nothing else is; name what is")
-
-
-def test_each_point_to_try_first_is_checked_against_the_space(refused):
-    points = "search.enqueue=[{optimizer:sgd},{optimzer:sgd},{optimizer:gd,optimizer.lr:3}]"
-    said = refused(points, "optimizer=sgd,adam", "optimizer.lrr=1,2", "optimizer.lr=interval(0.1,1)")
-    assert said.keys() == {"search.enqueue[1]", "search.enqueue[2]", "optimizer.lrr"}
-    assert (
-        "did you mean 'optimizer'? (what is: optimizer, optimizer.lrr, optimizer.lr)" in said["search.enqueue[1]"]
-    )
-    assert said["search.enqueue[2]"] == "optimizer.lr must be a number from 0.1 to 1.0, got 3"
