@@ -1,7 +1,6 @@
 """Runs of several fits: their figures are those of scikit-learn and SciPy on the same splits."""
 
 import json
-import shutil
 import statistics
 from importlib import resources
 
@@ -319,15 +318,3 @@ def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path
     assert result.objective.value is None
     assert result.metrics["test/accuracy"] > 0.8
     assert evaluate(result.run_dir, checkpoint="last")["test/accuracy"] == result.metrics["test/accuracy"]
-
-
-def test_a_checkpoint_of_one_fold_is_measured_as_that_fold(judged, tmp_path):
-    _, result, _ = judged("kfold")
-    for fold in result.folds:
-        figures = evaluate(result.run_dir, split="val", checkpoint=str(result.run_dir / fold.checkpoint))
-        assert figures["val/accuracy"] == pytest.approx(fold.metrics["val/accuracy"])
-    elsewhere = shutil.copy(result.run_dir / result.folds[0].checkpoint, tmp_path)
-    with pytest.raises(
-        ConfigError, match=r"--checkpoint  must be one of .*/fits/\*/checkpoints/, for the run has 3"
-    ):
-        evaluate(result.run_dir, checkpoint=str(elsewhere))

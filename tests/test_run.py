@@ -6,7 +6,6 @@ import jsonschema
 import pytest
 import torch
 from curves import events
-from omegaconf import OmegaConf
 
 from lightune import compose, evaluate, train
 from lightune.errors import CheckpointError, ConfigError
@@ -64,14 +63,6 @@ def test_the_objective_is_that_of_the_best_epoch_and_not_of_the_last(run):
     assert result.metrics["val/accuracy"] == result.objective.value
     loss = [event.value for event in events(result.run_dir).Scalars("train/loss")]
     assert result.metrics["train/loss"] == pytest.approx(loss[result.objective.epoch])
-
-
-def test_evaluate_gives_the_test_metrics_again_exactly(run):
-    result = run()
-    tested = {name: value for name, value in result.metrics.items() if name.startswith("test/")}
-    assert evaluate(result.run_dir) == tested
-    judged = evaluate(result.run_dir, split="val")
-    assert judged == {name: value for name, value in result.metrics.items() if name.startswith("val/")}
 
 
 def test_the_same_seed_gives_the_same_run_to_the_bit(run):
@@ -221,41 +212,6 @@ def test_a_refused_configuration_writes_nothing(run, tmp_path):
     with pytest.raises(ConfigError):
         run("model.units=[1,2,3]")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_evaluate_refuses_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(ConfigError, match="is no run"):
-        evaluate(tmp_path)
-
-
-def test_evaluate_refuses_a_configuration_that_is_not_trusted(run, tmp_path):
-    result = run("logger=none", "trainer.max_epochs=1")
-    file = result.run_dir / ".hydra/config.yaml"
-    cfg = OmegaConf.load(file)
-    cfg.model._target_ = "os.system"
-    OmegaConf.save(cfg, file)
-    with pytest.raises(ConfigError, match="is not trusted"):
-        evaluate(result.run_dir)
-
-
-def test_evaluate_refuses_a_checkpoint_with_code_in_it(run, tmp_path):
-    result = run("logger=none", "trainer.max_epochs=1")
-    marker = tmp_path / "marker"
-    torch.save({"state_dict": Malicious(str(marker))}, result.run_dir / "checkpoints/best.ckpt")
-    (result.run_dir / "checkpoints/best.ckpt.sha256").unlink()  # who plants code can plant its checksum
-    with pytest.raises(CheckpointError, match="holds code"):
-        evaluate(result.run_dir)
-    assert not marker.exists()
-
-
-class Malicious:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (self.path, "w"))
 
 
 def test_provenance_says_where_a_result_came_from(run):

@@ -9,8 +9,6 @@ PROJECT = Path(__file__).parents[1]
 SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
-    "lightune/config/consistency.py": "tests/config/test_validate.py",
-    "lightune/evaluation.py": "tests/test_run.py",
     "lightune/job/folders.py": "tests/cli/test_train.py",
     "lightune/job/follower.py": "tests/training/test_process_group.py",
     "lightune/job/task.py": "tests/cli/test_train.py",

@@ -134,37 +134,6 @@ def test_checks_nodes_inside_nodes():
     assert "is not trusted" in problems["callbacks.early_stopping.x._target_"]
 
 
-def test_refuses_what_does_not_fit_the_data_and_says_what_does():
-    assert refused("model=cnn", "data=wine") == {
-        "model": "CNN takes images, but Wine is a table; choose model=mlp"
-    }
-    assert refused("loss=mse") == {
-        "loss": "MSE is for regression, but Digits is classification; choose loss=bce, cross_entropy"
-    }
-    problems = refused("metrics=regression")
-    assert problems["metrics"].endswith("Digits is classification; choose metrics=classification")
-    assert refused("data=diabetes", "loss=cross_entropy")["loss"].endswith("choose loss=huber, mae, mse")
-
-
-def test_refuses_a_monitor_that_nothing_measures_and_lists_what_is():
-    message = refused("monitor.metric=val/acuracy")["monitor.metric"]
-    assert message == (
-        "val/acuracy is not measured; did you mean 'val/accuracy'? choose from val/loss, val/accuracy, "
-        "val/precision, val/recall, val/f1, val/auroc, train/loss, train/accuracy"
-    )
-    assert "monitor.metric" in refused("monitor.metric=test/accuracy")
-
-
-def test_refuses_to_search_in_the_wrong_direction():
-    assert refused("monitor.metric=val/loss")["monitor.mode"].startswith("must be min: val/loss is better")
-    assert refused("monitor.metric=val/loss", "monitor.mode=min") == {}
-
-
-def test_refuses_fractions_that_leave_nothing_to_train_on():
-    problems = refused("validation.val_fraction=0.5", "validation.test_fraction=0.5")
-    assert "sum < 1), got 0.5 + 0.5" in problems["validation.val_fraction"]
-
-
 @pytest.mark.parametrize("key", ["logger=false", "callbacks=[]", "gradient_clip_val=1.0", "fast_dev_run=true"])
 def test_refuses_trainer_arguments_that_have_their_own_place(key):
     name = key.partition("=")[0]
@@ -276,30 +245,6 @@ def test_refuses_a_name_that_would_show_a_value_from_the_environment(monkeypatch
         name = "a-${oc.env:PLANTED}" if note == "plain" else "a-${note}"
         message = refused(f"note='{note}'", f"name='{name}'")["name"]
         assert message.startswith("must not hold a value from the environment (PLANTED)")
-
-
-@pytest.mark.parametrize("callback", ["checkpoint", "early_stopping"])
-def test_refuses_a_callback_that_follows_what_is_not_measured(callback):
-    problems = refused(f"callbacks.{callback}.monitor=val/acuracy")
-    assert list(problems) == [f"callbacks.{callback}.monitor"]
-    assert "'val/accuracy'" in problems[f"callbacks.{callback}.monitor"]
-
-
-def test_says_once_what_every_follower_of_the_monitor_gets_wrong():
-    assert list(refused("monitor.metric=val/acuracy")) == ["monitor.metric"]
-    assert list(refused("monitor.mode=min")) == ["monitor.mode"]
-    assert list(refused("callbacks.early_stopping.mode=min")) == ["callbacks.early_stopping.mode"]
-
-
-@pytest.mark.parametrize("limit", ["0.0", "0"])
-def test_refuses_to_follow_a_validation_that_does_not_take_place(limit):
-    problems = refused(f"+trainer.limit_val_batches={limit}")
-    assert "monitor.metric follows val/accuracy" in problems["trainer.limit_val_batches"]
-
-
-def test_takes_no_validation_where_the_training_is_followed():
-    overrides = ["+trainer.limit_val_batches=0.0", "monitor.metric=train/loss", "monitor.mode=min"]
-    assert refused(*overrides) == {}
 
 
 @pytest.mark.parametrize(

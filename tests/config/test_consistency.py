@@ -1,0 +1,140 @@
+"""The parts of a configuration judged by each other, from what `describe` reads of their targets."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from lightune import compose
+from lightune.config.consistency import find_problems, options_with
+from lightune.config.static.signatures import describe
+
+PARTS = ("task", "data", "model", "loss", "metrics")
+
+
+def judged(cfg, parts=PARTS):
+    """Return key → message of what does not fit together."""
+    tree = OmegaConf.to_container(cfg, resolve=True)
+    targets = {part: describe(tree[part]["_target_"]) for part in parts}
+    problems = list(find_problems(tree, targets))
+    assert len({problem.key for problem in problems}) == len(problems)
+    return {problem.key: problem.message for problem in problems}
+
+
+def refused(*overrides):
+    return judged(compose(overrides))
+
+
+def test_the_parts_of_the_default_fit_together():
+    assert refused() == {}
+
+
+def test_refuses_what_does_not_fit_the_data_and_says_what_does():
+    assert refused("model=cnn", "data=wine") == {
+        "model": "CNN takes images, but Wine is a table; choose model=mlp"
+    }
+    assert refused("loss=mse") == {
+        "loss": "MSE is for regression, but Digits is classification; choose loss=bce, cross_entropy"
+    }
+    (message,) = refused("metrics=regression", "monitor.metric=val/loss", "monitor.mode=min").values()
+    assert message.startswith("RegressionMetrics is for regression, but Digits is classification; ")
+    assert message.endswith("choose metrics=classification")
+    assert refused("data=diabetes", "loss=cross_entropy")["loss"].endswith("choose loss=huber, mae, mse")
+
+
+def test_a_task_of_ones_own_is_compared_with_nothing_that_it_does_not_take(own):
+    name = own("class Whole:\n    def __init__(self): ...\nclass Partial:\n    def __init__(self, model): ...\n")
+    wrong = ("model=cnn", "data=wine", "loss=mse", "monitor.metric=val/anything")
+    assert refused(*wrong, f"task._target_={name}.Whole") == {}
+    assert list(refused(*wrong, f"task._target_={name}.Partial")) == ["model"]
+    assert list(refused(*wrong)) == ["model", "loss", "monitor.metric"]
+
+
+def test_targets_that_could_not_be_read_are_compared_with_nothing():
+    cfg = compose(["model=cnn", "data=wine", "loss=mse"])
+    assert judged(cfg, parts=()) == {}
+    assert judged(cfg, parts=("task", "model", "loss", "metrics")) == {}
+    assert list(judged(cfg, parts=("data", "model"))) == ["model"]
+
+
+def test_refuses_a_monitor_that_nothing_measures_and_lists_what_is():
+    assert refused("monitor.metric=val/acuracy") == {
+        "monitor.metric": "val/acuracy is not measured; did you mean 'val/accuracy'? choose from val/loss, "
+        "val/accuracy, val/precision, val/recall, val/f1, val/auroc, train/loss, train/accuracy"
+    }
+    assert "monitor.metric" in refused("monitor.metric=test/accuracy")
+
+
+def test_a_metric_of_the_training_is_followed_where_it_is_measured():
+    metric = "monitor.metric=train/f1"
+    assert refused(metric)["monitor.metric"].startswith("train/f1 is not measured")
+    assert refused(metric, "metrics.train=[accuracy,f1]") == {}
+
+
+def test_refuses_to_search_in_the_wrong_direction():
+    assert refused("monitor.metric=val/loss")["monitor.mode"].startswith("must be min: val/loss is better")
+    assert refused("monitor.metric=val/loss", "monitor.mode=min") == {}
+
+
+@pytest.mark.parametrize(
+    ("objectives", "key"),
+    [
+        ("[{metric: val/acuracy, mode: max}]", "search.objectives[0].metric"),
+        ("[{metric: val/accuracy, mode: max}, {metric: val/loss, mode: max}]", "search.objectives[1].mode"),
+        ("[{metric: parameters, mode: min}, {metric: seconds, mode: min}]", None),  # counted, not measured
+    ],
+)
+def test_the_objectives_of_a_study_are_metrics_that_are_measured(objectives, key):
+    assert list(refused(f"++search.objectives={objectives}")) == ([] if key is None else [key])
+
+
+@pytest.mark.parametrize("callback", ["checkpoint", "early_stopping"])
+def test_refuses_a_callback_that_follows_what_is_not_measured(callback):
+    problems = refused(f"callbacks.{callback}.monitor=val/acuracy")
+    assert list(problems) == [f"callbacks.{callback}.monitor"]
+    assert "'val/accuracy'" in problems[f"callbacks.{callback}.monitor"]
+
+
+def test_a_callback_of_ones_own_may_follow_anything():
+    assert refused("+callbacks.mine={_target_: my.Callback, monitor: anything, mode: max}") == {}
+
+
+def test_says_once_what_every_follower_of_the_monitor_gets_wrong():
+    assert list(refused("monitor.metric=val/acuracy")) == ["monitor.metric"]
+    assert list(refused("monitor.mode=min")) == ["monitor.mode"]
+    assert list(refused("callbacks.early_stopping.mode=min")) == ["callbacks.early_stopping.mode"]
+
+
+@pytest.mark.parametrize("limit", ["0.0", "0"])
+def test_refuses_to_follow_a_validation_that_does_not_take_place(limit):
+    assert refused(f"+trainer.limit_val_batches={limit}") == {
+        "trainer.limit_val_batches": f"must be > 0: monitor.metric follows val/accuracy, got {limit}; "
+        "follow a metric of the training instead"
+    }
+
+
+def test_takes_no_validation_where_the_training_is_followed():
+    overrides = ["+trainer.limit_val_batches=0.0", "monitor.metric=train/loss", "monitor.mode=min"]
+    assert refused(*overrides) == {}
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "wrong"), [(0.5, 0.5, True), (0.9, 0.2, True), (0.5, 0.4, False), (1.5, 0.2, False)]
+)
+def test_refuses_fractions_that_leave_nothing_to_train_on(val, test, wrong):
+    problems = refused(f"validation.val_fraction={val}", f"validation.test_fraction={test}")
+    rule = f"and test_fraction must leave something to train on (sum < 1), got {val} + {test}"
+    assert problems == ({"validation.val_fraction": rule} if wrong else {})  # what is no fraction is refused alone
+
+
+@pytest.mark.parametrize("value", ["abc", True, None, {}])
+@pytest.mark.parametrize("key", ["validation", "trainer", "callbacks", "search", "monitor"])
+def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, value):
+    cfg = compose()
+    targets = {part: describe(cfg[part]._target_) for part in PARTS}
+    tree = {**OmegaConf.to_container(cfg, resolve=True), key: value}
+    assert list(find_problems(tree, targets)) == []
+
+
+def test_options_are_found_by_what_their_targets_say():
+    assert options_with("model", "accepts", "image") == "cnn, mlp"
+    assert options_with("loss", "problem", "regression") == "huber, mae, mse"
+    assert options_with("loss", "problem", "poetry") == "another"
