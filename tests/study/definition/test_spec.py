@@ -31,6 +31,7 @@ def test_a_study_is_read_as_it_was_written(tmp_path):
     spec = spec_of(sampler={"_target_": "optuna.samplers.RandomSampler"}, seed=7)
     write_spec(tmp_path, spec)
     assert read_spec(tmp_path) == spec
+    assert (spec.storage, spec.config, spec.files) == ("journal", "conf", {"1_main/config.yaml": "0123"})
     assert (spec.seed, spec.sampler, spec.pruner) == (7, {"_target_": "optuna.samplers.RandomSampler"}, None)
     assert spec.space["x"] == {"low": 0.0, "high": 1.0, "log": False}
     assert spec.objectives == [{"metric": "val/loss", "mode": "min", "required": False}]
@@ -59,11 +60,12 @@ def test_a_study_that_began_before_a_key_was_recorded_is_read(tmp_path):
         lambda text: "{",
         lambda text: "",
         lambda text: "[]",
+        lambda text: '"text"',
         lambda text: text.replace('"schema": 1', '"schema": 2'),
         lambda text: text.replace('"schema"', '"scheme"'),
         lambda text: text.replace('"seed"', '"sead"'),
     ],
-    ids=["cut off", "empty", "of another shape", "of another schema", "of no schema", "of another key"],
+    ids=["cut off", "empty", "a list", "a text", "of another schema", "of no schema", "of another key"],
 )
 @WORDS
 def test_a_damaged_file_is_refused_and_stays(damage, vocabulary, another, tmp_path):

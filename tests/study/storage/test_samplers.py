@@ -18,6 +18,7 @@ DRAWN = ["x=interval(0,1)", "y=a,b,c", "z=range(0,100)"]
 
 
 SAMPLER = "hydra.sweeper.sampler"
+CONFIGURED = "hydra_plugins.hydra_optuna_sweeper.config.RandomSamplerConfig"
 
 
 def of(name, *, package="samplers", **how):
@@ -111,6 +112,7 @@ def test_samplers_learn_but_those_that_do_not_look_at_results(sampler, space, an
             "TPESampler cannot be made: TPESampler.__init__()",
         ),
         ({"sampler": {"_target_": "os.getcwd"}}, SAMPLER, "os.getcwd cannot be made: "),
+        ({"sampler": {"_target_": CONFIGURED}}, SAMPLER, f"must name a sampler of Optuna, got {CONFIGURED}"),
         ({"sampler": of("nsgaii")}, SAMPLER, "optuna.samplers.nsgaii cannot be made: "),
         ({"sampler": of("NSGAIISampler", population_size=1)}, SAMPLER, "must be greater than"),
         ({"pruner": of("MedianPruner", package="pruners", wrong=1)}, "search.pruner", "unexpected keyword"),
@@ -167,6 +169,17 @@ def test_a_trials_point_follows_from_the_seed_and_its_number(sampler):
         assert 0 <= int(point["z"]) < 100
 
 
+def test_the_trials_of_a_sequence_are_its_members_one_after_another():
+    study, made = optuna.create_study(), settings(of("QMCSampler", scramble=True), seed=3)
+    drawn = []
+    for number in range(9):
+        study.sampler = make_sampler(made, number)
+        trial = study.ask()
+        drawn.append(float(suggest(study, trial, read_space(["x=interval(0,1)"]))["x"]))
+        study.tell(trial, 0.0)
+    assert sorted(int(8 * x) for x in drawn[1:]) == list(range(8))  # the first is drawn before there is a sequence
+
+
 def test_a_key_that_does_not_exist_at_a_point_is_not_drawn():
     space = read_space(["y=a,b"], params={"x": {"space": "interval(0,1)", "when": {"y": "a"}}})
     drawn = points(of("RandomSampler"), *range(12), space=space)
@@ -219,13 +232,13 @@ def test_a_point_that_is_whole_is_not_drawn_again(sampler):
 
 
 def test_samplers_may_have_parts_that_are_made_too():
-    crossover = {"_target_": "optuna.samplers.nsgaii.UniformCrossover", "swapping_prob": 0.25}
+    crossover = {"_target_": "optuna.samplers.nsgaii.BLXAlphaCrossover", "alpha": 0.25}
     node = of("NSGAIISampler", crossover=crossover)
     made = [make_sampler(settings(node), number) for number in (0, 1)]
     inner = [sampler._child_generation_strategy._crossover for sampler in made]
-    assert all(type(part) is samplers.nsgaii.UniformCrossover for part in inner)
+    assert all(type(part) is samplers.nsgaii.BLXAlphaCrossover for part in inner)
     assert inner[0] is not inner[1]  # anew for each trial
 
 
-def test_trials_of_tpe_that_run_at_the_same_time_differ():
-    assert make_sampler(settings(of("TPESampler")), 0)._constant_liar
+def test_trials_of_tpe_that_run_at_the_same_time_differ_whatever_is_asked_for():
+    assert make_sampler(settings(of("TPESampler", constant_liar=False)), 0)._constant_liar
