@@ -28,6 +28,11 @@ def test_each_epoch_but_the_last_is_reported(pruned_at):
     assert trainer.current_epoch == 3
 
 
+def test_a_figure_is_reported_once_where_not_every_epoch_is_validated(pruned_at):
+    _, reported, _ = pruned_at([0.1, 0.3, 0.2, 0.4, 0.5], stop_at=None, check_val_every_n_epoch=2)
+    assert reported == [(2, 0.3), (4, 0.4)]
+
+
 def test_a_pruned_training_stops_at_once(pruned_at):
     callback, reported, trainer = pruned_at([0.1, 0.3, 0.2, 0.4], stop_at=2)
     assert callback.pruned

@@ -3,7 +3,7 @@ from itertools import chain
 import pytest
 import torch
 
-from lightune.data.loader import TensorLoader, epoch_seed
+from lightune.data.loader import TensorLoader, batches_of, epoch_seed, in_minibatches
 
 
 def loader(*, samples=10, epoch=0, **arguments):
@@ -25,6 +25,30 @@ def test_the_last_batch_may_be_smaller():
         batches = loader(shuffle=shuffle)
         assert [len(targets) for _, targets in batches] == [4, 4, 2]
         assert len(batches) == 3
+
+
+def test_a_single_sample_that_is_left_over_joins_the_batch_before_it():
+    for shuffle in (False, True):
+        batches = loader(samples=9, shuffle=shuffle)
+        assert [len(targets) for _, targets in batches] == [4, 5]
+        assert len(batches) == 2
+    assert sorted(order(samples=9, shuffle=True)) == list(range(9))
+    assert [len(targets) for _, targets in loader(samples=9, steps=2)] == [9]
+
+
+@pytest.mark.parametrize(("samples", "size"), [(9, 4), (10, 4), (8, 4), (3, 1), (4, 4), (5, 4)])
+def test_a_chunk_is_divided_into_the_batches_it_is_made_of(samples, size):
+    chunk = torch.arange(samples).reshape(-1, 1), torch.arange(samples)
+    apart = [targets.tolist() for _, targets in TensorLoader(*chunk, batch_size=size)]
+    assert [targets.tolist() for _, targets in in_minibatches(chunk, size)] == apart
+
+
+@pytest.mark.parametrize(
+    ("samples", "size", "processes", "batches"),
+    [(97, 8, 1, (12, 8)), (98, 8, 1, (13, 2)), (3, 1, 1, (3, 1)), (1, 8, 1, (1, 1)), (10, 4, 2, (2, 1))],
+)
+def test_the_number_of_batches_and_the_least_of_their_samples(samples, size, processes, batches):
+    assert batches_of(samples, size, processes) == batches
 
 
 def test_batches_that_divide_evenly_leave_no_empty_one():

@@ -36,6 +36,7 @@ def run(tmp_path, monkeypatch):
     "overrides",
     [
         ["data.batch_size=37"],
+        ["data.batch_size=157", "model.batch_norm=true"],  # one sample is left over
         ["scheduler=warmup_cosine", "model.dropout=0.2", "regularization=gradient_clip"],
         ["scheduler=plateau", "scheduler.patience=0", "optimizer=sgd", "regularization=l2"],
         ["+trainer.max_steps=47", "scheduler=warmup_cosine"],

@@ -20,11 +20,17 @@ class Pruning(Callback):
         super().__init__()
         self.metric, self.report = metric, report
         self.pruned = False
+        self._is_fresh = not metric.startswith("val/")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that the metric was measured anew."""
+        self._is_fresh = True
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Ask whether to go on."""
         epochs, current = trainer.current_epoch + 1, trainer.callback_metrics.get(self.metric)
-        if current is None or trainer.should_stop or epochs == trainer.max_epochs:
+        if current is None or trainer.should_stop or epochs == trainer.max_epochs or not self._is_fresh:
             return
+        self._is_fresh = not self.metric.startswith("val/")
         self.pruned = self.report(epochs, float(current))
         trainer.should_stop = self.pruned

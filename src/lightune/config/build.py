@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 
 from lightune.checkpoints import plain_values
+from lightune.config.batches import require_batches
 from lightune.config.dry_run import (
     num_outputs,
     require_room,
@@ -106,6 +107,7 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
     trainer = make_trainer(cfg) if like is None else None
     if trainer is not None:
         try_trainer(cfg, trainer)
+        require_batches(cfg, trainer, task, data, [plan.split for plan in plans])
     try_optimizer(task)
     _hide_secrets(cfg, task, data)
     require_room(cfg, task, len(plans))

@@ -34,6 +34,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _fractions(tree)
     yield from _validation_off(tree)
     yield from _paths(tree)
+    yield from _plateau(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)
@@ -141,6 +142,19 @@ def _validation_off(tree: dict[str, Any]) -> Iterator[Problem]:
             key, rule = "trainer.limit_val_batches", f"must be > 0: {path} follows {metric}"
             yield Problem(key, f"{rule}, got {show(limit)}; follow a metric of the training instead")
             return
+
+
+def _plateau(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    trainer, scheduler, monitor = tree.get("trainer"), targets.get("scheduler"), tree.get("monitor")
+    if not isinstance(trainer, dict) or scheduler is None or scheduler.name != "ReduceLROnPlateau":
+        return
+    metric = monitor.get("metric") if isinstance(monitor, dict) else None
+    across = "check_val_every_n_epoch" in trainer and trainer["check_val_every_n_epoch"] is None
+    if across and str(metric).startswith("val/"):
+        rule = (
+            f"looks at {metric} after each epoch; trainer.check_val_every_n_epoch=null measures it at other times"
+        )
+        yield Problem("scheduler", f"{rule}; choose another scheduler, or a number of epochs")
 
 
 def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:

@@ -106,6 +106,7 @@ PRECISIONS = (
     "auto", "64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed",
     "transformer-engine", "transformer-engine-float16", "64", "32", "16", "bf16", 64, 32, 16,
 )  # fmt: skip
+SHARE = Annotated[int, Range(gt=0)] | Annotated[float, Range(gt=0, le=1)] | None
 LIMIT = Annotated[int, Range(gt=0)] | Annotated[float, Range(ge=0, le=1)] | None
 
 # Ranges of arguments whose constructors are not ours: by the package of the target, then by argument.
@@ -152,11 +153,11 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "precision": Literal[PRECISIONS],
         "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"],
         "accumulate_grad_batches": PositiveInt,
-        "limit_train_batches": LIMIT,
+        "limit_train_batches": SHARE,
         "limit_val_batches": LIMIT,
         "limit_test_batches": LIMIT,
         "overfit_batches": NonNegativeInt | UnitInterval,
-        "check_val_every_n_epoch": PositiveInt,
+        "check_val_every_n_epoch": PositiveInt | None,
         "num_sanity_val_steps": NonNegativeInt,
         "log_every_n_steps": PositiveInt,
         "gradient_clip_algorithm": Literal["norm", "value"] | None,

@@ -16,7 +16,8 @@ class TensorLoader:
     Args:
         inputs: (N, …).
         targets: (N,) or (N, T).
-        batch_size: samples a batch, > 0; the last batch may be smaller.
+        batch_size: samples a batch, > 0; the last batch may be smaller. A single sample that is left over joins
+            the batch before it: a network that normalizes over a batch cannot learn from one row.
         shuffle: whether each epoch has an order of its own; without it samples come as they lie.
         seed: of the order.
         epoch: returns the number of the epoch that begins, from 0.
@@ -47,6 +48,7 @@ class TensorLoader:
         self.inputs = inputs
         self.targets = targets
         self.batch_size = min(batch_size * processes, len(targets))  # of all processes together
+        self._batch_size = batch_size
         self.shuffle = shuffle
         self.seed = seed
         self._epoch = epoch
@@ -64,8 +66,7 @@ class TensorLoader:
     @property
     def batches(self) -> int:
         """Number of batches in an epoch."""
-        full, rest = divmod(len(self.targets), self.batch_size)
-        return full + (rest >= self._processes)
+        return batches_of(len(self.targets), self._batch_size, self._processes)[0]
 
     def __len__(self) -> int:
         return -(-self.batches // self.steps)
@@ -108,6 +109,35 @@ class TensorLoader:
         """Return the row numbers (N,) int64 of the epoch that begins, in the order they are taken."""
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self._epoch()))
         return torch.randperm(len(self.targets), generator=generator)
+
+
+def batches_of(samples: int, batch_size: int, processes: int = 1) -> tuple[int, int]:
+    """Return how many batches an epoch has, and how many samples the smallest has in one process.
+
+    Args:
+        samples: of all processes together, at least one each.
+        batch_size: of one process, > 0.
+        processes: how many share each batch.
+    """
+    size = min(batch_size * processes, samples)
+    full, rest = divmod(samples, size)
+    if rest >= processes and (rest > 1 or size == 1):
+        return full + 1, rest // processes
+    return full, size // processes
+
+
+def in_minibatches(chunk: Batch, batch_size: int) -> list[Batch]:
+    """Divide a chunk of batches into them; a single sample that is left over stays with the last.
+
+    Args:
+        chunk: inputs and targets of several batches, one behind the other.
+        batch_size: samples a batch, > 0.
+    """
+    samples = len(chunk[1])
+    batches, _ = batches_of(samples, batch_size)
+    sizes = [batch_size] * (batches - 1)
+    sizes.append(samples - sum(sizes))
+    return list(zip(*(torch.split(part, sizes) for part in chunk), strict=True))
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

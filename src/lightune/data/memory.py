@@ -24,7 +24,7 @@ BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 SCHEMA = 1
 """Version of what `described` returns."""
 
-_JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
+JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
 
 
 class InMemoryData(LightningDataModule):
@@ -269,7 +269,7 @@ class InMemoryData(LightningDataModule):
 
     def judging_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
-        return self._loader(part, batch_size=_JUDGING_BATCH)
+        return self._loader(part, batch_size=JUDGING_BATCH)
 
     def fingerprint(self) -> str:
         """Return a digest of every input and target as read: the same data give the same digest anywhere."""
@@ -283,7 +283,7 @@ class InMemoryData(LightningDataModule):
     def rows_in_batches(self, part: Literal["train", "val"]) -> TensorLoader:
         """Return batches of the row numbers of samples in the place of the samples, in the order of these."""
         training = part == "train"
-        size = self._training_batch if training else _JUDGING_BATCH
+        size = self._training_batch if training else JUDGING_BATCH
         rows, targets = self._parts[part]
         return TensorLoader(rows, targets, batch_size=size, shuffle=training, seed=self._seed)
 

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
 from lightune.callbacks.measured import validates_within_epochs
 from lightune.data import InMemoryData
-from lightune.data.loader import Batch
+from lightune.data.loader import Batch, in_minibatches
 from lightune.engine.kernels import direct_update
 from lightune.private_api.lightning import advance_logged_step
 from lightune.ranges import PositiveInt
@@ -84,8 +84,7 @@ class LeanSteps:
 
     def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
-        minibatches = list(zip(*(torch.split(part, self._batch_size) for part in chunk), strict=True))
-        minibatches = minibatches[: self._steps_left()]
+        minibatches = in_minibatches(chunk, self._batch_size)[: self._steps_left()]
         loop = self._trainer.fit_loop.epoch_loop
         progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer = self._trainer.strategy.optimizers[0]

@@ -189,6 +189,8 @@ class SupervisedTask(LightningModule):
         }
         if isinstance(scheduler, ReduceLROnPlateau):
             plan["monitor"] = self.monitor
+            if self.monitor.startswith("val/"):  # until the next validation it is the same figure again
+                plan["frequency"] = self.trainer.check_val_every_n_epoch or 1
         return {"optimizer": optimizer, "lr_scheduler": plan}  # type: ignore[return-value]
 
     @property

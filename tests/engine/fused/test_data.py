@@ -12,8 +12,9 @@ from lightune.validation import CrossValidation
 SEEDS = (0, 0, 1, 2)
 
 
-def test_members_take_their_samples_in_the_order_they_take_alone(alone):
-    group = [Spec(seed) for seed in SEEDS]
+@pytest.mark.parametrize(("size", "batches"), [(10, 11), (103, 1)], ids=["a rest", "a rest of one sample"])
+def test_members_take_their_samples_in_the_order_they_take_alone(alone, size, batches):
+    group = [Spec(seed, batch_size=size) for seed in SEEDS]
     apart = alone(group, 3, precision="32-true")
     data = StackedData([spec.member().data for spec in group])
     together = [[] for _ in group]
@@ -23,12 +24,13 @@ def test_members_take_their_samples_in_the_order_they_take_alone(alone):
             for rows, x in zip(together, batch.x, strict=True):
                 rows.append(x)
     for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows) == 33
+        assert len(watch.rows) == len(rows) == 3 * batches
         assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
 
 
-def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone):
-    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold) for fold in range(4)]
+@pytest.mark.parametrize("size", [10, 5], ids=["a rest", "a rest of one sample"])
+def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone, size):
+    group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold, batch_size=size) for fold in range(4)]
     apart = alone(group, 2, precision="32-true")
     data = StackedData([spec.member().data for spec in group])
     together = [[] for _ in group]

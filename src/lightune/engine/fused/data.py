@@ -135,16 +135,19 @@ class StackedData:
         """Iterate over the batches of the epoch that begins."""
         orders = [order.to(self._device) for order in self.orders()]
         batch_sizes = [self._batch_sizes[source] for source in self._source]
-        whole = 0
+        whole, last = 0, self.steps_per_epoch - 1
         if len(set(batch_sizes)) == 1:
-            size, shortest = batch_sizes[0], min(map(len, orders))
+            size, samples = batch_sizes[0], len(orders[0])
             even = len(set(map(len, orders))) == 1
-            whole = self.steps_per_epoch if even else shortest // size
-            together = torch.stack([order[: whole * size] for order in orders])
-            yield from self._train.batches(together, self._source, size)
+            whole = last + even
+            sizes = [size] * last + [samples - size * last] * even  # the last takes what is left
+            if sizes:
+                together = torch.stack([order[: sum(sizes)] for order in orders])
+                yield from self._train.batches(together, self._source, sizes)
         for step in range(whole, self.steps_per_epoch):
             rows = [
-                order[step * size : (step + 1) * size] for order, size in zip(orders, batch_sizes, strict=True)
+                order[step * size : None if step == last else (step + 1) * size]
+                for order, size in zip(orders, batch_sizes, strict=True)
             ]
             yield self._ragged(rows)
 
@@ -235,8 +238,8 @@ class _Pool:
             self._targets if scaled[0] is None else _below([s for s in scaled if s is not None]).to(device)
         )
 
-    def batches(self, rows: Tensor, source: Sequence[int], size: int) -> Iterator[StackedBatch]:
-        """Iterate over batches of rows (M, N) of the members that have these sources."""
+    def batches(self, rows: Tensor, source: Sequence[int], size: int | list[int]) -> Iterator[StackedBatch]:
+        """Iterate over batches of rows (M, N), of one size or of these, of the members that have these sources."""
         for part in torch.split(self._shifted(rows, source), size, dim=1):
             yield self._batch(part, source)
 
