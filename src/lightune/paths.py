@@ -5,13 +5,25 @@ This module must not import torch or Lightning.
 
 import os
 import re
+import shlex
+import sys
 from pathlib import Path
 
-__all__ = ["conf_dir", "create_run_dir", "is_inside", "is_plain_name", "outer_rank", "torchrun_size"]
+__all__ = [
+    "conf_dir",
+    "create_run_dir",
+    "is_inside",
+    "is_plain_name",
+    "outer_rank",
+    "program_typed",
+    "resume_command",
+    "torchrun_size",
+]
 
 RANK_VARIABLE = "LIGHTUNE_RANK"
 """Set in the processes that lightune starts beside the first one of a run."""
 
+_NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 
@@ -19,6 +31,29 @@ def conf_dir() -> Path:
     """Return the folder of the config groups: the installed copy if there is one, else the clone's."""
     packaged = Path(__file__).parent / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def program_typed() -> str:
+    """Return what this process was started with, as it is typed."""
+    name, module = sys.argv[0], getattr(sys.modules.get("__main__"), "__spec__", None)
+    if module is not None:
+        return f"python -m {module.name.removesuffix('.__main__')}"
+    return f"python {name}" if name.endswith(".py") else Path(name).name
+
+
+def resume_command(run_dir: Path, program: str) -> str:
+    """Return the line to type that resumes a run.
+
+    Args:
+        run_dir: the run's folder.
+        program: what trains, as it is typed.
+    """
+    relative = os.path.relpath(run_dir)
+    folder = str(run_dir) if relative.startswith("..") else relative
+    if not _NEEDS_NO_QUOTES.fullmatch(folder):
+        escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
+        folder = f'"{escaped}"'
+    return f"{program} {shlex.quote(f'resume={folder}')}"
 
 
 def outer_rank() -> int:

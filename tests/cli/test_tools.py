@@ -1,9 +1,12 @@
 """What the companion tool says of studies."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+
+from lightune.training.resumption import only_owner
 
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
 FRONT = ("completed,0.5,10,0.1", "completed,0.9,30,0.2", "completed,0.5,10,0.1", "completed,0.4,20,0.3")
@@ -81,3 +84,23 @@ except SystemExit as stop:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "2 []\n"
     assert "nowhere  is no run: there is no such folder" in done.stderr
+
+
+def test_runs_that_were_cut_are_listed_with_the_line_that_resumes_them(tool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("killed", "stopped", "at work", "done"):
+        (tmp_path / "outputs/runs/run" / name / ".hydra").mkdir(parents=True)
+        (tmp_path / "outputs/runs/run" / name / ".hydra/config.yaml").touch()
+    for name, status in (("stopped", "interrupted"), ("done", "completed")):
+        (tmp_path / "outputs/runs/run" / name / "result.json").write_text(json.dumps({"status": status}))
+    with only_owner(tmp_path / "outputs/runs/run/at work"):
+        lines = tool("list").out.splitlines()
+    rows = {line.split("  ")[0]: line for line in lines}
+    again = ["lightune-train", "resume=outputs/runs/run/killed"]
+    assert rows["outputs/runs/run/killed"].split()[1:] == ["unfinished", *again]
+    assert "interrupted" in rows["outputs/runs/run/stopped"]
+    assert "resume=outputs/runs/run/stopped" in rows["outputs/runs/run/stopped"]
+    assert rows["outputs/runs/run/at work"].split()[-1] == "running"
+    assert rows["outputs/runs/run/done"].split()[-1] == "completed"
+    (tmp_path / "train.py").touch()
+    assert """python train.py 'resume="outputs/runs/run/at work"'""" in tool("list").out

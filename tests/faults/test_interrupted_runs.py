@@ -1,9 +1,11 @@
 """Runs that are stopped by a real signal, and go on as if they had not been."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 
 import pytest
 from pytorch_lightning import Callback
@@ -150,7 +152,11 @@ SHORT = [
 ]
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
+)
 def test_the_command_line_saves_says_so_and_exits_as_a_shell_expects(signum, code, start_child, tmp_path):
     from lightune.cli import train as command
 
@@ -173,8 +179,36 @@ def test_the_command_line_saves_says_so_and_exits_as_a_shell_expects(signum, cod
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
     assert "interrupted" in rest
     (run_dir,) = (tmp_path / "outputs/runs/run").iterdir()
+    assert f"resume={run_dir.relative_to(tmp_path)}\n" in rest[rest.index("go on with") :]
     assert read_result(run_dir).status == "interrupted"
     assert (run_dir / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_run_whose_terminal_is_closed_saves_and_stops(start_child, tmp_path):
+    from lightune.cli import train as command
+
+    ours, theirs = os.openpty()
+
+    def work():
+        os.close(ours)
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        for descriptor in (0, 1, 2):
+            os.dup2(theirs, descriptor)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.argv = ["train.py", *SHORT]
+        command.main()
+
+    child = start_child(work)
+    os.close(theirs)
+    said = b""
+    while b"val/accuracy" not in said:
+        said += os.read(ours, 1024)
+    os.close(ours)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
+    (run_dir,) = (tmp_path / "outputs/runs/run").iterdir()
+    assert read_result(run_dir).status == "interrupted"
+    assert (run_dir / "checkpoints/last.ckpt").is_file()
 
 
 @pytest.mark.slow

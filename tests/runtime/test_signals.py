@@ -1,12 +1,13 @@
+import os
 import signal
 import threading
 
 import pytest
 
-from lightune.runtime.signals import hand_to, heard_by
+from lightune.runtime.signals import STOP_SIGNALS, drop_output, hand_to, heard_by
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_listener_hears_the_signals_meanwhile_and_nobody_loses_them(number):
     before, heard = signal.getsignal(number), []
     with heard_by(lambda number, frame: heard.append(number)):
@@ -29,3 +30,31 @@ def test_a_thread_that_hears_no_signals_changes_nothing():
     thread.join()
     assert returned == [{}]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_closed_terminal_is_not_heard_of_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with heard_by(print):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("kind", ["terminal", "pipe"])
+@pytest.mark.parametrize("closed", [True, False])
+def test_what_is_said_to_a_closed_terminal_is_dropped_and_a_pipe_tells_who_writes(kind, closed, monkeypatch):
+    ours, theirs = os.openpty() if kind == "terminal" else os.pipe()
+    stdout = os.dup(1)
+    if closed:
+        os.close(ours)
+    os.dup2(theirs, 1)
+    try:
+        dropped = drop_output()
+        if dropped:
+            os.write(1, b"to nobody")
+    finally:
+        os.dup2(stdout, 1)
+        for descriptor in (theirs, stdout, *([] if closed else [ours])):
+            os.close(descriptor)
+    assert dropped == (kind == "terminal" and closed)

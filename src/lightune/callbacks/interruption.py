@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: save at the next step, then stop."""
+"""Ctrl-C, SIGTERM and a terminal that is closed: save at the next step, then stop."""
 
 import signal
 from collections.abc import Iterator

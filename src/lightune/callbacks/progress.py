@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from lightune.callbacks.best import Best, Mode
+from lightune.runtime.signals import drop_output
 
 log = logging.getLogger("lightune")
 
@@ -75,7 +76,11 @@ class Progress(Callback):
 
     def _say(self) -> None:
         if self._unsaid:
-            self._console.print(self._unsaid, highlight=False, soft_wrap=True)
+            try:
+                self._console.print(self._unsaid, highlight=False, soft_wrap=True)
+            except OSError:
+                if not drop_output():
+                    raise
             self._said, self._unsaid = time.monotonic(), ""
 
     def _figures(self, trainer: Trainer) -> str:

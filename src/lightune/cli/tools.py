@@ -13,10 +13,11 @@ from lightune.cli.predict import add_arguments, predict
 from lightune.cli.train import put_current_folder_on_path
 from lightune.cli.version import version
 from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.paths import resume_command
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.training.imports import import_training
-from lightune.training.resumption import load_run_config
+from lightune.training.resumption import is_at_work, load_run_config
 
 _WIDE = 10_000  # columns
 
@@ -139,6 +140,11 @@ def _best(options: argparse.Namespace) -> None:
     print(f"run {which} again: {study.program} --config-dir {study.folder} --config-name best")
 
 
+def _trainer() -> str:
+    """Return what trains here, as it is typed."""
+    return "python train.py" if Path("train.py").is_file() else "lightune-train"
+
+
 def _shown(folder: Path) -> str:
     return str(folder) if folder.is_dir() else f"{folder} (deleted)"
 
@@ -148,7 +154,7 @@ def _list(options: argparse.Namespace) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for column in ("folder", "state", "best"):
+    for column in ("folder", "state", "best", "go on with"):
         table.add_column(column, overflow="fold")
     for folder in find_studies(options.root):
         study = open_study(folder)
@@ -162,7 +168,11 @@ def _list(options: argparse.Namespace) -> None:
         objective = result.get("objective") or {}
         figure = objective.get("value")
         shown = f"{objective.get('metric')} {figure:.4f}" if isinstance(figure, float) else ""
-        table.add_row(str(folder), str(result.get("status", "")).replace("_", " "), shown)
+        status, again = str(result.get("status", "")).replace("_", " "), ""
+        if status in ("unfinished", "interrupted"):
+            at_work = is_at_work(folder)
+            status, again = ("running", "") if at_work else (status, resume_command(folder, _trainer()))
+        table.add_row(str(folder), status, shown, again)
     if not table.rows:
         print(f"there are no studies and no runs below {options.root}")
         return

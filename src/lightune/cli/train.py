@@ -22,7 +22,7 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"
 def main() -> None:
     """Run the application on this process's arguments.
 
-    Exit codes: 0 done; 1 training failed; 2 refused, nothing was started; 130 or 143 interrupted.
+    Exit codes: 0 done; 1 training failed; 2 refused, nothing was started; 129, 130 or 143 interrupted.
     """
     if "--version" in sys.argv[1:]:
         print(version())  # Hydra would show its own

@@ -12,7 +12,9 @@ from lightune.paths import is_inside
 from lightune.reporting.result import Result
 
 
-def show_summary(result: Result, console: Console, *, output_root: Path, fits: int = 1) -> None:
+def show_summary(
+    result: Result, console: Console, *, output_root: Path, fits: int = 1, resumed_by: str | None = None
+) -> None:
     """Print what came of a run: the objective, the test, the time, where it lies, how to look at it.
 
     Args:
@@ -20,8 +22,11 @@ def show_summary(result: Result, console: Console, *, output_root: Path, fits: i
         console: where to.
         output_root: where all runs lie; the run may have been moved out of it since.
         fits: how many the run was to have.
+        resumed_by: the line that resumes it; None where nothing is left to do, or another line does.
     """
     rows = _rows(result, output_root, fits)
+    if resumed_by is not None:
+        rows.append(("go on with", resumed_by))
     if not console.is_terminal:
         console.print(Text("\n".join(["", *_plain(rows)])), soft_wrap=True)
         return

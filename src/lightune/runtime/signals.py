@@ -1,25 +1,66 @@
 """The signals that ask a program to stop, and who hears them. This module must not import torch or Lightning."""
 
+import os
+import select
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["hand_to", "heard_by"]
+__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by"]
 
 Listener = Callable[[int, FrameType | None], Any]
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and a terminal that is closed: each asks a program to save and stop."""
+
 
 def hand_to(listener: Listener) -> dict[int, Any]:
-    """Let a function hear SIGINT and SIGTERM from now on; return signal → who heard it before.
+    """Let a function hear the signals to stop from now on; return signal → who heard it before.
 
-    A thread that is not the main one cannot, and nobody sends it signals: there it does nothing.
+    A terminal that is closed is not heard of under `nohup`; what would be printed to it is dropped. A thread that
+    is not the main one cannot hear, and nobody sends it signals: there it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
-    return {number: signal.signal(number, listener) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOP_SIGNALS if number != signal.SIGHUP or not _is_ignored(number)]
+
+    def hear(number: int, frame: FrameType | None) -> Any:
+        if number == signal.SIGHUP:
+            drop_output()
+        return listener(number, frame)
+
+    return {number: signal.signal(number, hear) for number in heard}
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    """Return True if nothing reads any more what is written to a descriptor that is a terminal, or was one."""
+    with suppress(OSError):
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return False  # of a pipe, whoever writes is told
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def drop_output() -> bool:
+    """Write what is said from now on to nowhere, where its terminal is gone; return True if it was.
+
+    An error would end what is to be saved.
+    """
+    gone = [descriptor for descriptor in (1, 2) if _is_hung_up(descriptor)]
+    for descriptor in gone:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+    return bool(gone)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.training.lengthening import keep_finished
 
 __all__ = [
+    "is_at_work",
     "keep_config",
     "load_run_config",
     "newest_checkpoint",
@@ -107,6 +108,19 @@ def only_owner(run_dir: Path) -> Iterator[None]:
     finally:
         (run_dir / _LOCK).unlink(missing_ok=True)
         lock.release()
+
+
+def is_at_work(run_dir: Path) -> bool:
+    """Return True if a process works in a run's folder."""
+    if not (run_dir / _LOCK).exists():
+        return False
+    try:
+        with FileLock(run_dir / _LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a folder of somebody else's
 
 
 def _what_it_is(path: Path) -> str:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 
 from lightune import secrets
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError
 from lightune.metrics.meter import MetricSet
+from lightune.paths import program_typed, resume_command
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
@@ -40,6 +42,7 @@ from lightune.training.context import RunContext
 from lightune.training.failures import explain
 from lightune.training.fit import Fit
 from lightune.training.lengthening import forget_finished, put_back_finished
+from lightune.trial import current_trial
 
 __all__ = ["RunRecord", "concluding", "mean_metric"]
 
@@ -145,7 +148,8 @@ class RunRecord:
         finally:
             if context.processes.is_first:
                 root, fits = Path(context.cfg.output_root), len(context.parts.plans)
-                show_summary(result, context.console, output_root=root, fits=fits)
+                again = _resumed_by(result)
+                show_summary(result, context.console, output_root=root, fits=fits, resumed_by=again)
         return result
 
     def _result(self, status: Status, error: Exception | None) -> Result:
@@ -313,6 +317,15 @@ def mean_metric(
         return sum(values) / len(values)
 
     return measure
+
+
+def _resumed_by(result: Result) -> str | None:
+    """Return the line that resumes a run which was interrupted; a trial is resumed by its study."""
+    if result.status != "interrupted" or current_trial() is not None:
+        return None
+    if HydraConfig.initialized():
+        return resume_command(result.run_dir, program_typed())
+    return f"lightune.resume({str(result.run_dir)!r})"
 
 
 def _speed(fits: Sequence[FitResult]) -> float | None:

@@ -111,7 +111,12 @@ def test_runs_are_listed_from_the_newest_with_their_results(tmp_path):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "result.json").write_text(text)
         age(tmp_path / place / "result.json", seconds)
+    (tmp_path / "runs/2026-01-03/killed/.hydra").mkdir(parents=True)
+    config = tmp_path / "runs/2026-01-03/killed/.hydra/config.yaml"
+    config.touch()
+    age(config, 3)
     assert [(folder.name, result["status"]) for folder, result in find_runs(tmp_path)] == [
         ("b", "pruned"),
         ("a", "completed"),
+        ("killed", "unfinished"),
     ]

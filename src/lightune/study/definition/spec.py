@@ -4,7 +4,6 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lightune.errors import ConfigError, Problem
+from lightune.paths import program_typed
 from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.identity import differences
 from lightune.study.definition.settings import Settings
@@ -22,14 +22,6 @@ __all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"
 
 FILE_NAME = "study.json"
 _SCHEMA = 1
-
-
-def _program() -> str:
-    """Return what this process was started with, as it is typed."""
-    name, module = sys.argv[0], getattr(sys.modules.get("__main__"), "__spec__", None)
-    if module is not None:
-        return f"python -m {module.name.removesuffix('.__main__')}"
-    return f"python {name}" if name.endswith(".py") else Path(name).name
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class Spec:
     versions: dict[str, str] = field(
         default_factory=lambda: {name: metadata.version(name) for name in ("lightune", "optuna")}
     )
-    program: str = field(default_factory=_program)
+    program: str = field(default_factory=program_typed)
     n_trials: int | None = None
     files: dict[str, str] | None = None
 

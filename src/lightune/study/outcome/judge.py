@@ -1,7 +1,6 @@
 """How a job ended, from what Hydra returned and what its folder holds: the one place that says so."""
 
 import contextlib
-import signal
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from lightune.errors import ConfigError
 from lightune.private_api.hydra import returned_or_raised
 from lightune.reporting.result import TRACEBACK_FILE
+from lightune.runtime.signals import STOP_SIGNALS
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.outcome import (
     Outcome,
@@ -79,7 +79,7 @@ def signal_of(stop: SystemExit, folder: Path | None) -> int | None:
         folder: where it wrote, if that is known.
     """
     number = stop.code - 128 if isinstance(stop.code, int) else 0
-    took = number in (signal.SIGINT, signal.SIGTERM)
+    took = number in STOP_SIGNALS
     return number if took and folder is not None and read_status(folder) == "interrupted" else None
 
 

@@ -95,11 +95,20 @@ def find_studies(root: Path) -> list[Path]:
 
 
 def find_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the folders of the single runs below a folder with their results, newest first."""
+    """Return the folders of the single runs below a folder with their results, newest first.
+
+    A run that is under way, or was killed, has none: its status is `unfinished`.
+    """
     found = []
-    for file in sorted(root.glob("runs/*/*/result.json"), key=lambda file: file.stat().st_mtime, reverse=True):
+    for folder in {file.parents[1] for file in root.glob("runs/*/*/.hydra/config.yaml")} | {
+        file.parent for file in root.glob("runs/*/*/result.json")
+    }:
+        result, file = {"status": "unfinished"}, folder / "result.json"
         try:
-            found.append((file.parent, json.loads(file.read_text(encoding="utf-8"))))
+            changed = (file if file.exists() else folder / ".hydra" / "config.yaml").stat().st_mtime
+            if file.exists():
+                result = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-    return found
+        found.append((changed, folder, result))
+    return [(folder, result) for _, folder, result in sorted(found, key=lambda each: (-each[0], each[1]))]

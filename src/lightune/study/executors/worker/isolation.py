@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from lightune.runtime.signals import STOP_SIGNALS
 from lightune.training.imports import leave_out_imported
 
 __all__ = ["as_found", "give_memory_back"]
@@ -102,7 +103,7 @@ class _Watcher(MetaPathFinder):
 
 
 def _signals() -> Callable[[], None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
 
     def put_back() -> None:
         for number, handler in before.items():
