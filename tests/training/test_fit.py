@@ -155,6 +155,15 @@ def test_a_run_that_is_cut_leaves_a_file_that_gives_the_figure_and_goes_on(hook,
     assert_agrees(resume(result.run_dir))
 
 
+def test_the_log_of_a_resumed_run_goes_on_with_the_best_so_far(tmp_path):
+    cut = start(tmp_path, *PARTS["lists"], watchers=[Ending("on_train_epoch_end", 2, lambda trainer: ctrl_c())])
+    assert (cut.status, cut.epochs) == ("interrupted", 3)
+    again = resume(cut.run_dir)
+    assert again.objective.epoch == 1
+    lines = [line for line in (cut.run_dir / "train.log").read_text().splitlines() if "epoch 4/4" in line]
+    assert lines[-1].endswith(f"best {again.objective.value:.4g}")
+
+
 @pytest.mark.filterwarnings("ignore:.*returned `None`, this fit will run with no optimizer")
 @pytest.mark.parametrize("part", TASKS)
 def test_steps_that_are_not_counted_are_not_taken_again(part, tmp_path):

@@ -23,15 +23,24 @@ class Progress(Callback):
         console: where to show it; a bar if that is a terminal, else a line now and then.
         label: what is trained, where a run trains several, e.g. `fit 2/5`.
         seconds_between_lines: least time between two lines where there is no bar.
+        best: the best so far, where another callback judges it and restores it when a training is resumed.
     """
 
     def __init__(
-        self, metric: str, mode: Mode, console: Console, label: str = "", *, seconds_between_lines: float = 5.0
+        self,
+        metric: str,
+        mode: Mode,
+        console: Console,
+        label: str = "",
+        *,
+        seconds_between_lines: float = 5.0,
+        best: Best | None = None,
     ) -> None:
         super().__init__()
         self._seconds_between_lines = seconds_between_lines
         self._prefix = f"{label}  " if label else ""
-        self.best = Best(metric, mode)
+        self.best = Best(metric, mode) if best is None else best
+        self._judges = best is None
         self._console = console
         self._bar: Bar | None = None
         self._said = -float("inf")
@@ -47,7 +56,8 @@ class Progress(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Move the bar, or print a line if the last one is a while ago."""
-        self.best.judge(trainer)
+        if self._judges:
+            self.best.judge(trainer)
         figures = self._figures(trainer)
         line = f"{self._prefix}epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {figures}"
         log.info(line)

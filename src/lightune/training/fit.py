@@ -97,7 +97,7 @@ class Fit:
         self.record = Record(metric, mode, keep_curves=fits > 1)
         self._tests = TestPredictions()
         label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
-        progress = Progress(metric, mode, console, label)
+        progress = Progress(metric, mode, console, label, best=self.record.best)
         own = [
             FiniteLoss(),
             self.record,

@@ -43,11 +43,13 @@ def judge(
         returned: what Hydra returned; None if the job's process or task was cut off.
         folder: where the job wrote; None if that was not known yet.
         objectives: what the study is judged by.
-        seconds: wall time of the job.
+        seconds: wall time of the job; a trial that was interrupted has those that its folder states, if more.
         error: what cut it off, in one line.
         interrupted: whether it was asked to stop.
     """
     written = read_outcome(folder, objectives) if folder is not None else None
+    if written is not None:
+        seconds = max(seconds, written.seconds)  # of the parts before an interruption, too
     stated = read_status(folder) if folder is not None else None
     if stated in ("pruned", "failed") and written is not None:
         return written
