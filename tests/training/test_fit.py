@@ -80,8 +80,8 @@ def assert_agrees(result, *, ended=True):
             own = evaluate(result.run_dir, split="val", checkpoint=str(result.run_dir / entry["checkpoint"]))
             assert own[objective["metric"]] == pytest.approx(entry["objective"]["value"], abs=1e-6)
     if ended:
-        lasts = [read_checkpoint(path) for path in result.run_dir.rglob("last.ckpt")]
-        assert sum(last["epoch"] for last in lasts) == result.epochs
+        lasts = [read_checkpoint(path)["loops"]["fit_loop"] for path in result.run_dir.rglob("last.ckpt")]
+        assert sum(last["epoch_progress"]["current"]["started"] for last in lasts) == result.epochs
 
 
 def ctrl_c():
