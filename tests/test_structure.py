@@ -17,13 +17,10 @@ WITHOUT_A_MIRROR = {
     "lightune/study/executors/factory.py": "tests/study/test_sweep.py",
     "lightune/study/executors/fused/group_runner.py": "tests/study/executors/fused/test_executor.py",
     "lightune/study/executors/fused/repeated_batch.py": "tests/study/executors/fused/test_run_batch.py",
-    "lightune/study/executors/ray/open.py": "tests/faults/studies/test_clusters.py",
     "lightune/training/context.py": "tests/test_run.py",
     "lightune/training/fits.py": "tests/test_judgement.py",
     "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",
     "lightune/training/fused/group.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/training/fused/lightning_state.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/training/fused/member_log.py": "tests/study/executors/fused/test_executor.py",
     "lightune/training/fused/member_trainer.py": "tests/study/executors/fused/test_executor.py",
     "lightune/training/resumption.py": "tests/faults/test_refused_resumption.py",
 }

@@ -153,8 +153,9 @@ class LightningState:
         self.count_steps(position.steps)
         done = epoch + stepped
         moved = trainer.fit_loop.epoch_loop.scheduler_progress
-        moved.total.ready = moved.total.completed = position.steps if self._by_step else done
-        moved.current.ready = moved.current.completed = self._steps_per_epoch if self._by_step else min(1, done)
+        moves, of_epoch = (position.steps, self._steps_per_epoch) if self._by_step else (done, 1)
+        moved.total.ready = moved.total.completed = moves
+        moved.current.ready = moved.current.completed = min(of_epoch, moves)
 
     def count_steps(self, steps: int) -> None:
         """Set the counts of optimizer steps, and of batches in the epoch.
