@@ -22,7 +22,6 @@ WITHOUT_A_MIRROR = {
     "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",
     "lightune/training/fused/group.py": "tests/study/executors/fused/test_executor.py",
     "lightune/training/fused/member_trainer.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/training/resumption.py": "tests/faults/test_refused_resumption.py",
 }
 """Modules that have no test module of their own yet → the one that tests them."""
 

@@ -9,7 +9,7 @@ from lightune.errors import ConfigError
 from lightune.reporting.fits import read_fit
 from lightune.reporting.result import read_result
 from lightune.run import InterruptedRun
-from lightune.training.resumption import keep_config, only_owner, require_same_processes, resumed_config
+from lightune.training.resumption import only_owner, resumed_config
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
 
@@ -92,39 +92,6 @@ def test_an_override_that_would_make_it_another_run(refusal, finished_run, conte
     assert f"  {key}  " in said
     assert difference in said
     assert contents(finished_run.run_dir) == before
-
-
-def test_an_experiment_that_is_another_run(finished_run):
-    overrides = ["trainer.max_epochs=3", "experiment=digits_cnn"]
-    with pytest.raises(ConfigError, match="cannot change when a run is resumed"):
-        resumed_config(finished_run.run_dir, overrides, compose(overrides))
-
-
-def test_an_override_that_changes_nothing_is_let_by(finished_run):
-    overrides = ["trainer.max_epochs=3", "optimizer.lr=1e-3", "model=mlp", "model.units=16"]
-    assert resumed_config(finished_run.run_dir, overrides, compose(overrides)).trainer.max_epochs == 3
-
-
-def test_what_moves_a_run_may_be_changed(finished_run):
-    overrides = ["trainer=auto", "trainer.max_epochs=3", "callbacks.early_stopping.patience=99"]
-    cfg = resumed_config(finished_run.run_dir, overrides, compose(overrides))
-    assert (cfg.trainer.accelerator, cfg.trainer.max_epochs) == ("auto", 3)
-    assert cfg.callbacks.early_stopping.patience == 99
-    assert cfg.model.units == 16
-
-
-@pytest.mark.parametrize("order", [1, -1], ids=["group first", "group last"])
-def test_where_a_run_goes_on_says_nothing_of_how_it_trains(finished_run, order, tmp_path):
-    first = train(compose([*SHORT, "+trainer.limit_train_batches=3", f"output_root={tmp_path}"]))
-    overrides = ["trainer=ddp_cpu", "trainer.max_epochs=3"][::order]
-    cfg = resumed_config(first.run_dir, overrides, compose(overrides))
-    assert (cfg.trainer.devices, cfg.trainer.strategy, cfg.trainer.max_epochs) == (2, "ddp", 3)
-    assert cfg.trainer.limit_train_batches == 3
-    keep_config(first.run_dir, cfg)
-    back = ["trainer=cpu", "trainer.max_epochs=4"]  # as in the first command
-    cfg = resumed_config(first.run_dir, back, compose(back))
-    assert (cfg.trainer.devices, cfg.trainer.get("strategy"), cfg.trainer.max_epochs) == (1, None, 4)
-    assert cfg.trainer.limit_train_batches == 3
 
 
 def test_patience_does_not_lengthen_what_ran_to_its_end(refusal, finished_run):
@@ -248,14 +215,6 @@ def test_a_run_is_not_made_shorter(cut, refusal):
     assert not (run_dir / "resumed.yaml").exists()
 
 
-def test_the_first_command_typed_again_leaves_a_run_as_long_as_it_was_made(cut, signal_after):
-    run_dir = cut("trainer.max_epochs=2", after=8)
-    (run_dir / ".hydra/overrides.yaml").write_text("- trainer.max_epochs=2\n")
-    keep_config(run_dir, resumed_config(run_dir, ["trainer.max_epochs=3"], compose(["trainer.max_epochs=3"])))
-    again = ["trainer.max_epochs=2"]
-    assert resumed_config(run_dir, again, compose(again)).trainer.max_epochs == 3
-
-
 def test_folds_of_which_one_stopped_early_are_lengthened_by_epochs(tmp_path):
     settings = ["callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=5"]
     first = train(compose([*SHORT, *FOLDS, *settings]))
@@ -263,14 +222,3 @@ def test_folds_of_which_one_stopped_early_are_lengthened_by_epochs(tmp_path):
     assert endings == {"early_stopped", "completed"}
     again = resume(first.run_dir, ["trainer.max_epochs=8"])
     assert max(fold.epochs for fold in again.folds) > 5
-
-
-@pytest.mark.parametrize(("after", "refused"), [(20, True), (26, False)], ids=["in an epoch", "between two"])
-def test_another_number_of_processes_does_not_go_on_in_the_middle_of_an_epoch(cut, refused, after):
-    run_dir = cut(after=after)
-    if refused:
-        with pytest.raises(ConfigError, match="in the middle of an epoch that 1 processes share, got 2"):
-            require_same_processes(run_dir, 2)
-    else:
-        require_same_processes(run_dir, 2)
-    require_same_processes(run_dir, 1)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from lightune.training.lengthening import keep_finished
 
 __all__ = [
     "is_at_work",
+    "is_within_epoch",
     "keep_config",
     "load_run_config",
     "newest_checkpoint",
@@ -217,6 +218,17 @@ def newest_checkpoint(run_dir: Path) -> Path | None:
     return sound[0] if sound else None
 
 
+def is_within_epoch(content: Mapping[str, Any]) -> bool:
+    """Return True if a checkpoint is of the middle of an epoch.
+
+    Args:
+        content: of the checkpoint.
+    """
+    batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    # `completed` lags behind: callbacks that save after a batch are called before it counts
+    return batches["current"]["processed"] > 0 and not batches["is_last_batch"]
+
+
 def require_same_processes(run_dir: Path, processes: int) -> None:
     """Refuse to go on in the middle of an epoch with another number of processes, which divide its samples anew.
 
@@ -232,9 +244,7 @@ def require_same_processes(run_dir: Path, processes: int) -> None:
             continue
         content = read_checkpoint(sound[0])
         before = len(content.get(RANDOM_STATE, [])) or 1
-        batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        inside = batches["current"]["completed"] > 0 and not batches["is_last_batch"]
-        if inside and before != processes:
+        if is_within_epoch(content) and before != processes:
             rule = f"{folder} was cut off in the middle of an epoch that {before} processes share, got {processes}"
             raise ConfigError([Problem("trainer", f"{rule}; go on with as many")])
 

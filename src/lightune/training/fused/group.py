@@ -27,7 +27,7 @@ from lightune.training.fused.build_loop import build_loop
 from lightune.training.fused.member_log import LogRouter, open_member_log
 from lightune.training.fused.member_trainer import MemberRandomness, MemberTrainer
 from lightune.training.fused.planner import Group
-from lightune.training.resumption import newest_checkpoint
+from lightune.training.resumption import is_within_epoch, newest_checkpoint
 from lightune.training.run_record import RunRecord
 
 log = logging.getLogger(__name__)
@@ -258,11 +258,8 @@ def checkpoint_of(folder: Path) -> Path | None:
         ConfigError: if none is sound, or it is of the middle of an epoch, where only the run by itself goes on.
     """
     path = newest_checkpoint(folder)
-    if path is not None:
-        content = read_checkpoint(path)
-        batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-        if batches["current"]["completed"] and not batches["is_last_batch"]:
-            raise ConfigError([Problem("resume", f"{path} is of the middle of an epoch")])
+    if path is not None and is_within_epoch(read_checkpoint(path)):
+        raise ConfigError([Problem("resume", f"{path} is of the middle of an epoch")])
     return path
 
 

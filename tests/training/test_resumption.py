@@ -1,0 +1,331 @@
+"""What a run must have left to be resumed, and what may change; how refusals look is in tests/faults."""
+
+import copy
+import logging
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback
+
+from lightune import compose
+from lightune.callbacks import Continuation, Randomness
+from lightune.checkpoints import WholeCheckpointIO
+from lightune.errors import ConfigError
+from lightune.reporting.fits import FitResult, read_fit, write_fit
+from lightune.reporting.result import Objective, Result, read_result, write_result
+from lightune.training.resumption import (
+    keep_config,
+    load_run_config,
+    newest_checkpoint,
+    only_owner,
+    reopen,
+    require_same_processes,
+    require_sound_checkpoints,
+    resumed_config,
+)
+
+SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "data.batch_size=100"]
+OBJECTIVE = Objective("val/accuracy", "max", 0.75, 1)
+SECONDS = {"setup": 0.5, "train": 2.0, "validate": 0.25, "test": 0.125}
+PATIENCE = "callbacks.early_stopping.patience"
+
+
+@cache
+def composed_once(*overrides):
+    return compose(list(overrides))
+
+
+def composed(*overrides):
+    return copy.deepcopy(composed_once(*overrides))
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Make the folder of a run that ended as is told; a run that was cut off has no status, and no result."""
+
+    def make(*overrides, status=None):
+        (tmp_path / ".hydra").mkdir()
+        OmegaConf.save(composed(*SHORT, *overrides), tmp_path / ".hydra" / "config.yaml", resolve=False)
+        if status is not None:
+            write_result(Result(tmp_path, "run", status, OBJECTIVE, {}, 0, 2, 26, SECONDS, 100.0, None))
+        return tmp_path
+
+    return make
+
+
+def finish_fit(run_dir, index, status="completed", checkpoint=None):
+    write_fit(
+        FitResult(index, 0, 0, index, status, OBJECTIVE, {}, 2, 26, SECONDS, 100.0, checkpoint),
+        run_dir / "fits" / str(index),
+    )
+
+
+def resumed(run_dir, *overrides):
+    return resumed_config(run_dir, overrides, composed(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda folder: folder.rmdir(), "there is no such folder"),
+        (lambda folder: (folder.rmdir(), folder.write_text("")), "it is a file"),
+        (lambda folder: (folder / "multirun.yaml").touch(), "it is a sweep; its runs are in trials/"),
+        (lambda folder: None, r"it has no .hydra/config.yaml \(it has nothing\)"),
+        (lambda folder: (folder / "notes.txt").touch(), r"\(it has notes.txt\)"),
+    ],
+    ids=["none", "a file", "a sweep", "an empty folder", "another folder"],
+)
+def test_what_is_no_run_is_said_to_be_what_it_is(tmp_path, made, said):
+    made(tmp_path)
+    with pytest.raises(ConfigError, match=rf"{tmp_path} +is no run: .*{said}"):
+        load_run_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a: [", "cannot be read: "), ("[1, 2]", "must be a mapping of the configuration's keys")],
+    ids=["no YAML", "a list"],
+)
+@pytest.mark.parametrize("name", [".hydra/config.yaml", "resumed.yaml"])
+def test_a_configuration_that_cannot_be_read_is_named(kept, name, text, said):
+    file = kept() / name
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=f"{file} +{said}") as refusal:
+        load_run_config(file.parents[name.count("/")])
+    assert "\n" not in refusal.value.problems[0].message
+
+
+def test_what_a_run_is_resumed_with_is_kept_beside_what_it_began_with(kept):
+    run_dir = kept("output_root=${oc.env:HOME}/out")
+    file = run_dir / ".hydra" / "config.yaml"
+    began = file.read_text()
+    keep_config(run_dir, load_run_config(run_dir))
+    assert not (run_dir / "resumed.yaml").exists()
+    keep_config(run_dir, resumed(run_dir, "trainer.max_epochs=3"))
+    assert file.read_text() == began
+    assert load_run_config(run_dir).trainer.max_epochs == 3
+    assert "${oc.env:HOME}/out" in (run_dir / "resumed.yaml").read_text()  # values of the environment are not kept
+
+
+@pytest.mark.parametrize(
+    ("override", "is_longer"),
+    [("trainer.max_epochs=3", True), (f"{PATIENCE}=99", True), ("trainer=auto", False)],
+)
+def test_all_fits_of_a_run_that_is_made_longer_are_open_again(kept, override, is_longer):
+    run_dir = kept()
+    finish_fit(run_dir, 0)
+    keep_config(run_dir, resumed(run_dir, override))
+    assert (read_fit(run_dir / "fits" / "0") is None) == is_longer
+
+
+@pytest.mark.parametrize("status", ["completed", "early_stopped", "pruned"])
+def test_a_run_that_is_reopened_counts_as_cut_off(kept, status):
+    run_dir = kept(status=status)
+    finish_fit(run_dir, 0)
+    before = read_result(run_dir)
+    reopen(run_dir)
+    assert read_result(run_dir) == replace(before, status="interrupted")
+    assert read_fit(run_dir / "fits" / "0") is None
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", None])
+def test_what_was_cut_off_keeps_its_finished_fits_and_is_rid_of_what_a_kill_left(kept, status):
+    run_dir = kept(status=status)
+    finish_fit(run_dir, 0)
+    (run_dir / "fits" / "0" / ".fit.json.0123456789abcdef.tmp").touch()
+    reopen(run_dir)
+    assert status is None or read_result(run_dir).status == status
+    assert [path.name for path in (run_dir / "fits" / "0").iterdir()] == ["fit.json"]
+
+
+def test_a_folder_has_one_owner_at_a_time(tmp_path):
+    with only_owner(tmp_path):
+        with (
+            pytest.raises(ConfigError, match=f"{tmp_path} +is at work in another process; wait for it or stop it"),
+            only_owner(tmp_path),
+        ):
+            pass
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert list(tmp_path.iterdir()) == []
+    with only_owner(tmp_path):
+        pass
+
+
+def test_an_owner_that_fails_lets_go(tmp_path):
+    with pytest.raises(RuntimeError), only_owner(tmp_path):
+        raise RuntimeError
+    with only_owner(tmp_path):
+        pass
+
+
+def test_an_experiment_that_is_another_run_is_refused(kept):
+    with pytest.raises(ConfigError, match="cannot change when a run is resumed"):
+        resumed(kept(), "trainer.max_epochs=3", "experiment=digits_cnn")
+
+
+def test_all_that_would_make_it_another_run_is_said_at_once(kept):
+    with pytest.raises(ConfigError) as refusal:
+        resumed(kept(status="completed"), "optimizer.lr=0.5", "model=cnn", "trainer.max_epochs=1")
+    assert [(problem.key, problem.message.rpartition(": ")[2]) for problem in refusal.value.problems] == [
+        ("optimizer.lr", "the run has 0.001, got 0.5"),
+        ("model", "the run has MLP, got CNN"),
+        ("trainer.max_epochs", "cannot be less than the run has, which is 2, got 1; a shorter run is a new one"),
+    ]
+
+
+def test_an_override_that_changes_nothing_is_let_by(kept):
+    overrides = ["trainer.max_epochs=3", "optimizer.lr=1e-3", "model=mlp", "model.units=16"]
+    assert resumed(kept(status="completed"), *overrides).trainer.max_epochs == 3
+
+
+def test_what_moves_a_run_may_be_changed(kept):
+    cfg = resumed(kept(status="completed"), "trainer=auto", "trainer.max_epochs=3", f"{PATIENCE}=99")
+    assert (cfg.trainer.accelerator, cfg.trainer.max_epochs) == ("auto", 3)
+    assert cfg.callbacks.early_stopping.patience == 99
+    assert cfg.model.units == 16
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["group first", "group last"])
+def test_where_a_run_goes_on_says_nothing_of_how_it_trains(kept, order):
+    run_dir = kept("+trainer.limit_train_batches=3")
+    cfg = resumed(run_dir, *["trainer=ddp_cpu", "trainer.max_epochs=3"][::order])
+    assert (cfg.trainer.devices, cfg.trainer.strategy, cfg.trainer.max_epochs) == (2, "ddp", 3)
+    assert cfg.trainer.limit_train_batches == 3
+    keep_config(run_dir, cfg)
+    cfg = resumed(run_dir, "trainer=cpu", "trainer.max_epochs=4")  # the place as in the first command
+    assert (cfg.trainer.devices, cfg.trainer.get("strategy"), cfg.trainer.max_epochs) == (1, None, 4)
+    assert cfg.trainer.limit_train_batches == 3
+
+
+def test_the_first_command_typed_again_leaves_a_run_as_long_as_it_was_made(kept):
+    run_dir = kept()
+    (run_dir / ".hydra" / "overrides.yaml").write_text("- trainer.max_epochs=2\n")
+    keep_config(run_dir, resumed(run_dir, "trainer.max_epochs=3"))
+    assert resumed(run_dir, "trainer.max_epochs=2").trainer.max_epochs == 3
+
+
+def test_a_run_is_not_made_shorter(kept):
+    with pytest.raises(ConfigError, match="cannot be less than the run has, which is 2, got 1; a shorter run is"):
+        resumed(kept(), "trainer.max_epochs=1")
+
+
+@pytest.mark.parametrize(
+    ("status", "fits", "overrides", "advice"),
+    [
+        ("completed", [], ["trainer.max_epochs=3"], None),
+        ("completed", [], ["+trainer.max_steps=1000"], None),
+        ("completed", [], [f"{PATIENCE}=99"], "trainer.max_epochs"),
+        ("completed", [], ["trainer=auto"], "trainer.max_epochs"),
+        ("early_stopped", [], [f"{PATIENCE}=99"], None),
+        ("early_stopped", [], ["trainer.max_epochs=3"], PATIENCE),
+        ("early_stopped", ["early_stopped", "completed"], ["trainer.max_epochs=3"], None),
+        ("early_stopped", ["early_stopped", "early_stopped"], ["trainer.max_epochs=3"], PATIENCE),
+        ("pruned", [], [], "trainer.max_epochs"),
+        ("interrupted", [], [], None),
+        ("failed", [], [], None),
+    ],
+)
+def test_what_has_ended_goes_on_if_it_is_given_more_of_what_it_ran_out_of(kept, status, fits, overrides, advice):
+    run_dir = kept(status=status)
+    for index, ending in enumerate(fits):
+        finish_fit(run_dir, index, ending)
+    if advice is None:
+        resumed(run_dir, *overrides)
+        return
+    with pytest.raises(ConfigError, match=rf"is finished \({status}\); lengthen it with a larger {advice}$"):
+        resumed(run_dir, *overrides)
+
+
+def save(run_dir, name, step=1, **content):
+    path = run_dir / "checkpoints" / f"{name}.ckpt"
+    WholeCheckpointIO().save_checkpoint({"state_dict": {}, "global_step": step, **content}, path)
+    return path
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def test_a_run_that_was_cut_off_before_it_saved_has_no_checkpoint(tmp_path):
+    assert newest_checkpoint(tmp_path) is None
+    require_sound_checkpoints(tmp_path)
+
+
+@pytest.mark.parametrize(("best", "last"), [(13, 26), (26, 13)])
+def test_the_checkpoint_that_came_further_is_the_newest(tmp_path, best, last):
+    """A copy may have lost the times of its files."""
+    newest = max((best, save(tmp_path, "best", best)), (last, save(tmp_path, "last", last)))[1]
+    os.utime(newest, (0, 0))
+    assert newest_checkpoint(tmp_path) == newest
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path, caplog, name):
+    paths = {each: save(tmp_path, each) for each in ("best", "last")}
+    truncate(paths.pop(name))
+    with caplog.at_level(logging.WARNING):
+        assert newest_checkpoint(tmp_path) == next(iter(paths.values()))
+    assert f"{name}.ckpt: is damaged" in caplog.text
+    assert ("its weights are lost" in caplog.text) == (name == "best")
+    require_sound_checkpoints(tmp_path)
+
+
+def test_where_no_checkpoint_is_sound_each_is_named(tmp_path):
+    for name in ("best", "last"):
+        truncate(save(tmp_path, name))
+    for ask in (newest_checkpoint, require_sound_checkpoints):
+        with pytest.raises(ConfigError) as refusal:
+            ask(tmp_path)
+        assert [problem.key for problem in refusal.value.problems] == ["resume"] * 2
+        for problem, name in zip(refusal.value.problems, ("last", "best"), strict=True):
+            assert problem.message.startswith(f"{tmp_path}/checkpoints/{name}.ckpt: is damaged")
+
+
+def test_best_weights_that_are_gone_are_missed_where_an_epoch_was_the_best(tmp_path, caplog):
+    save(tmp_path, "last", callbacks={"BestAndLast": {"value": 0.5, "epoch": 0}})
+    with caplog.at_level(logging.WARNING):
+        assert newest_checkpoint(tmp_path).name == "last.ckpt"
+    assert "best.ckpt: there is no such checkpoint" in caplog.text
+
+
+@pytest.mark.parametrize("harm", [truncate, Path.unlink], ids=["damaged", "gone"])
+def test_a_finished_fit_whose_weights_are_lost_is_to_be_trained_again(tmp_path, harm):
+    folder = tmp_path / "fits" / "1"
+    finish_fit(tmp_path, 1, checkpoint="fits/1/checkpoints/best.ckpt")
+    save(folder, "last")
+    harm(save(folder, "best"))
+    with pytest.raises(ConfigError, match=rf"best\.ckpt: .*; remove {folder} to train this fit again"):
+        require_sound_checkpoints(tmp_path)
+
+
+class SaveAfter(Callback):
+    """Save after a batch of the training, from 1."""
+
+    def __init__(self, path, batch):
+        self.path, self.batch = path, batch
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.global_step == self.batch:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.parametrize(("batch", "refused"), [(1, True), (2, False)], ids=["in an epoch", "between two"])
+def test_another_number_of_processes_does_not_go_on_in_the_middle_of_an_epoch(
+    fit_scripted, tmp_path, batch, refused
+):
+    run_dir = tmp_path / "run"
+    save_after = SaveAfter(run_dir / "checkpoints" / "last.ckpt", batch)
+    fit_scripted([0.5, 0.5], callbacks=[Randomness(), Continuation(), save_after])
+    require_same_processes(run_dir, 1)
+    if not refused:
+        require_same_processes(run_dir, 2)
+        return
+    with pytest.raises(ConfigError, match="in the middle of an epoch that 1 processes share, got 2; go on"):
+        require_same_processes(run_dir, 2)
+    finish_fit(tmp_path, 0)
+    (run_dir / "fit.json").write_text((tmp_path / "fits" / "0" / "fit.json").read_text())
+    require_same_processes(run_dir, 2)  # a fit that is finished goes on nowhere
