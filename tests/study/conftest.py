@@ -13,7 +13,7 @@ from hydra.types import HydraContext, RunMode
 
 from lightune.paths import conf_dir
 from lightune.study.definition.settings import Objective, Settings
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.lease import Lease
 from lightune.study.storage.trial_store import TrialStore

@@ -12,7 +12,7 @@ from lightune.study.definition.settings import Objective, Settings
 from lightune.study.definition.spec import Spec
 from lightune.study.messages import OTHERS
 from lightune.study.outcome.outcome import Outcome
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.storage.lease import Lease
 
 

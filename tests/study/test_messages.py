@@ -5,7 +5,8 @@ from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, StorageError
 from lightune.study.messages import LIGHTUNE, OTHERS, vocabulary_of
-from lightune.study.space.space import interval_in_grid, read_space
+from lightune.study.space.reader import read_space
+from lightune.study.space.space import interval_in_grid
 from lightune.study.storage.backends import open_storage
 
 OURS = OmegaConf.create({"search": {"n_trials": 3}})

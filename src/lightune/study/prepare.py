@@ -130,6 +130,8 @@ def prepare(
             raise
         if lease.is_alone():  # else another driver may be writing there
             remove_leftovers(folder)
+    for remark in space.remarks:
+        print_line(remark)
     HydraConfig.instance().set_config(config)
     return StudyContext(
         folder=folder,

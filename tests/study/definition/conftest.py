@@ -7,7 +7,7 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 
 from lightune.study.definition.config_files import chosen_options
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 
 FILES = {
     "config.yaml": "defaults: [base, db: mysql, shape@here: flat, optional local: machine, _self_]\nx: 1",

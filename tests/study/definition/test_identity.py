@@ -37,3 +37,19 @@ def test_how_much_and_where_say_nothing_of_which(quiet):
 def test_a_difference_is_shown_by_its_lines():
     began, asked = identity_of(config("a=1,2", "b=3")), identity_of(config("a=1,2", "b=4", "c=5"))
     assert differences(began, asked) == ["+ c=5", "- b=3   + b=4"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["model=cnn", "model={units: 1}"], ["model={units: 1}"]),
+        (["model={units: 1}", "model=cnn"], ["model={units: 1}"]),
+        (["model={units: 1}", "model=cnn"], ["model=cnn"]),
+        (["model={units: 1}", "model={units: 2}"], ["model={units: 2}", "model={units: 1}"]),
+        (["model={units: 1},{units: 3}", "model={layers: 2}"], ["model={layers: 2}"]),
+        (["model.units=3", "model={units: 1}"], ["model={units: 1}", "model.units=3"]),
+    ],
+    ids=str,
+)
+def test_a_mapping_beside_what_it_changes_makes_another_study(one, other):
+    assert identity_of(config(*one)) != identity_of(config(*other))

@@ -11,7 +11,7 @@ from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.definition.spec import Spec, agree, note_total, read_spec, write_spec
 from lightune.study.messages import LIGHTUNE, OTHERS
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 
 WORDS = pytest.mark.parametrize(
     ("vocabulary", "another"),

@@ -10,7 +10,7 @@ from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, OTHERS
 from lightune.study.observer import Ending
 from lightune.study.outputs.summary import print_ending, print_finished
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.storage.records import TrialRecord
 
 LISTED, INTERVAL = read_space(["x=1,2,3"]), read_space(["x=interval(0,1)"])

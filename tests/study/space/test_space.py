@@ -5,7 +5,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lightune.errors import ConfigError
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.space.syntax import value_of_text, value_text
 
 ODD = ["x,y", "a=b", "#c", "it's", 'q"q', "é ü 漢字", "a(b)", "{z}", "1", "true", "null", "1e5", "[1]", "${x}", ""]

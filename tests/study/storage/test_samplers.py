@@ -9,7 +9,7 @@ from lightune.errors import ConfigError
 from lightune.private_api.optuna import trial_again
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, OTHERS
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.storage.samplers import is_grid, learns, make_pruner, make_sampler, require_able, suggest
 
 LISTED, INTERVAL = read_space(["seed=0,1"]), read_space(["optimizer.lr=interval(1e-3,1)"])

@@ -35,7 +35,9 @@ def chosen_options(config: DictConfig, space: Space) -> set[str]:
     chosen = {_bare(str(group)): option for group, option in choices.items()}
     for entry in space.entries:
         if isinstance(entry, Choice):
-            chosen[_bare(entry.key)] = [value_of_text(text) for text in entry.texts]
+            values = [value_of_text(text) for text in entry.texts]
+            if options := [value for value in values if not isinstance(value, dict)]:
+                chosen[_bare(entry.key)] = options
     names = {f"{group}/{option}" for group, options in chosen.items() for option in _flat(options)}
     return {str(config.hydra.job.config_name), *names}
 

@@ -11,7 +11,8 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.study.definition.settings import Settings
-from lightune.study.space.space import Space, read_space
+from lightune.study.space.reader import read_space
+from lightune.study.space.space import Space
 
 __all__ = ["Definition", "read_definition"]
 

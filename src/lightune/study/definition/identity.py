@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.paths import is_plain_name
@@ -47,13 +48,15 @@ def overrides_of(config: DictConfig, kind: Literal["hydra", "task"]) -> list[str
 def identity_of(config: DictConfig) -> dict[str, str]:
     """Return key → override of all that makes a study the study that it is.
 
-    The order of the keys is that of the command line and of no account.
+    The order of the keys is that of the command line and of no account, but where a mapping follows what it may
+    change: there the key tells it.
 
     Args:
         config: as Hydra composed it, with its own node.
     """
     lines = [*overrides_of(config, "hydra"), *overrides_of(config, "task")]
     identity = {"--config-name": str(config.hydra.job.config_name)}
+    mappings: set[str] = set()
     for line, parsed in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
         key = parsed.get_key_element()
         bare = key.lstrip("+")
@@ -61,8 +64,21 @@ def identity_of(config: DictConfig) -> dict[str, str]:
             continue
         if parsed.is_list_extend():
             key = f"{key} ({sum(k.startswith(key) for k in identity) + 1})"
+        elif _has_mapping(parsed):
+            changed = [
+                k for k in identity if k.lstrip("+") == bare or k.lstrip("+").startswith((f"{bare}.", f"{bare} "))
+            ]
+            key = f"{key} (after {', '.join(changed)})" if changed else key
+            mappings.add(key)
+        elif key in mappings:
+            key = f"{key} (after a mapping)"
         identity[key] = line
     return identity
+
+
+def _has_mapping(override: Override) -> bool:
+    value = override.value()
+    return any(isinstance(each, dict) for each in (value.list if isinstance(value, ChoiceSweep) else [value]))
 
 
 def differences(began: dict[str, str], asked: dict[str, str]) -> list[str]:

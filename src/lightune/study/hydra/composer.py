@@ -113,7 +113,7 @@ class Composer:
             return False
         if key not in self._is_group:
             self._is_group[key] = names_a_group(self._loader, key)
-        return not self._is_group[key]
+        return not self._is_group[key] or isinstance(override.value(), dict)  # which sets keys of the option
 
 
 class PackedConfig:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["Choice", "Dimension", "Interval", "Steps"]
+__all__ = ["Choice", "Dimension", "Interval", "Steps", "typed_key"]
 
 Number = int | float
 
@@ -22,7 +22,8 @@ class Choice:
     """One of some values.
 
     Args:
-        key: the override's key, with its `+` or `++` if it has one.
+        key: the override's key, with its `+` or `++` if it has one; a mapping beside another sweep of its key has
+            the keys that it sets behind it, as in `model{layers,units}`.
         texts: the values, each written as in an override.
         when: key → accepted values; the dimension exists where all of them hold.
     """
@@ -204,3 +205,8 @@ class Interval:
 
 
 Dimension = Choice | Steps | Interval
+
+
+def typed_key(dimension: Dimension) -> str:
+    """Return the key of a dimension as an override has it."""
+    return dimension.key.partition("{")[0]

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import Problem
-from lightune.study.space.dimensions import Choice, Dimension
+from lightune.study.space.dimensions import Choice, Dimension, typed_key
 from lightune.study.space.space import Point, Space
 from lightune.study.space.syntax import value_of_text
 
@@ -40,14 +40,15 @@ def existing_options(
     problems: list[Problem] = []
     entries: list[str | Dimension] = []
     for entry in space.entries:
-        if not isinstance(entry, Choice) or not is_group(entry.key, loader):
+        if not isinstance(entry, Choice) or not is_group(typed_key(entry), loader):
             entries.append(entry)
             continue
         group = _group(entry.key)
         known = loader.get_group_options(group)
-        missing = [text for text in entry.texts if not _is_option(group, value_of_text(text), known, loader)]
+        values = {text: value_of_text(text) for text in entry.texts}
+        missing = [text for text, value in values.items() if not _is_option(group, value, known, loader)]
         if missing:
-            named = ["null" if (value := value_of_text(text)) is None else str(value) for text in missing]
+            named = ["null" if values[text] is None else str(values[text]) for text in missing]
             problems.append(Problem(where(entry), _no_option(group, named, known)))
         if kept := tuple(text for text in entry.texts if text not in missing):
             entries.append(replace(entry, texts=kept))
@@ -82,7 +83,7 @@ def existing_keys(
     Returns:
         The space without the keys that are missing somewhere, and a problem for each of them.
     """
-    groups = {dimension.key for dimension in space.dimensions if is_group(dimension.key, loader)}
+    groups = {dimension.key for dimension in space.dimensions if is_group(typed_key(dimension), loader)}
     keys = [d for d in space.dimensions if d.key not in groups and _PLAIN_KEY.fullmatch(d.key)]
     composed: dict[tuple[str, ...], DictConfig] = {}
     seen: dict[str, list[_Seen]] = {dimension.key: [] for dimension in keys}
@@ -111,10 +112,12 @@ def is_group(key: str, loader: ConfigLoader) -> bool:
 
 
 def _group(key: str) -> str:
-    return key.lstrip("+").partition("@")[0]
+    return key.lstrip("+").partition("{")[0].partition("@")[0]
 
 
 def _is_option(group: str, value: Any, known: list[str], loader: ConfigLoader) -> bool:
+    if isinstance(value, dict):
+        return True  # it sets keys of the chosen option
     values = value if isinstance(value, list) else [value]
     exists: Callable[[str], bool] = getattr(loader, "repository").config_exists  # noqa: B009 - not in the interface
     return all(str(v) in known or exists(f"{group}/{v}") for v in values)

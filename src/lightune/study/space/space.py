@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from lightune.config.static.annotations import did_you_mean
 from lightune.errors import ConfigError, Problem
 from lightune.study.messages import LIGHTUNE, Vocabulary
-from lightune.study.space.dimensions import Choice, Dimension, Interval
-from lightune.study.space.syntax import dimension_from_override, dimension_from_yaml, value_of_text, value_text
+from lightune.study.space.assignments import bare_key, is_one_of, keys_of, values_of
+from lightune.study.space.dimensions import Choice, Dimension, Interval, typed_key
+from lightune.study.space.syntax import value_of_text, value_text
 
-__all__ = ["GRID", "Point", "Space", "interval_in_grid", "read_space"]
+__all__ = ["GRID", "Point", "Space", "interval_in_grid"]
 
 GRID = "optuna.samplers.GridSampler"
 """What `search=grid` names; the points are listed here, in Hydra's order, and not by Optuna's sampler."""
@@ -34,11 +32,13 @@ class Space:
         entries: overrides that every trial has, and dimensions, in the order of the command line.
         fixed: looks up the value of a key that is not swept, for conditions.
         vocabulary: what its keys are called in messages.
+        remarks: lines on sweeps that a later override takes the place of.
     """
 
     entries: tuple[str | Dimension, ...]
     fixed: Callable[[str], Any] = lambda key: None
     vocabulary: Vocabulary = LIGHTUNE
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -46,9 +46,10 @@ class Space:
         waiting = [entry for entry in self.entries if not isinstance(entry, str)]
         ordered: list[Dimension] = []
         while waiting:
-            names = {_bare(dimension.key) for dimension in waiting}
-            ready = next((d for d in waiting if not names & (set(map(_bare, d.when)) - {_bare(d.key)})), None)
-            if ready is None or _bare(ready.key) in map(_bare, ready.when):
+            ready = next(
+                (d for d in waiting if not any(_decides(other, d) for other in waiting if other is not d)), None
+            )
+            if ready is None or _decides(ready, ready):
                 key = (ready or waiting[0]).key
                 raise ConfigError([Problem(key, "its condition depends on itself; break the circle of when")])
             waiting.remove(ready)
@@ -62,22 +63,20 @@ class Space:
 
     def is_active(self, dimension: Dimension, point: Mapping[str, str]) -> bool:
         """Return True if a dimension exists at a point, which holds all that it depends on."""
-        chosen = {_bare(key): text for key, text in point.items()}
-        swept = {_bare(other.key) for other in self.dimensions}
+        chosen = {name: value for key, text in point.items() for name, value in values_of(key, text).items()}
         for key, accepted in dimension.when.items():
-            bare = _bare(key)
-            if bare in swept and bare not in chosen:
+            bare = bare_key(key)
+            if any(bare in keys_of(other) and other.key not in point for other in self.dimensions):
                 return False
-            value = value_of_text(chosen[bare]) if bare in chosen else self.fixed(bare)
-            if not any(type(value) is type(wanted) and value == wanted for wanted in accepted):
+            value = chosen[bare] if bare in chosen else self.fixed(bare)
+            if not is_one_of(value, accepted):
                 return False
         return True
 
     @staticmethod
     def accepts(text: str, accepted: Sequence[Any]) -> bool:
         """Return True if a text stands for one of some values, types included."""
-        value = value_of_text(text)
-        return any(type(value) is type(wanted) and value == wanted for wanted in accepted)
+        return is_one_of(value_of_text(text), accepted)
 
     def grid(self) -> Iterator[Point]:
         """Yield every point once, the last dimension fastest, as Hydra's own sweeper does.
@@ -121,7 +120,7 @@ class Space:
             if isinstance(entry, str):
                 lines.append(entry)
             elif entry.key in point:
-                lines.append(f"{entry.key}={point[entry.key]}")
+                lines.append(f"{typed_key(entry)}={point[entry.key]}")
         return lines
 
     def point_of(self, values: Mapping[str, Any], *, where: str | None = None) -> Point:
@@ -135,11 +134,11 @@ class Space:
             ConfigError: if it has a key that is not swept, or a value outside of the space.
         """
         where = where or self.vocabulary.key("enqueue")
-        known = {_bare(dimension.key): dimension for dimension in self.dimensions}
+        known = {bare_key(dimension.key): dimension for dimension in self.dimensions}
         point: Point = {}
         problems: list[Problem] = []
         for key, value in values.items():
-            dimension = known.get(_bare(key))
+            dimension = known.get(bare_key(key))
             if dimension is None:
                 problems.append(Problem(where, _not_swept(key, list(known), self.vocabulary)))
                 continue
@@ -199,73 +198,6 @@ def _describe(dimension: Dimension) -> dict[str, Any]:
     )
 
 
-def read_space(
-    arguments: Sequence[str],
-    *,
-    params: Mapping[str, Any] | None = None,
-    loader: ConfigLoader | None = None,
-    fixed: Callable[[str], Any] = lambda key: None,
-    seed: int = 0,
-    vocabulary: Vocabulary = LIGHTUNE,
-) -> Space:
-    """Read the space of a study from its overrides and from YAML.
-
-    Args:
-        arguments: overrides in Hydra's syntax; they win over `params`.
-        params: key → sweep, as in `search.space`.
-        loader: finds the options that `glob` stands for.
-        fixed: looks up the value of a key that is not swept, for conditions.
-        seed: decides the order that `shuffle` gives.
-        vocabulary: what its keys are called in messages.
-
-    Raises:
-        ConfigError: with all that is wrong with it.
-    """
-    entries: dict[str, str | Dimension] = {}
-    problems: list[Problem] = []
-    for index, override in enumerate(
-        OverridesParser.create(config_loader=loader).parse_overrides(list(arguments))
-    ):
-        assert override.input_line is not None
-        name = _bare(override.get_key_element())
-        if override.is_list_extend():
-            name = f"{name}#{index}"
-        try:
-            swept = override.is_sweep_override()
-            entries[name] = dimension_from_override(override, seed=seed) if swept else override.input_line
-        except ConfigError as error:
-            problems += error.problems
-    from_yaml: dict[str, str | Dimension] = {}
-    for key, node in (params or {}).items():
-        if _bare(key) not in entries:
-            try:
-                from_yaml[_bare(key)] = dimension_from_yaml(key, node, loader, seed=seed)
-            except ConfigError as error:
-                problems += error.problems
-    if problems:
-        raise ConfigError(problems)
-    space = Space((*from_yaml.values(), *entries.values()), fixed, vocabulary)
-    if problems := list(_idle_conditions(space)):
-        raise ConfigError(problems)
-    return space
-
-
-def _idle_conditions(space: Space) -> Iterator[Problem]:
-    """Refuse conditions that nothing can meet: their dimension would never be searched."""
-    known = {_bare(dimension.key): dimension for dimension in space.dimensions}
-    for dimension in space.dimensions:
-        for key, accepted in dimension.when.items():
-            owner, where = known.get(_bare(key)), space.vocabulary.key(f"space.{dimension.key}")
-            if owner is None and space.fixed(_bare(key)) is None and None not in accepted:
-                hint = did_you_mean(key, list(known))
-                rule = f"its condition asks for {key}, which is no key here{';' + hint if hint else ''}"
-                yield Problem(where, rule)
-            elif isinstance(owner, Choice):
-                for value in accepted:
-                    if not any(space.accepts(text, [value]) for text in owner.texts):
-                        rule = f"its condition asks for {key}={value}, which is none of {', '.join(owner.texts)}"
-                        yield Problem(where, rule)
-
-
-def _bare(key: str) -> str:
-    return key.lstrip("+")
+def _decides(one: Dimension, other: Dimension) -> bool:
+    """Return True if the condition of the other asks for what the one sets."""
+    return bool(other.when) and not keys_of(one).isdisjoint(map(bare_key, other.when))
