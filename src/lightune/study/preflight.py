@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import job_config
+from lightune.study.agreement import Agreement
 from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
@@ -57,8 +58,11 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     space, found = existing_keys(space, points, loader, composer.compose, where)
     problems += found
 
+    agreement = Agreement(settings.vocabulary)
+
     def judge(point: Point) -> list[Problem]:
-        return find_problems(job_config(composer.compose(space.overrides(point))))
+        config = composer.compose(space.overrides(point))
+        return [*find_problems(job_config(config)), *agreement.add(config, point)]
 
     base = _complete(space, {})
     found = judge(base)
@@ -70,7 +74,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
         alone += [problem for problem in there if _is_about(problem, key)]
     everywhere = set.intersection(*seen)
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
-    return definition, [*problems, *about_base, *alone]
+    return definition, [*problems, *about_base, *alone, *agreement.problems()]
 
 
 def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:

@@ -35,7 +35,6 @@ from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, wr
 from lightune.study.executors.ray.connection import reach
 from lightune.study.messages import Vocabulary
 from lightune.study.outputs.hparams import write_experiment
-from lightune.study.space.space import Space
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import conceal, hidden, hider_of
 from lightune.study.storage.journal import JOURNAL, lock_of
@@ -111,7 +110,7 @@ def prepare(
             began = read_definition(config, loader, spec.overrides) if spec is not None else asked
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
             conceal(config, url, pin=True)
-            loader.load_sweep_config(config, space.overrides(_first_point(space)))
+            loader.load_sweep_config(config, space.overrides(space.first_point()))
             if is_grid(settings, space) and settings.objectives[0].metric is None:
                 settings = replace(settings, objectives=(replace(settings.objectives[0], required=False),))
             if spec is None:
@@ -208,11 +207,3 @@ def _remove_start(folder: Path, kept: frozenset[str]) -> None:
         (folder / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # there is something else in it
         folder.rmdir()
-
-
-def _first_point(space: Space) -> dict[str, str]:
-    point: dict[str, str] = {}
-    for dimension in space.dimensions:
-        if space.is_active(dimension, point):
-            point[dimension.key] = dimension.edges()[0]
-    return point

@@ -7,6 +7,7 @@ from omegaconf import open_dict, read_write
 from lightune.errors import ConfigError
 from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import overrides_of
+from lightune.study.definition.settings import Objective
 from lightune.study.messages import LIGHTUNE, OTHERS
 from lightune.study.space.dimensions import Choice, Interval
 
@@ -86,3 +87,19 @@ def test_a_study_is_that_of_a_configuration_that_says_the_same(read, train_multi
     study = read("seed=1,2")
     assert study.is_that_of(train_multirun("seed=1,2", *change), ["seed=1,2"]) is same
     assert not study.is_that_of(train_multirun("seed=1,2"), ["seed=1,3"])
+
+
+@pytest.mark.parametrize(
+    "words", [["data=diabetes"], ["data=choice(diabetes)"], ["experiment=diabetes_regression"]]
+)
+def test_a_study_seeks_what_its_trials_are_judged_by(read, words):
+    assert read(*words, "seed=0,1").settings.objectives == (Objective("val/rmse", "min"),)
+
+
+def test_a_space_that_all_swept_options_bring_is_searched(read):
+    definition = read("++search={space: {seed: [1, 2]}},{space: {seed: [1, 2]}, retries: 0}")
+    assert [dimension.key for dimension in definition.space.dimensions] == ["seed", "++search"]
+
+
+def test_what_cannot_be_composed_is_left_to_whoever_composes_it(read):
+    assert read("data=nowhere,wine").space.size() == 2

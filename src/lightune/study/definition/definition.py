@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lightune.study.definition.settings import Settings
+from lightune.study.space.assignments import bare_key, mappings_of
+from lightune.study.space.dimensions import Dimension, typed_key
+from lightune.study.space.keys import is_group
 from lightune.study.space.reader import read_space
 from lightune.study.space.space import Space
 
@@ -47,6 +52,9 @@ class Definition:
 def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:
     """Read what a study is from the configuration of a multirun.
 
+    What is swept may bring settings of its own, an experiment its space or data their metric. So they are read as
+    the first trial has them; that all trials have the same is for `preflight` to see.
+
     Args:
         config: as Hydra composed it, with its own node.
         loader: finds the options that `glob` stands for.
@@ -55,6 +63,22 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
     Raises:
         ConfigError: with all that is wrong with the settings, or else with the space.
     """
+    definition = _read(config, loader, arguments)
+    if not any(_brings_settings(dimension, loader) for dimension in definition.space.dimensions):
+        return definition
+    try:
+        trial = loader.load_sweep_config(config, definition.space.overrides(definition.space.first_point()))
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return definition  # whoever composes the trial says so
+    return _read(trial, loader, arguments)
+
+
+def _brings_settings(dimension: Dimension, loader: ConfigLoader) -> bool:
+    root = bare_key(dimension.key).partition(".")[0]
+    return is_group(typed_key(dimension), loader) or bool(mappings_of(dimension)) or root in ("search", "monitor")
+
+
+def _read(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:
     choices = config.hydra.runtime.choices
 
     def fixed(key: str) -> Any:

@@ -18,7 +18,7 @@ from lightune.study.space.dimensions import Choice, Dimension, typed_key
 from lightune.study.space.space import Point, Space
 from lightune.study.space.syntax import value_of_text
 
-__all__ = ["existing_keys", "existing_options"]
+__all__ = ["existing_keys", "existing_options", "is_group"]
 
 _PLAIN_KEY = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _MOST_NAMED = 8

@@ -102,6 +102,14 @@ class Space:
 
         return extend(0, {})
 
+    def first_point(self) -> Point:
+        """Return the point that has the first value of each key."""
+        point: Point = {}
+        for dimension in self.dimensions:
+            if self.is_active(dimension, point):
+                point[dimension.key] = dimension.edges()[0]
+        return point
+
     def size(self) -> int | None:
         """Return the number of points; None if there is an interval."""
         if not self.is_discrete:

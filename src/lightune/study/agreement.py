@@ -1,0 +1,101 @@
+"""See that all trials of a study have the settings that it was read with: one metric, one mode, one space.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lightune.config.schema import SEARCH
+from lightune.config.static.annotations import show
+from lightune.errors import ConfigError, Problem
+from lightune.study.definition.settings import Objective, Settings
+from lightune.study.messages import LIGHTUNE, Vocabulary
+from lightune.study.space.space import Point
+
+__all__ = ["Agreement"]
+
+_UNRESOLVED = ("pruner", "sampler")  # what they refer to may differ between trials; the study takes its own
+_LONGEST = 60
+
+
+class Agreement:
+    """Collect the settings of trials, and refuse those that differ.
+
+    Args:
+        vocabulary: what the settings are called in messages.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._seen: dict[str, list[tuple[Any, Point]]] = {}
+
+    def add(self, config: DictConfig, point: Point) -> list[Problem]:
+        """Take note of a trial; return what is wrong with its settings by themselves.
+
+        Args:
+            config: of the trial, with Hydra's own node.
+            point: of the space.
+        """
+        try:
+            settings = Settings.from_config(config)
+        except ConfigError as error:
+            return list(error.problems)
+        node = config.hydra.sweeper
+        values = {name: getattr(settings, name) for name in ("objectives", "space", "enqueue", *SEARCH)}
+        for name in _UNRESOLVED:
+            value = OmegaConf.select(config, f"search.{name}") or node.get(name)
+            values[name] = OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value
+        for name, value in values.items():
+            seen = self._seen.setdefault(name, [])
+            if not any(value == other for other, _ in seen):
+                seen.append((value, point))
+        return []
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield each setting that trials have differently, with the values and what brings them."""
+        for name, seen in self._seen.items():
+            if len(seen) > 1:
+                points = [point for _, point in seen]
+                keys = [
+                    key for key in dict.fromkeys(key for point in points for key in point) if _differs(key, points)
+                ]
+                given = [f"{_shown(name, value)} with {_named(point, keys)}" for value, point in seen]
+                rule = f"must be the same for all trials of a study, got {', '.join(given)}"
+                yield Problem(self._key(name), f"{rule}; {self._advice(name)}")
+
+    def _key(self, name: str) -> str:
+        if name != "objectives":
+            return self._vocabulary.key(name)
+        return "monitor" if self._vocabulary is LIGHTUNE else self._vocabulary.key("metric")
+
+    def _advice(self, name: str) -> str:
+        if name == "objectives":
+            keys = "monitor.metric and monitor.mode" if self._vocabulary is LIGHTUNE else "metric and mode"
+            return f"make a study of each, or set {keys} to what all of them measure"
+        if name == "space":
+            return "make a study of each, or write one space, with a condition (when:) where a key is searched"
+        return f"make a study of each, or set {self._key(name)} once, on the command line"
+
+
+def _differs(key: str, points: list[Point]) -> bool:
+    return len({point.get(key) for point in points}) > 1
+
+
+def _named(point: Point, keys: list[str]) -> str:
+    return " ".join(f"{key}={point[key]}" for key in keys if key in point)
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "storage":
+        return "one" if value else "none"  # it may hold a password
+    if name == "objectives":
+        return " and ".join(map(_objective, value))
+    text = ", ".join(f"{key}: {each}" for key, each in value.items()) if isinstance(value, dict) else show(value)
+    return f"{text[:_LONGEST]}…" if len(text) > _LONGEST else text or "none"
+
+
+def _objective(objective: Objective) -> str:
+    return f"{objective.metric} ({objective.mode})"

@@ -1,0 +1,78 @@
+"""Trials of one study have one metric, one mode and one space, or the study is refused before its first trial."""
+
+import pytest
+
+EXPERIMENTS = {
+    "small": "search: {space: {model.units: 'choice(8,16)'}}",
+    "large": "search: {space: {model.layers: 'choice(3,4)'}}",
+    "by_loss": "monitor: {metric: val/loss, mode: min}",
+    "by_accuracy": "monitor: {metric: val/accuracy, mode: max}",
+    "regression": "defaults: [override /data: diabetes]",
+    "first": "search: {enqueue: [{seed: 1}]}",
+    "two": "search: {objectives: [{metric: val/loss, mode: min}, {metric: val/f1, mode: max}]}",
+    "short": "search: {n_trials: 2}",
+    "pruned": "search: {pruner: {_target_: optuna.pruners.NopPruner}}",
+}
+
+
+@pytest.fixture
+def refusal(cli, tmp_path):
+    folder = tmp_path / "mine" / "experiment"
+    folder.mkdir(parents=True)
+    for name, text in EXPERIMENTS.items():
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+
+    def call(*words):
+        answer = cli("--config-dir", "mine", "-m", *words)
+        assert (answer.code, answer.out) == (2, "")
+        assert not (tmp_path / "outputs").exists()
+        head, *lines = answer.err.splitlines()
+        assert head == "lightune: 1 problem, nothing was started"
+        key, rule = lines[0].strip().split("  ", 1)
+        return key, rule.strip()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "given"),
+    [
+        (
+            ["data=wine,diabetes"],
+            "monitor",
+            "val/accuracy (max) with data=wine, val/rmse (min) with data=diabetes",
+        ),
+        (["data=wine,diabetes", "seed=0,1"], "monitor", "with data=wine, val/rmse (min) with data=diabetes"),
+        (["experiment=digits_mlp,regression"], "monitor", "val/rmse (min) with experiment=regression"),
+        (["experiment=by_loss,by_accuracy"], "monitor", "val/loss (min) with experiment=by_loss, val/acc"),
+        (["experiment=by_accuracy,two"], "monitor", "val/loss (min) and val/f1 (max) with experiment=two"),
+        (
+            ["monitor={metric: val/loss, mode: min},{metric: val/accuracy, mode: max}"],
+            "monitor",
+            "val/loss (min) with monitor={metric:val/loss,mode:min}",
+        ),
+        (["monitor.metric=val/accuracy,val/f1"], "monitor", "val/f1 (max) with monitor.metric=val/f1"),
+        (["++search.space={data: [wine,diabetes]}"], "monitor", "val/accuracy (max) with data="),
+        (
+            ["experiment=small,large"],
+            "search.space",
+            "model.units: choice(8,16) with experiment=small, model.layers",
+        ),
+        (["experiment=small,digits_mlp"], "search.space", "none with experiment=digits_mlp"),
+        (["seed=0,1", "experiment=first,digits_mlp"], "search.enqueue", "with experiment=first"),
+        (
+            ["experiment=short,digits_mlp"],
+            "search.n_trials",
+            "2 with experiment=short, null with experiment=digits",
+        ),
+        (["search.n_trials=2,3"], "search.n_trials", "2 with search.n_trials=2"),
+        (["experiment=pruned,digits_mlp"], "search.pruner", "null with experiment=digits_mlp"),
+    ],
+    ids=str,
+)
+def test_what_trials_have_differently_is_refused_with_what_brings_it(refusal, words, key, given):
+    where, rule = refusal(*words)
+    assert where == key
+    assert rule.startswith("must be the same for all trials of a study, got ")
+    assert given in rule
+    assert "; make a study of each, or " in rule
