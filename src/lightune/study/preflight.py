@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
@@ -19,7 +19,7 @@ from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
 from lightune.study.hydra.composer import Composer
-from lightune.study.space.dimensions import Dimension
+from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import existing_keys, existing_options
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid
 from lightune.study.storage.credentials import hider_of
@@ -27,6 +27,9 @@ from lightune.study.storage.credentials import hider_of
 __all__ = ["judged_definition"]
 
 _MOST_POINTS = 200
+_NO_EFFECT = (
+    "has no effect: the configuration is the same whatever its value; remove it, or what sets the key after it"
+)
 
 
 def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
@@ -48,7 +51,8 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
 
     def where(dimension: Dimension) -> str:
-        return dimension.key if dimension.key in typed else settings.vocabulary.key(f"space.{dimension.key}")
+        key = typed_key(dimension)
+        return key if key in typed else settings.vocabulary.key(f"space.{key}")
 
     problems = list(_enqueue_problems(space, settings, config))
     space, found = existing_options(space, loader, where)
@@ -59,21 +63,27 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     problems += found
 
     agreement = Agreement(settings.vocabulary)
+    composed: dict[str, set[str]] = {}
 
-    def judge(point: Point) -> list[Problem]:
+    def judge(point: Point, *keys: str) -> list[Problem]:
         config = composer.compose(space.overrides(point))
-        return [*find_problems(job_config(config)), *agreement.add(config, point)]
+        cfg = job_config(config)
+        for key in point.keys() & set(keys):
+            composed.setdefault(key, set()).add(OmegaConf.to_yaml(cfg))
+        return [*find_problems(cfg), *agreement.add(config, point)]
 
     base = _complete(space, {})
-    found = judge(base)
+    found = judge(base, *base)
     seen = [set(found)]
     alone: list[Problem] = []
     for key, text in _variations(space, base):
-        there = judge(_complete(space, {key: text}))
+        there = judge(_complete(space, {key: text}), key)
         seen.append(set(there))
         alone += [problem for problem in there if _is_about(problem, key)]
     everywhere = set.intersection(*seen)
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
+    idle = [d for d in space.dimensions if len(d.edges()) > 1 and len(composed.get(d.key, ())) == 1]
+    problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
     return definition, [*problems, *about_base, *alone, *agreement.problems()]
 
 

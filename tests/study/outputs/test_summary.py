@@ -153,3 +153,50 @@ def test_failures_that_are_tolerated_or_come_with_a_signal_are_only_counted(stud
     print_ending(made, Ending(trials=trials, best=[], **how), store())
     assert not any(line.startswith("failed: ") for line in made.said)
     assert "1 failed" in made.said[0]
+
+
+@pytest.fixture
+def asked(open_store):
+    """Return what is said of a study that has ended, and of one that is finished."""
+
+    def call(*words, vocabulary=None, **settings):
+        store = open_store(*words, **settings)
+        lines = []
+        about = Settings(
+            objectives=(Objective(None, "min"),), **({"vocabulary": vocabulary} if vocabulary else {})
+        )
+        study = SimpleNamespace(settings=about, space=store.space, folder=store.folder, print_line=lines.append)
+        print_ending(study, Ending(trials=[], best=[]), store)
+        ending, lines[:] = list(lines), []
+        print_finished(study, store)
+        return [line for line in ending if "asks for" in line], [line for line in lines if "asks for" in line]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "line"),
+    [
+        (
+            ["x=1,2"],
+            {},
+            "search.n_trials=10 asks for more: the grid has 2 points, each of them tried once; sweep an interval, "
+            "or choose search=tpe",
+        ),
+        (["x=1", "y=choice(2)"], {}, "search.n_trials=10 asks for more: the grid has one point; sweep"),
+        (["x=1"], {}, "search.n_trials=10 asks for more: nothing is swept, so there is one trial; name what"),
+        (["x=1,2"], {"vocabulary": OTHERS}, "hydra.sweeper.n_trials=10 asks for more: the grid has 2 points"),
+    ],
+    ids=str,
+)
+def test_a_grid_that_has_fewer_points_than_were_asked_for_says_so(asked, words, settings, line):
+    for lines in asked(*words, n_trials=10, **settings):
+        assert len(lines) == 1
+        assert lines[0].startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("words", "n_trials"), [(["x=1,2"], 2), (["x=1,2"], 1), (["x=1,2"], None), (["x=interval(0,1)"], 10)], ids=str
+)
+def test_a_study_that_has_what_was_asked_for_says_nothing(asked, words, n_trials):
+    assert asked(*words, n_trials=n_trials) == ([], [])

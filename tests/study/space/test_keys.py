@@ -79,3 +79,9 @@ def test_what_is_added_and_what_has_no_value_yet_may_be_swept(refused):
     said = refused("+model.colour=1,2", "resume=a,b", "seed=x,y")
     assert "MLP takes no such argument" in said["model.colour"]
     assert "seed" in said
+
+
+def test_a_sweep_that_changes_no_configuration_is_refused(refused):
+    said = refused("seed=1,2", "optimizer=adam,adam.yaml")
+    assert said.keys() == {"optimizer"}
+    assert said["optimizer"].strip().startswith("has no effect: the configuration is the same whatever its value")

@@ -73,3 +73,12 @@ def test_a_condition_may_ask_for_what_a_mapping_sets():
     words = ["model={layers: 1},{layers: 2},{units: 3}"]
     space = read_space(words, params=params, fixed={"model.layers": 2}.get)
     assert [len(point) for point in space.grid()] == [1, 2, 2, 2, 2]
+
+
+def test_a_key_whose_condition_no_trial_meets_is_said():
+    params = {"momentum": {"space": [0.1, 0.2], "when": {"optimizer": ["sgd", "gd"]}}}
+    space = read_space(["optimizer=adam"], params=params, fixed={"optimizer": "adam"}.get)
+    assert space.remarks == (
+        "search.space.momentum is not searched: optimizer is adam in all trials, not sgd or gd",
+    )
+    assert read_space([], params=params, fixed={"optimizer": "sgd"}.get).remarks == ()

@@ -25,12 +25,27 @@ def print_finished(study: StudyContext, store: TrialStore) -> None:
     )
     another = f"start another with {vocabulary.study}={vocabulary.name}"
     study.print_line(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
+    _print_missing(study, store)
     _print_best(study, store.best())
 
 
 def _is_whole_grid(study: StudyContext, store: TrialStore) -> bool:
     size = study.space.size()
     return size is not None and store.n_trials >= size and (study.settings.sampler is None or store.is_grid)
+
+
+def _print_missing(study: StudyContext, store: TrialStore) -> None:
+    """Print why a grid has fewer trials than were asked for."""
+    if not store.n_missing:
+        return
+    vocabulary = study.settings.vocabulary
+    asked = f"{vocabulary.key('n_trials')}={store.n_trials + store.n_missing} asks for more"
+    if study.space.dimensions:
+        points = "one point" if store.n_trials == 1 else f"{store.n_trials} points, each of them tried once"
+        study.print_line(f"{asked}: the grid has {points}; sweep an interval, or choose {vocabulary.tpe}")
+    else:
+        where = f"in {vocabulary.key('space')}, or after -m"
+        study.print_line(f"{asked}: nothing is swept, so there is one trial; name what is searched {where}")
 
 
 def _print_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
@@ -50,6 +65,7 @@ def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None
     failed = len(ending.failures)
     counts = f"{len(ended)} of {store.n_trials} trials finished, {pruned} pruned, {failed} failed"
     study.print_line(f"study {study.folder.name}: {counts}")
+    _print_missing(study, store)
     _print_best(study, ending.best)
     if ending.signal is not None:
         study.print_line("stopped; the same command goes on from here")

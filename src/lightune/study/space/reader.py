@@ -11,7 +11,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from lightune.config.static.annotations import did_you_mean
+from lightune.config.static.annotations import did_you_mean, show
 from lightune.errors import ConfigError, Problem
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.assignments import bare_key, is_one_of, keys_of, mappings_of, values_of
@@ -64,10 +64,10 @@ def read_space(
     if problems or wrong_in_yaml:
         raise ConfigError([*problems, *wrong_in_yaml])
     entries, remarks = _without_superseded(entries, [*[None] * in_yaml, *parsed], vocabulary)
-    space = Space(tuple(_told_apart(entries)), fixed, vocabulary, remarks)
+    space = Space(tuple(_told_apart(entries)), fixed, vocabulary)
     if problems := list(_idle_conditions(space)):
         raise ConfigError(problems)
-    return space
+    return replace(space, remarks=(*remarks, *_never_searched(space)))
 
 
 def _without_superseded(
@@ -132,6 +132,17 @@ def _told_apart(entries: Sequence[str | Dimension]) -> Iterator[str | Dimension]
             yield replace(entry, key=key if named.count(key) == 1 else f"{key}{named.count(key)}")
         else:
             yield entry
+
+
+def _never_searched(space: Space) -> Iterator[str]:
+    """Yield a line on each key whose condition asks for another value than all trials have."""
+    swept = {key for dimension in space.dimensions for key in keys_of(dimension)}
+    for dimension in space.dimensions:
+        for key, accepted in dimension.when.items():
+            if (bare := bare_key(key)) not in swept and not is_one_of(space.fixed(bare), accepted):
+                wanted = " or ".join(map(show, accepted))
+                name = space.vocabulary.key(f"space.{dimension.key}")
+                yield f"{name} is not searched: {key} is {show(space.fixed(bare))} in all trials, not {wanted}"
 
 
 def _idle_conditions(space: Space) -> Iterator[Problem]:

@@ -72,6 +72,7 @@ class TrialStore:
         self._listed = _listed_points(space, settings, self.is_grid)
         wanted = settings.n_trials or (len(self._listed) if self.is_grid else _DEFAULT_TRIALS)
         self.n_trials: int = min(wanted, len(self._listed)) if self.is_grid else wanted
+        self.n_missing: int = wanted - self.n_trials  # that were asked for, and that a grid does not have
         with study_lock(self.folder):
             self._study = optuna.create_study(
                 study_name=name or folder.name,
