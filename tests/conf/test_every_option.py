@@ -29,7 +29,7 @@ FEWEST_FITS = {"validation/kfold": "validation.k=2", "validation/bootstrap": "va
 
 def overrides_for(option):
     """Return what it takes to train an option: some need data that they fit."""
-    group, _, name = option.rpartition("/")
+    group, _, name = option.replace("/after_experiment", "").rpartition("/")
     extra = {"loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]}}
     needed = extra.get(group, {}).get(name, ["data=diabetes"] if option == "metrics/regression" else [])
     return [*needed, f"{group}={name}"]
@@ -124,3 +124,32 @@ def test_an_experiment_states_what_was_measured(option):
     assert re.search(r"#   expect  test/\w+ \d", text)
     assert re.search(r"\(.*, seed \d+, \d{4}-\d{2}-\d{2}\)", text)
     assert compose([f"experiment={name}"]).name == name
+
+
+SETS_ALL = """# @package _global_
+trainer: {max_epochs: 9, limit_train_batches: 9, limit_val_batches: 9, limit_test_batches: 9, overfit_batches: 9}
+monitor: {metric: val/loss, mode: min}
+test: true
+callbacks: {early_stopping: {patience: 9}, checkpoint: {every_seconds: 9.0}, lr_monitor: {logging_interval: step}}
+"""
+LAST = [option for option in OPTIONS if "/after_experiment/" in option]
+EXPERIMENTS = [option.partition("/")[2] for option in OPTIONS if option.startswith("experiment/")]
+
+
+@pytest.mark.parametrize("last", LAST)
+@pytest.mark.parametrize("experiment", [*EXPERIMENTS, "sets_all"])
+def test_what_wins_over_an_experiment_does_over_every_one_and_loses_to_the_command_line(
+    last, experiment, tmp_path
+):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "sets_all.yaml").write_text(SETS_ALL)
+    group, _, name = last.split("/")
+    words = [f"experiment={experiment}", f"{group}={name}"]
+    cfg = compose(words, config_dir=tmp_path)
+    wanted = OmegaConf.load(conf_dir() / f"{last}.yaml")
+    assert OmegaConf.to_container(OmegaConf.masked_copy(cfg, list(wanted))) == OmegaConf.to_container(
+        OmegaConf.merge(OmegaConf.masked_copy(cfg, list(wanted)), wanted)
+    )
+    assert find_problems(cfg) == []
+    if name != "none":
+        assert compose([*words, "trainer.max_epochs=3"], config_dir=tmp_path).trainer.max_epochs == 3

@@ -218,9 +218,9 @@ def test_compares_a_model_of_ones_own_with_the_data(own_package):
         ("name=2024", "name", "must be text, got 2024; write 'name=\"2024\"'"),
         ("note=5", "note", "must be text, got 5; write 'note=\"5\"'"),
         (
-            "callbacks.early_stopping=null",
+            "callbacks.early_stopping=9",
             "callbacks.early_stopping",
-            "must be a mapping with _target_, got null; remove it with ~callbacks.early_stopping",
+            "must be a mapping with _target_, got 9; remove it with ~callbacks.early_stopping",
         ),
         ("+callbacks.foo={a: 1}", "callbacks.foo._target_", "is missing; name the class or function to build"),
     ],

@@ -97,7 +97,7 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
     data = _build_data(cfg, like) if division is None else division.data
     validation = make("validation", cfg.validation, {})
     plans = _plan_fits(cfg, data, validation) if division is None else division.plans
-    if len(plans) > 1 and "checkpoint" not in cfg.callbacks:
+    if len(plans) > 1 and cfg.callbacks.get("checkpoint") is None:
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
         raise ConfigError([Problem("callbacks.checkpoint", rule)])
     task = build_fit(cfg, data, plans[0], divided=division is not None)

@@ -130,7 +130,7 @@ def require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:
         ConfigError: with the bytes that are free and those that are needed.
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in task.state_dict().values())
-    wanted = weights * _SIZES_A_CHECKPOINT * (2 * fits + 1) if "checkpoint" in cfg.callbacks else 0
+    wanted = weights * _SIZES_A_CHECKPOINT * (2 * fits + 1) if cfg.callbacks.get("checkpoint") is not None else 0
     folder = Path(cfg.output_root).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free

@@ -68,7 +68,7 @@ class TargetCheck:
             if isinstance(member, dict):
                 if not {"_target_", "_execution_whitelist_"} & member.keys():
                     yield Problem(f"{path}._target_", _NO_TARGET)
-            elif member is not BROKEN:
+            elif member is not BROKEN and not (member is None and path.startswith("callbacks.")):
                 yield Problem(path, f"must be a mapping with _target_, got {show(member)}; remove it with ~{path}")
 
     def _child(self, path: str, value: Any) -> Iterator[Problem]:

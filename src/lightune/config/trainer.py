@@ -35,7 +35,8 @@ def make_trainer(cfg: DictConfig) -> Trainer:
     Raises:
         ConfigError: if Lightning refuses its arguments, a callback refuses its own, or the device is not there.
     """
-    callbacks = [make("callbacks", node, {}, f"callbacks.{key}") for key, node in cfg.callbacks.items()]
+    nodes = {key: node for key, node in cfg.callbacks.items() if node is not None}  # null: it was left out
+    callbacks = [make("callbacks", node, {}, f"callbacks.{key}") for key, node in nodes.items()]
     if not cfg.logger:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     _require_device(cfg.trainer)

@@ -112,7 +112,7 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
     if tree["optimizer"].get("differentiable"):
         return "optimizer.differentiable has no fused form"
     for key, node in tree["callbacks"].items():
-        if node.get("_target_") not in _CALLBACKS:
+        if node is not None and node.get("_target_") not in _CALLBACKS:
             return f"callbacks.{key}: {node.get('_target_')} watches a trainer of its own"
     for key, value in tree["trainer"].items():
         if key not in _TRAINER:
