@@ -7,7 +7,7 @@ callback. This module must not import torch or Lightning at its top: refusals th
 import functools
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 
+from lightune.cli import no_effect
 from lightune.cli.refusal import words_of
 from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
@@ -100,14 +101,14 @@ def _check_run(config: DictConfig) -> None:
         _check_resumed(config, cfg, Path(cfg.resume))
         return
     _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
-    _say_what_is_not_searched(cfg)
-    _say_what_does_not_launch(config)
+    _say(no_effect.of_run(config, cfg))
     import_training()
     from lightune.config.build import build
     from lightune.runtime.quiet import quiet
 
     with quiet(verbose=bool(config.hydra.verbose)):
         handover.parts = build(cfg)
+    _say(no_effect.after_building(config, handover.parts))
     if outer_rank() > 0:
         _write_nothing(config, Path())  # the first process makes the folder
     else:
@@ -115,20 +116,11 @@ def _check_run(config: DictConfig) -> None:
         handover.withheld = withhold(config, cfg, multirun=False)
 
 
-def _say_what_is_not_searched(cfg: DictConfig) -> None:
-    space = OmegaConf.select(cfg, "search.space")
-    if isinstance(space, DictConfig) and space and outer_rank() == 0:
-        keys = ", ".join(map(str, space))
-        print(
-            f"search.space ({keys}) is not searched without -m; this is one run, of the values that stand",
-            flush=True,
-        )
-
-
-def _say_what_does_not_launch(config: DictConfig) -> None:
-    asked = [line for line in config.hydra.overrides.hydra if str(line).startswith("hydra/launcher=")]
-    if asked and outer_rank() == 0:
-        print(f"{asked[-1]} starts nothing without -m; this is one run, in this process", flush=True)
+def _say(lines: Iterable[str]) -> None:
+    """Print lines, once for all processes of a run."""
+    if outer_rank() == 0:
+        for line in lines:
+            print(line, flush=True)
 
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
@@ -174,6 +166,7 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     if not problems:
         problems += _direction_problems(config)
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
+    _say(no_effect.of_multirun(config, job_config(config)))
     if not ours:  # a study goes on in the folder that it has
         reserve_folder(config, multirun=True)
     handover.withheld = withhold(config, job_config(config), multirun=True)
