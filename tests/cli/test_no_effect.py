@@ -138,6 +138,7 @@ def test_a_part_that_another_needs_is_used(run, model, words, said_of):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
+        (["hydra.sweep.subdir=${hydra.job.num}", "note=${oc.env:NOWHERE_TO_BE_FOUND}"], None),
         (["hydra.run.dir=x"], "hydra.run.dir=x has no effect with -m"),
         (["test=true"], "test=true has no effect with -m: trials are not tested"),
         (["search.fused_width=3"], "search.fused_width=3 has no effect with hydra/launcher=local"),

@@ -217,3 +217,14 @@ def test_a_signal_before_anything_runs_ends_a_study_that_goes_on_later(study, mo
     study("x=1,2")
     assert study.ran == [1, 2]
     assert open_study(study.folder).progress() == "2 trials"
+
+
+def test_a_study_whose_trials_have_one_folder_goes_on(study):
+    arguments = ["x=interval(1,2)", "hydra.sweep.subdir=one", "hydra.sweeper.max_failures=9"]
+    study(*arguments, "hydra.sweeper.n_trials=2")
+    study(*arguments, "hydra.sweeper.n_trials=3")
+    with (study.folder / "trials.csv").open(newline="") as file:
+        rows = [(row["state"], row["error"].partition(";")[0]) for row in csv.DictReader(file)]
+    shared = "hydra.sweep.subdir: its folder one is that of trial 0"
+    assert rows == [("completed", ""), ("failed", shared), ("failed", shared)]
+    assert len(study.ran) == 1

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
+from lightune.study.definition.identity import overrides_of
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
@@ -118,7 +119,7 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
 
 
 def _words(config: DictConfig) -> list[Word]:
-    lines = [str(line) for kind in ("hydra", "task") for line in config.hydra.overrides[kind]]
+    lines = [*overrides_of(config, "hydra"), *overrides_of(config, "task")]
     parsed = OverridesParser.create().parse_overrides(lines)
     return [
         Word(override.key_or_group.replace("/", "."), _shown(override, line))

@@ -30,6 +30,7 @@ from lightune.job.hydra_files import restore_multirun, withhold
 from lightune.paths import outer_rank
 from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of
+from lightune.study.definition.identity import overrides_of
 from lightune.training.imports import import_training
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _is_plain(change: Override, cfg: DictConfig) -> bool:
 
 def _points(config: DictConfig) -> Iterator[list[str]]:
     """Yield the overrides of each job of a grid; in another search, those that every job shares."""
-    arguments = list(config.hydra.overrides.task)
+    arguments = overrides_of(config, "task")
     if not str(config.hydra.sweeper.get("_target_", "")).endswith("BasicSweeper"):
         parsed = OverridesParser.create().parse_overrides(arguments)
         yield [line for line, override in zip(arguments, parsed, strict=True) if not override.is_sweep_override()]

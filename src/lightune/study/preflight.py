@@ -5,6 +5,7 @@ its trial, which fails alone. This module must not import Optuna, torch or Light
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
@@ -23,6 +24,7 @@ from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import existing_keys, existing_options
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid
 from lightune.study.storage.credentials import hider_of
+from lightune.study.trial_folders import FolderNames, trial_folder
 
 __all__ = ["judged_definition"]
 
@@ -63,10 +65,13 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     problems += found
 
     agreement = Agreement(settings.vocabulary)
+    folders = FolderNames(config, partial(trial_folder, composer))
     composed: dict[str, set[str]] = {}
 
     def judge(point: Point, *keys: str) -> list[Problem]:
-        config = composer.compose(space.overrides(point))
+        overrides = space.overrides(point)
+        config = composer.compose(overrides)
+        folders.add(overrides, point)
         cfg = job_config(config)
         for key in point.keys() & set(keys):
             composed.setdefault(key, set()).add(OmegaConf.to_yaml(cfg))
@@ -84,7 +89,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
     idle = [d for d in space.dimensions if len(d.edges()) > 1 and len(composed.get(d.key, ())) == 1]
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
-    return definition, [*problems, *about_base, *alone, *agreement.problems()]
+    return definition, [*problems, *about_base, *alone, *agreement.problems(), *folders.problems()]
 
 
 def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:

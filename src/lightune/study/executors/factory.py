@@ -16,6 +16,7 @@ from lightune.study.context import StudyContext
 from lightune.study.executors.batch import BatchExecutor
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.executor import Executor, Job
+from lightune.study.executors.guarded import GuardedExecutor
 from lightune.study.executors.in_process import InProcessExecutor
 from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.executors.wrapped_task import URL_VARIABLE, WrappedTask
@@ -24,6 +25,7 @@ from lightune.study.outcome.outcome import is_final
 from lightune.study.storage.locks import claimed
 from lightune.study.storage.samplers import learns
 from lightune.study.storage.trial_store import TrialStore
+from lightune.study.trial_folders import is_number_alone, trial_folder
 
 __all__ = ["make_executor"]
 
@@ -57,11 +59,31 @@ def make_executor(study: StudyContext, task_function: TaskFunction, store: Trial
         note_folder=store.note_folder,
         report=store.report,
     )
+    executor = _executor_of(launcher, context, study.url)
+    return executor if is_number_alone(study.config) else _guarded(executor, context, store)
+
+
+def _executor_of(launcher: Launcher, context: ExecutorContext, url: str | None) -> Executor:
     if isinstance(launcher, ExecutorLauncher):
         return launcher.make_executor(context)
     if is_basic_launcher(launcher):
         return InProcessExecutor(context)
-    return _in_batches(launcher, context, study.url)
+    return _in_batches(launcher, context, url)
+
+
+def _guarded(executor: Executor, context: ExecutorContext, store: TrialStore) -> Executor:
+    """Watch the folders of trials that have other names than their numbers."""
+    composer = Composer(context.hydra_context.config_loader, context.config)
+
+    def taken() -> dict[Path, int]:
+        return {store.folder / trial.folder: trial.number for trial in store.records() if trial.folder is not None}
+
+    return GuardedExecutor(
+        executor,
+        folder_of=lambda job: store.folder / trial_folder(composer, job.overrides, job.trial.number),
+        taken=taken,
+        objectives=context.settings.objectives,
+    )
 
 
 def _in_batches(launcher: Launcher, context: ExecutorContext, url: str | None) -> BatchExecutor:

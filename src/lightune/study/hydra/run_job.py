@@ -23,7 +23,7 @@ from lightune.private_api.hydra import flush_loggers, note_failure
 from lightune.private_api.omegaconf import attach
 from lightune.study.hydra.composer import Composition, filled_in, section_text
 
-__all__ = ["PackedReturn", "folder_of", "run_job"]
+__all__ = ["PackedReturn", "folder_of", "run_job", "subfolder_of"]
 
 
 def run_job(
@@ -62,12 +62,25 @@ def run_job(
 
 def folder_of(made: Composition, number: int, job_id: str) -> Path:
     """Return where a job will write, without running it; arguments are those of `run_job`."""
+    with _as_job(made, number, job_id) as sweep:
+        return Path(os.path.abspath(os.path.join(str(sweep.dir), str(sweep.subdir))))
+
+
+def subfolder_of(made: Composition, number: int, job_id: str) -> Path:
+    """Return the same, relative to the folder of the multirun."""
+    with _as_job(made, number, job_id) as sweep:
+        return Path(os.path.normpath(str(sweep.subdir)))
+
+
+@contextmanager
+def _as_job(made: Composition, number: int, job_id: str) -> Iterator[Any]:
+    """Let a composition be read as that of a job; give what it says of folders."""
     before, node = HydraConfig.instance().cfg, made.whole.hydra
     with read_write(node), open_dict(node.job):
         node.job.id, node.job.num = job_id, number
     HydraConfig.instance().cfg = made.hydra  # type: ignore[assignment]
     try:
-        return Path(os.path.abspath(os.path.join(str(node.sweep.dir), str(node.sweep.subdir))))
+        yield node.sweep
     finally:
         HydraConfig.instance().cfg = before
 
