@@ -44,8 +44,10 @@ def study(tmp_path, monkeypatch):
     return made
 
 
-def store(*trials, n_trials=3, best=(), is_grid=False):
-    return SimpleNamespace(records=lambda: trials, best=lambda: best, n_trials=n_trials, is_grid=is_grid)
+def store(*trials, n_trials=3, best=(), is_grid=False, n_missing=0):
+    return SimpleNamespace(
+        records=lambda: trials, best=lambda: best, n_trials=n_trials, is_grid=is_grid, n_missing=0
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def store(*trials, n_trials=3, best=(), is_grid=False):
 def test_a_finished_study_says_how_to_have_more(study, space, sampler, n_trials, how):
     made = study(space=space, sampler=sampler)
     trials = [trial(number) for number in range(n_trials)]
-    print_finished(made, store(*trials, n_trials=n_trials, is_grid=sampler is not TPE))
+    print_finished(made, store(*trials, n_trials=n_trials, is_grid=sampler is not TPE, n_missing=0))
     assert made.said == [f"study s is finished ({n_trials} of {n_trials} trials): {how}"]
 
 
