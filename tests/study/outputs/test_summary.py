@@ -46,7 +46,7 @@ def study(tmp_path, monkeypatch):
 
 def store(*trials, n_trials=3, best=(), is_grid=False, n_missing=0):
     return SimpleNamespace(
-        records=lambda: trials, best=lambda: best, n_trials=n_trials, is_grid=is_grid, n_missing=0
+        records=lambda: trials, best=lambda: best, n_trials=n_trials, is_grid=is_grid, n_missing=n_missing
     )
 
 
@@ -63,7 +63,7 @@ def store(*trials, n_trials=3, best=(), is_grid=False, n_missing=0):
 def test_a_finished_study_says_how_to_have_more(study, space, sampler, n_trials, how):
     made = study(space=space, sampler=sampler)
     trials = [trial(number) for number in range(n_trials)]
-    print_finished(made, store(*trials, n_trials=n_trials, is_grid=sampler is not TPE, n_missing=0))
+    print_finished(made, store(*trials, n_trials=n_trials, is_grid=sampler is not TPE))
     assert made.said == [f"study s is finished ({n_trials} of {n_trials} trials): {how}"]
 
 
