@@ -9,9 +9,6 @@ PROJECT = Path(__file__).parents[1]
 SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
-    "lightune/job/folders.py": "tests/cli/test_train.py",
-    "lightune/job/follower.py": "tests/training/test_process_group.py",
-    "lightune/job/task.py": "tests/cli/test_train.py",
     "lightune/private_api/hydra.py": "tests/study/hydra/test_composer.py",
     "lightune/private_api/lightning.py": "tests/study/executors/fused/test_executor.py",
     "lightune/study/executors/factory.py": "tests/study/test_sweep.py",

@@ -10,7 +10,6 @@ from command_line import run_tool
 from omegaconf import OmegaConf
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
-BASIC = ["hydra/sweeper=basic", "hydra/launcher=basic"]
 
 
 @pytest.fixture
@@ -153,43 +152,6 @@ def test_verbose_brings_everything_back(cli, monkeypatch, caplog):
     assert "GPU available" in caplog.text
 
 
-def test_two_runs_in_the_same_second_have_their_own_folders(cli, tmp_path):
-    stamp = "hydra.run.dir=${output_root}/runs/${name}/same"
-    for _ in range(3):
-        assert cli(*SHORT, "logger=none", stamp)[0] == 0
-    assert [path.parent.name for path in runs(tmp_path)] == ["same", "same_2", "same_3"]
-
-
-def test_a_removed_preflight_is_made_up_for(cli, tmp_path):
-    code, _, err = cli("~hydra.callbacks.lightune", "optimizer.lr=-1")
-    assert code == 2
-    assert "optimizer.lr  must be a finite number > 0, got -1" in err
-    assert runs(tmp_path) == []
-
-
-def test_a_failing_training_exits_with_1_and_no_traceback(cli, tmp_path, own_package):
-    (tmp_path / f"{own_package}.py").write_text(
-        "from pytorch_lightning import Callback\n"
-        "class Bomb(Callback):\n"
-        "    def on_train_start(self, trainer, module): raise RuntimeError('it went off')\n"
-    )
-    code, out, err = cli(*SHORT, f"+callbacks.bomb._target_={own_package}.Bomb")
-    assert code == 1
-    assert "RuntimeError: it went off" in out
-    assert "Traceback" not in out + err
-    (result,) = runs(tmp_path)
-    assert json.loads(result.read_text())["status"] == "failed"
-
-
-def test_a_grid_with_the_basic_sweeper_trains_every_point(cli, tmp_path):
-    code, _, _ = cli("-m", *BASIC, *SHORT, "optimizer.lr=1e-3,1e-2", "seed=0,1")
-    assert code == 0
-    results = [json.loads(path.read_text()) for path in runs(tmp_path)]
-    assert [result["seed"] for result in results] == [0, 1, 0, 1]
-    assert not [name for result in results for name in result["metrics"] if name.startswith("test/")]
-    assert len({result["objective"]["value"] for result in results}) > 1
-
-
 def test_the_stock_optuna_sweeper_gets_the_objective(cli, tmp_path):
     arguments = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]  # in warm workers
     direction = "hydra.sweeper.direction=maximize"
@@ -317,13 +279,6 @@ def test_evaluate_refuses_what_is_no_run(cli, tmp_path):
     assert "Traceback" not in err
 
 
-def test_an_output_root_that_is_a_file_is_refused(cli, tmp_path):
-    (tmp_path / "taken").write_text("")
-    code, _, err = cli(*SHORT, "output_root=taken")
-    assert code == 2
-    assert "is a file" in err
-
-
 def test_a_machines_own_settings_are_taken(cli, tmp_path):
     (tmp_path / "mine" / "local").mkdir(parents=True)
     (tmp_path / "mine" / "local" / "default.yaml").write_text(
@@ -345,16 +300,6 @@ def assert_hidden(folder, least, secret=SECRET):
     for path in files:
         assert secret.encode() not in path.read_bytes(), path
         assert secret not in str(path)
-
-
-def test_two_sweeps_in_the_same_second_have_their_own_folders(cli, tmp_path):
-    stamp = 'hydra.sweep.dir="${output_root}/studies/${name}_it\'s"'
-    for _ in range(2):
-        code, _, err = cli("-m", *BASIC, *TINY, "logger=none", stamp, "seed=0,1")
-        assert code == 0, err
-    folders = [str(path.parent.relative_to(tmp_path / "outputs" / "studies")) for path in runs(tmp_path)]
-    assert folders == ["run_it's/trials/0", "run_it's/trials/1", "run_it's_2/trials/0", "run_it's_2/trials/1"]
-    assert (tmp_path / "outputs" / "studies" / "run_it's_2" / "multirun.yaml").is_file()
 
 
 @pytest.mark.parametrize("given", [[], ["hydra.sweeper.direction=maximize"]])
@@ -385,40 +330,6 @@ def test_a_misspelt_key_that_all_jobs_share_is_refused_in_hydras_words(cli, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "key"),
-    [
-        (["-m", "seed=0,1", "hydra.sweep.subdir=../../../escaped"], "hydra.sweep.subdir"),
-        (["-m", "seed=0,1", "hydra.sweep.dir=../escaped"], "hydra.sweep.dir"),
-        (["hydra.output_subdir=../../../../escaped"], "hydra.output_subdir"),
-        (
-            ["hydra/job_logging=default", "hydra.job_logging.handlers.file.filename=../escaped"],
-            "hydra.job_logging.handlers.file.filename",
-        ),
-        (["logger=csv", "logger.csv.name=../../../../escaped"], "logger.csv.name"),
-        (["logger=csv", "+logger.csv.save_dir=elsewhere"], "logger.csv.save_dir"),
-    ],
-)
-def test_nothing_is_written_outside_the_output_root(cli, tmp_path, arguments, key):
-    (tmp_path / "here").mkdir()
-    code, _, err = cli(*arguments, *TINY, f"output_root={tmp_path}/here/outputs")
-    assert code == 2
-    assert f"\n  {key} " in err
-    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
-
-
-@pytest.mark.parametrize(
-    "arguments", [[], ["-m", "hydra/sweeper=basic", "note=a,../../../../escaped", "hydra.sweep.subdir=${note}"]]
-)
-def test_a_folder_elsewhere_is_refused_without_the_preflight_too(cli, tmp_path, arguments):
-    elsewhere = [] if arguments else [f"hydra.run.dir={tmp_path}/elsewhere"]
-    code, _, err = cli(*arguments, "~hydra.callbacks.lightune", *TINY, *elsewhere, "hydra.output_subdir=null")
-    assert code == 2
-    assert "must lie below" in err
-    assert len(runs(tmp_path)) == (1 if arguments else 0)
-    assert not list(tmp_path.glob("e*/*"))
-
-
 def test_what_is_wrong_with_a_folder_comes_with_all_the_rest(cli):
     code, _, err = cli("hydra.run.dir=/tmp/elsewhere", "optimizer.lr=-1")
     assert code == 2
@@ -439,16 +350,6 @@ def test_hydras_files_keep_what_was_written_and_not_what_looks_like_a_secret(cli
     config = OmegaConf.load(runs(tmp_path)[0].parent / ".hydra" / "config.yaml")
     assert config.data._target_ == "lightune.data.Digits"
     assert OmegaConf.to_container(config)["data"]["root"] == "${oc.env:DATA}"
-
-
-@pytest.mark.parametrize("key", ["name", "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"])
-def test_folders_are_not_named_after_secrets(cli, tmp_path, monkeypatch, key):
-    monkeypatch.setenv("PLANTED", SECRET)
-    place = {"name": "a-", "hydra.sweep.subdir": ""}.get(key, "${output_root}/")
-    code, _, err = cli(*(["-m"] if "sweep" in key else []), *TINY, f"{key}={place}${{oc.env:PLANTED}}")
-    assert code == 2
-    assert "must not hold a value from the environment (PLANTED)" in err
-    assert not (tmp_path / "outputs").exists()
 
 
 def test_secrets_stay_hidden_in_any_folder_of_hydras_files(cli, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,7 +30,7 @@ def job_config(config: DictConfig) -> DictConfig:
 
 
 def folder_key(*, multirun: bool) -> str:
-    """Return the key of the folder that a command writes to."""
+    """Return the dotted key of the folder that a command writes to: a multirun's, or a run's."""
     return "hydra.sweep.dir" if multirun else "hydra.run.dir"
 
 
@@ -39,12 +40,19 @@ def folder_problems(config: DictConfig, *, multirun: bool) -> list[Problem]:
     Args:
         config: as composed, with Hydra's own node.
         multirun: whether jobs have folders of their own below the command's.
+
+    Returns:
+        All problems, none if the folders are sound; nothing is written and the configuration is not changed.
     """
     return list(_Places(pickle.loads(pickle.dumps(config)), multirun).problems())
 
 
 def reserve_folder(config: DictConfig, *, multirun: bool) -> None:
     """Create the folder of a command; where it is taken, the configuration gets the name of another.
+
+    Args:
+        config: as composed, with Hydra's own node; changed in place.
+        multirun: whether the command is a multirun.
 
     Raises:
         ConfigError: if no folder can be made.
@@ -61,11 +69,17 @@ def reserve_folder(config: DictConfig, *, multirun: bool) -> None:
 
 
 def override(config: DictConfig, key: str, value: str) -> None:
-    """Set a text of Hydra's own node, for this process and for the jobs that it composes."""
-    quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+    """Set a text of Hydra's own node, for this process and for the jobs that it composes.
+
+    Args:
+        config: as composed, with Hydra's own node; changed in place.
+        key: dotted, below `hydra`.
+        value: the text; interpolations in it stay interpolations.
+    """
+    quoted = QuotedString(value, Quote.single).with_quotes()
     with read_write(config.hydra), open_dict(config.hydra):
         OmegaConf.update(config, key, value)
-        config.hydra.overrides.hydra.append(f"{key}='{quoted}'")
+        config.hydra.overrides.hydra.append(f"{key}={quoted}")
 
 
 class _Places:
@@ -73,31 +87,37 @@ class _Places:
         self.config = config
         self.multirun = multirun
         self.here = Path(config.hydra.runtime.cwd)
+        self.key = "output_root"  # what is being resolved
 
     def problems(self) -> Iterator[Problem]:
         try:
-            root = self.here / str(self.config.output_root)
-            key = folder_key(multirun=self.multirun)
-            folder = self._folder(key)
-            yield from self._below(key, folder, root, f"output_root ({self.config.output_root})")
-            yield from self._plain(key)
-            for part in [folder, *folder.parents]:
-                if part.exists() and not part.is_dir():
-                    yield Problem(key, f"cannot be made: {part} is a file")
-            if self.multirun:
-                key, sweep, folder = "hydra.sweep.subdir", folder, self._job_folder(folder)
-                yield from self._below(key, folder, sweep, "hydra.sweep.dir")
-                yield from self._plain(key)
-            if (name := OmegaConf.select(self.config, key := "hydra.output_subdir")) is not None:
-                yield from self._below(key, folder / str(name), folder, "the run's folder")
-            yield from self._log_files(folder, root)
+            yield from self._problems()
         except OmegaConfBaseException as error:
-            yield Problem(key, f"cannot be resolved: {str(error).splitlines()[0]}")
+            yield Problem(self.key, f"cannot be resolved: {str(error).splitlines()[0]}")
+
+    def _problems(self) -> Iterator[Problem]:
+        root = self.here / str(self.config.output_root)
+        folder = self._folder(folder_key(multirun=self.multirun))
+        yield from self._below(self.key, folder, root, f"output_root ({self.config.output_root})")
+        yield from self._plain(self.key)
+        for part in [folder, *folder.parents]:
+            if part.exists() and not part.is_dir():
+                yield Problem(self.key, f"cannot be made: {part} is a file")
+        if self.multirun:
+            sweep, folder = folder, self._job_folder(folder)
+            yield from self._below(self.key, folder, sweep, "hydra.sweep.dir")
+            yield from self._plain(self.key)
+        self.key = "hydra.output_subdir"
+        if (name := OmegaConf.select(self.config, self.key)) is not None:
+            yield from self._below(self.key, folder / str(name), folder, "the run's folder")
+        yield from self._log_files(folder, root)
 
     def _folder(self, key: str) -> Path:
+        self.key = key
         return self.here / str(OmegaConf.select(self.config, key, throw_on_missing=True))
 
     def _job_folder(self, sweep: Path) -> Path:
+        self.key = "hydra.sweep.subdir"
         job: Any = self.config.hydra.job
         with read_write(self.config.hydra), open_dict(self.config.hydra):
             for key, value in (("num", 0), ("id", "0")):
@@ -120,7 +140,8 @@ class _Places:
         with read_write(self.config.hydra):
             self.config.hydra.runtime.output_dir = str(folder)
         for logging in ("hydra.job_logging", "hydra.hydra_logging"):
-            for name in OmegaConf.select(self.config, f"{logging}.handlers") or {}:
-                key = f"{logging}.handlers.{name}.filename"
-                if (file := OmegaConf.select(self.config, key)) is not None:
-                    yield from self._below(key, self.here / str(file), root, "output_root")
+            self.key = f"{logging}.handlers"
+            for name in OmegaConf.select(self.config, self.key) or {}:
+                self.key = f"{logging}.handlers.{name}.filename"
+                if (file := OmegaConf.select(self.config, self.key)) is not None:
+                    yield from self._below(self.key, self.here / str(file), root, "output_root")

@@ -25,7 +25,12 @@ def end_with_parent() -> None:
 
 
 def main() -> None:
-    """Train in a process that the first one started."""
+    """Train in a process that the first one started, as the first line of its standard input says.
+
+    The line is a JSON object: `path` is the first process's `sys.path`, `trusted` the packages that it trusts,
+    `config` the configuration as YAML, `run_dir` the run's folder; the rest are arguments of `train`. The exit
+    code is that of a run: 1 if the training failed, 128 and the signal's number if it was interrupted.
+    """
     order = json.loads(sys.stdin.readline())
     end_with_parent()
     sys.path[:] = order.pop("path")

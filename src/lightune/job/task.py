@@ -30,7 +30,17 @@ __all__ = ["objectives_of", "open_run_dir", "task"]
 
 
 def task(cfg: DictConfig) -> float | list[float | None] | None:
-    """Train one configuration; return its objective, or several, as a sweeper expects."""
+    """Train one configuration; return its objective, or several, as a sweeper expects.
+
+    A failed or interrupted run ends the process with its exit code: 1, or 128 and the signal's number.
+
+    Args:
+        cfg: the job's configuration, without Hydra's own node.
+
+    Raises:
+        ConfigError: if the run's folder or a part is refused; nothing was trained.
+        TrialError: if the training failed, in a multirun.
+    """
     hydra_config = HydraConfig.get()
     resumed, handover.resumed = handover.resumed, None
     run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
@@ -72,6 +82,9 @@ def objectives_of(result: "Result", task: "Module", trial: Trial | None) -> floa
         result: of the run.
         task: that was trained.
         trial: that the run is; None outside of a study.
+
+    Returns:
+        One value, or one for each objective in the study's order; None for what was not measured.
     """
     if trial is None or not trial.objectives:
         return result.objective.value
@@ -91,7 +104,7 @@ def open_run_dir(cfg: DictConfig, *, follows: bool = False) -> Path:
     """Take over the folder that Hydra has made for the job under way; return it.
 
     Args:
-        cfg: the job's configuration.
+        cfg: the job's configuration, without Hydra's own node.
         follows: whether the folder was made before, and judged then.
 
     Raises:
