@@ -9,8 +9,6 @@ PROJECT = Path(__file__).parents[1]
 SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
-    "lightune/private_api/hydra.py": "tests/study/hydra/test_composer.py",
-    "lightune/private_api/lightning.py": "tests/study/executors/fused/test_executor.py",
     "lightune/study/executors/factory.py": "tests/study/test_sweep.py",
     "lightune/study/executors/fused/group_runner.py": "tests/study/executors/fused/test_executor.py",
     "lightune/study/executors/fused/repeated_batch.py": "tests/study/executors/fused/test_run_batch.py",

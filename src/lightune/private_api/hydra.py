@@ -41,7 +41,8 @@ def loader_of(places: Sequence[tuple[str, str]]) -> ConfigLoader:
     For: a study that composes from its snapshot. Without it: edited YAML changes a study under way.
 
     Args:
-        places: (provider, location) of each folder on the search path, in its order.
+        places: (provider, location) of each place on the search path, the one that wins first; a location is a URL
+            such as `file:///a/folder` or `pkg://a.package`.
     """
     path = ConfigSearchPathImpl()
     for provider, location in places:
@@ -58,6 +59,13 @@ def apply_overrides(overrides: list[Override], cfg: DictConfig) -> None:
     """Set plain values on a composed configuration, as Hydra does last of all when it composes.
 
     For: composing the trials of a study. Without it: each trial is composed from files, some 0.2 s each.
+
+    Args:
+        overrides: of plain values, not of options of a group.
+        cfg: changed in place.
+
+    Raises:
+        ConfigCompositionException: if a key does not exist, or exists where it is added.
     """
     ConfigLoaderImpl._apply_overrides_to_config(overrides, cfg)
 
@@ -113,9 +121,13 @@ def returned_or_raised(returned: JobReturn) -> Any:
 
 
 def note_failure(returned: JobReturn, error: Exception) -> None:
-    """Let a job's return carry an exception and its traceback to another process; call while it is handled.
+    """Store an exception and its traceback in a job's return, so that another process can read both.
 
     For: running a job without Hydra's copies. Without it: a launcher's caller cannot tell where a task failed.
+
+    Args:
+        returned: changed in place; it has failed from now on.
+        error: which is being handled.
     """
     returned.return_value, returned.status = error, JobStatus.FAILED
     returned._remote_traceback = utils._serialize_traceback(error.__traceback__)

@@ -40,6 +40,10 @@ def set_logged_step(trainer: Trainer, step: int) -> None:
     """Set the step that figures are drawn over from now on.
 
     For: tests and members of a group, whose weights were trained elsewhere. Without it: curves begin at 0.
+
+    Args:
+        trainer: changed in place.
+        step: optimizer steps taken, >= 0.
     """
     trainer.fit_loop.epoch_loop._batches_that_stepped = step
 
@@ -70,6 +74,10 @@ def advance_logged_step(trainer: Trainer, steps: int) -> None:
     """Count optimizer steps that Lightning has not taken itself.
 
     For: the lean loop. Without it: curves are drawn over chunks of minibatches, not over minibatches.
+
+    Args:
+        trainer: changed in place.
+        steps: optimizer steps beside the one that Lightning counts, >= 0.
     """
     trainer.fit_loop.epoch_loop._batches_that_stepped += steps
 
@@ -102,6 +110,11 @@ def call_hooks(trainer: Trainer, name: str, **arguments: Any) -> None:
     """Call a hook of all callbacks, in Lightning's order.
 
     For: members of a group. Without it: callbacks do not see the beginning and the end of their training.
+
+    Args:
+        trainer: whose callbacks are called with it and its module.
+        name: of the hook, e.g. `on_train_start`.
+        arguments: the hook's other arguments.
     """
     call._call_callback_hooks(trainer, name, **arguments)
 
@@ -119,6 +132,10 @@ def restore_callbacks(trainer: Trainer, content: dict[str, Any]) -> None:
     """Give callbacks the states of a checkpoint.
 
     For: members that are resumed. Without it: early stopping and the best epoch begin anew.
+
+    Args:
+        trainer: whose callbacks are changed in place.
+        content: of a whole checkpoint, as `dump_checkpoint` returns it.
     """
     call._call_callbacks_on_load_checkpoint(trainer, content)
     call._call_callbacks_load_state_dict(trainer, content)
@@ -128,6 +145,10 @@ def log_measures(trainer: Trainer, measures: Mapping[str, Tensor]) -> None:
     """Give the figures of an epoch to the loggers, at the step under way.
 
     For: epochs of milliseconds: `log_dict` takes as long for six figures as a small network for six steps.
+
+    Args:
+        trainer: whose loggers are called.
+        measures: tag → scalar tensor.
     """
     trainer._logger_connector.log_metrics(dict(measures))
 
