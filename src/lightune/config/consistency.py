@@ -163,7 +163,16 @@ def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:
 
 
 def options_with(group: str, constant: str, wanted: str) -> str:
-    """List the options of a group whose target has a class constant that is, or holds, the wanted word."""
+    """List the options of a group whose target has a class constant that is, or contains, the wanted word.
+
+    Args:
+        group: the config group, e.g. `loss`.
+        constant: name of the class constant, e.g. `problem`.
+        wanted: the word.
+
+    Returns:
+        The names in alphabetical order, joined by commas; `another` if no option fits.
+    """
     fitting = []
     for file in sorted((conf_dir() / group).glob("*.yaml")):
         value = _constant(file, group, constant)

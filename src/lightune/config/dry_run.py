@@ -59,7 +59,13 @@ def num_outputs(loss: nn.Module, shapes: Mapping[str, Any]) -> int:
 
 
 def try_network(task: LightningModule, data: LightningDataModule) -> None:
-    """Run two samples through the model and the loss of a supervised task.
+    """Run two validation samples through the model and the loss of a supervised task; other tasks are not tried.
+
+    The model must map x: (2, …) to outputs (2, K), the loss must return a scalar. No weight is changed.
+
+    Args:
+        task: on the CPU.
+        data: divided.
 
     Raises:
         ConfigError: if one of them fails, or returns another shape than the data call for.
@@ -80,6 +86,8 @@ def try_network(task: LightningModule, data: LightningDataModule) -> None:
 
 def try_optimizer(task: LightningModule) -> None:
     """Make the optimizer that a supervised task will train with, and try its scheduler on it.
+
+    The optimizer's numbers are afterwards as they were: trying a scheduler moves no learning rate.
 
     Raises:
         ConfigError: if the optimizer or the scheduler refuses its arguments.

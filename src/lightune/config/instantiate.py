@@ -58,6 +58,9 @@ def bind(plain: Any) -> functools.partial[Any]:
 
     Args:
         plain: the node, resolved.
+
+    Raises:
+        InstantiationException: if the target cannot be imported, or is not trusted.
     """
     trusted, target = whitelist(), plain.get("_target_")
     directives = {key for key in plain if key.startswith("_")}
@@ -91,6 +94,9 @@ def _contains_targets(plain: Mapping[str, Any]) -> bool:
 @contextmanager
 def naming_key(key: str) -> Iterator[None]:
     """Turn any exception raised inside into a refusal that names a configuration key.
+
+    Args:
+        key: dotted.
 
     Raises:
         ConfigError: one that was raised inside as it is, else one about the key.

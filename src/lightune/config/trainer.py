@@ -102,7 +102,11 @@ def build_trainer(
 
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
-    """Make the loggers of a configuration, to write into a folder.
+    """Make the loggers of a configuration, to write into a folder; nothing is written yet.
+
+    Args:
+        cfg: the configuration.
+        folder: the run's, or the fit's.
 
     Raises:
         ConfigError: if one refuses its arguments.
