@@ -174,7 +174,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
             problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
     if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, run_dir, frozen, before):
-        problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status)}"))
+        problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status, before)}"))
     elif shortened:
         problems += shortened
     if problems:
@@ -315,8 +315,10 @@ def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool
     return False
 
 
-def _how_to_lengthen(status: str | None) -> str:
-    key = _PATIENCE if status == "early_stopped" else "trainer.max_epochs"
+def _how_to_lengthen(status: str | None, before: DictConfig) -> str:
+    by_steps = OmegaConf.select(before, "trainer.max_steps", default=-1) != -1
+    longer = "trainer.max_steps or trainer.max_epochs" if by_steps else "trainer.max_epochs"
+    key = _PATIENCE if status == "early_stopped" else longer
     return f"lengthen it with a larger {key}"
 
 
