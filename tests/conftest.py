@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["command_line", "hydra_app", "fused_members", "sabotage", "table_runs"]
+pytest_plugins = ["command_line", "hydra_app", "fused_members", "sabotage", "strangers", "table_runs"]
+
+
+@pytest.fixture(autouse=True)
+def as_trusting_as_before():
+    """Let no test trust what another has trusted."""
+    from lightune.config import trust
+
+    before = trust.trusted()
+    yield
+    trust.inherit(before)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 from curves import events
 
 from lightune import compose, evaluate, train
+from lightune.config.trust import trust
 from lightune.errors import CheckpointError, ConfigError
 from lightune.reporting.result import read_result
 from lightune.run import TrainingError
@@ -195,7 +196,7 @@ def test_a_failing_training_leaves_a_result_and_a_traceback(run, tmp_path, monke
     )
     (tmp_path / "own_bomb.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("LIGHTUNE_TRUST", "own_bomb")
+    trust("own_bomb")
     with pytest.raises(TrainingError, match="it went off") as failure:
         run("+callbacks.bomb._target_=own_bomb.Bomb")
     result = failure.value.result

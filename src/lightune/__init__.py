@@ -7,6 +7,8 @@ the package costs next to nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import lightune.config.trust  # noqa: F401 - which reads what the shell trusts before anything reads YAML
+
 if TYPE_CHECKING:
     from lightune.config.compose import compose
     from lightune.config.trust import trust

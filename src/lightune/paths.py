@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "is_inside",
     "is_plain_name",
     "outer_rank",
+    "plugin_folders",
     "program_typed",
     "resume_command",
     "torchrun_size",
+    "use_plugin_folders",
 ]
 
 RANK_VARIABLE = "LIGHTUNE_RANK"
@@ -54,6 +57,20 @@ def resume_command(run_dir: Path, program: str) -> str:
         escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
         folder = f'"{escaped}"'
     return f"{program} {shlex.quote(f'resume={folder}')}"
+
+
+def plugin_folders() -> list[str]:
+    """Return where Hydra looks for plugins, all of which it imports."""
+    import hydra_plugins
+
+    return list(hydra_plugins.__path__)
+
+
+def use_plugin_folders(folders: Sequence[str]) -> None:
+    """Let Hydra look for plugins in these folders alone, whatever comes onto Python's path later."""
+    import hydra_plugins
+
+    hydra_plugins.__path__ = list(folders)
 
 
 def outer_rank() -> int:

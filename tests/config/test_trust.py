@@ -5,8 +5,8 @@ from lightune.config import trust
 
 @pytest.fixture(autouse=True)
 def forget(monkeypatch):
-    monkeypatch.setattr(trust, "_added", [])
     monkeypatch.delenv("LIGHTUNE_TRUST", raising=False)
+    trust.inherit(())
 
 
 @pytest.mark.parametrize("path", ["lightune.models.MLP", "torch.optim.adamw.AdamW", "pytorch_lightning.Trainer"])
@@ -38,9 +38,28 @@ def test_never_trusts_all_of_torch():
 
 def test_the_environment_adds_packages_by_name(monkeypatch):
     monkeypatch.setenv("LIGHTUNE_TRUST", "my_package, other.part")
+    trust.read_environment()
     assert trust.is_trusted("my_package.net.Net")
     assert trust.is_trusted("other.part.Net")
     assert not trust.is_trusted("my_package_2.Net")
+
+
+def test_what_changes_the_environment_later_changes_no_trust(monkeypatch):
+    monkeypatch.setenv("LIGHTUNE_TRUST", "my_package")
+    assert not trust.is_trusted("my_package.net.Net")
+    assert trust.trusted() == ()
+
+
+def test_a_process_trusts_what_the_one_that_started_it_trusts_and_nothing_else():
+    trust.trust("my_package")
+    trust.inherit(("other",))
+    assert trust.trusted() == ("other",)
+    assert not trust.is_trusted("my_package.Net")
+
+
+@pytest.mark.parametrize("path", ["hydra_plugins.evil.f", "hydra_plugins.hydra_lightune_evil.f"])
+def test_a_plugin_in_some_folder_is_no_part_that_ships(path):
+    assert not trust.is_trusted(path)
 
 
 def test_python_adds_packages_by_name():

@@ -3,6 +3,7 @@ from omegaconf import OmegaConf
 
 from lightune import compose
 from lightune.config.static.signatures import describe
+from lightune.config.trust import trust
 from lightune.config.validate import find_problems, validate
 from lightune.errors import ConfigError
 
@@ -184,7 +185,7 @@ def own_package(tmp_path, monkeypatch):
         "def rule(params, lr: float, speed: float = 1.0): ...\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("LIGHTUNE_TRUST", "own_package")
+    trust("own_package")
 
 
 def test_checks_a_class_of_ones_own_as_it_checks_ours(own_package):

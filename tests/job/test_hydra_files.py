@@ -140,7 +140,7 @@ def test_the_file_of_a_multirun_is_the_one_that_hydra_writes(cli_in):
     assert not [line for line in written["hydra"]["overrides"]["hydra"] if "output_subdir" in line]
 
 
-def test_without_the_preflight_the_file_is_replaced_whole(cli_in, monkeypatch):
+def test_where_a_job_alone_asks_the_environment_its_file_is_replaced_whole(cli_in, monkeypatch):
     from lightune.job import hydra_files
 
     written = []
@@ -148,7 +148,7 @@ def test_without_the_preflight_the_file_is_replaced_whole(cli_in, monkeypatch):
     monkeypatch.setattr(
         hydra_files, "write_whole", lambda path, text: (written.append(path.name), whole(path, text))
     )
-    folder = cli_in("~hydra.callbacks.lightune", *TINY, WITH_SECRET)
-    (file,) = Path(folder).rglob("hydra.yaml")
+    grid = ["-m", "hydra/sweeper=basic", "hydra/launcher=basic", "note=plain,${oc.env:PLANTED}"]
+    folder = cli_in(*grid, *TINY)
     assert written == ["hydra.yaml"]
-    assert SECRET not in file.read_text()
+    assert not [file for file in Path(folder).rglob("hydra.yaml") if SECRET in file.read_text()]

@@ -16,6 +16,7 @@ import torch
 from pytorch_lightning import Callback, seed_everything
 from torch.optim.lr_scheduler import ConstantLR
 
+from lightune.config.trust import read_environment
 from lightune.data import InMemoryData, Samples
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks, Member
 from lightune.losses import CrossEntropy
@@ -47,6 +48,7 @@ def killed_in_epoch(epoch, *overrides):
 def _watched_epochs(monkeypatch):
     """Let configurations name what watches epochs, and the data of this module."""
     monkeypatch.setenv("LIGHTUNE_TRUST", "epoch_watch,fused_members")
+    read_environment()
 
 
 class Blobs(InMemoryData):

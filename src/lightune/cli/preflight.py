@@ -8,16 +8,18 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
+from hydra.core.utils import env_override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli import no_effect
 from lightune.cli.refusal import words_of
@@ -101,13 +103,15 @@ def _check_run(config: DictConfig) -> None:
     if isinstance(cfg.resume, str):
         _check_resumed(config, cfg, Path(cfg.resume))
         return
-    _raise_any(_with_folders(find_problems(cfg), config, multirun=False))
+    with _job_environment(config):
+        problems = find_problems(cfg)
+    _raise_any(_with_folders(problems, config, multirun=False))
     _say(no_effect.of_run(config, cfg))
     import_training()
     from lightune.config.build import build
     from lightune.runtime.quiet import quiet
 
-    with quiet(verbose=bool(config.hydra.verbose)):
+    with quiet(verbose=bool(config.hydra.verbose)), _job_environment(config):
         handover.parts = build(cfg)
     _say(no_effect.after_building(config, handover.parts))
     if outer_rank() > 0:
@@ -124,12 +128,26 @@ def _say(lines: Iterable[str]) -> None:
             print(line, flush=True)
 
 
+@contextmanager
+def _job_environment(config: DictConfig) -> Iterator[None]:
+    """Set the variables of `hydra.job.env_set` meanwhile, as a job does: it is judged as it will be."""
+    asked = config.hydra.job.env_set
+    variables = {}
+    for name in asked:
+        with suppress(OmegaConfBaseException, ValueError):  # it may name what only a job knows
+            variables[str(name)] = str(asked[name])
+    with env_override(variables):
+        yield
+
+
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
     """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
     from lightune.training.resumption import only_owner, require_sound_checkpoints, resumed_config
 
     cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
-    _raise_any(find_problems(cfg))
+    with _job_environment(config):
+        problems = find_problems(cfg)
+    _raise_any(problems)
     import_training()
     from lightune.config.build import build
     from lightune.reporting.data_file import require_same_data
@@ -137,7 +155,8 @@ def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> N
 
     with only_owner(run_dir) if outer_rank() == 0 else nullcontext(), quiet(bool(config.hydra.verbose)):
         require_sound_checkpoints(run_dir)
-        handover.parts = build(cfg)
+        with _job_environment(config):
+            handover.parts = build(cfg)
         require_same_data(run_dir, handover.parts.data)
     handover.resumed = cfg
     _write_nothing(config, run_dir)
@@ -155,12 +174,15 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     handover.withheld = None
     definition: Definition | None = None
     ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
-    if ours:
-        from lightune.study.preflight import judged_definition  # which every other command starts faster without
+    with _job_environment(config):
+        if ours:
+            from lightune.study.preflight import (
+                judged_definition,
+            )  # which every other command starts faster without
 
-        definition, problems = judged_definition(config)
-    else:
-        problems = _point_problems(config)
+            definition, problems = judged_definition(config)
+        else:
+            problems = _point_problems(config)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     problems += _launcher_problems(config)

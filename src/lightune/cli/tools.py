@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightune.cli.predict import add_arguments, predict
-from lightune.cli.train import put_current_folder_on_path
+from lightune.cli.train import prepare_path
 from lightune.cli.version import version
+from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the words after `lightune`; this process's own by default.
     """
-    put_current_folder_on_path()
+    read_environment()
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
@@ -85,6 +86,7 @@ def _run_of(path: Path) -> Path:
     if (folder / STUDY_FILE).is_file():
         folder, rank = _best_trial(folder)
         print(f"{rank}: {folder}", file=sys.stderr)
+    prepare_path()
     is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
     load_run_config(
         folder.parent.parent if is_fit else folder

@@ -8,13 +8,17 @@ import sys
 
 import hydra
 
+from lightune.cli.preflight import Preflight
 from lightune.cli.refusal import words_of
 from lightune.cli.version import version
-from lightune.config.trust import whitelist
+from lightune.config.search_path import trusted_packages_only
+from lightune.config.trust import read_environment, whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
 from lightune.job.handover import handover
+from lightune.job.hydra_node import judge
 from lightune.job.task import task
-from lightune.paths import conf_dir
+from lightune.paths import conf_dir, plugin_folders, use_plugin_folders
+from lightune.private_api.hydra import judging
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -27,7 +31,8 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(version())  # Hydra would show its own
         return
-    put_current_folder_on_path()
+    read_environment()
+    prepare_path()
     handover.clear()
     application = hydra.main(
         config_path=str(conf_dir().absolute()), config_name="train", execution_whitelist=list(whitelist())
@@ -35,7 +40,8 @@ def main() -> None:
     wants_traceback = os.environ.get(_FULL_ERROR) == "1"
     os.environ[_FULL_ERROR] = "1"  # Hydra hands us its exceptions instead of printing them
     try:
-        application()
+        with trusted_packages_only(), judging(judge, Preflight):
+            application()
     except (StudyFailedError, TrialError):
         if wants_traceback:
             raise
@@ -54,8 +60,12 @@ def main() -> None:
             del os.environ[_FULL_ERROR]
 
 
-def put_current_folder_on_path() -> None:
-    """Let configurations name a package in the current folder; what is installed comes first."""
+def prepare_path() -> None:
+    """Let configurations name a package in the current folder; what is installed comes first.
+
+    Hydra imports all plugins that it finds, which are not to be those of the current folder.
+    """
+    use_plugin_folders(plugin_folders())
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
 

@@ -13,6 +13,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
+from lightune.config.search_path import trusted_packages_only
 from lightune.paths import conf_dir
 
 __all__ = ["Composing", "compose", "composing"]
@@ -63,7 +64,7 @@ def composing(config_dir: str | Path | None = None) -> Iterator[Composing]:
     """
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
-        with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
+        with trusted_packages_only(), initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
             yield Composing(config_dir)
     finally:
         GlobalHydra.instance().hydra = running  # Hydra has put another instance in its place meanwhile

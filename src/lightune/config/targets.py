@@ -25,7 +25,7 @@ _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _COLLECTIONS = {"callbacks", "logger"}  # groups of several parts by name
 _NO_TARGET = "is missing; name the class or function to build"
 _PARTLY_TRUSTED = {"hydra", "lightune", "omegaconf", "optuna", "pytorch_lightning", "torch", "torchvision"}
-_FOLDER_ARGUMENTS = {"dirpath", "save_dir", "default_root_dir", "log_dir", "root_dir", "dir"}
+_FOLDER_ARGUMENTS = {"dirpath", "save_dir", "default_root_dir", "log_dir", "root_dir", "dir", "offline_directory"}
 _NAME_ARGUMENTS = {"filename", "name", "version", "sub_dir"}
 
 
@@ -119,10 +119,25 @@ class TargetCheck:
                 annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
                 yield from value_problems(f"{path}.{key}", value, annotation)
                 yield from self._path_problems(f"{path}.{key}", key, value)
-            elif not target.open_ended:
+            elif target.open_ended:
+                yield from self._path_problems(f"{path}.{key}", key, value)
+            else:
                 yield Problem(f"{path}.{key}", _unknown(key, target, self._supplied(path)))
         if not node.get("_args_"):
             yield from self._missing(path, node, target)
+        else:
+            yield from self._positional(path, node["_args_"], target)
+
+    def _positional(self, path: str, values: Any, target: Target) -> Iterator[Problem]:
+        """Check arguments that are given by their place as those that are given by name."""
+        if not isinstance(values, list):
+            yield Problem(f"{path}._args_", f"must be a list, got {show(values)}")
+            return
+        for index, (value, parameter) in enumerate(zip(values, target.parameters.values(), strict=False)):
+            key = f"{path}._args_.{index}"
+            annotation = schema.foreign_annotation(target.path, parameter.name) or parameter.annotation
+            yield from value_problems(key, value, annotation)
+            yield from self._path_problems(key, parameter.name, value)
 
     def _path_problems(self, path: str, key: str, value: Any) -> Iterator[Problem]:
         if self.group not in _COLLECTIONS or not isinstance(value, str):

@@ -1,11 +1,13 @@
 """Which code a configuration may name. YAML chooses among trusted parts; it never widens the trust.
 
-This module must not import torch or Lightning.
+What the shell says is read when this module is imported, and when a command begins: before any YAML, which can
+change the environment of a job. This module must not import torch or Lightning.
 """
 
 import os
+from collections.abc import Sequence
 
-__all__ = ["is_trusted", "trust", "whitelist"]
+__all__ = ["inherit", "is_own", "is_trusted", "read_environment", "trust", "trusted", "whitelist"]
 
 BUILT_IN = (
     "lightune.callbacks.*",
@@ -26,17 +28,28 @@ BUILT_IN = (
     "pytorch_lightning.loggers.*",
     "torch.nn.*",
     "torch.optim.*",
-    "hydra_plugins.*",
+    "hydra_plugins.hydra_lightune.*",
+    "hydra_plugins.hydra_optuna_sweeper.*",
     "optuna.samplers.*",
     "optuna.pruners.*",
 )
 ENVIRONMENT_VARIABLE = "LIGHTUNE_TRUST"
 
 _added: list[str] = []
+_from_shell: list[str] = []
+
+
+def read_environment() -> None:
+    """Take the trust of LIGHTUNE_TRUST as it is now; what changes the variable later changes no trust."""
+    named = [part.strip() for part in os.environ.get(ENVIRONMENT_VARIABLE, "").split(",")]
+    _from_shell[:] = [name for name in named if name]
+
+
+read_environment()
 
 
 def trust(*packages: str) -> None:
-    """Let configurations name the code of these packages, from now on in this process.
+    """Let configurations name the code of these packages, from now on in this process and those that it starts.
 
     Args:
         packages: dotted names such as `my_package`; everything below them is trusted.
@@ -51,17 +64,29 @@ def trust(*packages: str) -> None:
 
 
 def trusted() -> tuple[str, ...]:
-    """Return the packages that `trust` was given in this process."""
-    return tuple(_added)
+    """Return the packages that are trusted beside the parts that ship, by `trust` and by LIGHTUNE_TRUST."""
+    return tuple(dict.fromkeys([*_added, *_from_shell]))
+
+
+def inherit(packages: Sequence[str]) -> None:
+    """Trust in this process what the one that started it trusts, and nothing else, whatever the environment says.
+
+    Args:
+        packages: as `trusted` returned them there.
+    """
+    _added[:], _from_shell[:] = packages, []
 
 
 def whitelist() -> tuple[str, ...]:
     """Return the entries for Hydra's execution whitelist: ours, those of `trust`, those of LIGHTUNE_TRUST."""
-    named = [part.strip() for part in os.environ.get(ENVIRONMENT_VARIABLE, "").split(",")]
-    own = [name for name in (*_added, *named) if name]
-    return (*BUILT_IN, *(entry for name in own for entry in (name, f"{name}.*")))
+    return (*BUILT_IN, *(entry for name in trusted() for entry in (name, f"{name}.*")))
 
 
 def is_trusted(path: str) -> bool:
     """Tell whether a dotted path matches an entry; `package.*` matches all that lies below the package."""
     return any(path.startswith(entry[:-1]) if entry.endswith(".*") else path == entry for entry in whitelist())
+
+
+def is_own(path: str) -> bool:
+    """Tell whether a dotted path is, or lies below, a package that is trusted beside the parts that ship."""
+    return any(path == name or path.startswith(f"{name}.") for name in trusted())

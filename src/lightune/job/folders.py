@@ -110,7 +110,6 @@ class _Places:
         self.key = "hydra.output_subdir"
         if (name := OmegaConf.select(self.config, self.key)) is not None:
             yield from self._below(self.key, folder / str(name), folder, "the run's folder")
-        yield from self._log_files(folder, root)
 
     def _folder(self, key: str) -> Path:
         self.key = key
@@ -135,13 +134,3 @@ class _Places:
         """Refuse a folder whose name would show what comes from the environment; output_root may, as a place."""
         for name in sorted(names_behind(self.config, key) - names_behind(self.config, "output_root")):
             yield Problem(key, f"must not hold a value from the environment ({name}): folder names show it")
-
-    def _log_files(self, folder: Path, root: Path) -> Iterator[Problem]:
-        with read_write(self.config.hydra):
-            self.config.hydra.runtime.output_dir = str(folder)
-        for logging in ("hydra.job_logging", "hydra.hydra_logging"):
-            self.key = f"{logging}.handlers"
-            for name in OmegaConf.select(self.config, self.key) or {}:
-                self.key = f"{logging}.handlers.{name}.filename"
-                if (file := OmegaConf.select(self.config, self.key)) is not None:
-                    yield from self._below(self.key, self.here / str(file), root, "output_root")

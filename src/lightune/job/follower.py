@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.config.trust import trust
+from lightune.config.trust import inherit
 from lightune.paths import outer_rank
 from lightune.run import InterruptedRun, TrainingError, train
 
@@ -34,7 +34,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     end_with_parent()
     sys.path[:] = order.pop("path")
-    trust(*order.pop("trusted"))
+    inherit(order.pop("trusted"))
     cfg = OmegaConf.create(order.pop("config"))
     assert isinstance(cfg, DictConfig)
     try:

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
+from lightune.config.validate import validate
 from lightune.errors import ConfigError, TrialError
 from lightune.job.folders import folder_problems
 from lightune.job.handover import handover
@@ -53,7 +54,10 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
 
     if resumed is not None:
         cfg = resumed
-    parts = handover.take_parts() or prepare(cfg, verbose=bool(hydra_config.verbose))
+    parts = handover.take_parts()
+    if parts is not None and hydra_config.job.env_set:
+        validate(cfg)  # where the variables are set that its values may be made of
+    parts = parts or prepare(cfg, verbose=bool(hydra_config.verbose))
     trial = current_trial()
     failure = None
     try:

@@ -1,30 +1,44 @@
 """Hydra's private names that lightune needs.
 
 This module must not import Optuna, torch or Lightning. Hydra has no public way to compose from another search
-path, to set values on a configuration that is composed already, or to make a `JobReturn` that carries what a task
-raised.
+path, to set values on a configuration that is composed already, to judge a configuration before its log files are
+opened, or to make a `JobReturn` that carries what a task raised.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from hydra._internal import hydra as application
+from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core import utils
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import Container, DictConfig
+
+from lightune.private_api.omegaconf import root_of
 
 __all__ = [
+    "Judge",
+    "PackageSource",
     "apply_overrides",
     "flush_loggers",
     "is_basic_launcher",
     "is_files_loader",
+    "judge_of",
+    "judged_packages",
+    "judging",
     "loader_of",
     "names_a_group",
     "note_failure",
@@ -33,6 +47,84 @@ __all__ = [
     "start_ray",
     "unshuffled",
 ]
+
+
+Judge = Callable[[DictConfig], None]
+"""Takes a composed configuration with Hydra's own node; raises if nothing may be made of it."""
+
+PackageSource = ImportlibResourcesConfigSource
+"""Hydra's source of configuration files in a package, which it imports.
+
+For: judging the package before. Without it: a search path in YAML imports whatever it names.
+"""
+
+
+class _JudgedCallbacks(Callbacks):
+    """Hydra's callbacks behind one that no configuration removes.
+
+    Args:
+        judge: called before any callback is made.
+        first: the callback that is called before all others.
+        config: whose callbacks are made.
+    """
+
+    def __init__(self, judge: Judge, first: type[Callback], config: DictConfig | None = None) -> None:
+        self.judge = judge
+        if config is not None:
+            judge(config)
+        super().__init__(config)
+        others = [each for each in self.callbacks if not isinstance(each, first)]
+        self.callbacks = [first(), *others]
+
+
+@contextmanager
+def judging(judge: Judge, first: type[Callback]) -> Iterator[None]:
+    """Let applications that run meanwhile judge a configuration before they act on any of it.
+
+    For: refusing without a trace. Without it: Hydra opens log files and makes callbacks before anybody is asked,
+    and a configuration can remove the callback that would ask.
+
+    Args:
+        judge: called before log files are opened and before callbacks are made; a function of a module, which
+            jobs in other processes are sent by its name.
+        first: the callback that is called before all others, whether or not the configuration has it.
+    """
+    names = vars(application)
+    before = {name: names[name] for name in ("Callbacks", "configure_log")}
+
+    def configure_log(log_config: Any, *arguments: Any, **settings: Any) -> None:
+        if isinstance(log_config, Container):
+            judge(root_of(log_config))
+        before["configure_log"](log_config, *arguments, **settings)
+
+    names.update(Callbacks=partial(_JudgedCallbacks, judge, first), configure_log=configure_log)
+    try:
+        yield
+    finally:
+        names.update(before)
+
+
+def judge_of(callbacks: Callbacks) -> Judge | None:
+    """Return what judges the configurations of an application; None for applications of others.
+
+    For: judging a job that another process, or another configuration file, has composed.
+    """
+    return callbacks.judge if isinstance(callbacks, _JudgedCallbacks) else None
+
+
+@contextmanager
+def judged_packages(source: type[PackageSource]) -> Iterator[None]:
+    """Let Hydra read the configuration files of packages by another source meanwhile.
+
+    For: as `PackageSource`.
+    """
+    types = SourcesRegistry.instance().types
+    before = types["pkg"]
+    types["pkg"] = source
+    try:
+        yield
+    finally:
+        types["pkg"] = before
 
 
 def loader_of(places: Sequence[tuple[str, str]]) -> ConfigLoader:

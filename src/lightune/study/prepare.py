@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.errors import ConfigError, Problem
+from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
@@ -107,6 +108,8 @@ def prepare(
             loader = snapshot_loader(hydra_context.config_loader, folder)
             with _blaming_the_snapshot(vocabulary) if resumed else contextlib.nullcontext():
                 config = compose_again(loader, config, folder, hydra_context.config_loader)
+            if (judge := judge_of(hydra_context.callbacks)) is not None:
+                judge(config)
             began = read_definition(config, loader, spec.overrides) if spec is not None else asked
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
             conceal(config, url, pin=True)

@@ -127,7 +127,7 @@ def _listening_store(size: int) -> TCPStore:
 
 def _start(rank: int, variables: dict[str, str], order: dict[str, Any]) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-m", "lightune.job.follower"],
+        [sys.executable, "-P", "-m", "lightune.job.follower"],  # -P: not what lies in the current folder
         env={**os.environ, **variables, "LOCAL_RANK": str(rank), RANK_VARIABLE: str(rank)},
         stdin=subprocess.PIPE,
         text=True,

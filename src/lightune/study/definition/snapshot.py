@@ -171,10 +171,9 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
         live: the loader that composed it.
     """
     overrides = overrides_of(config, "hydra")
-    searched = [study / FOLDER / name for name, folder in _folders(live) if name.endswith("_searchpath")]
     if config.hydra.get("searchpath"):
         overrides = [line for line in overrides if not line.startswith("hydra.searchpath=")]
-        overrides.append("hydra.searchpath=[" + ",".join(f"'file://{path.absolute()}'" for path in searched) + "]")
+        overrides.append(f"hydra.searchpath=[{','.join(map(value_text, _searched(live, study)))}]")
     overrides = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
     overrides.append(f"hydra.sweep.dir={value_text(str(study))}")
     again = loader.load_configuration(
@@ -184,6 +183,15 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
     )
     again.hydra.mode = RunMode.MULTIRUN
     return again
+
+
+def _searched(live: ConfigLoader, study: Path) -> Iterator[str]:
+    """Yield what `hydra.searchpath` is to name for a snapshot: its folders, and packages, which are installed."""
+    kept = {name.partition("_")[0]: study / FOLDER / name for name, _ in _folders(live)}
+    for index, source in enumerate(live.get_sources()):
+        if "searchpath" in source.provider:
+            folder = kept.get(str(index))
+            yield f"file://{folder.absolute()}" if folder else f"{source.scheme()}://{source.path}"
 
 
 def _folders(loader: ConfigLoader) -> Iterator[tuple[str, Path]]:

@@ -15,6 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import TaskFunction
 from omegaconf import DictConfig
 
+from lightune.config.trust import inherit, trusted
 from lightune.errors import StorageError, TrialError
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.outcome.judge import judge
@@ -55,10 +56,12 @@ class WrappedTask:
         self._check_seconds, self._grace_seconds = check_seconds, grace_seconds
         self._settings = replace(settings, storage=None)
         self._in_database = settings.storage is not None
+        self._trusted = trusted()
         self.trials: dict[int, Trial] = {}
 
     def __call__(self, config: DictConfig) -> Any:
         """Run the task as the trial whose number the job has."""
+        inherit(self._trusted)
         number = HydraConfig.get().job.num
         trial = self.trials.get(number)
         if trial is None:

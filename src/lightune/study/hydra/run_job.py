@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import execution_whitelist
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from lightune.private_api.hydra import flush_loggers, note_failure
+from lightune.private_api.hydra import flush_loggers, judge_of, note_failure
 from lightune.private_api.omegaconf import attach
 from lightune.study.hydra.composer import Composition, filled_in, section_text
 
@@ -47,11 +47,16 @@ def run_job(
 
     Returns:
         What Hydra would return: the task's value, or the exception that it raised.
+
+    Raises:
+        ConfigError: if the application refuses the job before anything is written.
     """
     before, folder = HydraConfig.instance().cfg, os.getcwd()
     with execution_whitelist(context.execution_whitelist, reset=True):
         try:
             output = _place(made, number, job_id)
+            if (judge := judge_of(context.callbacks)) is not None:
+                judge(made.whole)
             started(output)
             return _run(made, output, context, task_function)
         finally:

@@ -39,7 +39,7 @@ class OneTrial:
 
 @pytest.fixture
 def actor(tmp_path):
-    made = WorkerActor(DriverPlace(str(tmp_path), (), (), {}, tmp_path), b"", "nobody", ONE)
+    made = WorkerActor(DriverPlace(str(tmp_path), (), (), {}, tmp_path, ()), b"", "nobody", ONE)
     made._executor = OneTrial(tmp_path)
     return made
 

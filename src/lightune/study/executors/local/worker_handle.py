@@ -15,6 +15,7 @@ from typing import Any
 
 import cloudpickle
 
+from lightune.paths import plugin_folders
 from lightune.study.executors.executor import Job
 from lightune.study.executors.local.sender import Sender
 from lightune.study.storage.lease import WORKER_MARK
@@ -129,7 +130,8 @@ def start_worker(slot: Slot, *, setup: bytes, owner: str) -> WorkerHandle:
     fds = (theirs.fileno(), lifeline_end)
     with _sigint_blocked():
         process = subprocess.Popen(
-            [sys.executable, "-m", "lightune.study.executors.worker.main", *map(str, fds)],
+            # -P: not what lies in the current folder under the name of a module
+            [sys.executable, "-P", "-m", "lightune.study.executors.worker.main", *map(str, fds)],
             env={**os.environ, **slot.environment, WORKER_MARK: owner},
             pass_fds=fds,
             stdin=subprocess.DEVNULL,
@@ -139,6 +141,7 @@ def start_worker(slot: Slot, *, setup: bytes, owner: str) -> WorkerHandle:
     os.close(lifeline_end)
     place: dict[str, Any] = {
         "path": list(sys.path),
+        "plugins": plugin_folders(),
         "argv": list(sys.argv),
         "folder": os.getcwd(),
         "cpus": slot.cpus,

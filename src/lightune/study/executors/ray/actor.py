@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cloudpickle
 
+from lightune.paths import use_plugin_folders
 from lightune.study.definition.settings import Objective
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Event, Job, Message, Report, Started
@@ -37,6 +38,7 @@ class DriverPlace:
         argv: its `sys.argv`.
         environment: variables that the trials need.
         study: the study's folder, which both must see; None outside of a study.
+        plugins: folders of Hydra's plugins.
     """
 
     folder: str
@@ -44,6 +46,7 @@ class DriverPlace:
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     study: Path | None
+    plugins: tuple[str, ...]
 
 
 class WorkerActor:
@@ -83,6 +86,7 @@ class WorkerActor:
             os.chdir(place.folder)
         except OSError as error:
             return f"{machine} does not see the folder {place.folder} ({error.strerror})"
+        use_plugin_folders(place.plugins)
         sys.path[:] = dict.fromkeys([*place.path, *sys.path])
         sys.argv[:] = place.argv
         slot = Slot(dict(place.environment))

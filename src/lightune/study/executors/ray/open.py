@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.paths import plugin_folders
 from lightune.secrets import secret_values
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ray.actor import DriverPlace
@@ -59,6 +60,7 @@ def open_executor(
         argv=tuple(sys.argv),
         environment={**_environment(config), "OMP_NUM_THREADS": threads},
         study=context.study,
+        plugins=tuple(plugin_folders()),
     )
     options = {
         "scheduling_strategy": "SPREAD",

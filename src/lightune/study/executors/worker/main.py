@@ -21,6 +21,8 @@ import cloudpickle
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
+from lightune.config.trust import inherit
+from lightune.paths import use_plugin_folders
 from lightune.reporting.result import CONSOLE_FILE
 from lightune.runtime.data_cache import keep_data
 from lightune.runtime.exit import leave
@@ -48,6 +50,7 @@ def main(arguments: list[str]) -> None:
     _end_with_parent(lifeline)
     interrupt = Interrupt()
     place = pickle.loads(connection.recv_bytes())
+    use_plugin_folders(place["plugins"])
     sys.path[:], sys.argv[:] = place["path"], place["argv"]
     os.chdir(place["folder"])
     if place["cpus"] and hasattr(os, "sched_setaffinity"):
@@ -55,6 +58,7 @@ def main(arguments: list[str]) -> None:
     setup_globals()
     setup: WorkerSetup = cloudpickle.loads(connection.recv_bytes())
     Singleton.set_state(setup.singletons)
+    inherit(setup.trusted)
     faulthandler.enable()
     keep_data()
     worker = Worker(setup, Channel(connection, interrupt), interrupt)

@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 from hydra.core.singleton import Singleton
 
+from lightune.config.trust import trusted
 from lightune.study.executors.context import ExecutorContext, never_stop, no_folder
 
 __all__ = ["WorkerSetup", "packed_setup"]
@@ -23,11 +24,13 @@ class WorkerSetup:
         context: what the trials belong to, without what the driver's process alone can do.
         serve: takes the `Worker` and runs its trials; one after another by default.
         singletons: the state of Hydra in the driver.
+        trusted: what the driver trusts; what the environment of a worker says counts for nothing.
     """
 
     context: ExecutorContext
     serve: Callable[[Any], None] | None = None
     singletons: Any = field(default_factory=Singleton.get_state)
+    trusted: tuple[str, ...] = field(default_factory=trusted)
 
 
 def packed_setup(context: ExecutorContext, *, serve: Callable[[Any], None] | None = None) -> bytes:

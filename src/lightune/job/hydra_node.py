@@ -1,0 +1,194 @@
+"""What Hydra's own node may say: judged before Hydra, or a job, acts on any of it.
+
+Hydra opens log files, makes callbacks and sets variables of the environment before a task is called, so none of
+that can be judged by the task, or by a callback that the configuration could remove. This module must not import
+torch or Lightning.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from lightune.config.trust import ENVIRONMENT_VARIABLE, is_own
+from lightune.errors import ConfigError, Problem
+from lightune.paths import is_inside
+
+__all__ = ["hydra_problems", "judge"]
+
+_PREFLIGHT = "lightune.cli.preflight.Preflight"
+_LOGS = ("hydra.job_logging", "hydra.hydra_logging")
+_LOG_PARTS = {
+    "logging.FileHandler", "logging.StreamHandler", "logging.NullHandler", "logging.Formatter", "logging.Filter",
+    "colorlog.ColoredFormatter",
+}  # fmt: skip
+_PROTECTED = re.compile(
+    r"LIGHTUNE_.*|PYTHON.*|LD_.*|DYLD_.*|GIT_.*|SSH_.*|XDG_.*|HYDRA_.*|RAY_.*|SLURM_.*|MASTER_.*|TORCHELASTIC_.*"
+    r"|TORCHINDUCTOR_.*|TORCH_(FORCE|COMPILE)_.*|TORCH_(EXTENSIONS_DIR|DEVICE_BACKEND_AUTOLOAD)|TRITON_.*"
+    r"|(CUDA|NVTX)_INJECTION.*|NCCL_.*PLUGIN|OMP_TOOL.*|GLIBC_.*|GCONV_PATH|LOCPATH|LOCAL_RANK|NODE_RANK|GROUP_RANK"
+    r"|RANK|WORLD_SIZE|PATH|HOME|SHELL|ENV|BASH_ENV|IFS|TMPDIR|TEMP|TMP|CC|CXX|EDITOR|VISUAL|PAGER",
+    re.IGNORECASE,
+)
+"""Variables that decide which code, programs and libraries run, and with which other processes."""
+_COMMANDS = {"setup", "python", "srun_args", "additional_parameters", "runtime_env", "job_config", "address"}
+"""Settings of launchers that are commands, or that name the cluster whose answers are believed."""
+_LAUNCHER = "hydra.launcher"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def judge(config: DictConfig) -> None:
+    """Refuse a configuration of which Hydra, or a job, must not even begin to act.
+
+    Args:
+        config: as composed, with Hydra's own node.
+
+    Raises:
+        ConfigError: with all that is wrong with Hydra's own node.
+    """
+    if problems := list(hydra_problems(config)):
+        raise ConfigError(problems)
+
+
+def hydra_problems(config: DictConfig) -> Iterator[Problem]:
+    """Yield what is wrong with Hydra's own node; see `judge`."""
+    yield from _environment_problems(config)
+    yield from _callback_problems(config)
+    yield from _place_problems(config)
+    with _as_a_job_sees_it(config):
+        for log in _LOGS:
+            yield from _log_problems(config, log)
+    yield from _launcher_problems(config)
+
+
+def _environment_problems(config: DictConfig) -> Iterator[Problem]:
+    for name in OmegaConf.select(config, "hydra.job.env_set") or {}:
+        if _PROTECTED.fullmatch(str(name)):
+            rule = "decides which code runs, and cannot be set by a configuration; set it in the shell"
+            yield Problem(f"hydra.job.env_set.{name}", rule)
+
+
+def _callback_problems(config: DictConfig) -> Iterator[Problem]:
+    path = "hydra.callbacks"
+    for key, node in _mappings(path, _plain(OmegaConf.select(config, path))):
+        target = node.get("_target_")
+        if "_target_" in node and target != _PREFLIGHT and not is_own(str(target)):
+            yield Problem(f"{key}._target_", _untrusted(target))
+
+
+def _place_problems(config: DictConfig) -> Iterator[Problem]:
+    """Yield what is wrong with the folder of a job of a multirun, once it is known."""
+    runtime, sweep = config.hydra.runtime, config.hydra.sweep
+    if config.hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(runtime, "output_dir"):
+        return
+    here = Path(str(runtime.cwd))
+    if not is_inside(here / str(runtime.output_dir), here / str(sweep.dir)):
+        yield Problem("hydra.sweep.subdir", f"must lie below hydra.sweep.dir, got {sweep.subdir}")
+
+
+@contextmanager
+def _as_a_job_sees_it(config: DictConfig) -> Iterator[None]:
+    """Let a configuration refer to the job that it is of, and to its folder, as far as that is known."""
+    active: Any = HydraConfig.instance()
+    runtime = config.hydra.runtime
+    before, missing = active.cfg, OmegaConf.is_missing(runtime, "output_dir")
+    active.cfg = config
+    try:
+        with read_write(config.hydra), open_dict(config.hydra):
+            if missing:
+                node = config.hydra.sweep if config.hydra.mode == RunMode.MULTIRUN else config.hydra.run
+                with suppress(OmegaConfBaseException, ValueError):  # which is said in its turn
+                    runtime.output_dir = str(node.dir)
+        yield
+    finally:
+        with read_write(config.hydra), open_dict(config.hydra):
+            if missing:
+                runtime.output_dir = "???"
+        active.cfg = before
+
+
+def _log_problems(config: DictConfig, log: str) -> Iterator[Problem]:
+    node = OmegaConf.select(config, log)
+    try:
+        plain = OmegaConf.to_container(node, resolve=True) if isinstance(node, Container) else None
+    except (OmegaConfBaseException, ValueError) as error:
+        yield Problem(log, f"cannot be resolved: {str(error).splitlines()[0]}")
+        return
+    if not isinstance(plain, dict) or plain.get("root") is None:
+        return  # Hydra leaves the log as it is
+    root, here = str(config.output_root), Path(str(config.hydra.runtime.cwd))
+    places = [here, Path(str(config.hydra.runtime.output_dir))] if config.hydra.job.chdir else [here]
+    for path, part in _mappings(log, plain):
+        for key in ("()", "class", "queue", "listener"):
+            name = part.get(key)
+            if isinstance(name, str) and name.removeprefix("ext://") not in _LOG_PARTS and not is_own(name):
+                yield Problem(f"{path}.{key}", _untrusted(name))
+        if "." in part:
+            yield Problem(f"{path}.'.'", "cannot be given: it changes a part after it was judged")
+        file = part.get("filename")
+        if file is None:
+            continue
+        if "://" in str(file) or not all(is_inside(place / str(file), here / root) for place in places):
+            yield Problem(f"{path}.filename", f"must lie below output_root ({root}), got {file}")
+
+
+def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
+    """Yield the settings of a launcher that run commands, unless they were typed as they are."""
+    launcher = OmegaConf.select(config, _LAUNCHER)
+    if not isinstance(launcher, DictConfig) or is_own(_LAUNCHER):
+        return
+    typed = _typed(config)
+    for path, node in _mappings(_LAUNCHER, OmegaConf.to_container(launcher, resolve=False)):
+        for key, value in node.items():
+            full = f"{path}.{key}"
+            if value in (None, [], {}) or value == OmegaConf.select(typed, full):
+                continue
+            advice = f"type it on the command line, or start with {ENVIRONMENT_VARIABLE}={_LAUNCHER}"
+            if key in _COMMANDS:
+                yield Problem(full, f"decides which code runs, and stands in a file; {advice}")
+            elif isinstance(value, str) and _CONTROL.search(value):
+                yield Problem(full, f"must be one line of text, got {value!r}; {advice}")
+
+
+def _typed(config: DictConfig) -> DictConfig:
+    """Return what the overrides of the command say of Hydra's own node, and nothing of what files say."""
+    typed = OmegaConf.create()
+    lines = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    assert isinstance(lines, list)
+    for override in OverridesParser.create().parse_overrides([str(line) for line in lines]):
+        key = override.key_or_group
+        if key.startswith(f"{_LAUNCHER}.") and not override.is_delete():
+            OmegaConf.update(typed, key, override.value())
+    return typed
+
+
+def _untrusted(target: Any) -> str:
+    package = str(target).partition(".")[0]
+    return f"is not trusted, got {target}; if it is code of yours, start with {ENVIRONMENT_VARIABLE}={package}"
+
+
+def _mappings(path: str, value: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
+    """Yield every mapping in plain values, with its dotted path."""
+    if isinstance(value, dict):
+        yield path, value
+        for key, inner in value.items():
+            yield from _mappings(f"{path}.{key}", inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _mappings(f"{path}.{index}", inner)
+
+
+def _plain(node: Any) -> Any:
+    """Return a node as plain values, resolved where that is possible."""
+    if not isinstance(node, Container):
+        return node
+    try:
+        return OmegaConf.to_container(node, resolve=True)
+    except (OmegaConfBaseException, ValueError):
+        return OmegaConf.to_container(node, resolve=False)
