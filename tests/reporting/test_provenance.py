@@ -102,3 +102,45 @@ def test_runs_that_end_together_have_the_code_of_the_first(run_dir, repository):
         (repository / "code.py").write_text("a = 2\n")
         assert gather(run_dir)["git"] == first
     assert gather(run_dir)["git"]["dirty"]
+
+
+PROGRAMS = {
+    "a file system monitor": ({"core.fsmonitor": "{run}"}, None),
+    "a program for differences": ({"diff.external": "{run}"}, None),
+    "a driver": ({"diff.odd.command": "{run}"}, "* diff=odd"),
+    "a conversion to text": ({"diff.odd.textconv": "{run}"}, "* diff=odd"),
+    "a filter": ({"filter.odd.clean": "{run}"}, "* filter=odd"),
+    "a required filter": ({"filter.odd.process": "{run}", "filter.odd.required": "true"}, "* filter=odd"),
+    "a filter of an odd name": ({"filter.odd=x.y.clean": "{run}"}, "* filter=odd=x.y"),
+    "a filter that looks well known": ({"filter.lfs.clean": "git-lfs clean -- %f; {run}"}, "* filter=lfs"),
+    "a pager": ({"core.pager": "{run}", "pager.diff": "true"}, None),
+}
+
+
+@pytest.mark.parametrize("names", PROGRAMS)
+def test_nothing_runs_that_a_repository_names(run_dir, repository, tmp_path, names):
+    settings, attributes = PROGRAMS[names]
+    mark, script = tmp_path / "it_ran", tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {mark}\ncat\n")
+    script.chmod(0o755)
+    for key, value in settings.items():
+        git("config", key, value.format(run=script))
+    if attributes:
+        (repository / ".git" / "info").mkdir(exist_ok=True)
+        (repository / ".git" / "info" / "attributes").write_text(attributes + "\n")
+    (repository / "code.py").write_text("a = 2\n")
+    found = gather(run_dir)["git"]
+    assert not mark.exists()
+    assert found["dirty"]
+    assert "+a = 2" in (run_dir / "uncommitted.diff").read_text()
+    subprocess.run(["git", "diff", "HEAD"], check=False, capture_output=True)
+    assert mark.exists() == (names != "a pager")  # git itself does run it
+
+
+def test_a_filter_of_the_users_own_keeps_working(run_dir, repository, tmp_path, monkeypatch):
+    (tmp_path / "gitconfig").write_text('[filter "upper"]\n\tclean = tr a-z A-Z\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    (repository / ".git" / "info" / "attributes").write_text("* filter=upper\n")
+    (repository / "code.py").write_text("a = 2\n")
+    assert gather(run_dir)["git"]["dirty"]
+    assert "+A = 2" in (run_dir / "uncommitted.diff").read_text()
