@@ -67,13 +67,19 @@ class WholeCheckpointIO(TorchCheckpointIO):
         write_whole(target, content)
 
     def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any | None = lambda storage, loc: storage,
-        weights_only: bool | None = None,
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Load a checkpoint to resume from: its weights are those that the training goes on with."""
-        content = super().load_checkpoint(path, map_location, weights_only)
+        """Load a checkpoint to resume from: its weights are those that the training goes on with.
+
+        Args:
+            path: of the file.
+            map_location: not used; the tensors are on the CPU.
+            weights_only: not used; no code that the file may hold is run, whatever is asked for.
+
+        Raises:
+            CheckpointError: as `read_checkpoint`.
+        """
+        content = read_checkpoint(Path(path))
         if _RESUMED_WEIGHTS in content:
             content["state_dict"] = content.pop(_RESUMED_WEIGHTS)
         return content
