@@ -42,6 +42,7 @@ class LightuneSweeper(Sweeper):
             arguments: the task's overrides, with the sweeps.
         """
         from lightune.errors import ConfigError, StorageError, StudyFailedError
+        from lightune.runtime.plain_text import say
         from lightune.study.sweep import sweep
 
         assert self.config is not None
@@ -56,7 +57,7 @@ class LightuneSweeper(Sweeper):
                 definition=_judged_before(self.hydra_context),
             )
         except (ConfigError, StorageError) as refusal:
-            print(refusal, file=sys.stderr)
+            say(refusal, error=True)
             sys.exit(2)
         except StudyFailedError:  # it was said why
             sys.exit(1)

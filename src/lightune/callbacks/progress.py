@@ -50,7 +50,7 @@ class Progress(Callback):
         """Draw the bar."""
         if self._console.is_terminal and trainer.is_global_zero:
             columns = (f"{self._prefix}epoch", MofNCompleteColumn(), BarColumn(), TimeElapsedColumn())
-            self._bar = Bar(*columns, TextColumn("{task.fields[figures]}"), console=self._console)
+            self._bar = Bar(*columns, TextColumn("{task.fields[figures]}", markup=False), console=self._console)
             self._bar.start()
             self._bar.add_task("", total=trainer.max_epochs, completed=trainer.current_epoch, figures="")
 
@@ -87,7 +87,7 @@ class Progress(Callback):
     def _say(self) -> None:
         if self._unsaid:
             try:
-                self._console.print(self._unsaid, highlight=False, soft_wrap=True)
+                self._console.print(self._unsaid, highlight=False, markup=False, soft_wrap=True)
             except OSError:
                 if not drop_output():
                     raise

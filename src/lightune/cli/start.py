@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from types import TracebackType
 
 __all__ = ["tools", "train"]
 
@@ -39,6 +40,7 @@ def tools() -> None:
 
 
 def _run_to_end(module: str) -> None:
+    sys.excepthook = _show
     try:
         _start(module)
     except SystemExit as stop:
@@ -46,6 +48,15 @@ def _run_to_end(module: str) -> None:
             _leave(stop.code or 0)
         raise
     _leave(0)
+
+
+def _show(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Print an exception as Python does, without what a terminal would obey in its message."""
+    import traceback
+
+    from lightune.runtime.plain_text import say
+
+    say("".join(traceback.format_exception(kind, error, where)).rstrip(), error=True)
 
 
 def _leave(code: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lightune import secrets
+from lightune.runtime.plain_text import visible
 
 __all__ = ["Redacting", "train_log"]
 
@@ -44,7 +45,7 @@ def train_log(run_dir: Path, cfg: DictConfig, *, verbose: bool) -> Iterator[None
 
 
 class Redacting(logging.Formatter):
-    """Write log lines without the values of environment variables that the configuration asks for."""
+    """Write log lines without control codes, and without the variables that the configuration asks for."""
 
     def __init__(self, cfg: DictConfig) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -52,4 +53,4 @@ class Redacting(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        return secrets.redact(super().format(record), self._secrets)
+        return visible(secrets.redact(super().format(record), self._secrets))

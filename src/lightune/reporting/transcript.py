@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+from lightune.runtime.plain_text import visible
+
 __all__ = ["Transcript"]
 
 
@@ -27,6 +29,6 @@ class Transcript(Console):
 
     def print(self, *objects: Any, **how: Any) -> None:
         """Add objects to the file as one line, whatever they were to look like."""
-        line = " ".join(map(str, objects))
+        line = visible(" ".join(map(str, objects)))
         with contextlib.suppress(OSError), self._transcript.open("a", encoding="utf-8") as file:  # a full disk
             file.write(f"{line}\n")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
+from lightune.runtime.terminal import Terminal
 from lightune.study.context import StudyContext
 from lightune.study.definition.definition import Definition
 from lightune.study.definition.settings import Settings
@@ -56,7 +57,7 @@ def sweep(
         StudyFailedError: if it came to nothing.
         SystemExit: if a signal stopped it, with the exit code that a shell expects.
     """
-    console = Console()
+    console = Terminal()
 
     def print_line(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

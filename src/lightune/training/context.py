@@ -16,6 +16,7 @@ from lightune.paths import create_run_dir, outer_rank
 from lightune.reporting.data_file import record_data, require_same_data, show_data
 from lightune.reporting.train_log import train_log
 from lightune.runtime.quiet import quiet
+from lightune.runtime.terminal import Terminal
 from lightune.training.process_group import ProcessGroup, joined
 from lightune.training.resumption import keep_config, only_owner, reopen, require_same_processes
 
@@ -93,7 +94,7 @@ def opened(
             if processes.is_first:
                 record_data(run_dir, parts.data)
             processes.agree(None)  # the other processes wait until the folder is ready
-            console = Console(quiet=not processes.is_first)
+            console = Terminal(quiet=not processes.is_first)
             show_data(parts.data, console)
             yield RunContext(cfg, parts, run_dir, console, interruption, processes, resume)
 

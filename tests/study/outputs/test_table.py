@@ -1,5 +1,9 @@
 """`trials.csv`, written and read back."""
 
+import csv
+
+import pytest
+
 from lightune.study.definition.settings import Objective
 from lightune.study.outputs.table import read_table, write_table
 from lightune.study.storage.records import TrialRecord
@@ -40,3 +44,25 @@ def test_a_value_of_no_name_has_a_column(tmp_path):
 
 def test_there_may_be_no_table_yet(tmp_path):
     assert read_table(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd", "@x", "\tx", "'=x", "''@x"])
+def test_no_text_stands_as_a_formula(tmp_path, text):
+    trial = TrialRecord(0, "failed", None, {"key": text}, None, text, text)
+    write_table(tmp_path, [trial], ["key"], ONE)
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        _, cells = csv.reader(file)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t"))]
+    (row,) = read_table(tmp_path)
+    assert row["key"] == row["folder"] == row["error"] == text
+
+
+@pytest.mark.parametrize("text", ["-1", "+1e-3", "-inf", "1", "'x'", "text"])
+def test_numbers_and_other_texts_stand_as_they_are(tmp_path, text):
+    write_table(tmp_path, [TrialRecord(0, "completed", (-0.5,), {"key": text}, 1.0, "0", None)], ["key"], ONE)
+    assert f"0,completed,-0.5,{text},1.000,0,\n" in (tmp_path / "trials.csv").read_text()
+
+
+def test_no_codes_stand_in_the_table(tmp_path):
+    write_table(tmp_path, [TrialRecord(0, "failed", None, {}, None, None, "\x1b[2J")], [], ONE)
+    assert read_table(tmp_path)[0]["error"] == "\\x1b[2J"

@@ -6,6 +6,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lightune.runtime.plain_text import say
 from lightune.study.definition.settings import Settings
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.executor import Done, Executor, Job, Message, Report
@@ -74,7 +75,7 @@ def run_batch(jobs: Sequence[Job], make_executor: Callable[[], Executor]) -> lis
                         elif isinstance(event, Report):
                             event.answer(False)
                         elif isinstance(event, Message):
-                            print(event.text)
+                            say(event.text)
         finally:
             executor.close()
     if stop.number is not None:

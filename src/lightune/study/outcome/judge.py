@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from lightune.errors import ConfigError
 from lightune.private_api.hydra import returned_or_raised
 from lightune.reporting.result import TRACEBACK_FILE
+from lightune.runtime.plain_text import visible
 from lightune.runtime.signals import STOP_SIGNALS
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.outcome import (
@@ -91,7 +92,8 @@ def leave_traceback(folder: Path, error: object) -> None:
     if isinstance(error, BaseException) and error.__traceback__ is not None and not file.exists():
         with contextlib.suppress(OSError):  # the disk may be what failed
             folder.mkdir(parents=True, exist_ok=True)
-            file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+            text = visible("".join(traceback.format_exception(error)))
+            file.write_text(text, encoding="utf-8")
 
 
 def _failure(error: object, seconds: float) -> Outcome:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from lightune.runtime.plain_text import say
 from lightune.runtime.quiet import quiet
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import end_of
@@ -169,7 +170,7 @@ class FusedExecutor:
         self._interrupted = True
 
     def _run_alone(self, job: Job, reason: str) -> None:
-        print(f"alone  {self._context.noun} {job.trial.number}: {reason}")
+        say(f"alone  {self._context.noun} {job.trial.number}: {reason}")
 
         def run() -> Sequence[Event]:
             self._alone.submit(job)

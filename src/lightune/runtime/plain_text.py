@@ -1,0 +1,29 @@
+"""Text of files, trials and libraries as it may be shown: no control codes reach a terminal.
+
+This module must not import torch or Lightning.
+"""
+
+import re
+import sys
+
+__all__ = ["say", "visible"]
+
+_CODES = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control codes but the tab and the end of a line, marks that turn the direction of writing, and no characters."""
+
+
+def visible(text: str) -> str:
+    r"""Return a text with `\x1b` and the like in place of what a terminal would obey."""
+    return _CODES.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def say(what: object, *, error: bool = False) -> None:
+    """Print a line.
+
+    Args:
+        what: its text.
+        error: whether it goes to the standard error.
+    """
+    print(visible(str(what)), file=sys.stderr if error else sys.stdout, flush=not error)

@@ -1,0 +1,26 @@
+import pytest
+
+from lightune.runtime.plain_text import say, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\x9b31m", "\\x9b31m"),
+        ("a\rb\bc\x07", "a\\rb\\x08c\\x07"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("\udcff", "\\udcff"),
+        ("one\n\ttwo", "one\n\ttwo"),
+        ("Grüße, 世界 🙂", "Grüße, 世界 🙂"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_shown_instead(text, shown):
+    assert visible(text) == shown
+    assert visible(shown) == shown
+
+
+def test_a_line_goes_where_it_is_to_go(capsys):
+    say("out \x1b")
+    say(ValueError("err \x1b"), error=True)
+    assert capsys.readouterr() == ("out \\x1b\n", "err \\x1b\n")
