@@ -32,6 +32,7 @@ from lightune.job.hydra_files import restore_multirun, withhold
 from lightune.paths import outer_rank
 from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of
+from lightune.runtime.plain_text import say
 from lightune.study.definition.identity import overrides_of
 from lightune.training.imports import import_training
 
@@ -86,13 +87,13 @@ def _guarded(check: Callable[[], None]) -> None:
         check()
     except ConfigError as refusal:
         if outer_rank() == 0:  # the other processes of a run would say the same
-            print(refusal, file=sys.stderr)
+            say(refusal, error=True)
         sys.exit(2)
     except HydraException as error:
-        print(words_of(error), file=sys.stderr)
+        say(words_of(error), error=True)
         sys.exit(2)
     except Exception:  # noqa: BLE001 - said in full, and the run does not start
-        traceback.print_exc()
+        say(traceback.format_exc().rstrip(), error=True)
         sys.exit(1)
     handover.passed = True
 
@@ -125,7 +126,7 @@ def _say(lines: Iterable[str]) -> None:
     """Print lines, once for all processes of a run."""
     if outer_rank() == 0:
         for line in lines:
-            print(line, flush=True)
+            say(line)
 
 
 @contextmanager
@@ -270,6 +271,8 @@ def _direction_problems(config: DictConfig) -> Iterator[Problem]:
     sweeper = config.hydra.sweeper
     if sweeper.get("_target_") != _OPTUNA:
         return
+    import lightune.private_api.optuna  # noqa: F401 - which reads no sampler's state that may hold code
+
     key, mode = "hydra.sweeper.direction", config.monitor.mode
     wanted = {"min": "minimize", "max": "maximize"}[mode]
     given = sweeper.direction

@@ -5,6 +5,7 @@ This module must not import torch or Lightning at its top: help and refusals are
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,14 @@ from lightune.cli.version import version
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
+from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.training.imports import import_training
 from lightune.training.resumption import is_at_work, load_run_config
 
 _WIDE = 10_000  # columns
+_UNKNOWN = "PROGRAM", "  (with the program that the study was begun with, which is not lightune's own)"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         options.command(options)
     except LightuneError as refusal:
-        print(refusal, file=sys.stderr)
+        say(refusal, error=True)
         sys.exit(2)
 
 
@@ -85,7 +88,7 @@ def _run_of(path: Path) -> Path:
     folder = found(path)
     if (folder / STUDY_FILE).is_file():
         folder, rank = _best_trial(folder)
-        print(f"{rank}: {folder}", file=sys.stderr)
+        say(f"{rank}: {folder}", error=True)
     prepare_path()
     is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
     load_run_config(
@@ -105,7 +108,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         return
     width = max(map(len, metrics))
     for name, value in metrics.items():
-        print(f"{name:<{width}}  {value:.4f}")
+        say(f"{name:<{width}}  {value:.4f}")
 
 
 def _best_trial(folder: Path) -> tuple[Path, str]:
@@ -116,12 +119,12 @@ def _best_trial(folder: Path) -> tuple[Path, str]:
         raise ConfigError([Problem(str(folder), "has no trial with a result yet")])
     rank = "best trial"
     if len(best) > 1:
-        another = study.trial_folder(best[1])
+        another = shlex.quote(str(study.trial_folder(best[1])))
         rank = f"the first of {len(best)} trials on the Pareto front (another: lightune evaluate {another})"
     chosen = study.trial_folder(best[0])
     if not chosen.is_dir():
         rule = f"the folder of its best trial ({best[0]['number']}) was deleted"
-        advice = f"measure another: lightune evaluate {folder}/trials/NUMBER"
+        advice = f"measure another: lightune evaluate {shlex.quote(str(folder))}/trials/NUMBER"
         raise ConfigError([Problem(str(folder), f"{rule}; {advice}")])
     return chosen, rank
 
@@ -137,9 +140,11 @@ def _best(options: argparse.Namespace) -> None:
     for row in rows:
         values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
         point = " ".join(f"{key}={row[key]}" for key in study.keys if row[key])
-        print(f"trial {row['number']}  {values}  {point}  {_shown(study.trial_folder(row))}")
+        say(f"trial {row['number']}  {values}  {point}  {_shown(study.trial_folder(row))}")
     which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
-    print(f"run {which} again: {study.program} --config-dir {study.folder} --config-name best")
+    program, remark = (study.program, "") if study.program else _UNKNOWN
+    again = f"{program} --config-dir {shlex.quote(str(study.folder))} --config-name best"
+    say(f"run {which} again: {again}{remark}")
 
 
 def _trainer() -> str:
@@ -152,22 +157,28 @@ def _shown(folder: Path) -> str:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from lightune.runtime.terminal import Terminal
 
     table = Table(box=None, pad_edge=False)
     for column in ("folder", "state", "best", "go on with"):
         table.add_column(column, overflow="fold")
     for folder in find_studies(options.root):
-        study = open_study(folder)
+        try:
+            study = open_study(folder)
+        except ConfigError as refusal:
+            table.add_row(str(folder), "cannot be read", refusal.problems[0].message)
+            continue
         best = study.best()
         value = "  ".join(f"{column} {float(best[0][column]):.4f}" for column in study.columns) if best else ""
         if len(best) > 1:
-            value += f"  (the first of {len(best)} on the Pareto front: lightune best {folder})"
+            value += f"  (the first of {len(best)} on the Pareto front: lightune best {shlex.quote(str(folder))})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""
         table.add_row(str(folder), f"{study.progress()}{failed}", value)
     for folder, result in find_runs(options.root):
-        objective = result.get("objective") or {}
+        objective = result.get("objective")
+        objective = objective if isinstance(objective, dict) else {}
         figure = objective.get("value")
         shown = f"{objective.get('metric')} {figure:.4f}" if isinstance(figure, float) else ""
         status, again = str(result.get("status", "")).replace("_", " "), ""
@@ -176,9 +187,9 @@ def _list(options: argparse.Namespace) -> None:
             status, again = ("running", "") if at_work else (status, resume_command(folder, _trainer()))
         table.add_row(str(folder), status, shown, again)
     if not table.rows:
-        print(f"there are no studies and no runs below {options.root}")
+        say(f"there are no studies and no runs below {options.root}")
         return
-    console = Console()
+    console = Terminal()
     if not console.is_terminal:
         console.width = _WIDE  # a path that is piped stays in one piece
     with console.capture() as lines:  # rich would leave by itself if nobody read them

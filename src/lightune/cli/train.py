@@ -17,8 +17,9 @@ from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialE
 from lightune.job.handover import handover
 from lightune.job.hydra_node import judge
 from lightune.job.task import task
-from lightune.paths import conf_dir, plugin_folders, use_plugin_folders
+from lightune.paths import conf_dir, outer_rank, plugin_folders, use_plugin_folders
 from lightune.private_api.hydra import judging
+from lightune.runtime.plain_text import say
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -53,7 +54,8 @@ def main() -> None:
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
-        print(words_of(error), file=sys.stderr)
+        if outer_rank() == 0:  # the other processes of a run would say the same
+            say(words_of(error), error=True)
         sys.exit(2)
     finally:
         if not wants_traceback:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.trust import inherit
 from lightune.paths import outer_rank
 from lightune.run import InterruptedRun, TrainingError, train
+from lightune.runtime.plain_text import say
 
 
 def end_with_parent() -> None:
@@ -42,7 +43,7 @@ def main() -> None:
     except InterruptedRun as stopped:
         sys.exit(stopped.exit_code)
     except TrainingError as failed:
-        print(f"process {outer_rank()}: {failed}", file=sys.stderr)
+        say(f"process {outer_rank()}: {failed}", error=True)
         sys.exit(1)
 
 

@@ -17,6 +17,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
+from lightune.runtime.contained import require_contained
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
@@ -71,6 +72,7 @@ def prepare(
         OSError: if its folder cannot be written.
     """
     folder = Path(str(config.hydra.sweep.dir)).absolute()
+    require_contained(folder)
     hide = hider_of(config)
     arguments = [hide(line) for line in arguments]
     if definition is None or not definition.is_that_of(config, arguments):

@@ -24,6 +24,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 from lightune.config.trust import trusted
 from lightune.errors import LightuneError
 from lightune.paths import RANK_VARIABLE
+from lightune.runtime.plain_text import say
 
 __all__ = ["ProcessGroup", "ProcessLostError", "joined"]
 
@@ -57,7 +58,7 @@ class ProcessGroup:
     rank: int = 0
     size: int = 1
     needs_others: bool = True
-    when_lost: Callable[[ProcessLostError], object] = lambda lost: print(f"lightune: {lost}", file=sys.stderr)
+    when_lost: Callable[[ProcessLostError], object] = lambda lost: say(f"lightune: {lost}", error=True)
 
     @property
     def is_first(self) -> bool:

@@ -18,6 +18,7 @@ from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
+from lightune.runtime.contained import require_contained
 from lightune.training.lengthening import keep_finished
 
 __all__ = [
@@ -144,9 +145,10 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         composed: what they compose to today, which is where a trainer chosen anew is taken from.
 
     Raises:
-        ConfigError: if the folder is no run, if the run is finished and nothing lengthens it, or if something is
-            to be changed that would make it another run.
+        ConfigError: if the folder is no run, or holds links that lead elsewhere, if the run is finished and
+            nothing lengthens it, or if something is to be changed that would make it another run.
     """
+    require_contained(run_dir)
     frozen = load_run_config(run_dir)
     before = frozen.copy()
     problems, shortened = [], []

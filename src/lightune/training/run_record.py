@@ -36,6 +36,7 @@ from lightune.reporting.result import (
 )
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.runtime.plain_text import visible
 from lightune.statistics.confidence import confidence_interval
 from lightune.tasks import SupervisedTask
 from lightune.training.context import RunContext
@@ -255,7 +256,7 @@ class RunRecord:
         if self.context.processes.is_first:
             with suppress(OSError):  # the disk may be what failed
                 file = self.context.run_dir / TRACEBACK_FILE
-                file.write_text(secrets.redact(text, hidden), encoding="utf-8")
+                file.write_text(visible(secrets.redact(text, hidden)), encoding="utf-8")
         return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lightune.study.storage import lease as module
-from lightune.study.storage.lease import FOLDER, Lease, has_lease, lives
+from lightune.study.storage.lease import FOLDER, Lease, has_lease, is_name, lives
 
 HOLDER = """
 import sys
@@ -112,3 +112,10 @@ def test_a_lease_that_was_given_back_is_not_made_again(tmp_path):
     lease.end()
     lease.renew()
     assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_a_record_may_name_a_lease_and_nothing_else(tmp_path):
+    lease = Lease(tmp_path)
+    lease.end()
+    assert is_name(lease.name)
+    assert not any(map(is_name, ["../x", "/x", "", None, 3, ".x", "a/b"]))

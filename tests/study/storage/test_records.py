@@ -5,7 +5,7 @@ import random
 import pytest
 
 from lightune.study.definition.settings import Objective
-from lightune.study.storage.records import best_of
+from lightune.study.storage.records import best_of, folder_of
 
 LEAST, MOST = Objective("a", "min"), Objective("b", "max")
 
@@ -46,3 +46,13 @@ def test_the_front_is_that_of_all_pairs():
 
     expected = [trial[0] for trial in trials if not any(beats(other, trial) for other in trials)]
     assert best(trials, *modes) == expected
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/elsewhere", "trials/../../x", "", None, 3, ["trials/0"]])
+def test_a_record_names_no_folder_outside_of_the_study(name):
+    assert folder_of({"folder": name}) is None
+
+
+def test_a_record_names_a_folder_of_the_study():
+    assert folder_of({"folder": "trials/0"}) == "trials/0"
+    assert folder_of({}) is None

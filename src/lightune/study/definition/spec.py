@@ -4,6 +4,8 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import json
+import shlex
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -11,17 +13,41 @@ from pathlib import Path
 from typing import Any
 
 from lightune.errors import ConfigError, Problem
-from lightune.paths import program_typed
+from lightune.paths import conf_dir, program_typed
 from lightune.runtime.atomic_files import write_json
+from lightune.runtime.contained import is_below
 from lightune.study.definition.identity import differences
 from lightune.study.definition.settings import Settings
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.space import Space
 
-__all__ = ["FILE_NAME", "Spec", "agree", "note_total", "read_spec", "write_spec"]
+__all__ = ["FILE_NAME", "Spec", "agree", "note_total", "own_program", "read_spec", "write_spec"]
 
 FILE_NAME = "study.json"
+_OURS = {"python train.py", "lightune-train", "python -m lightune.cli.train"}
 _SCHEMA = 1
+_KINDS: dict[str, Any] = {
+    **dict.fromkeys(("name", "storage", "config", "began", "program"), str),
+    **dict.fromkeys(("identity", "space", "versions"), dict),
+    **dict.fromkeys(("overrides", "objectives"), list),
+    "sampler": dict | None,
+    "pruner": dict | None,
+    "files": dict | None,
+    "seed": int,
+    "n_trials": int | None,
+}
+
+
+def own_program(program: str) -> str | None:
+    """Return what began a study, as it is typed, if it is a program of lightune's; None if it could be any."""
+    if program in _OURS:
+        return program
+    _, is_script, path = program.partition("python ")
+    script = Path(path)
+    with suppress(OSError, ValueError):
+        if is_script and script.name == "train.py" and script.samefile(conf_dir().parent / "train.py"):
+            return f"python {shlex.quote(path)}"
+    return None
 
 
 @dataclass(frozen=True)
@@ -105,12 +131,35 @@ def read_spec(folder: Path, vocabulary: Vocabulary = LIGHTUNE) -> Spec | None:
         content = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))
         if content.pop("schema") != _SCHEMA:
             raise ValueError("of another schema")
-        return Spec(**content)
+        spec = Spec(**content)
+        _require_kinds(spec)
+        return spec
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         rule = f"cannot be read ({error}); restore it, or take another {vocabulary.study}="
         raise ConfigError([Problem(str(folder / FILE_NAME), rule)]) from error
+
+
+def _require_kinds(spec: Spec) -> None:
+    """Refuse what no study writes: the file may be somebody else's.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name, kind in _KINDS.items():
+        if not isinstance(value := getattr(spec, name), kind):
+            raise ValueError(f"its {name} is {type(value).__name__}")
+    if not all(isinstance(line, str) for line in spec.overrides):
+        raise ValueError("its overrides are no texts")
+    for objective in spec.objectives:
+        if not isinstance(objective, dict) or not {"metric", "mode"} <= objective.keys():
+            raise ValueError("its objectives have no metric and mode")
+        if not isinstance(objective["metric"], str | None) or objective["mode"] not in ("min", "max"):
+            raise ValueError("its objectives have no metric and mode")
+    for path, digest in (spec.files or {}).items():
+        if not is_below(path) or not isinstance(digest, str):
+            raise ValueError(f"its files name {path!r}, which is not below {spec.config}")
 
 
 def agree(name: str, began: dict[str, str], identity: dict[str, str], vocabulary: Vocabulary = LIGHTUNE) -> None:

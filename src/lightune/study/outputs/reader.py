@@ -1,15 +1,19 @@
 """Studies that lie in folders, read without running them."""
 
+import csv
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lightune.errors import ConfigError, Problem
+from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
-from lightune.study.definition.spec import FILE_NAME, read_spec
+from lightune.study.definition.spec import FILE_NAME, own_program, read_spec
 from lightune.study.outcome.outcome import FINAL, is_final
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
+from lightune.study.outputs.table import FILE_NAME as TABLE
 from lightune.study.storage.records import best_of
 
 __all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study"]
@@ -27,14 +31,15 @@ class StudyOnDisk:
         objectives: metric and mode of each.
         rows: of `trials.csv`, column → text.
         n_trials: how many it has when it is finished, if that is known.
-        program: what it was started with, as it is typed.
+        program: what it was started with, as it is typed; None if that is no program of lightune's, since the
+            folder may be somebody else's.
     """
 
     folder: Path
     objectives: list[dict[str, Any]]
     rows: list[dict[str, str]]
     n_trials: int | None = None
-    program: str = "python train.py"
+    program: str | None = "python train.py"
 
     def count(self, *states: str) -> int:
         """Return how many trials are in one of some states; all if none is named."""
@@ -67,19 +72,41 @@ class StudyOnDisk:
 
     def trial_folder(self, row: dict[str, str]) -> Path:
         """Return the folder of a trial."""
-        return self.folder / row["folder"]
+        return self.folder / (row["folder"] if is_below(row["folder"]) else "unknown")
 
 
 def open_study(folder: Path) -> StudyOnDisk:
     """Read a study.
 
     Raises:
-        ConfigError: if the folder is no study, or no trial of it has ended yet.
+        ConfigError: if the folder is no study, or its files are damaged.
     """
     spec = read_spec(folder)
     if spec is None:
         raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
-    return StudyOnDisk(folder, spec.objectives, read_table(folder), spec.n_trials, spec.program)
+    study = StudyOnDisk(folder, spec.objectives, [], spec.n_trials, own_program(spec.program))
+    try:
+        study.rows.extend(read_table(folder))
+        for row in study.rows:
+            _require_row(row, study.columns)
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        rule = f"cannot be read ({error}); the study's own command writes it again"
+        raise ConfigError([Problem(str(folder / TABLE), rule)]) from error
+    return study
+
+
+def _require_row(row: Mapping[str, str], objectives: Sequence[str]) -> None:
+    """Refuse a row that no study writes: the file may be somebody else's.
+
+    Raises:
+        ValueError: if a figure is none.
+        KeyError: if a column is missing.
+    """
+    int(row["number"])
+    if not all(isinstance(row[column], str) for column in COLUMNS):
+        raise ValueError("a row is too short")
+    for column in objectives:
+        float(row[column] or 0)
 
 
 def found(path: Path) -> Path:
@@ -90,7 +117,7 @@ def found(path: Path) -> Path:
 
 def find_studies(root: Path) -> list[Path]:
     """Return the folders of the studies below a folder, newest first."""
-    found = [file.parent for file in root.glob(f"studies/*/{FILE_NAME}")]
+    found = [file.parent for file in root.glob(f"studies/*/{FILE_NAME}") if file.is_file()]
     return sorted(found, key=lambda folder: (folder / FILE_NAME).stat().st_mtime, reverse=True)
 
 
@@ -106,9 +133,10 @@ def find_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
         result, file = {"status": "unfinished"}, folder / "result.json"
         try:
             changed = (file if file.exists() else folder / ".hydra" / "config.yaml").stat().st_mtime
-            if file.exists():
+            if file.is_file():
                 result = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        found.append((changed, folder, result))
+        if isinstance(result, dict):
+            found.append((changed, folder, result))
     return [(folder, result) for _, folder, result in sorted(found, key=lambda each: (-each[0], each[1]))]

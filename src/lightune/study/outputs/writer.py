@@ -4,6 +4,7 @@ This module must not import torch or Lightning.
 """
 
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
+from lightune.study.definition.spec import own_program
 from lightune.study.hydra.composer import Composer
 from lightune.study.observer import Ending
 from lightune.study.outputs.hparams import FOLDER as BOARD
@@ -74,7 +77,8 @@ class StudyFiles:
         write_table(study.folder, trials, keys, study.settings.objectives)
         if best and best[0].number != self._best:
             composed = self._composer.compose(study.space.overrides(best[0].point))
-            write_best(study.folder, best, composed, study.spec.program)
+            program = study.spec.program if not study.resumed else own_program(study.spec.program)
+            write_best(study.folder, best, composed, program or "PROGRAM")
             self._best = best[0].number
 
 
@@ -109,7 +113,7 @@ def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, 
         lines.append(f"# `lightune evaluate {folder / 'trials' / 'NUMBER'}` measures another.")
     values = ", ".join(map(str, best[0].values or ()))
     lines.append(f"# Its value: {values}")
-    lines.append(f"#   {program} --config-dir {folder} --config-name best")
+    lines.append(f"#   {program} --config-dir {shlex.quote(str(folder))} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))
     content = redact(content, secret_values(composed))
-    write_whole(folder / "best.yaml", "\n".join([*lines, content]).encode())
+    write_whole(folder / "best.yaml", "\n".join([*map(visible, lines), content]).encode())

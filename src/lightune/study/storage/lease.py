@@ -4,21 +4,24 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import os
+import re
 import signal
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 from lightune.study.storage.locks import acquire, is_held, release
 
-__all__ = ["FOLDER", "WORKER_MARK", "Lease", "has_lease", "lives"]
+__all__ = ["FOLDER", "WORKER_MARK", "Lease", "has_lease", "is_name", "lives"]
 
 WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
 """Environment variable that every process of a driver's workers carries: the name of the owner's lease."""
 
 FOLDER = ".leases"
 _END_WORKERS_SECONDS = 10.0
+_NAME = re.compile(r"[A-Za-z0-9-]+")
 
 
 class Lease:
@@ -76,6 +79,11 @@ class Lease:
             self._path.unlink(missing_ok=True)
             release(self._descriptor)
             self._descriptor = None
+
+
+def is_name(name: object) -> TypeGuard[str]:
+    """Tell whether something can be the name of a lease: a record may state anything."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def lives(study: Path, name: str) -> bool:

@@ -3,20 +3,27 @@
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.space.space import Point
 
-__all__ = ["ATTEMPT", "FOLDER", "IDENTITY", "OUTCOME", "OWNER", "TrialRecord", "best_of"]
+__all__ = ["ATTEMPT", "FOLDER", "IDENTITY", "OUTCOME", "OWNER", "TrialRecord", "best_of", "folder_of"]
 
 OWNER, FOLDER, ATTEMPT, OUTCOME, IDENTITY = "owner", "folder", "attempt", "outcome", "identity"
 """User attributes of Optuna's trials (IDENTITY: of its study), as they stand in existing journals and databases:
 the name of the driver's lease, the folder relative to the study's, failures before, how the trial ended."""
 
 _T = TypeVar("_T")
+
+
+def folder_of(attributes: Mapping[str, Any]) -> str | None:
+    """Return the folder that a trial's record states; None if it states none, or one outside of the study's."""
+    name = attributes.get(FOLDER)
+    return name if is_below(name) else None
 
 
 @dataclass(frozen=True)

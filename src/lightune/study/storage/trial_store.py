@@ -26,9 +26,18 @@ from lightune.study.definition.spec import agree
 from lightune.study.outcome.attempts import has_room
 from lightune.study.outcome.outcome import Outcome, read_outcome
 from lightune.study.space.space import Point, Space
-from lightune.study.storage.lease import Lease
+from lightune.study.storage.lease import Lease, is_name
 from lightune.study.storage.locks import study_lock
-from lightune.study.storage.records import ATTEMPT, FOLDER, IDENTITY, OUTCOME, OWNER, TrialRecord, best_of
+from lightune.study.storage.records import (
+    ATTEMPT,
+    FOLDER,
+    IDENTITY,
+    OUTCOME,
+    OWNER,
+    TrialRecord,
+    best_of,
+    folder_of,
+)
 from lightune.study.storage.samplers import is_grid, make_pruner, make_sampler, suggest
 from lightune.trial import Trial
 
@@ -137,12 +146,12 @@ class TrialStore:
 
     def _is_taken(self, trial: FrozenTrial) -> bool:
         owner = trial.user_attrs.get(OWNER)
-        return owner is not None and owner != self.lease.name and self.lease.is_alive(owner)
+        return is_name(owner) and owner != self.lease.name and self.lease.is_alive(owner)
 
     def _resume(self, frozen: FrozenTrial) -> Trial | None:
         """Resume a trial that nobody runs; if its folder says that it has ended, only record that."""
         self.lease.end_workers_of_dead_owners()
-        name = frozen.user_attrs.get(FOLDER)
+        name = folder_of(frozen.user_attrs)
         attempt = int(frozen.user_attrs.get(ATTEMPT, 0))
         folder = self.folder / name if name is not None else None
         begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed attempt
@@ -250,7 +259,9 @@ class TrialStore:
 
     def _record(self, trial: FrozenTrial) -> TrialRecord:
         known = {dimension.key: dimension for dimension in self.space.dimensions}
-        ending = trial.user_attrs.get(OUTCOME) or {}
+        ending = trial.user_attrs.get(OUTCOME)
+        ending = ending if isinstance(ending, dict) else {}
+        seconds, error = ending.get("seconds"), ending.get("error")
         state = str(ending.get("status", "")) if trial.state.is_finished() else self._state_of_open(trial)
         if trial.state == TrialState.FAIL:
             state = "failed"
@@ -259,9 +270,9 @@ class TrialStore:
             state=state,
             values=tuple(trial.values) if trial.state == TrialState.COMPLETE and trial.values else None,
             point={key: known[key].text(value) for key, value in trial.params.items() if key in known},
-            seconds=ending.get("seconds"),
-            folder=trial.user_attrs.get(FOLDER),
-            error=ending.get("error"),
+            seconds=seconds if isinstance(seconds, int | float) else None,
+            folder=folder_of(trial.user_attrs),
+            error=str(error) if error is not None else None,
         )
 
     def _state_of_open(self, trial: FrozenTrial) -> str:
