@@ -100,9 +100,22 @@ def test_a_log_file_lies_below_the_output_root(problems, where, file):
     assert "must lie below output_root" in problems(**{where: handler})[f"hydra.{where}.handlers.file.filename"]
 
 
-@pytest.mark.parametrize("file", ["outputs/x.log", "${output_root}/x.log", "${hydra.runtime.output_dir}/x.log"])
+@pytest.mark.parametrize("file", ["${hydra.run.dir}/x.log", "${hydra.runtime.output_dir}/x.log"])
 def test_a_log_file_may_lie_there(problems, file):
     assert problems(job_logging=log(filename=file, **{"class": "logging.FileHandler"})) == {}
+
+
+def test_a_log_file_beside_the_runs_is_typed(problems):
+    settings = {"job_logging": log(filename="outputs/x.log", **{"class": "logging.FileHandler"})}
+    key = "hydra.job_logging.handlers.file.filename"
+    assert "must lie in the run's own folder" in problems(**settings)[key]
+    assert problems(**settings, **{"overrides.hydra": [f"{key}=outputs/x.log"]}) == {}
+
+
+def test_a_folder_that_is_there_before_the_run_is_not_its_own(problems, tmp_path):
+    (tmp_path / "outputs" / "x").mkdir(parents=True)
+    settings = {"job_logging": log(filename="outputs/x/x.log", **{"class": "logging.FileHandler"})}
+    assert problems(**settings, **{"run.dir": "outputs/x"}).keys() == {"hydra.job_logging.handlers.file.filename"}
 
 
 def test_a_log_file_through_a_link_lies_where_the_link_leads(problems, tmp_path):
@@ -114,7 +127,7 @@ def test_a_log_file_through_a_link_lies_where_the_link_leads(problems, tmp_path)
 def test_the_output_root_may_be_a_link(problems, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "outputs").symlink_to(tmp_path / "elsewhere")
-    assert problems(job_logging=log(filename="outputs/x.log", **{"class": "logging.FileHandler"})) == {}
+    assert problems(job_logging=log(filename="${hydra.run.dir}/x.log", **{"class": "logging.FileHandler"})) == {}
 
 
 def test_a_log_that_nobody_configures_is_not_judged(problems):

@@ -152,10 +152,11 @@ def test_no_part_of_a_log_is_changed_after_it_was_judged(cli, primary, how):
 
 def test_a_trial_opens_no_log_file_that_the_multirun_does_not_have(cli, outside, experiment):
     """The place is a swept value: only a trial that is judged by itself shows it."""
+    away = os.path.relpath(outside.file, "outputs/studies/s")
     arguments = experiment(
-        note="outputs/a.log",
-        search={"space": {"note": f"choice('outputs/a.log','{outside.file}')"}},
-        hydra={"job_logging": log_to("${note}")},
+        note="a.log",
+        search={"space": {"note": f"choice('a.log','{away}')"}},
+        hydra={"job_logging": log_to("${hydra.sweep.dir}/${note}")},
     )
     code, out, err = cli("-m", "hydra/launcher=basic", "search.study=s", *arguments)
     assert code == 0, err
@@ -220,3 +221,41 @@ def test_a_worker_imports_nothing_of_the_current_folder_in_place_of_a_module(str
     finally:
         worker.end()
     assert not stranger.mark.exists()
+
+
+def test_the_folder_of_all_output_is_no_way_around_the_rules(cli, outside, primary):
+    """Everything lies below a root that is chosen to hold it."""
+    keeper = {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": f"{outside.folder}/trials"}
+    code, _, err = cli(
+        *primary(
+            output_root=str(outside.folder),
+            callbacks={"keeper": keeper},
+            hydra={"job_logging": log_to(outside.file)},
+        )
+    )
+    assert code == 2, err
+    assert "output_root  stands in a file" in err
+    assert "hydra.job_logging.handlers.file.filename  must lie in the run's own folder" in err
+
+
+def test_a_study_is_not_made_among_other_files(cli, outside, primary):
+    (outside.folder / "conf").mkdir()
+    (outside.folder / "conf" / "own.yaml").write_text("years: of work\n")
+    before = outside.digest()
+    arguments = primary(output_root=str(outside.folder.parent), hydra={"sweep": {"dir": str(outside.folder)}})
+    code, _, err = cli("-m", "hydra/launcher=basic", "seed=0", *arguments)
+    assert code == 2, err
+    assert "hydra.sweep.dir  is no study and holds other things (conf, precious)" in err
+    assert outside.digest() == before
+    (outside.folder / "conf" / "own.yaml").unlink()
+    (outside.folder / "conf").rmdir()
+
+
+def test_a_file_may_name_a_folder_of_its_own_for_all_output(cli, primary, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "data").write_text("")
+    keeper = {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "${output_root}/kept"}
+    code, _, err = cli(*primary(output_root=f"{tmp_path}/disk/new", callbacks={"keeper": keeper}))
+    assert code == 0, err
+    code, _, err = cli("--config-dir", "theirs", "--config-name", "best", *QUICK, f"output_root={tmp_path}/disk")
+    assert code == 0, err

@@ -6,8 +6,10 @@ This module must import next to nothing: a Ctrl-C that comes before it is at wor
 import os
 import signal
 import sys
+import warnings
 from importlib import import_module
 from types import TracebackType
+from typing import Any
 
 __all__ = ["tools", "train"]
 
@@ -41,6 +43,7 @@ def tools() -> None:
 
 def _run_to_end(module: str) -> None:
     sys.excepthook = _show
+    _show_warnings_alike()
     try:
         _start(module)
     except SystemExit as stop:
@@ -57,6 +60,17 @@ def _show(kind: type[BaseException], error: BaseException, where: TracebackType 
     from lightune.runtime.plain_text import say
 
     say("".join(traceback.format_exception(kind, error, where)).rstrip(), error=True)
+
+
+def _show_warnings_alike() -> None:
+    write = warnings.formatwarning
+
+    def plain(*arguments: Any, **settings: Any) -> str:
+        from lightune.runtime.plain_text import visible
+
+        return visible(write(*arguments, **settings))
+
+    warnings.formatwarning = plain
 
 
 def _leave(code: int) -> None:

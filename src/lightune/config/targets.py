@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from lightune.config import schema
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Parameter, Target, TargetNotFoundError, UnreadableTargetError
@@ -17,7 +19,7 @@ from lightune.config.values import BROKEN, value_problems
 from lightune.errors import Problem
 from lightune.paths import is_inside
 
-__all__ = ["TargetCheck"]
+__all__ = ["TargetCheck", "names_folders"]
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +161,20 @@ class TargetCheck:
     def _supplied(self, path: str) -> tuple[str, ...]:
         direct = path == self.group or self.group == "logger"
         return schema.SUPPLIED.get(self.group, ()) if direct else ()
+
+
+def names_folders(cfg: DictConfig) -> bool:
+    """Tell whether a callback or logger is told where to write; others take the run's folder."""
+    waiting = [OmegaConf.to_container(cfg[group], resolve=False) for group in _COLLECTIONS if cfg.get(group)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if any(value.get(key) for key in (*_FOLDER_ARGUMENTS, "_args_")):
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
 
 
 def _first_given(target: Target, node: dict[str, Any]) -> list[Parameter]:

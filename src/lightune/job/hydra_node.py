@@ -17,9 +17,12 @@ from hydra.types import RunMode
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.config.targets import names_folders
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_own
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_inside
+from lightune.runtime.contained import foreign_content
+from lightune.secrets import names_behind
 
 __all__ = ["hydra_problems", "judge"]
 
@@ -40,6 +43,8 @@ _PROTECTED = re.compile(
 _COMMANDS = {"setup", "python", "srun_args", "additional_parameters", "runtime_env", "job_config", "address"}
 """Settings of launchers that are commands, or that name the cluster whose answers are believed."""
 _LAUNCHER = "hydra.launcher"
+_DEFAULT_ROOT = "outputs"
+_STUDY = "study.json"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -60,6 +65,7 @@ def hydra_problems(config: DictConfig) -> Iterator[Problem]:
     """Yield what is wrong with Hydra's own node; see `judge`."""
     yield from _environment_problems(config)
     yield from _callback_problems(config)
+    yield from _root_problems(config)
     yield from _place_problems(config)
     with _as_a_job_sees_it(config):
         for log in _LOGS:
@@ -80,6 +86,26 @@ def _callback_problems(config: DictConfig) -> Iterator[Problem]:
         target = node.get("_target_")
         if "_target_" in node and target != _PREFLIGHT and not is_own(str(target)):
             yield Problem(f"{key}._target_", _untrusted(target))
+
+
+def _root_problems(config: DictConfig) -> Iterator[Problem]:
+    """Refuse that a file says where to write in a folder of other things, which may not be its author's."""
+    root, lines = config.get("output_root"), config.hydra.overrides.task
+    typed = any(str(line).startswith(("output_root=", "+output_root=")) for line in _texts(lines))
+    if not isinstance(root, str) or typed or root == _DEFAULT_ROOT or names_behind(config, "output_root"):
+        return
+    if not names_folders(config):  # runs and studies make folders of their own
+        return
+    if names := foreign_content(Path(str(config.hydra.runtime.cwd)) / root):
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        rule = f"stands in a file, is what a callback or logger writes to, and holds other things ({shown})"
+        yield Problem("output_root", f"{rule}, got {root}; name a new folder, or type it on the command line")
+
+
+def _texts(lines: Any) -> list[str]:
+    written = OmegaConf.to_container(lines, resolve=False)  # a line may look like an interpolation
+    assert isinstance(written, list)
+    return [str(line) for line in written]
 
 
 def _place_problems(config: DictConfig) -> Iterator[Problem]:
@@ -124,6 +150,8 @@ def _log_problems(config: DictConfig, log: str) -> Iterator[Problem]:
         return  # Hydra leaves the log as it is
     root, here = str(config.output_root), Path(str(config.hydra.runtime.cwd))
     places = [here, Path(str(config.hydra.runtime.output_dir))] if config.hydra.job.chdir else [here]
+    own = _own_folder(config)
+    typed = _typed(config, log)
     for path, part in _mappings(log, plain):
         for key in ("()", "class", "queue", "listener"):
             name = part.get(key)
@@ -136,6 +164,21 @@ def _log_problems(config: DictConfig, log: str) -> Iterator[Problem]:
             continue
         if "://" in str(file) or not all(is_inside(place / str(file), here / root) for place in places):
             yield Problem(f"{path}.filename", f"must lie below output_root ({root}), got {file}")
+        elif _at(typed, f"{path}.filename") is None and (
+            own is None or not all(is_inside(place / str(file), own) for place in places)
+        ):
+            rule = "must lie in the run's own folder, unless it is typed on the command line"
+            yield Problem(f"{path}.filename", f"{rule}, got {file}")
+
+
+def _own_folder(config: DictConfig) -> Path | None:
+    """Return the folder in which a command may open files; None if that exists and is none of ours."""
+    multirun = config.hydra.mode == RunMode.MULTIRUN
+    node = config.hydra.sweep if multirun else config.hydra.run
+    folder = Path(str(config.hydra.runtime.cwd)) / str(node.dir)
+    begun = not OmegaConf.is_missing(config.hydra.job, "num")  # a job's folder was made for it
+    is_ours = begun or not folder.exists() or (folder / _STUDY).is_file()
+    return folder if is_ours else None
 
 
 def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
@@ -143,11 +186,11 @@ def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
     launcher = OmegaConf.select(config, _LAUNCHER)
     if not isinstance(launcher, DictConfig) or is_own(_LAUNCHER):
         return
-    typed = _typed(config)
+    typed = _typed(config, _LAUNCHER)
     for path, node in _mappings(_LAUNCHER, OmegaConf.to_container(launcher, resolve=False)):
         for key, value in node.items():
             full = f"{path}.{key}"
-            if value in (None, [], {}) or value == OmegaConf.select(typed, full):
+            if value in (None, [], {}) or value == _at(typed, full):
                 continue
             advice = f"type it on the command line, or start with {ENVIRONMENT_VARIABLE}={_LAUNCHER}"
             if key in _COMMANDS:
@@ -156,16 +199,23 @@ def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
                 yield Problem(full, f"must be one line of text, got {value!r}; {advice}")
 
 
-def _typed(config: DictConfig) -> DictConfig:
-    """Return what the overrides of the command say of Hydra's own node, and nothing of what files say."""
+def _typed(config: DictConfig, part: str) -> dict[Any, Any]:
+    """Return what the overrides of the command say of a part of Hydra's own node, without what files say."""
     typed = OmegaConf.create()
-    lines = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    assert isinstance(lines, list)
-    for override in OverridesParser.create().parse_overrides([str(line) for line in lines]):
+    for override in OverridesParser.create().parse_overrides(_texts(config.hydra.overrides.hydra)):
         key = override.key_or_group
-        if key.startswith(f"{_LAUNCHER}.") and not override.is_delete():
+        if key.startswith(f"{part}.") and not override.is_delete():
             OmegaConf.update(typed, key, override.value())
-    return typed
+    plain = OmegaConf.to_container(typed, resolve=False)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _at(plain: Any, path: str) -> Any:
+    """Return what stands at a dotted path of plain values; None if there is nothing."""
+    for key in path.split("."):
+        plain = plain.get(key) if isinstance(plain, dict) else None
+    return plain
 
 
 def _untrusted(target: Any) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightune.errors import ConfigError, Problem
 
-__all__ = ["is_below", "require_contained"]
+__all__ = ["foreign_content", "is_below", "require_contained"]
 
 _MOST = 3
 
@@ -57,6 +57,15 @@ _KINDS = {stat.S_IFIFO: "is a pipe", stat.S_IFSOCK: "is a socket"}
 
 def _as_named(path: str, root: str, folder: Path) -> Path:
     return folder / os.path.relpath(path, root)
+
+
+def foreign_content(root: Path) -> list[str]:
+    """Return the names in a folder that no runs or studies were written to yet; nothing if it is new or empty."""
+    try:
+        names = sorted(os.listdir(root))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [] if {"runs", "studies"} & set(names) else names
 
 
 def is_below(name: object) -> bool:

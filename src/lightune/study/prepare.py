@@ -28,6 +28,7 @@ from lightune.study.definition.snapshot import (
     changed_files,
     complete_snapshot,
     compose_again,
+    is_of_snapshot,
     shortened,
     snapshot_digests,
     snapshot_loader,
@@ -47,6 +48,8 @@ from lightune.study.storage.samplers import is_grid, require_able
 from lightune.study.storage.trial_store import TrialStore
 
 __all__ = ["prepare", "undo"]
+
+_ITS_OWN = {FOLDER, "_sweep", FILE_NAME, "multirun.yaml", "trials", "trials.csv", "best.yaml"}
 
 
 def prepare(
@@ -73,6 +76,7 @@ def prepare(
     """
     folder = Path(str(config.hydra.sweep.dir)).absolute()
     require_contained(folder)
+    _require_free(folder, strict=judge_of(hydra_context.callbacks) is not None)
     hide = hider_of(config)
     arguments = [hide(line) for line in arguments]
     if definition is None or not definition.is_that_of(config, arguments):
@@ -110,7 +114,7 @@ def prepare(
             loader = snapshot_loader(hydra_context.config_loader, folder)
             with _blaming_the_snapshot(vocabulary) if resumed else contextlib.nullcontext():
                 config = compose_again(loader, config, folder, hydra_context.config_loader)
-            if (judge := judge_of(hydra_context.callbacks)) is not None:
+            if resumed and (judge := judge_of(hydra_context.callbacks)) is not None:
                 judge(config)
             began = read_definition(config, loader, spec.overrides) if spec is not None else asked
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
@@ -171,6 +175,29 @@ def undo(study: StudyContext, store: TrialStore | None) -> None:
         if not study.resumed:
             study.lease.end()
             _remove_start(study.folder, study.kept)
+
+
+def _require_free(folder: Path, *, strict: bool) -> None:
+    """Refuse a folder that is no study's and holds what a study would write over.
+
+    Args:
+        folder: that a study is to be made in.
+        strict: whether other files are refused, too: those of another application may be its own.
+
+    Raises:
+        ConfigError: with what the folder holds.
+    """
+    if not folder.is_dir() or (folder / FILE_NAME).exists() or (folder / JOURNAL).exists():
+        return
+    conf = folder / FOLDER
+    foreign = [conf] if conf.is_dir() and not all(map(is_of_snapshot, conf.iterdir())) else []
+    if strict:
+        foreign += [
+            path for path in folder.iterdir() if not path.name.startswith(".") and path.name not in _ITS_OWN
+        ]
+    if foreign:
+        rule = f"is no study and holds other things ({shortened(sorted({path.name for path in foreign}))})"
+        raise ConfigError([Problem("hydra.sweep.dir", f"{rule}, got {folder}; take another folder")])
 
 
 def _require_snapshot(

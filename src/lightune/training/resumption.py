@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.static.annotations import show
+from lightune.config.targets import names_folders
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
-from lightune.runtime.contained import require_contained
+from lightune.runtime.contained import foreign_content, require_contained
 from lightune.training.lengthening import keep_finished
 
 __all__ = [
@@ -151,6 +153,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     require_contained(run_dir)
     frozen = load_run_config(run_dir)
     before = frozen.copy()
+    _require_own_root(frozen, composed)
     problems, shortened = [], []
     said_before = _overrides_before(run_dir)
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -182,6 +185,21 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     if problems:
         raise ConfigError(problems)
     return frozen
+
+
+def _require_own_root(frozen: DictConfig, composed: DictConfig) -> None:
+    """Refuse a run whose parts may write into a folder of other things: whoever made it may not be its owner.
+
+    Raises:
+        ConfigError: with that folder.
+    """
+    root = str(frozen.get("output_root"))
+    if root == str(composed.get("output_root")) or not names_folders(frozen):
+        return
+    if foreign_content(Path(root)):
+        rule = f"of the run is what a callback or logger writes to, and holds other things, got {root}"
+        advice = f"if it is yours, type output_root={shlex.quote(root)}"
+        raise ConfigError([Problem("output_root", f"{rule}; {advice}")])
 
 
 def _places() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "changed_files",
     "complete_snapshot",
     "compose_again",
+    "is_of_snapshot",
     "shortened",
     "snapshot_digests",
     "snapshot_loader",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 FOLDER = "conf"
+_SOURCE = re.compile(r"\d+_.+")
 
 
 def take_snapshot(
@@ -64,6 +67,11 @@ def take_snapshot(
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(_hidden(file.read_bytes(), hide))
     temporary.rename(target)
+
+
+def is_of_snapshot(path: Path) -> bool:
+    """Return True if a path in a snapshot's folder has the name of a source of files."""
+    return _SOURCE.fullmatch(path.name) is not None
 
 
 def snapshot_digests(study: Path) -> dict[str, str]:
