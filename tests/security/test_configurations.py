@@ -234,7 +234,7 @@ def test_the_folder_of_all_output_is_no_way_around_the_rules(cli, outside, prima
         )
     )
     assert code == 2, err
-    assert "output_root  stands in a file" in err
+    assert "stands in a file, is what a callback or logger writes to" in err
     assert "hydra.job_logging.handlers.file.filename  must lie in the run's own folder" in err
 
 

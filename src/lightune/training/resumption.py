@@ -116,7 +116,8 @@ def only_owner(run_dir: Path) -> Iterator[None]:
 
 def is_at_work(run_dir: Path) -> bool:
     """Return True if a process works in a run's folder."""
-    if not (run_dir / _LOCK).exists():
+    lock = run_dir / _LOCK
+    if lock.is_symlink() or not lock.is_file():  # a lock is taken by opening the file, wherever it is
         return False
     try:
         with FileLock(run_dir / _LOCK, timeout=0):
