@@ -259,3 +259,19 @@ def test_a_file_may_name_a_folder_of_its_own_for_all_output(cli, primary, tmp_pa
     assert code == 0, err
     code, _, err = cli("--config-dir", "theirs", "--config-name", "best", *QUICK, f"output_root={tmp_path}/disk")
     assert code == 0, err
+
+
+@pytest.mark.parametrize("subdir", ["${note}", "${hydra.job.override_dirname}"])
+def test_a_job_of_a_grid_makes_no_folder_elsewhere(cli, outside, experiment, tmp_path, subdir):
+    away = os.path.relpath(outside.folder / "trials" / "new", tmp_path / "outputs" / "studies" / "s" / "note=")
+    arguments = experiment(
+        note="a",
+        hydra={
+            "sweep": {"dir": "outputs/studies/s", "subdir": subdir},
+            "sweeper": {"params": {"note": f"a,'{away}'"}},
+        },
+    )
+    code, _, err = cli("-m", "hydra/sweeper=basic", "hydra/launcher=basic", *arguments)
+    assert code == 2, err
+    assert "hydra.sweep.subdir  must lie below hydra.sweep.dir" in err
+    assert not (tmp_path / "outputs").exists()

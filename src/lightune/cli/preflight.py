@@ -5,6 +5,7 @@ callback. This module must not import torch or Lightning at its top: refusals th
 """
 
 import functools
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -29,9 +30,10 @@ from lightune.errors import ConfigError, Problem
 from lightune.job.folders import folder_problems, job_config, override, reserve_folder
 from lightune.job.handover import handover
 from lightune.job.hydra_files import restore_multirun, withhold
+from lightune.job.hydra_node import judge_job
 from lightune.paths import outer_rank
 from lightune.private_api.hydra import points_of_grid
-from lightune.private_api.omegaconf import node_of
+from lightune.private_api.omegaconf import node_of, text_of
 from lightune.runtime.plain_text import say
 from lightune.study.definition.identity import overrides_of
 from lightune.training.imports import import_training
@@ -44,6 +46,7 @@ __all__ = ["Preflight"]
 _OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 _MOST_REFUSED = 20  # points; more would say the same
+_OF_A_JOB = re.compile(r"\$\{(?!hydra[.:]|now:|output_root\}|name\})")
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
@@ -207,7 +210,23 @@ def _point_problems(config: DictConfig) -> list[Problem]:
         refused += bool(found)
         if refused == _MOST_REFUSED:
             break
+    if not problems:
+        _judge_places(config)
     return problems
+
+
+def _judge_places(config: DictConfig) -> None:
+    """Judge where each job of a grid writes, if that depends on what is swept.
+
+    Raises:
+        ConfigError: of the first that writes elsewhere.
+    """
+    places = OmegaConf.masked_copy(config.hydra, ["job_logging"])
+    written = f"{text_of(config.hydra.sweep, 'subdir')}\n{OmegaConf.to_yaml(places)}"
+    loader = GlobalHydra.instance().config_loader()
+    for number, lines in enumerate(_points(config)):
+        if _OF_A_JOB.search(written) or ("override_dirname" in written and ".." in "".join(lines)):
+            judge_job(loader.load_sweep_config(config, lines), number)
 
 
 def _with_folders(problems: list[Problem], config: DictConfig, *, multirun: bool) -> list[Problem]:

@@ -5,6 +5,7 @@ that can be judged by the task, or by a callback that the configuration could re
 torch or Lightning.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from lightune.paths import is_inside
 from lightune.runtime.contained import foreign_content
 from lightune.secrets import names_behind
 
-__all__ = ["hydra_problems", "judge"]
+__all__ = ["hydra_problems", "judge", "judge_job"]
 
 _PREFLIGHT = "lightune.cli.preflight.Preflight"
 _LOGS = ("hydra.job_logging", "hydra.hydra_logging")
@@ -59,6 +60,29 @@ def judge(config: DictConfig) -> None:
     """
     if problems := list(hydra_problems(config)):
         raise ConfigError(problems)
+
+
+def judge_job(config: DictConfig, number: int) -> None:
+    """Refuse a job of a multirun that another launcher is to run, which judges nothing before it writes.
+
+    Args:
+        config: of the job; it is told which one it is.
+        number: of the job, >= 0.
+
+    Raises:
+        ConfigError: as `judge`.
+    """
+    active: Any = HydraConfig.instance()
+    before, active.cfg = active.cfg, config
+    try:
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.job.num, config.hydra.job.id = number, str(number)
+            config.hydra.runtime.output_dir = os.path.abspath(
+                os.path.join(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir))
+            )
+        judge(config)
+    finally:
+        active.cfg = before
 
 
 def hydra_problems(config: DictConfig) -> Iterator[Problem]:

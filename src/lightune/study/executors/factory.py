@@ -11,7 +11,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from lightune.private_api.hydra import is_basic_launcher
+from lightune.job.hydra_node import judge_job
+from lightune.private_api.hydra import is_basic_launcher, judge_of
 from lightune.study.context import StudyContext
 from lightune.study.executors.batch import BatchExecutor
 from lightune.study.executors.context import ExecutorContext
@@ -118,6 +119,8 @@ def _folders_of(context: ExecutorContext, study: Path) -> Callable[[Job], Path]:
         with open_dict(composed):
             composed.hydra.job.num = job.trial.number
             composed.hydra.job.id = str(job.trial.number)
+        if judge_of(context.hydra_context.callbacks) is not None:
+            judge_job(composed, job.trial.number)
         with _hydra_config(composed):
             return study / str(OmegaConf.select(composed, "hydra.sweep.subdir"))
 
