@@ -1,6 +1,6 @@
 import pytest
 
-from lightune.runtime.plain_text import say, visible
+from lightune.runtime.plain_text import cell, say, text_of_cell, visible
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,11 @@ def test_a_line_goes_where_it_is_to_go(capsys):
     say("out \x1b")
     say(ValueError("err \x1b"), error=True)
     assert capsys.readouterr() == ("out \\x1b\n", "err \\x1b\n")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@x", "\tx", "'=x", "plain", "-1.5", "+1e-3", "'x'", ""])
+def test_a_cell_is_no_formula_and_is_read_back(text):
+    content = cell(text)
+    assert not content.startswith(("=", "@", "\t"))
+    assert not content.startswith(("+", "-")) or float(content) == float(text)
+    assert text_of_cell(content) == text

@@ -5,13 +5,13 @@ This module must not import torch or Lightning at its top.
 
 import argparse
 import csv
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightune.errors import ConfigError, Problem
 from lightune.runtime.atomic_files import whole_file
+from lightune.runtime.plain_text import cell, say
 from lightune.training.imports import import_training
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
         given = f"{count} classes" if count else "values"
         raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
     total = _write(predictor, options.input, options.output, options.threshold)
-    print(f"{total:,} predictions of {predictor.target} in {options.output}")
+    say(f"{total:,} predictions of {predictor.target} in {options.output}")
 
 
 def _write(predictor: "Predictor", paths: Sequence[Path], output: Path, threshold: float | None) -> int:
@@ -79,20 +79,20 @@ def _write(predictor: "Predictor", paths: Sequence[Path], output: Path, threshol
             try:
                 for predicted in predictor.predict_file(path, tally):
                     for cells in _cells(predictor, predicted, threshold):
-                        lines.writerow([*([str(path)] if named else []), row, *cells])
+                        lines.writerow([*([cell(str(path))] if named else []), row, *cells])
                         row += 1
             except (OSError, ValueError) as error:
                 text = str(error) if str(path) in str(error) else f"{path} {error}"
                 raise ConfigError([Problem("--input", text)]) from error
             for line in tally.lines():
-                print(f"{path}: {line}", file=sys.stderr)
+                say(f"{path}: {line}", error=True)
             total += row
     return total
 
 
 def _header(predictor: "Predictor") -> list[str]:
     if predictor.classes:
-        return ["predicted", "probability", *(f"p_{name}" for name in predictor.classes)]
+        return ["predicted", "probability", *(cell(f"p_{name}") for name in predictor.classes)]
     count = predictor.values
     return ["predicted"] if count == 1 else [f"predicted_{number}" for number in range(count)]
 
@@ -103,7 +103,7 @@ def _cells(predictor: "Predictor", predicted: "Tensor", threshold: float | None)
         return
     choices = predicted.argmax(dim=1) if threshold is None else (predicted[:, 1] >= threshold).long()
     for choice, values in zip(choices.tolist(), predicted.tolist(), strict=True):
-        yield [predictor.classes[choice], _short(values[choice]), *map(_short, values)]
+        yield [cell(predictor.classes[choice]), _short(values[choice]), *map(_short, values)]
 
 
 def _is_ours(file: Path) -> bool:

@@ -5,13 +5,12 @@ This module must not import Optuna, torch or Lightning.
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from lightune.runtime.atomic_files import write_whole
-from lightune.runtime.plain_text import visible
+from lightune.runtime.plain_text import cell, text_of_cell
 from lightune.study.definition.settings import Objective
 from lightune.study.storage.records import TrialRecord
 
@@ -20,8 +19,6 @@ __all__ = ["COLUMNS", "FILE_NAME", "column_of", "read_table", "write_table"]
 FILE_NAME = "trials.csv"
 COLUMNS = ("number", "state", "seconds", "folder", "error")
 """The columns beside the objectives and the swept keys."""
-
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def column_of(metric: str | None) -> str:
@@ -49,8 +46,8 @@ def write_table(
         values = list(trial.values) if trial.values is not None else [""] * len(names)
         seconds = f"{trial.seconds:.3f}" if trial.seconds is not None else ""
         point = [trial.point.get(key, "") for key in keys]
-        texts = [_cell(text) for text in (*point, seconds, trial.folder or "", trial.error or "")]
-        writer.writerow([trial.number, _cell(trial.state), *values, *texts])
+        texts = [cell(text) for text in (*point, seconds, trial.folder or "", trial.error or "")]
+        writer.writerow([trial.number, cell(trial.state), *values, *texts])
     write_whole(folder / FILE_NAME, text.getvalue().encode())
 
 
@@ -58,26 +55,11 @@ def read_table(folder: Path) -> list[dict[str, str]]:
     """Read the table, column -> text for each trial; nothing if there is none yet."""
     try:
         with (folder / FILE_NAME).open(encoding="utf-8", newline="") as file:
-            return [{key: _text(cell) for key, cell in row.items()} for row in csv.DictReader(file)]
+            return [{key: _text(content) for key, content in row.items()} for row in csv.DictReader(file)]
     except FileNotFoundError:
         return []
 
 
-def _cell(text: str) -> str:
-    """Return a text as a cell: what a spreadsheet would take for a formula begins with an apostrophe."""
-    text = visible(text)
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
-
-
-def _text(cell: Any) -> Any:
-    """Return the text of a cell."""
-    is_quoted = isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell)
-    return cell[1:] if is_quoted else cell
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _text(content: Any) -> Any:
+    """Return the text of a cell; the cells of a row that is too short are None."""
+    return text_of_cell(content) if isinstance(content, str) else content
