@@ -73,9 +73,7 @@ def test_no_link_of_a_run_is_written_through(cli, received, outside, place):
     assert "outside of the folder" in err
 
 
-def test_no_link_is_opened_to_see_whether_a_run_is_at_work(
-    tool, received, outside, tmp_path, monkeypatch
-):
+def test_no_link_is_opened_to_see_whether_a_run_is_at_work(tool, received, outside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     _, run = received
     (run / ".lock").symlink_to(outside.file)

@@ -34,6 +34,7 @@ from lightune.job.hydra_node import judge_job
 from lightune.paths import outer_rank
 from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of, text_of
+from lightune.runtime.contained import require_contained
 from lightune.runtime.plain_text import say
 from lightune.study.definition.identity import overrides_of
 from lightune.training.imports import import_training
@@ -47,6 +48,7 @@ _OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 _MOST_REFUSED = 20  # points; more would say the same
 _OF_A_JOB = re.compile(r"\$\{(?!hydra[.:]|now:|output_root\}|name\})")
+_AS_IT_IS = "~hydra.callbacks.lightune"
 _OPTUNA = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
 
 
@@ -194,10 +196,18 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
         problems += _direction_problems(config)
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
     _say(no_effect.of_multirun(config, job_config(config)))
-    if not ours:  # a study goes on in the folder that it has
+    if _goes_on(config):
+        require_contained(Path(str(config.hydra.sweep.dir)))
+    elif not ours:  # a study goes on in the folder that it has
         reserve_folder(config, multirun=True)
     handover.withheld = withhold(config, job_config(config), multirun=True)
     return definition
+
+
+def _goes_on(config: DictConfig) -> bool:
+    """Tell whether the command takes the folder of a multirun as it is: its jobs may have begun there."""
+    lines: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    return _AS_IT_IS in lines
 
 
 def _point_problems(config: DictConfig) -> list[Problem]:
