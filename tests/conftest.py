@@ -81,3 +81,24 @@ def fit_scripted(fit) -> Callable[..., Any]:
         return fit(Scripted(values), *loaders, epochs=len(values), **settings)
 
     return run
+
+
+@pytest.fixture
+def checkpoint_after(fit_scripted) -> Callable[..., None]:
+    """Train two epochs of two steps, and save as a run does after one of the steps, from 1."""
+    from pytorch_lightning import Callback
+
+    from lightune.callbacks import Randomness
+
+    class Save(Callback):
+        def __init__(self, path, step):
+            self.path, self.step = path, step
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if trainer.global_step == self.step:
+                trainer.save_checkpoint(self.path)
+
+    def run(path, *, step):
+        fit_scripted([0.5, 0.5], callbacks=[Randomness(), Save(path, step)])
+
+    return run

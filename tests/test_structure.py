@@ -10,13 +10,9 @@ SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
     "lightune/study/executors/factory.py": "tests/study/test_sweep.py",
-    "lightune/study/executors/fused/group_runner.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/study/executors/fused/repeated_batch.py": "tests/study/executors/fused/test_run_batch.py",
     "lightune/training/context.py": "tests/test_run.py",
     "lightune/training/fits.py": "tests/test_judgement.py",
     "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",
-    "lightune/training/fused/group.py": "tests/study/executors/fused/test_executor.py",
-    "lightune/training/fused/member_trainer.py": "tests/study/executors/fused/test_executor.py",
 }
 """Modules that have no test module of their own yet → the one that tests them."""
 

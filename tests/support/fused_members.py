@@ -1,5 +1,6 @@
 """Members to train fused, the same ones trained alone by the real task and trainer, and programs to kill."""
 
+import copy
 import csv
 import json
 import os
@@ -13,6 +14,7 @@ from types import SimpleNamespace
 import epoch_watch
 import pytest
 import torch
+from omegaconf import OmegaConf
 from pytorch_lightning import Callback, seed_everything
 from torch.optim.lr_scheduler import ConstantLR
 
@@ -28,6 +30,7 @@ from lightune.validation import Holdout
 
 SAMPLES, SHAPE, CLASSES, BATCH = 150, (1, 6, 6), 3, 10
 SMALL = ("trainer=cpu", "trainer.precision=64-true", "model.units=16", "output_root=out")
+SWEPT = ("trainer=cpu", "trainer.precision=64-true", "trainer.max_epochs=4", "model.units=16")
 HALVING = "search.pruner={_target_:optuna.pruners.SuccessiveHalvingPruner,min_resource:1,reduction_factor:2}"
 TRAIN = Path(__file__).parents[2] / "train.py"
 
@@ -174,6 +177,28 @@ class Watch(Callback):
         self.epochs.append({name: value.item() for name, value in trainer.callback_metrics.items()})
 
 
+def group_of(*variants):
+    """Return configurations of small trainings that differ in numbers, and the group that they are.
+
+    Args:
+        variants: key → value of each, beside what all of them have.
+    """
+    from lightune import compose
+    from lightune.training.fused.planner import Group, Known, build_member
+
+    shared = ["trainer=cpu", "data=wine", "model.units=4", "trainer.max_epochs=2", "test=false"]
+    base, known = compose([*shared, "trainer.precision=64-true", "callbacks.checkpoint.every_seconds=0"]), Known()
+    cfgs = []
+    for variant in variants:
+        cfgs.append(copy.deepcopy(base))
+        for key, value in variant.items():
+            OmegaConf.update(cfgs[-1], key, value)
+    built = [build_member(cfg, known) for cfg in cfgs]
+    return cfgs, Group(
+        list(range(len(cfgs))), [member for member, _ in built], [parts for _, parts in built], known
+    )
+
+
 @pytest.fixture
 def alone(fit):
     """Train the members of some specs one by one in double precision; returns what was seen, and them."""
@@ -255,6 +280,32 @@ def study(tmp_path, monkeypatch, capfd):
 
 def arguments(*overrides, name="s", launcher="fused"):
     return ["-m", f"hydra/launcher={launcher}", f"search.study={name}", *SMALL, *overrides]
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch, capsys):
+    """Run a multirun of Hydra's own sweeper here; return its folder, its exit code, and what was said."""
+    monkeypatch.chdir(tmp_path)
+    from lightune.cli import train
+    from lightune.run import TrainingError
+
+    def run(launcher, *overrides):
+        monkeypatch.setattr(sys, "argv", ["train.py", *sweep_arguments(launcher, *overrides)])
+        code = 0
+        try:
+            train.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        except TrainingError:
+            code = 1
+        return tmp_path / "outputs" / "studies" / launcher / "trials", code, "".join(capsys.readouterr())
+
+    return run
+
+
+def sweep_arguments(launcher, *overrides):
+    chosen = ("hydra/sweeper=basic", f"hydra/launcher={launcher}", f"hydra.sweep.dir=outputs/studies/{launcher}")
+    return ["-m", *chosen, *SWEPT, *overrides]
 
 
 def rows(folder):

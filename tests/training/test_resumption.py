@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
-from pytorch_lightning import Callback
 
 from lightune import compose
-from lightune.callbacks import Continuation, Randomness
 from lightune.checkpoints import WholeCheckpointIO
 from lightune.errors import ConfigError
 from lightune.reporting.fits import FitResult, read_fit, write_fit
@@ -302,24 +300,14 @@ def test_a_finished_fit_whose_weights_are_lost_is_to_be_trained_again(tmp_path, 
         require_sound_checkpoints(tmp_path)
 
 
-class SaveAfter(Callback):
-    """Save after a batch of the training, from 1."""
-
-    def __init__(self, path, batch):
-        self.path, self.batch = path, batch
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if trainer.global_step == self.batch:
-            trainer.save_checkpoint(self.path)
-
-
-@pytest.mark.parametrize(("batch", "refused"), [(1, True), (2, False)], ids=["in an epoch", "between two"])
+@pytest.mark.parametrize(
+    ("step", "refused"), [(1, True), (2, False), (3, True)], ids=["in an epoch", "between two", "in the next"]
+)
 def test_another_number_of_processes_does_not_go_on_in_the_middle_of_an_epoch(
-    fit_scripted, tmp_path, batch, refused
+    checkpoint_after, tmp_path, step, refused
 ):
     run_dir = tmp_path / "run"
-    save_after = SaveAfter(run_dir / "checkpoints" / "last.ckpt", batch)
-    fit_scripted([0.5, 0.5], callbacks=[Randomness(), Continuation(), save_after])
+    checkpoint_after(run_dir / "checkpoints" / "last.ckpt", step=step)
     require_same_processes(run_dir, 1)
     if not refused:
         require_same_processes(run_dir, 2)

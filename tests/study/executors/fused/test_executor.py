@@ -7,16 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from curves import curves as read_curves
 from curves import session_start
 from epoch_watch import ON, at_epoch, watching
 from fused_members import HALVING, SMALL, arguments, killed_in_epoch, reports, rows, told
 from hydra.core.utils import JobStatus
+from studies import result_of
 
 from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
-from lightune.runtime import hardware
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.fused import executor as fused_executor
 from lightune.study.executors.fused.executor import FusedExecutor
@@ -124,21 +123,6 @@ def test_a_signal_interrupts_all_and_the_same_command_goes_on(study):
     assert [told(folder, number)["epochs"] for number in range(4)] == [3] * 4
 
 
-def test_a_second_signal_does_not_wait_for_the_epoch(study):
-    def twice():
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-        raise AssertionError("the second was not heard")
-
-    swept = ("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", ON)
-    with at_epoch(1, twice):
-        folder, code, said = study(*swept)
-    assert code == 130, said
-    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
-    _, code, said = study(*swept)
-    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
-
-
 def test_a_signal_between_two_epochs_saves_what_trains(study, monkeypatch):
     step = FusedExecutor._step
     rounds = []
@@ -169,20 +153,6 @@ def test_a_signal_while_trials_are_planned_interrupts_all(study, monkeypatch):
     assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
 
 
-def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
-    def break_it():
-        raise RuntimeError("no memory")
-
-    with at_epoch(1, break_it):
-        folder, code, said = study(
-            "optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", "callbacks.checkpoint.every_seconds=0", ON
-        )
-    assert code == 0, said
-    assert "alone  trial 1: its program ended with RuntimeError: no memory" in said
-    assert [row["state"] for row in rows(folder)] == ["completed"] * 2
-    assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
-
-
 def test_a_killed_program_goes_on_where_each_trial_was(study):
     swept = ("optimizer.lr=1e-3,3e-3,1e-2", "model.dropout=0.2", "trainer.max_epochs=4", "search=grid")
     swept += ("callbacks.checkpoint.every_seconds=0", "scheduler=warmup_cosine", ON)
@@ -202,38 +172,6 @@ def test_a_killed_program_goes_on_where_each_trial_was(study):
         assert curves(folder, number) == curves(whole, number)
 
 
-def test_free_places_are_taken_by_the_next_trials(study):
-    swept = ("optimizer.lr=3e-2,1e-5,1e-3,1e-6,1e-2", "seed=0,1", "callbacks.early_stopping.patience=1")
-    swept += ("trainer.max_epochs=5", "search=grid")
-    together, code, said = study(*swept, "search.fused_width=4")
-    assert code == 0, said
-    assert said.count("as one program") == 1
-    assert "more in free places" in said
-    assert "alone" not in said
-    alone, _, _ = study(*swept, name="a", launcher="basic")
-    for one, other in zip(rows(together), rows(alone), strict=True):
-        assert [one[key] for key in ("state", "optimizer.lr", "seed")] == [
-            other[key] for key in ("state", "optimizer.lr", "seed")
-        ]
-    for number in range(10):
-        ours, theirs = told(together, number), told(alone, number)
-        assert (ours["status"], ours["epochs"]) == (theirs["status"], theirs["epochs"])
-        assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
-
-
-def test_trials_of_another_structure_wait_for_the_end_of_a_program(study):
-    swept = ("optimizer.lr=3e-2,1e-6,1e-3", "model.units=16,24", "callbacks.early_stopping.patience=1")
-    folder, code, said = study(*swept, "trainer.max_epochs=4", "search=grid", "search.fused_width=5")
-    assert code == 0, said
-    assert "alone" not in said
-    assert [said.count(line) for line in ("program on cpu: 0-2", "program on cpu: 3-4", "free places: 5")] == [
-        1,
-        1,
-        1,
-    ]
-    assert [told(folder, number)["epochs"] for number in range(3)] == [4, 2, 4]  # a place was free before the end
-
-
 def test_batches_are_as_wide_as_they_may_be(study):
     swept = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "trainer.max_epochs=1", "search.n_trials=4")
     folder, code, said = study("search=tpe", *swept, "hydra.sweeper.max_batch_size=2")
@@ -243,17 +181,6 @@ def test_batches_are_as_wide_as_they_may_be(study):
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
     _, code, said = study("search=random", *swept, "hydra.sweeper.max_batch_size=3", name="r")
     assert (code, "fused  3 trials" in said, "fused  1 more in free places: 3" in said) == (0, True, True)
-
-
-def test_every_epoch_multiplies_matrices_as_a_trial_by_itself_does(study, monkeypatch):
-    monkeypatch.setattr(hardware, "matmul_precision", lambda device_type, *, deterministic: "high")
-    seen = []
-    before = torch.get_float32_matmul_precision()
-    with watching(lambda folder, epoch: seen.append(torch.get_float32_matmul_precision())):
-        _, code, said = study("optimizer.lr=1e-3,1e-2", "trainer.max_epochs=3", ON)
-    assert code == 0, said
-    assert seen == ["high"] * 6  # of each trial in each epoch
-    assert torch.get_float32_matmul_precision() == before != "high"
 
 
 def test_several_gpus_for_a_trial_that_shares_a_program_are_refused(study):
@@ -268,6 +195,34 @@ def test_a_width_that_is_none_is_refused_by_its_name(study):
     assert (code, folder.exists()) == (2, False)
     assert "search.fused_width" in said
     assert "hydra.launcher" not in said
+
+
+def test_what_cannot_be_fused_runs_alone_and_says_why(sweep):
+    together, code, said = sweep(
+        "fused", "model.units=8,16", "trainer.max_epochs=1", "+trainer.accumulate_grad_batches=1,2"
+    )
+    assert code == 0
+    assert "alone  job 0: no other in its process differs from it in numbers only" in said
+    assert "alone  job 1: trainer.accumulate_grad_batches=2 has no fused form" in said
+    assert [result_of(trial)["status"] for trial in sorted(together.iterdir())] == ["completed"] * 4
+
+
+def test_structures_form_programs_of_their_own(sweep):
+    _, code, said = sweep("fused", "optimizer.lr=1e-3,1e-2", "model.units=8,16", "trainer.max_epochs=1")
+    assert (code, said.count("as one program")) == (0, 2)
+
+
+@pytest.mark.parametrize("width", ["1", "many", "2.5"])
+def test_a_width_that_is_none_is_refused(sweep, width):
+    folder, code, said = sweep("fused", "seed=0,1", f"hydra.launcher.fused_width={width}")
+    assert (code, folder.exists()) == (2, False)
+    assert "hydra.launcher.fused_width" in said
+    assert f"got {width}" in said
+
+
+def test_a_width_bounds_the_programs(sweep):
+    _, code, said = sweep("fused", "seed=0,1,2,3", "hydra.launcher.fused_width=2", "trainer.max_epochs=1")
+    assert (code, said.count("fused  2 jobs as one program")) == (0, 2)
 
 
 @pytest.fixture
