@@ -44,6 +44,7 @@ def test_a_run_leaves_what_it_promises(run):
         "checkpoints/best.ckpt.sha256",
         "checkpoints/last.ckpt",
         "checkpoints/last.ckpt.sha256",
+        "data.json",
         "predictions.csv",
     }
     assert result.run_dir.parent.parent.parent.name == "outputs"
@@ -114,6 +115,7 @@ def test_a_run_without_callbacks_or_logger_still_has_a_result(run):
     assert result.metrics["test/accuracy"] > 0.1
     assert {path.name for path in result.run_dir.iterdir()} - {"uncommitted.diff"} == {
         ".hydra",
+        "data.json",
         "predictions.csv",
         "result.json",
         "train.log",
@@ -231,3 +233,8 @@ def test_an_output_root_anywhere_holds_everything(run, tmp_path):
 def test_the_main_job_learns_to_read_digits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train(compose(["trainer=cpu"])).metrics["test/accuracy"] >= 0.95
+
+
+def test_what_is_no_configuration_is_refused():
+    with pytest.raises(ConfigError, match=r"train\(compose\(\[\.\.\.\]\)\), got a list"):
+        train(["data=wine"])

@@ -69,6 +69,9 @@ def train(
         TrainingError: if the training failed; its result was written.
         InterruptedRun: if it was stopped from outside; its result was written.
     """
+    if not isinstance(cfg, DictConfig):
+        given = type(cfg).__name__
+        raise ConfigError([Problem("cfg", f"must be a configuration: train(compose([...])), got a {given}")])
     if cfg.resume is not None and run_dir is None:
         raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
     parts = parts or prepare(cfg, verbose=verbose)

@@ -104,3 +104,14 @@ def test_runs_that_were_cut_are_listed_with_the_line_that_resumes_them(tool, tmp
     assert rows["outputs/runs/run/done"].split()[-1] == "completed"
     (tmp_path / "train.py").touch()
     assert """python train.py 'resume="outputs/runs/run/at work"'""" in tool("list").out
+
+
+def test_the_folder_of_studies_is_listed_like_its_output_root(study, tool):
+    study("completed,0.5,0.1")
+    assert tool("list", "outputs/studies").out == tool("list", "outputs").out != ""
+
+
+def test_figures_are_numbers_in_json(study, tool):
+    folder = study("completed,0.5,0.1", "completed,0.9,adam")
+    row = json.loads(tool("best", folder, "--json").out)
+    assert (row["number"], row["val/accuracy"], row["optimizer.lr"]) == (1, 0.9, "adam")

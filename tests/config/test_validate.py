@@ -269,3 +269,25 @@ def test_remembers_what_it_read_of_a_target_if_it_is_told_to():
 
     assert find_problems(compose(), describe=reader) == []
     assert "lightune.models.MLP" in seen
+
+
+@pytest.mark.parametrize("written", ["{text}", "# a line\n\n{header}{text}", "\ufeff{header}{text}"])
+@pytest.mark.parametrize(
+    ("group", "text"),
+    [("experiment", "seed: 3\n"), ("data", "defaults: [digits]\nmonitor: {{metric: val/loss}}\n")],
+)
+def test_a_file_without_its_header_is_told_what_it_lacks(tmp_path, group, text, written):
+    (tmp_path / group).mkdir()
+    lines = written.format(header="# @package _global_\n", text=text.replace("{{", "{").replace("}}", "}"))
+    (tmp_path / group / "bare.yaml").write_text(lines, encoding="utf-8")
+    problems = find_problems(compose([f"{group}=bare"], config_dir=tmp_path))
+    assert any("must have `# @package _global_` as its first line" in each.message for each in problems)
+
+
+@pytest.mark.parametrize(
+    ("root", "advice"),
+    [("~", "${oc.env:HOME}, got ~"), ("~/x", "${oc.env:HOME}/x"), ("~ada/x", "the whole path")],
+)
+def test_a_home_folder_is_written_out(root, advice):
+    (problem,) = find_problems(compose([f"output_root='{root}'"]))
+    assert (problem.key, advice in problem.message) == ("output_root", True)

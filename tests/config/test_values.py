@@ -35,3 +35,18 @@ def test_a_node_of_an_object_is_judged_by_itself_where_objects_are_built():
     node = {"_target_": "my.Class"}
     assert problems(node, PositiveInt) == []
     assert len(problems(node, PositiveInt, building=False)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "annotation"),
+    [("0.01", float), ("3", int), ("true", bool), ("[1, 2]", list[int]), ("1", float | None)],
+)
+def test_a_text_that_would_be_right_without_quotes_is_told_so(text, annotation):
+    (problem,) = value_problems("optimizer.lr", text, annotation)
+    assert f"got the text {text!r}; write it without quotes, or ${{oc.decode:${{oc.env:NAME}}}}" in problem.message
+
+
+@pytest.mark.parametrize("text", ["fast", "", "1e-3 or so", "{", "null"])
+def test_a_text_that_is_no_value_is_refused_as_it_is(text):
+    (problem,) = value_problems("optimizer.lr", text, float)
+    assert "without quotes" not in problem.message

@@ -36,12 +36,12 @@ def refusal(cli, tmp_path):
 
 
 def test_a_folder_that_is_not_there(refusal, tmp_path):
-    assert "is no run: there is no such folder" in refusal(tmp_path / "gone")
+    assert "resume  must be the folder of a run: there is no such folder" in refusal(tmp_path / "gone")
 
 
 def test_a_file(refusal, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "is no run: it is a file" in refusal(tmp_path / "file")
+    assert "must be the folder of a run: it is a file" in refusal(tmp_path / "file")
 
 
 def test_a_folder_of_something_else(refusal, tmp_path):

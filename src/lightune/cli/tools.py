@@ -5,9 +5,11 @@ This module must not import torch or Lightning at its top: help and refusals are
 
 import argparse
 import json
+import math
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lightune.cli.predict import add_arguments, predict
@@ -135,7 +137,8 @@ def _best(options: argparse.Namespace) -> None:
     if not rows:
         raise ConfigError([Problem(str(options.study), "has no trial with a result yet")])
     if options.json:
-        print(json.dumps(rows if len(study.objectives) > 1 else rows[0], indent=2))
+        plain = [{column: _number(text) for column, text in row.items()} for row in rows]
+        print(json.dumps(plain if len(study.objectives) > 1 else plain[0], indent=2))
         return
     for row in rows:
         values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
@@ -150,6 +153,15 @@ def _best(options: argparse.Namespace) -> None:
 def _trainer() -> str:
     """Return what trains here, as it is typed."""
     return "python train.py" if Path("train.py").is_file() else "lightune-train"
+
+
+def _number(text: str) -> str | int | float | None:
+    """Return a cell of a table as JSON has it: a number where it is one, null where there is nothing."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            value = kind(text)
+            return value if math.isfinite(value) and "_" not in text else text
+    return text or None
 
 
 def _shown(folder: Path) -> str:

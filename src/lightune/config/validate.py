@@ -29,6 +29,7 @@ __all__ = ["find_problems", "search_problems", "validate"]
 log = logging.getLogger(__name__)
 
 _PLAIN_INTERPOLATION = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
+_HEADER = "the file that says so must have `# @package _global_` as its first line, and no byte order mark"
 
 
 def validate(cfg: DictConfig) -> None:
@@ -101,6 +102,9 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"
         yield Problem("name", f"{rule}, got {show(name)}; output_root says where runs go")
+    if isinstance(root, str) and root.startswith("~"):
+        home = f"${{oc.env:HOME}}{root[1:]}" if root[1:2] in ("", "/") else "the whole path"
+        yield Problem("output_root", f"is a path as it stands: for a home folder write {home}, got {root}")
     if root == "":
         yield Problem("output_root", "must be a folder, got ''")
     monitor = tree.get("monitor")
@@ -119,8 +123,13 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     known = [*schema.ROOT, "monitor", *schema.GROUPS, "search"]
     for key in tree:
         if key not in known:
-            hint = did_you_mean(key, known)
+            hint = f" {_HEADER}" if key == "experiment" else did_you_mean(key, known)
             yield Problem(key, f"is no root key{';' + hint if hint else ''} (there are {', '.join(known)})")
+    for group in (*schema.GROUPS, "search"):
+        node = tree.get(group)
+        inside = [key for key in ("monitor", group) if isinstance(node, dict) and isinstance(node.get(key), dict)]
+        if inside:
+            yield Problem(group, f"holds keys of the root ({', '.join(inside)}); {_HEADER}")
     for group in schema.GROUPS:
         if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")

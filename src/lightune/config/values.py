@@ -6,6 +6,8 @@ This module must not import torch or Lightning.
 from collections.abc import Iterator
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from lightune.config.static.annotations import mismatch, show
 from lightune.errors import Problem
 
@@ -29,7 +31,20 @@ def value_problems(path: str, value: Any, annotation: Any, *, building: bool = T
     rule = mismatch(value, annotation)
     if rule:
         rule, _, hint = rule.partition(";")
+        if isinstance(value, str) and _would_fit(value, annotation):
+            decode = "${oc.decode:${oc.env:NAME}} makes a value of a text from the environment"
+            yield Problem(path, f"{rule}, got the text {value!r}; write it without quotes, or {decode}")
+            return
         yield Problem(path, f"{rule}, got {show(value)}{';' + hint if hint else ''}")
+
+
+def _would_fit(text: str, annotation: Any) -> bool:
+    """Return True if a text would be right if it were the value that YAML reads in it."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return False
+    return not isinstance(value, str | dict | None) and not mismatch(value, annotation)
 
 
 def _is_whole(value: Any, building: bool) -> bool:

@@ -152,6 +152,10 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             nothing lengthens it, or if something is to be changed that would make it another run.
     """
     require_contained(run_dir)
+    if not (run_dir / ".hydra" / "config.yaml").is_file():
+        raise ConfigError(
+            [Problem("resume", f"must be the folder of a run: {_what_it_is(run_dir)}, got {run_dir}")]
+        )
     frozen = load_run_config(run_dir)
     before = frozen.copy()
     _require_own_root(frozen, composed)
@@ -345,6 +349,6 @@ def _how_to_lengthen(status: str | None, before: DictConfig) -> str:
 
 def _brief(value: Any) -> str:
     if isinstance(value, DictConfig):
-        names = ", ".join(map(str, value)) or "nothing"
+        names = ", ".join(str(key) for key in value if value[key] is not None) or "nothing"
         return str(value.get("_target_", names)).rpartition(".")[2]
     return show(value)

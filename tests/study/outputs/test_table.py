@@ -66,3 +66,9 @@ def test_numbers_and_other_texts_stand_as_they_are(tmp_path, text):
 def test_no_codes_stand_in_the_table(tmp_path):
     write_table(tmp_path, [TrialRecord(0, "failed", None, {}, None, None, "\x1b[2J")], [], ONE)
     assert read_table(tmp_path)[0]["error"] == "\\x1b[2J"
+
+
+def test_a_table_of_before_a_column_was_added_is_read(tmp_path):
+    (tmp_path / "trials.csv").write_text("number,state,x\n3,completed,7\n")
+    (row,) = read_table(tmp_path)
+    assert (row["number"], row["x"], row["error"], row["folder"]) == ("3", "7", "", "")

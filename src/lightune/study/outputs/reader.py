@@ -115,9 +115,14 @@ def found(path: Path) -> Path:
     return below if not path.exists() and (below / FILE_NAME).is_file() else path
 
 
+def _output_root(folder: Path) -> Path:
+    """Return what holds a folder of studies or of runs; any other folder as it is."""
+    return folder.parent if folder.name in ("studies", "runs") else folder
+
+
 def find_studies(root: Path) -> list[Path]:
     """Return the folders of the studies below a folder, newest first."""
-    found = [file.parent for file in root.glob(f"studies/*/{FILE_NAME}") if file.is_file()]
+    found = [file.parent for file in _output_root(root).glob(f"studies/*/{FILE_NAME}") if file.is_file()]
     return sorted(found, key=lambda folder: (folder / FILE_NAME).stat().st_mtime, reverse=True)
 
 
@@ -126,7 +131,7 @@ def find_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
     A run that is under way, or was killed, has none: its status is `unfinished`.
     """
-    found = []
+    found, root = [], _output_root(root)
     for folder in {file.parents[1] for file in root.glob("runs/*/*/.hydra/config.yaml")} | {
         file.parent for file in root.glob("runs/*/*/result.json")
     }:

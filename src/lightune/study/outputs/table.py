@@ -52,12 +52,18 @@ def write_table(
 
 
 def read_table(folder: Path) -> list[dict[str, str]]:
-    """Read the table, column -> text for each trial; nothing if there is none yet."""
+    """Read the table, column -> text for each trial; nothing if there is none yet.
+
+    A column that a study of before does not have is empty; it has the number and the state of each trial.
+    """
     try:
         with (folder / FILE_NAME).open(encoding="utf-8", newline="") as file:
-            return [{key: _text(content) for key, content in row.items()} for row in csv.DictReader(file)]
+            rows = [{key: _text(content) for key, content in row.items()} for row in csv.DictReader(file)]
     except FileNotFoundError:
         return []
+    there = set(rows[0]) if rows else set()
+    added = {key: "" for key in COLUMNS if key not in {*there, "number", "state"}}
+    return [{**row, **added} for row in rows]
 
 
 def _text(content: Any) -> Any:
