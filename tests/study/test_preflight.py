@@ -60,8 +60,9 @@ def test_the_ends_of_what_is_swept_and_each_listed_value_are_judged(said, sweep,
     assert len(found) == len(rules)
 
 
-def test_a_value_that_cannot_stand_beside_certain_others_only_is_left_to_its_trial(said):
-    fractions = [f"validation.{part}_fraction=0.2,0.6" for part in ("val", "test")]
+@pytest.mark.parametrize("values", ["0.2,0.6", "0.6,0.2"])
+def test_a_value_that_cannot_stand_beside_certain_others_only_is_left_to_its_trial(said, values):
+    fractions = [f"validation.{part}_fraction={values}" for part in ("val", "test")]
     assert said(*fractions) == {}
     assert said("validation.val_fraction=0.2,1.5", fractions[1]).keys() == {"validation.val_fraction"}
 

@@ -78,15 +78,13 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
         return [*find_problems(cfg), *agreement.add(config, point)]
 
     base = _complete(space, {})
-    found = judge(base, *base)
-    seen = [set(found)]
+    seen = [(base, judge(base, *base))]
     alone: list[Problem] = []
     for key, text in _variations(space, base):
-        there = judge(_complete(space, {key: text}), key)
-        seen.append(set(there))
-        alone += [problem for problem in there if _is_about(problem, key)]
-    everywhere = set.intersection(*seen)
-    about_base = [p for p in found if p in everywhere or any(_is_about(p, key) for key in base)]
+        point = _complete(space, {key: text})
+        seen.append((point, judge(point, key)))
+        alone += [problem for problem in seen[-1][1] if _is_about(problem, key)]
+    about_base = [problem for problem in seen[0][1] if _stays(problem, base, seen)]
     idle = [d for d in space.dimensions if len(d.edges()) > 1 and len(composed.get(d.key, ())) == 1]
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
     return definition, [*problems, *about_base, *alone, *agreement.problems(), *folders.problems()]
@@ -124,6 +122,12 @@ def _complete(space: Space, wanted: Point) -> Point:
 def _variations(space: Space, base: Point) -> list[tuple[str, str]]:
     pairs = [(dimension.key, text) for dimension in space.dimensions for text in dimension.edges()]
     return [(key, text) for key, text in pairs if base.get(key) != text][:_MOST_POINTS]
+
+
+def _stays(problem: Problem, base: Point, seen: list[tuple[Point, list[Problem]]]) -> bool:
+    """Return True if a problem of the base is wherever the values that it is about are, whatever else changes."""
+    keys = [key for key in base if _is_about(problem, key)]
+    return all(problem in found for point, found in seen if all(point.get(key) == base[key] for key in keys))
 
 
 def _is_about(problem: Problem, key: str) -> bool:

@@ -52,6 +52,7 @@ def test_a_study_may_have_no_table_yet(tmp_path):
         (["completed,0.5,0.1", "early_stopped,0.4,0.1"], None, "2 trials"),
         (["completed,0.5,0.1", "interrupted,,0.1"], 2, "1 of 2 trials, unfinished"),
         (["completed,0.5,0.1", "interrupted,,0.1"], None, "1 of 2 trials, unfinished"),
+        (["completed,0.5,0.1", "completed,0.5,0.1", "running,,0.1"], 1, "2 of 3 trials, unfinished"),
         (["completed,0.5,0.1", "running,,0.1"], None, "1 of 2 trials, unfinished"),
     ],
 )
