@@ -103,3 +103,10 @@ def test_a_space_that_all_swept_options_bring_is_searched(read):
 
 def test_what_cannot_be_composed_is_left_to_whoever_composes_it(read):
     assert read("data=nowhere,wine").space.size() == 2
+
+
+def test_a_storage_keeps_its_password_where_the_overrides_hide_it(train_multirun):
+    words = ["data=choice(wine)", "search.storage='sqlite:///x?password={}'"]
+    config = train_multirun(*(word.format("hunter2") for word in words))
+    study = read_definition(config, GlobalHydra.instance().config_loader(), [word.format("***") for word in words])
+    assert study.settings.storage == "sqlite:///x?password=hunter2"

@@ -4,7 +4,7 @@ This module must not import Optuna, torch or Lightning.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -70,7 +70,12 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
         trial = loader.load_sweep_config(config, definition.space.overrides(definition.space.first_point()))
     except (HydraException, OmegaConfBaseException, ValueError):
         return definition  # whoever composes the trial says so
-    return _read(trial, loader, arguments)
+    storage = definition.settings.storage  # whose password the overrides may lack
+    settings = Settings.from_config(trial)
+    settings = replace(settings, storage=storage or settings.storage)
+    if settings == definition.settings and not any(dimension.when for dimension in definition.space.dimensions):
+        return definition
+    return replace(_read(trial, loader, arguments), settings=settings)
 
 
 def _brings_settings(dimension: Dimension, loader: ConfigLoader) -> bool:
