@@ -6,6 +6,7 @@
     ├── TrialError         a trial of a study failed; its folder says why
     ├── StudyFailedError   a study came to nothing
     ├── TrainingError      a training failed after it had begun; its result was written
+    ├── UnwritableError    the disk takes nothing: it is full or read-only
     └── CheckpointError    a checkpoint is missing, damaged or not to be trusted
     KeyboardInterrupt
     └── InterruptedRun     a training was stopped from outside; its result was written
@@ -32,6 +33,7 @@ __all__ = [
     "StudyFailedError",
     "TrainingError",
     "TrialError",
+    "UnwritableError",
 ]
 
 
@@ -89,6 +91,10 @@ class StorageError(LightuneError):
 
 class TrialError(LightuneError):
     """A trial of a study failed; its folder holds the traceback."""
+
+
+class UnwritableError(LightuneError):
+    """The disk takes nothing, as it is full or read-only; what was to be written is not to blame."""
 
 
 class StudyFailedError(LightuneError):

@@ -7,7 +7,7 @@ from lightune.study.driver import Driver
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Message, Started
 from lightune.study.outcome.attempts import make_room
-from lightune.study.outcome.outcome import Outcome, commit
+from lightune.study.outcome.outcome import Outcome, commit, read_outcome
 from lightune.study.signals import StopSignal
 
 ONE = (Objective(None, "min"),)
@@ -216,3 +216,115 @@ def test_a_trial_whose_machine_is_lost_goes_on_on_another_but_not_for_ever(open_
     assert seen == [(0, False), (0, True), (0, True), (0, True), (1, False)]
     assert [trial.state for trial in ending.trials] == ["failed", "completed"]
     assert ending.trials[0].error == "it lost its place 4 times; at last its node was lost: told to"
+
+
+@pytest.mark.parametrize(
+    ("done", "state", "error"),
+    [
+        (Done(0, Outcome("completed", (1.0,), 0.1)), "completed", None),
+        (Done(0, Outcome("failed", None, 0.1, "its process was ended by SIGTERM")), "failed", "SIGTERM"),
+        (Done(0, Outcome("interrupted", None, 0.1)), "failed", "it was interrupted from outside"),
+        (Done(0, Outcome("interrupted", None, 0.1, "told to"), lost=True), "failed", "it lost its place 4 times"),
+    ],
+    ids=["not written", "killed", "interrupted", "lost"],
+)
+@pytest.mark.parametrize("announced", [True, False], ids=["folder known", "folder not known yet"])
+def test_the_folder_of_a_trial_says_what_the_record_says(open_store, done, state, error, announced):
+    study = open_store("x=1", max_failures=1)
+    folder = study.folder / "trials" / "0"
+
+    def play(job):
+        return [*([Started(0, folder)] if announced else []), done]
+
+    Driver(study, Executor(play), stop=StopSignal(), place_of=lambda job: folder).run()
+    (trial,) = study.records()
+    assert (trial.state, trial.folder) == (state, "trials/0")
+    written = read_outcome(folder, ONE)
+    assert (written.status, written.values, written.error) == (state, trial.values, trial.error)
+    assert error is None or error in written.error
+
+
+def test_a_start_that_fails_in_a_folder_that_holds_an_earlier_failure_is_told_beside_that(open_store, drive):
+    study = open_store("x=1", retries=1, max_failures=1)
+    folder = study.folder / "0"
+
+    def play(job):
+        if not job.trial.attempt:
+            return [Started(0, folder), end_of(job, objectives=ONE, folder=folder, error="the first time")]
+        return [Done(0, Outcome("failed", None, 0.1, "its process was ended by SIGTERM"))]
+
+    drive(study, play)
+    assert read_outcome(folder / "attempts" / "1", ONE).error == "the first time"
+    assert read_outcome(folder, ONE).error == "its process was ended by SIGTERM"
+
+
+def unwritable(job):
+    return [Done(number(job), Outcome("interrupted", None, 0.1, "No space left on device", unwritable=True))]
+
+
+def test_a_full_disk_stops_the_study_and_costs_no_trial(open_store, drive):
+    study = open_store("x=1,2,3")
+    ending, executor, _ = drive(study, lambda job: unwritable(job) if number(job) == 1 else completed(job))
+    assert [number(job) for job in executor.jobs] == [0, 1]
+    assert [trial.state for trial in ending.trials] == ["completed", "interrupted"]
+    assert (ending.unwritable, ending.exit_code) == ("trial 1: No space left on device", 1)
+    ending, executor, _ = drive(open_store("x=1,2,3"), completed)
+    assert [(number(job), job.trial.resume) for job in executor.jobs] == [(1, True), (2, False)]
+    assert (ending.unwritable, ending.exit_code) == (None, 0)
+
+
+def test_a_trial_that_runs_when_the_disk_is_full_is_asked_to_save_and_left_to_the_next(open_store):
+    class Two(Executor):
+        """Runs two trials; the first finds the disk full, the second saves when it is asked to."""
+
+        def __init__(self):
+            super().__init__(None)
+            self.asked = False
+
+        def free(self):
+            return 2 - len(self.jobs)
+
+        def submit(self, job):
+            self.jobs.append(job)
+
+        def wait(self, seconds):
+            return [Done(1, Outcome("interrupted", None, 0.1))] if self.asked else unwritable(self.jobs[0])
+
+        def interrupt(self):
+            self.asked = True
+
+    study = open_store("x=1,2,3")
+    ending = Driver(study, Two(), stop=StopSignal()).run()
+    assert [trial.state for trial in ending.trials] == ["interrupted", "interrupted"]
+
+
+def test_a_trial_that_finds_the_disk_full_each_time_is_the_cause_in_the_end(open_store, drive):
+    codes = []
+    for _ in range(4):
+        ending, _, _ = drive(
+            open_store("x=1,2", max_failures=1), lambda job: completed(job) if number(job) else unwritable(job)
+        )
+        codes.append(ending.exit_code)
+    assert codes == [1, 1, 1, 0]
+    assert [trial.state for trial in ending.trials] == ["failed", "completed"]
+    assert ending.trials[0].error == "No space left on device"
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_disk_that_is_full_at_the_end_of_a_trial_leaves_it_to_the_next(open_store, drive, monkeypatch, retries):
+    study = open_store("x=1,2", retries=retries)
+
+    def play(job):
+        return [Started(number(job), study.folder / str(number(job))), *completed(job)]
+
+    def write_json(target, content):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lightune.study.outcome.outcome.write_json", write_json)
+        with pytest.raises(OSError, match="No space left"):
+            drive(study, play)
+    study.lease.end()  # as the sweep does
+    ending, executor, _ = drive(open_store("x=1,2", retries=retries), play)
+    assert [number(job) for job in executor.jobs] == [0, 1]
+    assert [trial.state for trial in ending.trials] == ["completed"] * 2

@@ -1,6 +1,7 @@
 """Whole studies in this process: what is left behind when one is refused at an awkward moment."""
 
 import csv
+import errno
 import signal
 import sys
 import threading
@@ -11,9 +12,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
+from lightune.runtime import atomic_files
 from lightune.study.executors import factory, wrapped_task
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.outcome import read_status
+from lightune.study.outputs import table, writer
 from lightune.study.outputs.reader import open_study
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.locks import claimed
@@ -34,11 +37,11 @@ def study(tmp_path, multirun):
     def run(*arguments):
         with as_found(), multirun(*arguments) as (config, context, own):
             try:
-                sweep(config, hydra_context=context, task_function=task, arguments=own)
+                sweep(config, hydra_context=context, task_function=run.task, arguments=own)
             finally:
                 run.argv = list(sys.argv)
 
-    run.folder, run.ran = tmp_path / "study", ran
+    run.folder, run.ran, run.task = tmp_path / "study", ran, task
     return run
 
 
@@ -228,3 +231,71 @@ def test_a_study_whose_trials_have_one_folder_goes_on(study):
     shared = "hydra.sweep.subdir: its folder one is that of trial 0"
     assert rows == [("completed", ""), ("failed", shared), ("failed", shared)]
     assert len(study.ran) == 1
+
+
+class Disk:
+    """Says of what is written below a folder, from some moment on, that there is no room."""
+
+    def __init__(self, monkeypatch):
+        self.full, self._patch = None, monkeypatch
+        self._write = atomic_files.write_whole
+        for module in (atomic_files, table, writer):
+            monkeypatch.setattr(module, "write_whole", self._checked, raising=False)
+
+    def _checked(self, target, content):
+        if self.full is not None and self.full in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        self._write(target, content)
+
+
+@pytest.mark.parametrize("name", ["/1/result.json", "trials.csv"])
+def test_a_full_disk_stops_a_study_in_one_line_and_the_same_command_goes_on(study, monkeypatch, capsys, name):
+    disk = Disk(monkeypatch)
+    disk.full = name
+    with pytest.raises(StudyFailedError):
+        study("x=1,2,3")
+    said = capsys.readouterr().out
+    line = f"{study.folder} cannot be written: No space left on device; once it can, the same command goes on"
+    assert said.count(line) == 1
+    assert len(study.ran) < 4
+    assert not list((study.folder / ".leases").iterdir())
+    disk.full = None
+    study("x=1,2,3")
+    with (study.folder / "trials.csv").open(newline="") as file:
+        assert [row["state"] for row in csv.DictReader(file)] == ["completed"] * 3
+
+
+def test_a_task_that_finds_the_disk_full_stops_the_study_and_no_trial_fails_of_it(study, monkeypatch, capsys):
+    full = [True]
+
+    def task(config):
+        if config.x == 2 and full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return float(config.x)
+
+    monkeypatch.setattr(study, "task", task)
+    with pytest.raises(StudyFailedError):
+        study("x=1,2,3")
+    said = capsys.readouterr().out
+    assert "cannot be written: trial 1: [Errno 28] No space left on device; once it can, the same command" in said
+    assert "1 of 3 trials finished, 0 pruned, 0 failed" in said
+    full.clear()
+    study("x=1,2,3")
+    assert "3 of 3 trials finished, 0 pruned, 0 failed" in capsys.readouterr().out
+
+
+def test_a_result_whose_folder_the_record_does_not_know_is_not_run_again(study):
+    study("x=1,2", "hydra.sweeper.n_trials=1")
+    journal = study.folder / "journal.log"
+    lines = journal.read_text().splitlines(keepends=True)
+    places = [place for place, line in enumerate(lines) if '"user_attr":{"folder"' in line]
+    journal.write_text(
+        "".join(lines[: places[0]])
+    )  # what a driver leaves that is killed before it writes this down
+    study("x=1,2")
+    assert study.ran == [1, 2]
+    with (study.folder / "trials.csv").open(newline="") as file:
+        assert [(row["folder"], row["state"]) for row in csv.DictReader(file)] == [
+            ("0", "completed"),
+            ("1", "completed"),
+        ]

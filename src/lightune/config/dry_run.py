@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lightune.config.instantiate import naming_key, require
 from lightune.config.trainer import build_loggers
 from lightune.data import InMemoryData
-from lightune.errors import ConfigError, Problem
+from lightune.errors import ConfigError, Problem, UnwritableError
 from lightune.paths import torchrun_size
 from lightune.runtime.hardware import why_not_compiled
 from lightune.tasks import SupervisedTask
@@ -144,4 +144,5 @@ def require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:
     free = shutil.disk_usage(there).free
     if free < wanted + _LEAST_ROOM:
         rule = f"has {free / 1e6:,.0f} MB free; this run's checkpoints and logs need about"
-        raise ConfigError([Problem("output_root", f"{rule} {(wanted + _LEAST_ROOM) / 1e6:,.0f} MB, got {folder}")])
+        problem = Problem("output_root", f"{rule} {(wanted + _LEAST_ROOM) / 1e6:,.0f} MB, got {folder}")
+        raise ConfigError([problem]) from UnwritableError(str(problem))

@@ -13,11 +13,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from lightune.config.validate import validate
-from lightune.errors import ConfigError, TrialError
+from lightune.errors import ConfigError, LightuneError, TrainingError, TrialError, UnwritableError
 from lightune.job.folders import folder_problems
 from lightune.job.handover import handover
 from lightune.job.hydra_files import conceal, write
 from lightune.paths import outer_rank
+from lightune.runtime.disk import why_unwritable
 from lightune.runtime.stopwatch import once_for_all
 from lightune.training.imports import import_training
 from lightune.trial import Trial, current_trial
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from lightune.reporting.result import Result
 
-__all__ = ["objectives_of", "open_run_dir", "task"]
+__all__ = ["failure_of", "objectives_of", "open_run_dir", "task"]
 
 
 def task(cfg: DictConfig) -> float | list[float | None] | None:
@@ -50,7 +51,7 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     with once_for_all():  # it takes seconds: Hydra's files are safe by now
         import_training()
-        from lightune.run import InterruptedRun, TrainingError, prepare, train
+        from lightune.run import InterruptedRun, prepare, train
 
     if resumed is not None:
         cfg = resumed
@@ -69,7 +70,7 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
             **({"resume": resumed is not None} if trial is None else _as_trial(trial)),
         )
     except TrainingError as error:
-        failure = TrialError(str(error))
+        failure = failure_of(error)
     except InterruptedRun as interrupted:
         sys.exit(interrupted.exit_code)
     if failure is not None and multirun:
@@ -96,6 +97,12 @@ def objectives_of(result: "Result", task: "Module", trial: Trial | None) -> floa
     figures["seconds"] = sum(result.seconds.values())
     figures["parameters"] = float(sum(parameter.numel() for parameter in task.parameters()))
     return [figures.get(metric) for metric in trial.objectives]
+
+
+def failure_of(error: TrainingError) -> LightuneError:
+    """Return what a trial raises when its training has failed: it can be read where torch is not imported."""
+    reason = why_unwritable(error)
+    return TrialError(str(error)) if reason is None else UnwritableError(reason)
 
 
 def _as_trial(trial: Trial) -> dict[str, Any]:

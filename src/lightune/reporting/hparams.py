@@ -3,6 +3,10 @@
 All of its protocol buffers are made here. This module must not import torch or Lightning.
 """
 
+import io
+import itertools
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +15,28 @@ from pathlib import Path
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-__all__ = ["Column", "HParam", "append", "experiment", "has_end", "has_start", "session_end", "session_start"]
+from lightune.runtime.atomic_files import write_whole
+
+__all__ = [
+    "FILE_VERSION",
+    "Column",
+    "HParam",
+    "append",
+    "event_file",
+    "experiment",
+    "has_end",
+    "has_start",
+    "session_end",
+    "session_start",
+]
 
 HParam = str | float | bool
+FILE_VERSION = "brain.Event:2"
+"""What the first record of an event file says."""
+
+_numbers = itertools.count()
 _STATUS = {
     "completed": api_pb2.STATUS_SUCCESS,
     "early_stopped": api_pb2.STATUS_SUCCESS,
@@ -96,11 +117,19 @@ def append(folder: Path, records: Sequence[Summary]) -> None:
         folder: made as needed.
         records: as the functions above return them.
     """
-    if records:
-        writer = EventFileWriter(str(folder))
-        for record in records:
-            writer.add_event(Event(wall_time=time.time(), summary=record))
-        writer.close()
+    if not records:
+        return
+    events = [Event(wall_time=time.time(), file_version=FILE_VERSION)]
+    events += [Event(wall_time=time.time(), summary=record) for record in records]
+    content = io.BytesIO()
+    for event in events:
+        RecordWriter(content).write(event.SerializeToString())
+    write_whole(folder / event_file(), content.getvalue())
+
+
+def event_file() -> str:
+    """Return the name of a new event file: no other of this machine has it."""
+    return f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
 
 
 def _summary(tag: str, content: plugin_data_pb2.HParamsPluginData) -> Summary:

@@ -1,8 +1,5 @@
 """Curves for TensorBoard, and the row of a run on its HParams page."""
 
-import itertools
-import os
-import socket
 import threading
 import time
 from argparse import Namespace
@@ -18,11 +15,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
-from lightune.reporting.hparams import HParam, session_end, session_start
+from lightune.reporting.hparams import FILE_VERSION, HParam, event_file, session_end, session_start
 
 _FLUSH_SECONDS = 10
-_VERSION = "brain.Event:2"
-_numbers = itertools.count()
 
 
 class TensorBoard(Logger):
@@ -147,7 +142,7 @@ class _Writer(SummaryWriter):
             writer = self.file_writer = _FileWriter(str(self.log_dir))  # type: ignore[assignment]
             self.all_writers = {str(self.log_dir): writer}  # type: ignore[assignment]
             if self.purge_step is not None:
-                writer.add_event(Event(file_version=_VERSION), self.purge_step)
+                writer.add_event(Event(file_version=FILE_VERSION), self.purge_step)
                 writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), self.purge_step)
                 self.purge_step = None
         return self.file_writer  # type: ignore[return-value]
@@ -164,11 +159,10 @@ class _Events(EventFileWriter):  # type: ignore[misc]
     def __init__(self, folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._logdir = folder
-        name = f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
-        self._file = (Path(folder) / name).open("wb")
+        self._file = (Path(folder) / event_file()).open("wb")
         self._records, self._lock = RecordWriter(self._file), threading.Lock()
         self._flushed = time.monotonic()
-        self.add_event(Event(wall_time=time.time(), file_version=_VERSION))
+        self.add_event(Event(wall_time=time.time(), file_version=FILE_VERSION))
         self.flush()
 
     def add_event(self, event: Event) -> None:

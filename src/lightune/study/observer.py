@@ -25,6 +25,7 @@ class Ending:
         signal: the signal that stopped it, if one did.
         too_many_failures: whether it stopped for the failures.
         timed_out: whether it stopped for the time.
+        unwritable: why it stopped if that was for a disk that takes nothing.
     """
 
     trials: Sequence[TrialRecord]
@@ -33,6 +34,7 @@ class Ending:
     signal: int | None = None
     too_many_failures: bool = False
     timed_out: bool = False
+    unwritable: str | None = None
 
     @property
     def failures(self) -> list[TrialRecord]:
@@ -41,11 +43,11 @@ class Ending:
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code: 0, 1 if the study failed, 128 and the signal if it was stopped."""
+        """The process's exit code: 0, 1 if it failed or could not be written, 128 and a signal that stopped it."""
         if self.signal is not None:
             return 128 + self.signal
         nothing = bool(self.trials) and len(self.failures) == len(self.trials)
-        return 1 if self.too_many_failures or nothing else 0
+        return 1 if self.too_many_failures or self.unwritable or nothing else 0
 
 
 class Observer(Protocol):

@@ -16,11 +16,11 @@ from lightune.study.definition.definition import Definition
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
-from lightune.study.executors.factory import make_executor
-from lightune.study.observer import Ending
+from lightune.study.executors.factory import make_executor, place_of
+from lightune.study.observer import Ending, Observer
 from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.display import Display
-from lightune.study.outputs.summary import print_ending, print_finished
+from lightune.study.outputs.summary import how_to_go_on, print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
 from lightune.study.prepare import prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
@@ -94,7 +94,8 @@ def _run(
                     f"study {study.folder.name} goes on: {ended} of {store.n_trials} trials are finished"
                 )
             try:
-                ending = Driver(store, executor, [StudyFiles(study, store), display], stop=stop).run()
+                watchers: list[Observer] = [StudyFiles(study, store), display]
+                ending = Driver(store, executor, watchers, stop=stop, place_of=place_of(study)).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way
                 study.print_line("; ".join(map(str, refusal.problems)))
                 raise StudyFailedError("its trials cannot run any more") from refusal
@@ -102,8 +103,11 @@ def _run(
         undo(study, store)
         raise
     except OSError as error:
-        rule = f"cannot be written: {error.strerror or error}"
-        raise StorageError(f"{study.folder} {rule}; make room there, the same command goes on") from error
+        line = how_to_go_on(study, error.strerror or str(error))
+        if store is None or not store.has_trials:
+            raise StorageError(line) from error
+        study.print_line(line)
+        raise StudyFailedError("its folder cannot be written") from error
     finally:
         study.lease.end()
     print_ending(study, ending, store)
@@ -140,7 +144,8 @@ def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
         raise SystemExit(ending.exit_code)
     returns = [ending.returns[number] for number in sorted(ending.returns)]
     if ending.exit_code:
-        for returned in returns if settings.objectives[0].metric is None else []:
+        raises = settings.objectives[0].metric is None and ending.unwritable is None
+        for returned in returns if raises else []:
             # raises what the task of any application raised, as Hydra's own sweeper does
             _ = returned.return_value
         raise StudyFailedError(f"{len(ending.failures)} of {len(ending.trials)} trials failed")

@@ -86,11 +86,16 @@ def reopen_fits(run_dir: Path) -> None:
 
 
 def reopen(run_dir: Path) -> None:
-    """Let a run that is to be made longer count as cut off, and its fits as not finished; sweep up after kills."""
+    """Let a run that goes on count as cut off, and all fits of one that is made longer; sweep up after kills."""
     remove_leftovers(run_dir, below=True)
-    if _status(run_dir) in _FINAL:
+    status = _status(run_dir)
+    if status in _FINAL:
         reopen_fits(run_dir)
-        write_result(replace(read_result(run_dir), status="interrupted"))
+    if status in (*_FINAL, "failed"):
+        try:
+            write_result(replace(read_result(run_dir), status="interrupted", error=None))
+        except ValueError:  # a study's word on a trial that left none
+            (run_dir / FILE_NAME).unlink()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 
 from lightune import secrets
-from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError
+from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
 from lightune.metrics.meter import MetricSet
 from lightune.paths import program_typed, resume_command
 from lightune.reporting import fits as fit_files
@@ -36,6 +36,7 @@ from lightune.reporting.result import (
 )
 from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.runtime.disk import is_unwritable
 from lightune.runtime.plain_text import visible
 from lightune.statistics.confidence import confidence_interval
 from lightune.tasks import SupervisedTask
@@ -143,7 +144,7 @@ class RunRecord:
         try:
             self._write(result)
         except OSError as full:
-            failure = result.error or Failure(type(full).__name__, explain(full), "")
+            failure = result.error or Failure(_kind(full), explain(full), "")
             result = replace(result, status="failed", error=failure)
             raise TrainingError(result) from full
         finally:
@@ -257,7 +258,7 @@ class RunRecord:
             with suppress(OSError):  # the disk may be what failed
                 file = self.context.run_dir / TRACEBACK_FILE
                 file.write_text(visible(secrets.redact(text, hidden)), encoding="utf-8")
-        return Failure(type(error).__name__, secrets.redact(explain(error), hidden), TRACEBACK_FILE)
+        return Failure(_kind(error), secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:
         fingerprint = getattr(self.context.parts.data, "fingerprint", None)
@@ -327,6 +328,11 @@ def _resumed_by(result: Result) -> str | None:
     if HydraConfig.initialized():
         return resume_command(result.run_dir, program_typed())
     return f"lightune.resume({str(result.run_dir)!r})"
+
+
+def _kind(error: Exception) -> str:
+    """Return the name of an error's class; of any that a full disk has raised, the same."""
+    return UnwritableError.__name__ if is_unwritable(error) else type(error).__name__
 
 
 def _speed(fits: Sequence[FitResult]) -> float | None:

@@ -364,7 +364,7 @@ def _failing_call(injection: Injection) -> None:
     }
     injection.said.append(f"{sabotage['who']}, call {sabotage['after'] + 1}, {sabotage['times']} times")
     command = injection.subject.start(sabotage)
-    injection.end(command, 2)
+    injection.end(command, 1, 2)
     injection.said.append(injection.subject.met())
 
 
@@ -379,7 +379,7 @@ def _full_from_then_on(injection: Injection) -> None:
     }
     injection.said.append(f"after {sabotage['after']}")
     command = injection.subject.start(sabotage)
-    injection.end(command, 2)
+    injection.end(command, 1, 2)
     injection.said.append(injection.subject.met())
 
 
@@ -404,7 +404,7 @@ def _small_disk(injection: Injection) -> None:
     if not injection.subject.move_to_small_disk(room):
         injection.said.append("not possible here")
         return
-    injection.end(injection.subject.start(), 2)
+    injection.end(injection.subject.start(), 1, 2)
     injection.subject.enlarge_small_disk()
 
 

@@ -243,15 +243,15 @@ def test_a_folder_that_cannot_be_written_is_refused(app):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("kilobytes", [2, 7])
-def test_a_full_disk_is_said_in_one_line(app, kilobytes):
+@pytest.mark.parametrize(("kilobytes", "code"), [(2, 2), (7, 1)], ids=["refused", "stopped"])
+def test_a_full_disk_is_said_in_one_line(app, kilobytes, code):
     limit = kilobytes * 1024
     process = app.start(
         "x=range(0,40)", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     )
     said, _ = process.communicate(timeout=120)
-    assert process.returncode == 2, said
-    assert "cannot be written: File too large" in said
+    assert process.returncode == code, said
+    assert "cannot be written: File too large; " in said
     assert "Traceback" not in said
     app.run("x=range(0,40)")
     assert app.states() == ["COMPLETE"] * 40

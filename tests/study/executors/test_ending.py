@@ -2,7 +2,7 @@ import pytest
 from executor_contexts import MINIMIZED
 from hydra.core.utils import JobReturn, JobStatus
 
-from lightune.study.executors.ending import end_of, ended_before
+from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
 from lightune.study.executors.executor import Job
 from lightune.study.outcome.outcome import Outcome, commit, read_outcome
 from lightune.trial import Trial
@@ -57,8 +57,10 @@ def test_a_folder_that_holds_a_failed_attempt_says_nothing_of_this_one(tmp_path)
 
 def test_a_trial_to_resume_may_have_ended_meanwhile(tmp_path):
     resumed = Job(Trial(3, resume=True), ())
-    assert ended_before(resumed, tmp_path, MINIMIZED) is None
+    require_not_ended(resumed, tmp_path, MINIMIZED)
     commit(tmp_path, Outcome("completed", (0.25,), 1.0))
-    assert ended_before(resumed, tmp_path, MINIMIZED).outcome.values == (0.25,)
-    assert ended_before(JOB, tmp_path, MINIMIZED) is None  # which begins from scratch
-    assert ended_before(resumed, tmp_path, None) is None
+    with pytest.raises(EndedBeforeError) as ended:
+        require_not_ended(resumed, tmp_path, MINIMIZED)
+    assert ended.value.done.outcome.values == (0.25,)
+    require_not_ended(JOB, tmp_path, MINIMIZED)  # which begins from scratch
+    require_not_ended(resumed, tmp_path, None)

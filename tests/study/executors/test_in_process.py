@@ -4,6 +4,7 @@ from executor_contexts import context_of
 from lightune.study.executors import in_process
 from lightune.study.executors.executor import Done, Job, Started
 from lightune.study.executors.in_process import InProcessExecutor
+from lightune.study.outcome.outcome import Outcome, commit
 from lightune.trial import Trial, current_trial
 
 JOB = Job(Trial(4), ("x=1",))
@@ -88,3 +89,12 @@ def test_a_trial_that_is_interrupted_is_not_over(executor):
 
 def test_a_signal_between_trials_raises_nothing(executor):
     executor(lambda: None).interrupt()
+
+
+def test_a_trial_that_has_ended_before_anybody_heard_of_it_is_not_run_again(executor, tmp_path):
+    ran = []
+    commit(tmp_path / "4", Outcome("completed", (0.25,), 7.0))
+    runner = executor(lambda: ran.append(True))
+    runner.submit(Job(Trial(4, resume=True), ()))
+    started, done = runner.wait(0.0)
+    assert (started.folder, done.outcome.values, ran) == (tmp_path / "4", (0.25,), [])

@@ -1,8 +1,10 @@
+import errno
 import json
 
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
+from lightune.errors import UnwritableError
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.judge import judge, signal_of
 from lightune.study.outcome.outcome import Outcome, commit
@@ -61,3 +63,52 @@ def test_an_interrupted_start_is_no_result(tmp_path):
     commit(tmp_path, Outcome("interrupted", None, 1.0))
     outcome = judge(None, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process was ended")
     assert (outcome.status, outcome.error) == ("failed", "its process was ended")
+
+
+def failed_of(error):
+    returned = JobReturn()
+    returned.return_value, returned.status = error, JobStatus.FAILED
+    return returned
+
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("returned", "how"),
+    [
+        (failed_of(FULL), {}),
+        (failed_of(UnwritableError("the disk is full")), {}),
+        (None, {"unwritable": True, "error": "OSError: [Errno 28] No space left on device"}),
+    ],
+)
+def test_a_full_disk_is_no_failure_of_a_trial(tmp_path, returned, how):
+    outcome = judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0, **how)
+    assert (outcome.status, outcome.unwritable) == ("interrupted", True)
+    assert outcome.error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_ended_after_its_training_found_the_disk_full_is_no_failure_either(tmp_path):
+    error = {"type": "UnwritableError", "message": "the disk is full", "traceback_file": ""}
+    (tmp_path / "result.json").write_text(json.dumps({"schema": 1, "status": "failed", "error": error}))
+    outcome = judge(None, tmp_path, (Objective(None, "max"),), seconds=2.0, error="its process ended")
+    assert (outcome.status, outcome.unwritable) == ("interrupted", True)
+    assert "the disk is full" in outcome.error
+
+
+def test_a_result_comes_before_a_disk_that_was_full_afterwards(tmp_path):
+    commit(tmp_path, Outcome("completed", (0.9,), 1.0))
+    assert judge(failed_of(FULL), tmp_path, (Objective(None, "max"),), seconds=2.0).values == (0.9,)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_an_end_that_cannot_be_written_is_judged_all_the_same(tmp_path, monkeypatch, number):
+    def write_json(target, content):
+        raise OSError(number, "told to")
+
+    monkeypatch.setattr("lightune.study.outcome.outcome.write_json", write_json)
+    returned = JobReturn()
+    returned.return_value, returned.status = 0.8, JobStatus.COMPLETED
+    assert judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0).values == (0.8,)
+    assert judge(failed(), tmp_path, (Objective(None, "max"),), seconds=2.0).status == "failed"

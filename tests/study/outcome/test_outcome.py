@@ -13,6 +13,7 @@ from lightune.study.outcome.outcome import (
     outcome_of_value,
     read_outcome,
     read_status,
+    settle,
 )
 
 ONE = (Objective("val/loss", "min"),)
@@ -113,3 +114,45 @@ def test_a_file_that_is_no_result_says_nothing(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
     assert read_outcome(tmp_path, ONE) is None
     assert read_status(tmp_path) is None
+
+
+def interrupted_result(**changes):
+    """The content of a training's own result that says it was interrupted."""
+    objective = {"metric": "val/loss", "mode": "min", "value": 0.5, "epoch": 3, "std": None}
+    return {"status": "interrupted", "objective": objective, "metrics": {}, "error": None, **changes}
+
+
+def test_a_training_that_was_interrupted_and_is_given_up_says_that_it_failed(tmp_path):
+    write(tmp_path, **interrupted_result())
+    commit(tmp_path, Outcome("failed", None, 1.0, "it was interrupted from outside"))
+    content = json.loads((tmp_path / "result.json").read_text())
+    assert (content["status"], content["objective"]["value"]) == ("failed", 0.5)
+    assert content["error"].keys() == {"type", "message", "traceback_file"}
+    assert read_status(tmp_path) == "failed"
+    assert read_outcome(tmp_path, ONE).error == "TrialError: it was interrupted from outside"
+    assert not (tmp_path / "trial.json").exists()
+
+
+def test_what_a_full_disk_has_stopped_is_not_over(tmp_path):
+    error = {"type": "UnwritableError", "message": "the disk is full", "traceback_file": ""}
+    write(tmp_path, **interrupted_result(status="failed", error=error))
+    outcome = read_outcome(tmp_path, ONE)
+    assert (outcome.status, outcome.unwritable, outcome.is_final) == ("interrupted", True, False)
+    assert read_status(tmp_path) == "interrupted"
+
+
+@pytest.mark.parametrize("name", ["result.json", "trial.json"])
+def test_a_word_on_a_trial_is_said_once(tmp_path, name):
+    (tmp_path / "result.json").write_text("{}")
+    (tmp_path / name).write_text(json.dumps({"schema": 1, "status": "completed", "values": [0.5]}))
+    before = sorted((path.name, path.read_text()) for path in tmp_path.iterdir())
+    settle(tmp_path, Outcome("failed", None, 1.0, "its process ended"))
+    assert sorted((path.name, path.read_text()) for path in tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_says_nothing_or_not_the_end_is_told(tmp_path):
+    settle(tmp_path / "new", Outcome("pruned"))
+    assert read_status(tmp_path / "new") == "pruned"
+    commit(tmp_path, Outcome("interrupted"))
+    settle(tmp_path, Outcome("failed", None, 1.0, "its process ended"))
+    assert read_status(tmp_path) == "failed"

@@ -193,13 +193,13 @@ def test_a_driver_killed_between_a_failure_and_the_next_start_owes_that_start(op
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_a_trial_that_was_left_in_its_folder_goes_on_there(open_store, noted):
+def test_a_trial_that_was_left_goes_on_where_it_may_have_begun(open_store, noted):
     first = open_store(n_trials=1)
     first.ask(set())
     if noted:
         first.note_folder(0, first.folder / "0")
     first.lease.end()
-    assert open_store(n_trials=1).ask(set()).resume == noted
+    assert open_store(n_trials=1).ask(set()).resume  # its process may have begun before its folder was noted
 
 
 def test_a_study_is_forgotten_by_who_began_it_while_it_has_no_trial(open_store):

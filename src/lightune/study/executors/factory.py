@@ -28,7 +28,7 @@ from lightune.study.storage.samplers import learns
 from lightune.study.storage.trial_store import TrialStore
 from lightune.study.trial_folders import is_number_alone, trial_folder
 
-__all__ = ["make_executor"]
+__all__ = ["make_executor", "place_of"]
 
 _BATCH_SIZE = 64  # trials that train together
 _BATCH_SIZE_WHERE_LEARNT = 16  # the same where a sampler learns from one batch for the next
@@ -85,6 +85,21 @@ def _guarded(executor: Executor, context: ExecutorContext, store: TrialStore) ->
         taken=taken,
         objectives=context.settings.objectives,
     )
+
+
+def place_of(study: StudyContext) -> Callable[[Job], Path | None]:
+    """Return what tells where a trial would write that has not begun; None if another may write there."""
+    if not is_number_alone(study.config):
+        return lambda job: None
+    composer = Composer(study.hydra_context.config_loader, study.config)
+
+    def place(job: Job) -> Path | None:
+        try:
+            return study.folder / trial_folder(composer, job.overrides, job.trial.number)
+        except Exception:  # noqa: BLE001 - whatever it is, it is what the trial failed of
+            return None
+
+    return place
 
 
 def _in_batches(launcher: Launcher, context: ExecutorContext, url: str | None) -> BatchExecutor:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
+from lightune.runtime.disk import is_unwritable
 from lightune.runtime.stopwatch import Stopwatch
 from lightune.study.executors.context import ExecutorContext
-from lightune.study.executors.ending import end_of
+from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
 from lightune.study.executors.executor import Event, Job, Started
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.hydra.composer import Composer
@@ -54,9 +55,12 @@ class InProcessExecutor:
         folders: list[Path] = []
         returned: JobReturn | None = None
         error: str | None = None
+        unwritable = False
         try:
             if not self._interrupted:
                 returned = self._run(job, folders)
+        except EndedBeforeError as ended:
+            return [*(Started(job.trial.number, folder) for folder in folders), ended.done]
         except KeyboardInterrupt:
             error = None if self._interrupted else "the task raised KeyboardInterrupt"
         except SystemExit as stop:
@@ -65,6 +69,7 @@ class InProcessExecutor:
                 signal.raise_signal(taken)  # the driver must hear of it too
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            unwritable = is_unwritable(failure)
         done = end_of(
             job,
             objectives=self._context.objectives,
@@ -73,6 +78,7 @@ class InProcessExecutor:
             seconds=watch.seconds(),
             error=error,
             interrupted=self._interrupted and returned is None,
+            unwritable=unwritable,
         )
         return [*(Started(job.trial.number, folder) for folder in folders), done]
 
@@ -84,6 +90,7 @@ class InProcessExecutor:
             folders.append(folder)
             context.note_folder(number, folder)
             make_room(folder, job.trial.attempt)
+            require_not_ended(job, folder, context.objectives)
 
         with as_found(), running(seen), self._running():
             return run_job(

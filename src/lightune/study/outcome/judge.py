@@ -10,17 +10,17 @@ from hydra.core.utils import JobReturn, JobStatus
 from lightune.errors import ConfigError
 from lightune.private_api.hydra import returned_or_raised
 from lightune.reporting.result import TRACEBACK_FILE
+from lightune.runtime.disk import why_unwritable
 from lightune.runtime.plain_text import visible
 from lightune.runtime.signals import STOP_SIGNALS
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.outcome import (
     Outcome,
-    commit,
     is_complete,
-    is_final,
     outcome_of_value,
     read_outcome,
     read_status,
+    settle,
 )
 from lightune.trial import PrunedError
 
@@ -37,8 +37,9 @@ def judge(
     seconds: float,
     error: str | None = None,
     interrupted: bool = False,
+    unwritable: bool = False,
 ) -> Outcome:
-    """Judge how a job ended, and see to it that its folder says so.
+    """Judge how a job ended, and let its folder say so; where that cannot be written, the study has to.
 
     Args:
         returned: what Hydra returned; None if the job's process or task was cut off.
@@ -47,6 +48,7 @@ def judge(
         seconds: wall time of the job; a trial that was interrupted has those that its folder states, if more.
         error: what cut it off, in one line.
         interrupted: whether it was asked to stop.
+        unwritable: whether a disk that takes nothing cut it off.
     """
     written = read_outcome(folder, objectives) if folder is not None else None
     if written is not None:
@@ -61,16 +63,22 @@ def judge(
     if written is not None and written.counts and (returned is None or returned.status != JobStatus.COMPLETED):
         return written  # what came after the result does not undo it
     if returned is None:
+        if unwritable or (written is not None and written.unwritable):
+            reason = error if written is None else written.error or error
+            return Outcome("interrupted", None, seconds, reason, unwritable=True)
         outcome = Outcome("failed", None, seconds, error or "its process ended")
     elif returned.status != JobStatus.COMPLETED:
         outcome = _failure(returned_or_raised(returned), seconds)
+        if outcome.failed and (reason := why_unwritable(returned_or_raised(returned))) is not None:
+            return Outcome("interrupted", None, seconds, reason, unwritable=True)
         if folder is not None and outcome.failed:
             leave_traceback(folder, returned_or_raised(returned))
     else:
         status = stated if stated is not None and is_complete(stated) else "completed"
         outcome = outcome_of_value(returned_or_raised(returned), objectives, status=status, seconds=seconds)
-    if folder is not None and (stated is None or not is_final(stated)):
-        commit(folder, outcome)
+    if folder is not None:
+        with contextlib.suppress(OSError):  # who records the trial tries again, and says why
+            settle(folder, outcome)
     return outcome
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lightune.errors import TrialError, UnwritableError
 from lightune.reporting.result import FILE_NAME, SCHEMA_VERSION
 from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
@@ -26,6 +27,7 @@ __all__ = [
     "outcome_of_value",
     "read_outcome",
     "read_status",
+    "settle",
 ]
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
@@ -48,12 +50,14 @@ class Outcome:
         values: one for each objective; empty if the trial is complete and has none, None if it is not complete.
         seconds: wall time of the trial.
         error: why it failed, in one line.
+        unwritable: whether it was stopped by a disk that takes nothing; the trial is not to blame, and goes on.
     """
 
     status: Status
     values: tuple[float, ...] | None = None
     seconds: float = 0.0
     error: str | None = None
+    unwritable: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -107,24 +111,38 @@ def read_outcome(folder: Path, objectives: Sequence[Objective]) -> Outcome | Non
 def read_status(folder: Path) -> Status | None:
     """Read the status that a trial's folder states; None if it states none."""
     content = _read(folder)
-    return content["status"] if content is not None else None
+    return _status_of(content) if content is not None else None
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
     for name in _FILES:
-        try:
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA_VERSION:
-            continue
-        if content.get("status") in _STATUSES:
+        if (content := _read_file(folder / name)) is not None:
             return content
     return None
 
 
+def _read_file(file: Path) -> dict[str, Any] | None:
+    """Read one file; None if it is none of ours, or damaged."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    ours = isinstance(content, dict) and content.get("schema") == SCHEMA_VERSION
+    return content if ours and content.get("status") in _STATUSES else None
+
+
+def _status_of(content: dict[str, Any]) -> Status:
+    """Return the status that a file states; what a full disk has stopped is not over."""
+    status: Status = content["status"]
+    return "interrupted" if status == "failed" and _is_unwritable(content.get("error")) else status
+
+
+def _is_unwritable(error: Any) -> bool:
+    return isinstance(error, dict) and error.get("type") == UnwritableError.__name__
+
+
 def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Outcome | None:
-    status, spent = content["status"], content.get("seconds")
+    status, spent = _status_of(content), content.get("seconds")
     seconds = float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
     if is_complete(status):
         values = content["values"] if "values" in content else [_measure(content, o.metric) for o in objectives]
@@ -135,7 +153,8 @@ def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Out
         return outcome_of_value(values, objectives, status=status, seconds=seconds)
     error = content.get("error")
     line = f"{error.get('type')}: {error.get('message')}" if isinstance(error, dict) else error
-    return Outcome(status, None, seconds, line if status == "failed" else None)
+    unwritable = _is_unwritable(error)
+    return Outcome(status, None, seconds, line if status == "failed" or unwritable else None, unwritable)
 
 
 def _measure(content: dict[str, Any], metric: str | None) -> Any:
@@ -148,16 +167,38 @@ def _measure(content: dict[str, Any], metric: str | None) -> Any:
 
 
 def commit(folder: Path, outcome: Outcome) -> None:
-    """Write the outcome of a trial whose task left none, whole or not at all; a file of the task's own stays."""
+    """Write the outcome of a trial whose task left none, whole or not at all; a file of the task's own stays.
+
+    Where the task has written that it was interrupted, and the trial ended of that, only this is changed.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     target = folder / _FILES[0]
-    if target.exists():
+    before = _read_file(target)
+    if before is None and target.exists():
         target = folder / _FILES[1]
+        before = _read_file(target)
     folder.mkdir(parents=True, exist_ok=True)
-    content = {
+    content: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
         "status": outcome.status,
         "values": list(outcome.values) if outcome.values is not None else None,
         "seconds": round(outcome.seconds, 6),
         "error": outcome.error,
     }
+    if before is not None and "objective" in before and outcome.failed:
+        failure = {"type": TrialError.__name__, "message": outcome.error or "", "traceback_file": ""}
+        content = {**before, "status": outcome.status, "error": failure}
     write_json(target, content)
+
+
+def settle(folder: Path, outcome: Outcome) -> None:
+    """See to it that a trial's folder says that the trial is over; what it says already stays.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    status = read_status(folder)
+    if status is None or not is_final(status):
+        commit(folder, outcome)

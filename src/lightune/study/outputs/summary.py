@@ -10,7 +10,7 @@ from lightune.study.outputs.display import describe
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["print_ending", "print_finished"]
+__all__ = ["how_to_go_on", "print_ending", "print_finished"]
 
 
 def print_finished(study: StudyContext, store: TrialStore) -> None:
@@ -57,6 +57,16 @@ def _print_best(study: StudyContext, best: Sequence[TrialRecord]) -> None:
         title = "     "
 
 
+def how_to_go_on(study: StudyContext, reason: str) -> str:
+    """Return the line that says of a study that it cannot be written, and what to do.
+
+    Args:
+        study: the study.
+        reason: as the system gives it.
+    """
+    return f"{study.folder} cannot be written: {reason}; once it can, the same command goes on from here"
+
+
 def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None:
     """Print how a study ended in this process."""
     vocabulary = study.settings.vocabulary
@@ -69,9 +79,11 @@ def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None
     _print_best(study, ending.best)
     if ending.signal is not None:
         study.print_line("stopped; the same command goes on from here")
+    elif ending.unwritable:
+        study.print_line(how_to_go_on(study, ending.unwritable))
     elif ending.timed_out:
         study.print_line(f"{vocabulary.key('timeout')} is over; the same command goes on from here")
-    if ending.failures and ending.exit_code == 1:
+    if ending.failures and ending.exit_code == 1 and not ending.unwritable:
         why = f"no trial has a result ({failed} failed)"
         if ending.too_many_failures:
             limit = f"{vocabulary.key('max_failures')}={study.settings.max_failures}"

@@ -9,6 +9,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeGuard
 
@@ -76,7 +77,8 @@ class Lease:
     def end(self) -> None:
         """Give the lease back."""
         if self._descriptor is not None:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # on a read-only disk; whoever goes on removes it
+                self._path.unlink(missing_ok=True)
             release(self._descriptor)
             self._descriptor = None
 

@@ -11,11 +11,13 @@ from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.space.space import Point
 
-__all__ = ["ATTEMPT", "FOLDER", "IDENTITY", "OUTCOME", "OWNER", "TrialRecord", "best_of", "folder_of"]
+__all__ = ["ATTEMPT", "FOLDER", "IDENTITY", "OUTCOME", "OWNER", "STOPS", "TrialRecord", "best_of", "folder_of"]
 
 OWNER, FOLDER, ATTEMPT, OUTCOME, IDENTITY = "owner", "folder", "attempt", "outcome", "identity"
+STOPS = "stops"
 """User attributes of Optuna's trials (IDENTITY: of its study), as they stand in existing journals and databases:
-the name of the driver's lease, the folder relative to the study's, failures before, how the trial ended."""
+the name of the driver's lease, the folder relative to the study's, failures before, how the trial ended, how often
+a disk that takes nothing has stopped it."""
 
 _T = TypeVar("_T")
 

@@ -34,6 +34,7 @@ from lightune.study.storage.records import (
     IDENTITY,
     OUTCOME,
     OWNER,
+    STOPS,
     TrialRecord,
     best_of,
     folder_of,
@@ -119,6 +120,11 @@ class TrialStore:
         return self._study
 
     @property
+    def has_trials(self) -> bool:
+        """Whether a trial has begun."""
+        return bool(self._trials())
+
+    @property
     def prunes(self) -> bool:
         """Whether trials should report how far they are."""
         return self.settings.pruner is not None
@@ -166,7 +172,8 @@ class TrialStore:
         point = suggest(self._study, trial, self.space)
         if again:
             attempt = self.note_failure(frozen.number)
-        return self._trial_at(frozen.number, point, resume=begun and not again, attempt=attempt)
+        may_have_begun = folder is None or begun  # its process may have begun before its driver wrote that down
+        return self._trial_at(frozen.number, point, resume=may_have_begun and not again, attempt=attempt)
 
     def _begin(self, number: int) -> Trial:
         self._study.sampler = make_sampler(self.settings, number)
@@ -205,6 +212,17 @@ class TrialStore:
         relative = str(folder.relative_to(self.folder)) if folder.is_relative_to(self.folder) else str(folder)
         if self._trial(number).user_attrs.get(FOLDER) != relative:
             self._note(number, FOLDER, relative)
+
+    def folder_of(self, number: int) -> Path | None:
+        """Return where a trial writes; None if that was never known."""
+        name = folder_of(self._trial(number).user_attrs)
+        return None if name is None else self.folder / name
+
+    def note_stop(self, number: int) -> int:
+        """Count that a disk that takes nothing has stopped a trial; return how often that was."""
+        stops = int(self._trial(number).user_attrs.get(STOPS, 0)) + 1
+        self._note(number, STOPS, stops)
+        return stops
 
     def note_failure(self, number: int) -> int:
         """Count a failed attempt of a trial that gets another; return how many there were."""

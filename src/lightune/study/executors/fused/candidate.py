@@ -12,12 +12,13 @@ from omegaconf import DictConfig
 
 from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
-from lightune.errors import TrainingError, TrialError
-from lightune.job.task import objectives_of, open_run_dir
+from lightune.errors import TrainingError
+from lightune.job.task import failure_of, objectives_of, open_run_dir
 from lightune.job.task import task as own_task
 from lightune.private_api.omegaconf import text_of
+from lightune.runtime.disk import is_unwritable
 from lightune.study.executors.context import ExecutorContext
-from lightune.study.executors.ending import end_of, ended_before
+from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.hydra.composer import Composer, Composition
@@ -130,23 +131,33 @@ class CandidateLifecycle:
     def open(self, candidate: Candidate) -> Done | None:
         """Write what Hydra writes for a job, and check its folder; return its end if it is refused or over."""
         job = candidate.job
-        if (ended := ended_before(job, candidate.folder, self._context.objectives)) is not None:
-            return ended
 
         def begin(folder: Path) -> None:
             make_room(folder, job.trial.attempt)
+            require_not_ended(job, folder, self._context.objectives)
             if job.trial.resume:
                 reopen(folder)
 
         checked = candidate.made in self._checked
-        with as_found():
-            candidate.returned = run_job(
-                candidate.made,
-                number=candidate.number,
-                job_id=str(candidate.number),
-                context=self._context.hydra_context,
-                task_function=partial(_begin_run, checked=checked),
-                started=begin,
+        try:
+            with as_found():
+                candidate.returned = run_job(
+                    candidate.made,
+                    number=candidate.number,
+                    job_id=str(candidate.number),
+                    context=self._context.hydra_context,
+                    task_function=partial(_begin_run, checked=checked),
+                    started=begin,
+                )
+        except EndedBeforeError as ended:
+            return ended.done
+        except OSError as failure:
+            return end_of(
+                job,
+                objectives=self._context.objectives,
+                folder=candidate.folder,
+                error=f"{type(failure).__name__}: {' '.join(str(failure).split())}",
+                unwritable=is_unwritable(failure),
             )
         if candidate.returned.status != JobStatus.COMPLETED:
             return self.end(candidate)
@@ -183,7 +194,7 @@ class CandidateLifecycle:
         returned, ending = candidate.returned, candidate.entrant.ending if candidate.entrant else None
         assert returned is not None
         if isinstance(ending, TrainingError):
-            returned.return_value, returned.status = TrialError(str(ending)), JobStatus.FAILED
+            returned.return_value, returned.status = failure_of(ending), JobStatus.FAILED
         elif ending is not None:
             returned.return_value = objectives_of(ending, candidate.task, candidate.job.trial)  # type: ignore[arg-type]
         return end_of(

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.reporting.provenance import one_look_at_the_code
+from lightune.runtime.disk import is_unwritable
 from lightune.runtime.quiet import quiet
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import end_of
@@ -140,6 +141,7 @@ class GroupRunner:
     def _breaking_only_this(self) -> Iterator[list[Event]]:
         """Let what breaks the program break only that: its trials run one by one, or are interrupted with it."""
         events: list[Event] = []
+        unwritable = False
         try:
             yield events
             return
@@ -150,12 +152,13 @@ class GroupRunner:
             error = None
         except Exception as failure:  # noqa: BLE001 - what breaks the program is found out by each trial alone
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            unwritable = is_unwritable(failure)
         self._together = None
         ended = [each for each in self._candidates if each.entrant is not None and each.entrant.ending is not None]
         for candidate in self._candidates:
             if candidate in ended:
                 continue
-            if error is not None:
+            if error is not None and not unwritable:
                 again = replace(candidate.job, trial=replace(candidate.job.trial, resume=True))
                 self._run_alone(again, f"its program ended with {error}")
             else:
@@ -164,7 +167,9 @@ class GroupRunner:
                     objectives=self._context.objectives,
                     folder=candidate.folder,
                     seconds=candidate.seconds,
-                    interrupted=True,
+                    error=error,
+                    interrupted=not unwritable,
+                    unwritable=unwritable,
                 )
                 events.append(done)
         self._candidates = ended

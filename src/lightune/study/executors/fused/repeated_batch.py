@@ -15,7 +15,7 @@ from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.executors.run_batch import jobs_of, run_batch
 from lightune.study.hydra.composer import Composer, Composition
 from lightune.study.hydra.run_job import folder_of
-from lightune.study.outcome.outcome import is_final
+from lightune.study.outcome.outcome import is_final, read_status
 from lightune.training.imports import import_training
 
 __all__ = ["run_repeated_batch"]
@@ -64,7 +64,8 @@ def _returned_before(made: Composition, folder: Path) -> JobReturn | None:
         result = read_result(folder)
     except ValueError:
         return None
-    if not is_final(result.status):
+    status = read_status(folder)
+    if status is None or not is_final(status):
         return None
     returned = JobReturn(cfg=made.task, overrides=list(made.whole.hydra.overrides.task))
     if result.status == "failed":

@@ -25,9 +25,10 @@ from lightune.config.trust import inherit
 from lightune.paths import use_plugin_folders
 from lightune.reporting.result import CONSOLE_FILE
 from lightune.runtime.data_cache import keep_data
+from lightune.runtime.disk import is_unwritable
 from lightune.runtime.exit import leave
 from lightune.runtime.stopwatch import Stopwatch
-from lightune.study.executors.ending import end_of, ended_before
+from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.worker.channel import Channel
 from lightune.study.executors.worker.interrupt import Interrupt
@@ -100,7 +101,7 @@ class Worker:
         returned: JobReturn | None = None
         folder: Path | None = None
         error: str | None = None
-        left = False  # by itself, with a signal that the trial has taken
+        left = unwritable = False  # by itself, with a signal that the trial has taken; for a full disk
 
         def started(path: Path) -> None:
             nonlocal folder
@@ -110,7 +111,7 @@ class Worker:
         try:
             with as_found(), self.interrupt.raised():
                 returned = self._run(job, started)
-        except _EndedBeforeError as ended:
+        except EndedBeforeError as ended:
             return ended.done
         except KeyboardInterrupt:
             error = "interrupted"
@@ -119,7 +120,8 @@ class Worker:
             left = signal_of(stop, folder) is not None
         except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-            if folder is not None:
+            unwritable = is_unwritable(failure)
+            if folder is not None and not unwritable:
                 leave_traceback(folder, failure)
         return end_of(
             job,
@@ -129,6 +131,7 @@ class Worker:
             seconds=watch.seconds(),
             error=error,
             interrupted=left or self.interrupt.asked,
+            unwritable=unwritable,
         )
 
     def _run(self, job: Job, started: Callable[[Path], None]) -> JobReturn:
@@ -142,8 +145,7 @@ class Worker:
             def begin(folder: Path) -> None:
                 started(folder)
                 make_room(folder, job.trial.attempt)
-                if (ended := ended_before(job, folder, context.objectives)) is not None:
-                    raise _EndedBeforeError(ended)
+                require_not_ended(job, folder, context.objectives)
                 stack.enter_context(_console(folder / CONSOLE_FILE))
                 stack.enter_context(running(replace(job.trial, report=report)))
 
@@ -170,14 +172,6 @@ def serve_each(worker: Worker) -> None:
             worker.interrupt.asked = False  # a trial that was stopped by hand does not stop the next
             worker.channel.done([done])
             give_memory_back()
-
-
-class _EndedBeforeError(Exception):
-    """A trial that was to go on has been finished meanwhile by the process that it was taken from."""
-
-    def __init__(self, done: Done) -> None:
-        self.done = done
-        super().__init__(done.outcome.status)
 
 
 @contextlib.contextmanager
