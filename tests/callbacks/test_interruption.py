@@ -8,6 +8,7 @@ from pytorch_lightning import Callback
 from lightune.callbacks import BestAndLast, Interruption
 from lightune.callbacks.interruption import StopRequested
 from lightune.checkpoints import read_checkpoint
+from lightune.runtime.signals import heard_by, raise_left
 
 
 class Signals(Callback):
@@ -104,3 +105,19 @@ def test_a_thread_that_cannot_listen_trains_all_the_same(fit_scripted):
     thread.start()
     thread.join()
     assert failures == []
+
+
+def test_a_signal_that_comes_too_late_to_stop_a_run_is_left_to_others():
+    interruption, heard = Interruption(), []
+    with heard_by(lambda number, frame: heard.append(number)):
+        with interruption.watching():
+            interruption.defer()
+            signal.raise_signal(signal.SIGTERM)
+        assert (heard, raise_left(), heard) == ([signal.SIGTERM], True, [signal.SIGTERM])
+
+
+def test_a_signal_that_has_stopped_a_run_is_not_left():
+    interruption = Interruption()
+    with pytest.raises(StopRequested), interruption.watching():
+        signal.raise_signal(signal.SIGTERM)
+    assert not raise_left()

@@ -154,3 +154,27 @@ def test_savings_that_were_killed_leave_no_litter_behind(in_child, tmp_path):
     (run_dir,) = (tmp_path / "outputs/runs/run").iterdir()
     resume(run_dir)
     assert [path.name for path in run_dir.rglob("*.tmp")] == []
+
+
+SMALL = ("data=wine", "trainer=cpu", "trainer.max_epochs=2", "model.units=4", "metrics.bootstrap=0", "test=false")
+
+
+def written(run_dir):
+    """Return checkpoint → which writing of it lies there."""
+    return {path: path.stat().st_ino for path in run_dir.rglob("*.ckpt")}
+
+
+@pytest.mark.parametrize("overrides", [(), (ALWAYS,), ("validation=kfold", "validation.k=2")], ids=str)
+@pytest.mark.parametrize("lost", [[], ["last.ckpt"]], ids=["the result", "the result and the end of last.ckpt"])
+def test_a_finished_run_that_lost_its_result_writes_it_again_and_no_checkpoint(overrides, lost):
+    before = train(compose([*SMALL, *overrides]))
+    (before.run_dir / "result.json").unlink()
+    for name in lost:
+        for file in before.run_dir.rglob(name):
+            file.write_bytes(file.read_bytes()[:100])
+    files = written(before.run_dir)
+    again = resume(before.run_dir)
+    assert (again.status, again.objective, again.metrics) == (before.status, before.objective, before.metrics)
+    now = written(before.run_dir)
+    assert now == files
+    assert all(sound(file) is not None for file in before.run_dir.rglob("best.ckpt"))

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from lightune.runtime.signals import STOP_SIGNALS, drop_output, hand_to, heard_by
+from lightune.runtime.signals import STOP_SIGNALS, drop_output, hand_to, heard_by, leave_to_others, raise_left
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -58,3 +58,14 @@ def test_what_is_said_to_a_closed_terminal_is_dropped_and_a_pipe_tells_who_write
         for descriptor in (theirs, stdout, *([] if closed else [ours])):
             os.close(descriptor)
     assert dropped == (kind == "terminal" and closed)
+
+
+def test_a_signal_that_was_left_is_heard_once_by_others():
+    heard = []
+    leave_to_others(signal.SIGTERM)
+    with heard_by(lambda number, frame: heard.append(number)):
+        assert [raise_left(), raise_left()] == [True, False]
+        leave_to_others(signal.SIGINT)
+        leave_to_others(None)
+        assert not raise_left()
+    assert heard == [signal.SIGTERM]

@@ -45,6 +45,8 @@ class BestAndLast(Checkpoint):
             when `every_seconds` have passed.
         pause: set there, too: least seconds between two writings, as these take long; not if `every_seconds` is 0.
         best_waits: seconds that an improved best waits in memory after a writing, >= 0.
+        goes_on_from: the checkpoint that the training is resumed from; None from scratch. Where that is
+            `last.ckpt`, it is written again when there is more to save, and not before.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class BestAndLast(Checkpoint):
         self.snapshot: Callable[[], Callable[[], dict[str, Any]]] | None = None
         self.pause = 0.0
         self.best_waits = 1.0
+        self.goes_on_from: Path | None = None
         self._kept: Callable[[], dict[str, Any]] | None = None
         self._measured = MeasuredWeights()
         self._improved = False
@@ -142,7 +145,8 @@ class BestAndLast(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume from the best so far."""
         self.best.value, self.best.epoch = state_dict["value"], state_dict["epoch"]
-        self._saved_at, self._was_saved, self._is_unsaved = time.monotonic(), True, True
+        self._saved_at, self._was_saved = time.monotonic(), True
+        self._is_unsaved = self.goes_on_from is None or self.goes_on_from.name != "last.ckpt"
 
     def _judge(self, trainer: Trainer) -> None:
         if any_process(trainer, self.best.judge(trainer)):

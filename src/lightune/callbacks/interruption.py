@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -11,7 +11,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightune.callbacks.agreement import any_process, may_pause
 from lightune.callbacks.checkpoint import BestAndLast
 from lightune.errors import StopRequested
-from lightune.runtime.signals import hand_to, heard_by
+from lightune.runtime.signals import hand_to, heard_by, leave_to_others
 
 
 class Interruption(Callback):
@@ -36,9 +36,22 @@ class Interruption(Callback):
         """What a shell expects of a process that was stopped so."""
         return 128 + (self.received or signal.SIGINT)
 
-    def watching(self) -> AbstractContextManager[None]:
-        """Listen to the signals meanwhile; a thread that is not the main one cannot."""
-        return heard_by(self._take)
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Listen to the signals meanwhile; a thread that is not the main one cannot.
+
+        One that came too late to stop what ran is left to others.
+        """
+        leave_to_others(None)
+        stopped = False
+        try:
+            with heard_by(self._take):
+                yield
+        except (KeyboardInterrupt, SystemExit, StopRequested):
+            stopped = True
+            raise
+        finally:
+            leave_to_others(None if stopped else self.received)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals back from Lightning, which handles SIGTERM itself from here on."""

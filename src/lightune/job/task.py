@@ -19,6 +19,7 @@ from lightune.job.handover import handover
 from lightune.job.hydra_files import conceal, write
 from lightune.paths import outer_rank
 from lightune.runtime.disk import why_unwritable
+from lightune.runtime.signals import raise_left
 from lightune.runtime.stopwatch import once_for_all
 from lightune.training.imports import import_training
 from lightune.trial import Trial, current_trial
@@ -73,6 +74,9 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
         failure = failure_of(error)
     except InterruptedRun as interrupted:
         sys.exit(interrupted.exit_code)
+    finally:
+        if multirun:
+            raise_left()  # a signal that came too late for this job stops those that would follow
     if failure is not None and multirun:
         raise failure  # not from the training's own error, which the sweeper's process would import torch to read
     if failure is not None:

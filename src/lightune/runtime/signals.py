@@ -10,12 +10,28 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by"]
+__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by", "leave_to_others", "raise_left"]
 
 Listener = Callable[[int, FrameType | None], Any]
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, `kill`, and a terminal that is closed: each asks a program to save and stop."""
+
+
+_left: list[int] = []
+
+
+def leave_to_others(number: int | None) -> None:
+    """Note a signal that came too late for who heard it, or None: whoever runs more than that must hear of it."""
+    _left[:] = [] if number is None else [number]
+
+
+def raise_left() -> bool:
+    """Raise a signal that was left once more, for who hears them now; return whether there was one."""
+    if not _left:
+        return False
+    signal.raise_signal(_left.pop())
+    return True
 
 
 def hand_to(listener: Listener) -> dict[int, Any]:

@@ -109,6 +109,9 @@ class Fit:
         first = [*own, *watchers, SharedStop()]
         self.trainer: Trainer = point_at(trainer or make_trainer(cfg), cfg, run_dir=folder, first=first)
         self._checkpoint = checkpoint
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, BestAndLast):
+                callback.goes_on_from = checkpoint
         if resumed:
             self._drop_figures_from(0 if checkpoint is None else logged_steps(read_checkpoint(checkpoint)))
         self.record.setup_seconds = time.perf_counter() - began

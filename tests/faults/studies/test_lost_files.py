@@ -1,9 +1,12 @@
 """Studies whose own files were removed or damaged between two starts: mended where possible, refused else."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
+from studies import trial_result
 
 SPACE = ["x=1,2,3"]
 
@@ -97,3 +100,31 @@ def test_a_study_that_has_only_its_results_left_is_not_run_again(app):
         (app.study / name).unlink()
     assert "holds the results of 3" in app.run(*SPACE, code=2)
     assert [len(app.starts(number)) for number in range(3)] == [1, 1, 1]
+
+
+OURS = ["-m", "search.study=s", "trainer=cpu", "metrics.bootstrap=0", "data=wine", "model.units=4", "seed=0,1"]
+
+
+def untold(study):
+    """Take the ends of all trials out of a study's journal, as a driver leaves it that is killed before them."""
+    journal = study / "journal.log"
+    lines = journal.read_text().splitlines(keepends=True)
+    ends = re.compile(r'"op_code":6.*"state":[123]|"user_attr":\{"outcome"')
+    journal.write_text("".join(line for line in lines if not ends.search(line)))
+
+
+@pytest.mark.parametrize("launcher", ["basic", "fused"])
+@pytest.mark.parametrize("every_seconds", [0, 10])
+def test_the_checkpoints_of_a_trial_that_lost_its_result_stay_as_they_are(cli, launcher, every_seconds):
+    arguments = [*OURS, "trainer.max_epochs=2", "trainer.precision=64-true", f"hydra/launcher={launcher}",
+                 f"callbacks.checkpoint.every_seconds={every_seconds}"]  # fmt: skip
+    assert cli(*arguments)[0] == 0
+    (study,) = Path("outputs").glob("studies/*")
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in study.rglob("*.ckpt")}
+    results = [trial_result(study, number)["objective"] for number in range(2)]
+    for number in range(2):
+        (study / "trials" / str(number) / "result.json").unlink()
+    untold(study)
+    assert cli(*arguments)[0] == 0
+    assert {path: (path.stat().st_ino, path.read_bytes()) for path in study.rglob("*.ckpt")} == before
+    assert [trial_result(study, number)["objective"] for number in range(2)] == results

@@ -92,20 +92,24 @@ class InProcessExecutor:
             make_room(folder, job.trial.attempt)
             require_not_ended(job, folder, context.objectives)
 
-        with as_found(), running(seen), self._running():
-            return run_job(
-                self._composer.compose_for_job(job.overrides),
-                number=number,
-                job_id=str(number),
-                context=context.hydra_context,
-                task_function=context.task_function,
-                started=begin,
-            )
+        with as_found(), running(seen):
+            made = self._composer.compose_for_job(job.overrides)  # which no signal breaks: others follow
+            with self._running():
+                return run_job(
+                    made,
+                    number=number,
+                    job_id=str(number),
+                    context=context.hydra_context,
+                    task_function=context.task_function,
+                    started=begin,
+                )
 
     @contextmanager
     def _running(self) -> Iterator[None]:
         self._runs = True
         try:
+            if self._interrupted:  # meanwhile
+                raise KeyboardInterrupt
             yield
         finally:
             self._runs = False

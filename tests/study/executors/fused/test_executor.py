@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,10 @@ from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.fused import executor as fused_executor
+from lightune.study.executors.fused.candidate import CandidateLifecycle
 from lightune.study.executors.fused.executor import FusedExecutor
+from lightune.study.hydra.composer import Composer
+from lightune.training.run_record import RunRecord
 from lightune.trial import Trial
 
 
@@ -276,3 +280,54 @@ def test_a_start_after_a_failed_one_does_not_go_on_from_its_checkpoint(go_on, ca
     assert "2 trials as one program on cpu: 0, 2" in said
     assert "going on" not in (folder / "trials" / "0" / "train.log").read_text()
     assert told(folder, 0)["epochs"] == 2
+
+
+def test_a_signal_in_the_round_that_ends_all_of_a_group_stops_the_study(study):
+    with at_epoch(1, lambda: signal.raise_signal(signal.SIGTERM)):
+        folder, code, said = study("seed=range(0,4)", "trainer.max_epochs=2", "search.fused_width=2", ON)
+    assert code == 143, said
+    assert {row["state"] for row in rows(folder)} == {"completed", "interrupted"}
+
+
+def test_a_signal_before_a_program_breaks_stops_the_study(study):
+    def break_it():
+        signal.raise_signal(signal.SIGTERM)
+        raise RuntimeError("no memory")
+
+    with at_epoch(1, break_it):
+        folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2", ON)
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == ["interrupted"] * 2
+
+
+@pytest.mark.parametrize("owner", [CandidateLifecycle, Composer], ids=["a candidate", "a configuration"])
+def test_a_signal_while_a_trial_is_made_waits_for_that(study, monkeypatch, owner):
+    name = "make" if owner is CandidateLifecycle else "compose_for_job"
+    original, ended = getattr(owner, name), []
+
+    def make(self, *arguments):
+        signal.raise_signal(signal.SIGTERM)
+        ended.append(original(self, *arguments))
+        return ended[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, make)
+        folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    assert (code, "Traceback" in said, bool(ended)) == (143, False, True), said
+    _, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=2")
+    assert (code, [row["state"] for row in rows(folder)]) == (0, ["completed"] * 2), said
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_a_signal_that_comes_when_a_trial_writes_its_result_stops_the_study(study, monkeypatch, status):
+    write = RunRecord._write
+
+    def written(self, result):
+        signal.raise_signal(signal.SIGTERM)
+        write(self, replace(result, status=status))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunRecord, "_write", written)
+        folder, code, said = study("optimizer.lr=1e-2,3e-3", "trainer.max_epochs=1", launcher="basic")
+    assert code == 143, said
+    assert [row["state"] for row in rows(folder)] == [status]

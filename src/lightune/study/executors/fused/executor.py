@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lightune.runtime.plain_text import say
 from lightune.runtime.quiet import quiet
+from lightune.runtime.signals import raise_left
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Event, Job, Started
@@ -61,7 +62,7 @@ class FusedExecutor:
         self._steps: deque[Callable[[], Sequence[Event]]] = deque()
         self._known: dict[str, Known] = {}
         self._group: GroupRunner | None = None
-        self._interrupted = self._runs = False
+        self._interrupted = self._runs = self._breaks = False
 
     def free(self) -> int:
         """Return how many trials are wanted: those that end leave their places to others."""
@@ -143,8 +144,8 @@ class FusedExecutor:
         """Divide all that wait into groups, and those that train alone."""
         candidates, self._candidates = self._candidates, []
         device = device_of(candidates[0].cfg)
-        with as_found(), quiet(verbose=False), no_driver_loaded():
-            configs = [candidate.cfg for candidate in candidates]
+        configs = [candidate.cfg for candidate in candidates]
+        with as_found(), quiet(verbose=False), no_driver_loaded(), self._breaking():
             made = plan(configs, device=device, fused_width=self._fused_width, known=self._known)
         for index, reason in sorted(made.alone.items()):
             self._run_alone(candidates[index].job, reason)
@@ -163,10 +164,13 @@ class FusedExecutor:
         )
         return self._group.begin(candidates)
 
-    def _pass_on(self, number: int) -> None:
-        """Let the driver hear of a signal that the program has taken for itself."""
-        self._runs = False
-        signal.raise_signal(number)
+    def _pass_on(self, number: int | None) -> None:
+        """Let the driver hear of a signal that the program has taken for itself; None if it may have taken one."""
+        self._runs = self._breaks = False
+        if number is not None:
+            signal.raise_signal(number)
+        elif not raise_left():
+            return
         self._interrupted = True
 
     def _run_alone(self, job: Job, reason: str) -> None:
@@ -186,11 +190,22 @@ class FusedExecutor:
         finally:
             self._runs = False
 
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Let a signal break what runs inside, which leaves nothing half made; elsewhere it waits for the step."""
+        self._breaks = True
+        try:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._breaks = False
+
     def interrupt(self) -> None:
-        """Stop what runs: this is called where the signal came in."""
-        self._interrupted = True
+        """Stop what runs; asked a second time, do not wait: this is called where the signal came in."""
+        again, self._interrupted = self._interrupted, True
         self._alone.interrupt()
-        if self._runs:
+        if self._breaks or (again and self._runs):
             raise KeyboardInterrupt
 
     def close(self) -> None:

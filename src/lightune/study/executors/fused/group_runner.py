@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.reporting.provenance import one_look_at_the_code
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.quiet import quiet
+from lightune.runtime.signals import STOP_SIGNALS
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Event, Job
 from lightune.study.executors.fused.candidate import Candidate, CandidateLifecycle
 from lightune.study.executors.worker.isolation import as_found
-from lightune.study.outcome.judge import signal_of
 from lightune.training.fused.compatibility import check_supported, structure
 from lightune.training.fused.equivalence import is_verified, variants_of
 from lightune.training.fused.group import Together, spans
@@ -34,7 +34,8 @@ class GroupRunner:
         context: what the trials belong to.
         lifecycle: opens and ends the candidates.
         run_alone: takes a trial whose program is broken, and why.
-        on_signal: called with a signal that the program has taken for itself, to save and leave.
+        on_signal: called with a signal that the program has taken for itself, to save and leave; with None where
+            it broke, and may have taken one before.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class GroupRunner:
         context: ExecutorContext,
         lifecycle: CandidateLifecycle,
         run_alone: Callable[[Job, str], None],
-        on_signal: Callable[[int], None],
+        on_signal: Callable[[int | None], None],
     ) -> None:
         self._group, self._device, self._context, self._lifecycle = group, device, context, lifecycle
         self._run_alone, self._on_signal = run_alone, on_signal
@@ -146,13 +147,15 @@ class GroupRunner:
             yield events
             return
         except SystemExit as stop:
-            taken = [signal_of(stop, candidate.folder) for candidate in self._candidates]
-            if signals := [number for number in taken if number is not None]:
-                self._on_signal(signals[0])
-            error = None
+            number = stop.code - 128 if isinstance(stop.code, int) else 0
+            took = number in STOP_SIGNALS  # also where all have ended with this round
+            error = None if took else f"sys.exit({stop.code!r})"
+            if took:
+                self._on_signal(number)
         except Exception as failure:  # noqa: BLE001 - what breaks the program is found out by each trial alone
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
             unwritable = is_unwritable(failure)
+            self._on_signal(None)
         self._together = None
         ended = [each for each in self._candidates if each.entrant is not None and each.entrant.ending is not None]
         for candidate in self._candidates:

@@ -76,13 +76,15 @@ class FusedWorker:
 
     def _events(self) -> Sequence[Event]:
         """Let the executor take its next step; after a signal, let it give back what it has."""
-        printed = StringIO()
+        printed, interrupt = StringIO(), self._worker.interrupt
+        events: list[Event] = []
         try:
-            with redirect_stdout(printed), self._worker.interrupt.raised():
-                events = self._executor.wait(0.0)
-        except KeyboardInterrupt:
-            self._executor.interrupt()
-            events = self._executor.wait(0.0)
+            with redirect_stdout(printed):
+                if not interrupt.asked:
+                    events += self._executor.wait(0.0)
+                if interrupt.asked:
+                    self._executor.interrupt()
+                    events += self._executor.wait(0.0)
         finally:
             for line in printed.getvalue().splitlines():
                 self._worker.channel.message(line)

@@ -34,7 +34,7 @@ from lightune.study.executors.worker.channel import Channel
 from lightune.study.executors.worker.interrupt import Interrupt
 from lightune.study.executors.worker.isolation import as_found, give_memory_back
 from lightune.study.executors.worker.setup import WorkerSetup
-from lightune.study.hydra.composer import Composer
+from lightune.study.hydra.composer import Composer, Composition
 from lightune.study.hydra.run_job import run_job
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.judge import leave_traceback, signal_of
@@ -109,8 +109,11 @@ class Worker:
             self.context.note_folder(job.trial.number, path)
 
         try:
-            with as_found(), self.interrupt.raised():
-                returned = self._run(job, started)
+            with as_found():
+                with self.interrupt.deferred():  # no signal breaks it: others follow
+                    made = self._composer.compose_for_job(job.overrides)
+                with self.interrupt.raised():
+                    returned = self._run(job, made, started)
         except EndedBeforeError as ended:
             return ended.done
         except KeyboardInterrupt:
@@ -134,7 +137,7 @@ class Worker:
             unwritable=unwritable,
         )
 
-    def _run(self, job: Job, started: Callable[[Path], None]) -> JobReturn:
+    def _run(self, job: Job, made: Composition, started: Callable[[Path], None]) -> JobReturn:
         context, number = self.context, job.trial.number
 
         def report(step: int, value: float) -> bool:
@@ -149,7 +152,6 @@ class Worker:
                 stack.enter_context(_console(folder / CONSOLE_FILE))
                 stack.enter_context(running(replace(job.trial, report=report)))
 
-            made = self._composer.compose_for_job(job.overrides)
             return run_job(
                 made,
                 number=number,
