@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = [
+    "RUN_LOCK",
     "conf_dir",
     "create_run_dir",
     "is_inside",
@@ -25,6 +26,9 @@ __all__ = [
 
 RANK_VARIABLE = "LIGHTUNE_RANK"
 """Set in the processes that lightune starts beside the first one of a run."""
+
+RUN_LOCK = ".lock"
+"""File in a run's folder whose lock the process that works there holds."""
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")

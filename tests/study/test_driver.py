@@ -328,3 +328,34 @@ def test_a_disk_that_is_full_at_the_end_of_a_trial_leaves_it_to_the_next(open_st
     ending, executor, _ = drive(open_store("x=1,2", retries=retries), play)
     assert [number(job) for job in executor.jobs] == [0, 1]
     assert [trial.state for trial in ending.trials] == ["completed"] * 2
+
+
+@pytest.mark.parametrize("state", ["completed", "failed"])
+def test_what_a_killed_trial_left_half_written_is_cleared_away(open_store, drive, state):
+    study = open_store("x=1", max_failures=1)
+    folder = study.folder / "0"
+
+    def play(job):
+        folder.mkdir()
+        if state == "completed":
+            commit(folder, Outcome("completed", (4.0,), 1.0))
+        for name in (".lock", ".result.json.0123.tmp"):
+            (folder / name).touch()
+        return [Started(0, folder), end_of(job, objectives=ONE, folder=folder, error="its process was ended")]
+
+    ending, _, _ = drive(study, play)
+    assert ending.trials[0].state == state
+    assert [path.name for path in folder.iterdir()] == ["result.json"]
+
+
+def test_a_folder_that_a_lost_machine_may_still_write_is_left_alone(open_store, drive):
+    study = open_store("x=1", max_failures=1)
+    folder = study.folder / "0"
+
+    def play(job):
+        folder.mkdir(exist_ok=True)
+        (folder / ".result.json.0123.tmp").touch()
+        return [Started(0, folder), Done(0, Outcome("interrupted", None, 0.1, "gone"), lost=True)]
+
+    drive(study, play)
+    assert (folder / ".result.json.0123.tmp").exists()

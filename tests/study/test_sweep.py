@@ -299,3 +299,14 @@ def test_a_result_whose_folder_the_record_does_not_know_is_not_run_again(study):
             ("0", "completed"),
             ("1", "completed"),
         ]
+
+
+def test_results_that_were_lost_are_restored_and_named(study, capsys):
+    study("x=1,2,3")
+    for number in "02":
+        (study.folder / number / "result.json").unlink()
+    capsys.readouterr()
+    study("x=1,2,3")
+    assert "in the folders of trials that are finished (0, 2); what the" in capsys.readouterr().out
+    assert [read_status(study.folder / number) for number in "012"] == ["completed"] * 3
+    assert study.ran == [1, 2, 3]

@@ -11,6 +11,7 @@ from lightune.study.observer import Ending, Observer
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, settle
 from lightune.study.signals import StopSignal
+from lightune.study.storage.leftovers import clear_away
 from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
@@ -131,11 +132,11 @@ class Driver:
         if outcome.failed and trial.attempt < self._store.settings.retries:
             self._retry(trial, outcome)
             return
-        self._settle(trial, outcome)
+        self._settle(trial, done, outcome)
         self._store.tell(done.number, outcome)
         self._ended.append(done.number)
 
-    def _settle(self, trial: Trial, outcome: Outcome) -> None:
+    def _settle(self, trial: Trial, done: Done, outcome: Outcome) -> None:
         """See to it that the trial's folder says how it ended, whatever became of the process that should have."""
         folder = self._store.folder_of(trial.number)
         if folder is None and (folder := self._place_of(self._job(trial))) is not None:
@@ -143,6 +144,8 @@ class Driver:
         if folder is not None:
             make_room(folder, trial.attempt)
             settle(folder, outcome)
+            if done.returned is None and not done.lost:  # what was cut off may have left more
+                clear_away(folder)
 
     def _stop_for_disk(self, done: Done) -> bool:
         """Stop the study, as every trial would fail of the disk; return False if it is this trial that does."""

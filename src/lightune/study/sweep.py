@@ -79,6 +79,10 @@ def _run(
             _require_its_trials(study)
         with study_lock(study.folder):
             note_total(study.folder, store.n_trials, study.settings.vocabulary)
+        if restored := store.restore_results():
+            numbers = ", ".join(map(str, restored))
+            where = f"result.json was missing or damaged in the folders of trials that are finished ({numbers})"
+            study.print_line(f"{where}; what the study's record knows of them was written there")
         ended = sum(is_final(trial.state) for trial in before)
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())

@@ -17,6 +17,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
 from lightune.errors import CheckpointError, ConfigError, Problem
+from lightune.paths import RUN_LOCK
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -38,7 +39,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-_LOCK = ".lock"
 _RESUMED_FILE = "resumed.yaml"
 _SHORTER = "cannot be less than the run has"
 _FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
@@ -105,7 +105,7 @@ def only_owner(run_dir: Path) -> Iterator[None]:
     Raises:
         ConfigError: if another process is at work there.
     """
-    lock = FileLock(run_dir / _LOCK, timeout=0)
+    lock = FileLock(run_dir / RUN_LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -115,17 +115,17 @@ def only_owner(run_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (run_dir / _LOCK).unlink(missing_ok=True)
+        (run_dir / RUN_LOCK).unlink(missing_ok=True)
         lock.release()
 
 
 def is_at_work(run_dir: Path) -> bool:
     """Return True if a process works in a run's folder."""
-    lock = run_dir / _LOCK
+    lock = run_dir / RUN_LOCK
     if lock.is_symlink() or not lock.is_file():  # a lock is taken by opening the file, wherever it is
         return False
     try:
-        with FileLock(run_dir / _LOCK, timeout=0):
+        with FileLock(lock, timeout=0):
             return False
     except Timeout:
         return True

@@ -24,3 +24,11 @@ def test_a_move_that_was_cut_off_is_gone_on_with(tmp_path):
     make_room(tmp_path, 1)
     assert has_room(tmp_path, 1)
     assert sorted(path.name for path in (tmp_path / "attempts" / "1").iterdir()) == ["a", "b"]
+
+
+def test_what_a_killed_start_left_half_written_is_not_kept(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".result.json.0123.tmp", "checkpoints/.last.ckpt.4567.tmp", "train.log"):
+        (tmp_path / name).touch()
+    make_room(tmp_path, 1)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["train.log"]

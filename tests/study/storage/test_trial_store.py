@@ -1,9 +1,11 @@
+import shutil
+
 import pytest
 
 from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.attempts import make_room
-from lightune.study.outcome.outcome import Outcome, commit
+from lightune.study.outcome.outcome import Outcome, commit, read_outcome
 from lightune.study.space.space import Space
 
 SAMPLERS = {
@@ -242,3 +244,43 @@ def test_a_trial_that_another_driver_has_ended_stays_as_it_is(open_store):
     mine.release(number)
     assert mine.report(number, 1, 0.5) is False
     assert [(trial.state, trial.values, trial.error) for trial in mine.records()] == [("completed", (1.0,), None)]
+
+
+def test_the_end_of_a_trial_that_its_driver_did_not_live_to_record_is_recorded_and_its_folder_cleared(open_store):
+    first = open_store(n_trials=1)
+    first.ask(set())
+    first.note_folder(0, first.folder / "0")
+    commit(first.folder / "0", Outcome("completed", (0.5,), 1.0))
+    for name in (".lock", ".train.log.0123.tmp"):
+        (first.folder / "0" / name).touch()
+    first.lease.end()
+    second = open_store(n_trials=1)
+    assert second.ask(set()) is None
+    assert [path.name for path in (second.folder / "0").iterdir()] == ["result.json"]
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome("completed", (0.5,), 2.0), Outcome("pruned", None, 2.0), Outcome("failed", None, 2.0, "told to")],
+)
+@pytest.mark.parametrize("damage", ["removed", "cut", "intact", "the whole folder"])
+def test_a_result_that_was_lost_is_restored_from_the_record(open_store, outcome, damage):
+    store = open_store(n_trials=2)
+    folder = store.folder / "0"
+    store.ask(set())
+    store.note_folder(0, folder)
+    commit(folder, outcome)
+    store.tell(0, outcome)
+    store.note_folder(store.ask({0}).number, store.folder / "1")  # which runs
+    if damage == "the whole folder":
+        shutil.rmtree(folder)
+    elif damage == "removed":
+        (folder / "result.json").unlink()
+    elif damage == "cut":
+        (folder / "result.json").write_text("{")
+    assert store.restore_results() == ([0] if damage in ("removed", "cut") else [])
+    assert folder.exists() == (damage != "the whole folder")
+    if folder.exists():
+        assert read_outcome(folder, store.settings.objectives) == outcome
+    assert not (store.folder / "1" / "result.json").exists()
+    assert store.restore_results() == []

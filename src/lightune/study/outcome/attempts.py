@@ -6,6 +6,9 @@ This module must not import Optuna, torch or Lightning.
 import shutil
 from pathlib import Path
 
+from lightune.paths import RUN_LOCK
+from lightune.runtime.atomic_files import remove_leftovers
+
 __all__ = ["has_room", "make_room"]
 
 _KEPT = "attempts"
@@ -21,6 +24,8 @@ def make_room(folder: Path, attempt: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if has_room(folder, attempt):
         return
+    remove_leftovers(folder, below=True)
+    (folder / RUN_LOCK).unlink(missing_ok=True)  # its holder has failed, and is gone
     kept = folder / _KEPT
     moving = kept / f".{attempt}"
     moving.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -24,9 +24,18 @@ from lightune.private_api.optuna import storage_of, trial_again, trial_id_of
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import agree
 from lightune.study.outcome.attempts import has_room
-from lightune.study.outcome.outcome import Outcome, read_outcome
+from lightune.study.outcome.outcome import (
+    Outcome,
+    Status,
+    commit,
+    is_complete,
+    is_final,
+    read_outcome,
+    read_status,
+)
 from lightune.study.space.space import Point, Space
 from lightune.study.storage.lease import Lease, is_name
+from lightune.study.storage.leftovers import clear_away
 from lightune.study.storage.locks import study_lock
 from lightune.study.storage.records import (
     ATTEMPT,
@@ -163,7 +172,8 @@ class TrialStore:
         begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed attempt
         outcome = read_outcome(folder, self.settings.objectives) if folder is not None and begun else None
         again = outcome is not None and outcome.failed and attempt < self.settings.retries
-        if outcome is not None and outcome.is_final and not again:
+        if folder is not None and outcome is not None and outcome.is_final and not again:
+            clear_away(folder)
             self.tell(frozen.number, outcome)
             return None
         self._study.sampler = make_sampler(self.settings, frozen.number)
@@ -217,6 +227,25 @@ class TrialStore:
         """Return where a trial writes; None if that was never known."""
         name = folder_of(self._trial(number).user_attrs)
         return None if name is None else self.folder / name
+
+    def restore_results(self) -> list[int]:
+        """Write what the record knows of finished trials into folders that have lost it; return their numbers.
+
+        A folder that is gone as a whole stays so.
+        """
+        restored = []
+        with study_lock(self.folder):
+            for trial in self.records():
+                folder = None if trial.folder is None else self.folder / trial.folder
+                if (
+                    is_final(trial.state)
+                    and folder is not None
+                    and folder.is_dir()
+                    and read_status(folder) is None
+                ):
+                    commit(folder, _outcome_of(trial))
+                    restored.append(trial.number)
+        return restored
 
     def note_stop(self, number: int) -> int:
         """Count that a disk that takes nothing has stopped a trial; return how often that was."""
@@ -332,6 +361,11 @@ def _require_whole(points: Sequence[Point], space: Space) -> None:
         if missing:
             rule = f"must name every key of a grid, and lacks {', '.join(missing)}"
             raise ConfigError([Problem(space.vocabulary.key(f"enqueue[{index}]"), rule)])
+
+
+def _outcome_of(trial: TrialRecord) -> Outcome:
+    values = () if trial.values is None and is_complete(trial.state) else trial.values
+    return Outcome(cast(Status, trial.state), values, trial.seconds or 0.0, trial.error)
 
 
 def report_to(study: optuna.Study, number: int, step: int, value: float) -> bool:
