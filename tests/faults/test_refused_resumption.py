@@ -103,7 +103,8 @@ def test_a_wrong_value_for_what_may_be_changed(refusal, finished_run):
     assert "trainer.max_epochs" in refusal(finished_run.run_dir, "trainer.max_epochs=many")
 
 
-def test_a_run_that_another_process_is_at_work_in(refusal, finished_run, start_child, contents):
+@pytest.mark.parametrize("removed", [False, True], ids=["locked", "its lock removed"])
+def test_a_run_that_another_process_is_at_work_in(refusal, finished_run, start_child, contents, removed):
     run_dir = finished_run.run_dir
     reading, writing = os.pipe()
 
@@ -115,6 +116,8 @@ def test_a_run_that_another_process_is_at_work_in(refusal, finished_run, start_c
 
     start_child(work)
     os.read(reading, 1)
+    if removed:
+        (run_dir / ".lock").unlink()
     before = contents(run_dir)
     assert "is at work in another process" in refusal(run_dir, "trainer.max_epochs=3")
     with pytest.raises(ConfigError, match="is at work in another process"):

@@ -139,3 +139,17 @@ def test_a_killed_writer_leaves_what_can_be_removed(tmp_path):
     assert len(names(tmp_path)) == 1
     remove_leftovers(tmp_path)
     assert names(tmp_path) == []
+
+
+def test_a_file_whose_half_written_content_somebody_removes_is_written_again(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def sync(descriptor):
+        fsync(descriptor)
+        if not synced:
+            remove_leftovers(tmp_path)
+        synced.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_whole(tmp_path / "trials.csv", b"all")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("trials.csv", b"all")]

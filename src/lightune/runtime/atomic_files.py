@@ -57,6 +57,13 @@ def write_whole(target: Path, content: Any) -> None:
     Raises:
         OSError: if the disk is full or the folder cannot be written to; the old file is then untouched.
     """
+    try:
+        _write_once(target, content)
+    except FileNotFoundError:  # somebody has removed what was half written, or the folder
+        _write_once(target, content)
+
+
+def _write_once(target: Path, content: Any) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # a name of its own: processes of two containers may have the same id
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}{_SUFFIX}")

@@ -22,6 +22,7 @@ from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.runtime.contained import foreign_content, require_contained
+from lightune.runtime.folder_lock import folder_locked
 from lightune.training.lengthening import keep_finished
 
 __all__ = [
@@ -109,14 +110,19 @@ def only_owner(run_dir: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise ConfigError(
-            [Problem(str(run_dir), "is at work in another process; wait for it or stop it")]
-        ) from None
+        raise _at_work(run_dir) from None
     try:
-        yield
+        with folder_locked(run_dir, wait=False) as ours:  # as somebody may remove the file of the other lock
+            if not ours:
+                raise _at_work(run_dir)
+            yield
     finally:
         (run_dir / RUN_LOCK).unlink(missing_ok=True)
         lock.release()
+
+
+def _at_work(run_dir: Path) -> ConfigError:
+    return ConfigError([Problem(str(run_dir), "is at work in another process; wait for it or stop it")])
 
 
 def is_at_work(run_dir: Path) -> bool:

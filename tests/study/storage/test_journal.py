@@ -4,10 +4,12 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
 
 import optuna
 import pytest
+from filelock import lock_descriptor
 
 from lightune.errors import StorageError
 from lightune.study.storage.backends import open_storage
@@ -113,3 +115,17 @@ def test_what_a_power_cut_must_not_lose_is_forced_to_the_disk(tmp_path, monkeypa
     assert len(forced) == 1
     study.tell(trial, 1.0)
     assert len(forced) == 2
+
+
+def test_writers_take_turns_although_the_file_of_their_lock_is_removed(tmp_path):
+    path = tmp_path / "journal.log"
+    path.touch()
+    journal = Journal(path, JournalLock(path))
+    writing = threading.Thread(target=journal.append_logs, args=([{"op_code": 0}],))
+    with path.open("r+b") as other:  # another writer, which has the lock of a file that is gone
+        assert lock_descriptor(other.fileno())
+        writing.start()
+        writing.join(0.2)
+        assert path.read_bytes() == b""
+    writing.join(20)
+    assert path.read_bytes() == b'{"op_code":0}\n'

@@ -119,3 +119,39 @@ def test_a_record_may_name_a_lease_and_nothing_else(tmp_path):
     lease.end()
     assert is_name(lease.name)
     assert not any(map(is_name, ["../x", "/x", "", None, 3, ".x", "a/b"]))
+
+
+def test_a_lease_that_is_made_again_while_somebody_looks_is_not_taken_for_a_dead_one(tmp_path, other, monkeypatch):
+    """What is looked at changes between two looks: it was removed at the first, and is there at the second."""
+    _, name = other
+    ours = Lease(tmp_path)
+    held, looks = module.is_held, []
+
+    def look(path):
+        looks.append(path)
+        return held(path) if len(looks) > 1 else False
+
+    monkeypatch.setattr(module, "is_held", look)
+    assert ours.is_alive(name)
+
+
+def test_a_lease_is_known_by_the_place_that_its_folder_really_has(tmp_path, other):
+    _, name = other
+    (tmp_path / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / FOLDER / name).unlink()
+    assert lives(tmp_path / "elsewhere", name)
+
+
+def test_a_lease_that_is_removed_while_it_is_made_is_made_again(tmp_path, monkeypatch):
+    take, taken = module.acquire, []
+
+    def removed(path):
+        taken.append(take(path))
+        if len(taken) == 1:
+            path.unlink()
+        return taken[-1]
+
+    monkeypatch.setattr(module, "acquire", removed)
+    lease = Lease(tmp_path)
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [lease.name]
+    lease.end()

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from lightune.study.storage.locks import claimed, is_held, locked
+from lightune.study.storage.locks import LOCK, claimed, is_held, locked, study_lock
 
 CLAIM = """
 import sys
@@ -82,3 +82,22 @@ def test_a_lock_is_seen_by_who_looks_and_nothing_is_made(tmp_path):
     with locked(path):
         assert is_held(path)
     assert not is_held(path)
+
+
+def test_a_study_is_had_by_one_at_a_time_although_its_lock_is_removed(tmp_path):
+    had, waits = [], threading.Event()
+
+    def wait():
+        waits.set()
+        with study_lock(tmp_path):
+            had.append("other")
+
+    with study_lock(tmp_path):
+        (tmp_path / LOCK).unlink()
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        waits.wait(20)
+        waiting.join(0.2)
+        had.append("ours")
+    waiting.join(20)
+    assert had == ["ours", "other"]

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
 from optuna.storages.journal import JournalFileBackend
 
 from lightune.errors import StorageError
@@ -81,6 +82,7 @@ class Journal(JournalFileBackend):
         self._writers.acquire()
         file = os.open(self._journal, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
+            lock_descriptor(file, poll_interval=_POLL_SECONDS)  # as somebody may remove the file of the other lock
             end = os.fstat(file).st_size
             if end and os.pread(file, 1, end - 1) != b"\n":  # a writer was killed in the middle of a record
                 _cut(self._journal, self._vocabulary)
@@ -117,7 +119,9 @@ def repair_journal(journal: Path, lock: JournalLock, vocabulary: Vocabulary = LI
         return None
     lock.acquire()
     try:
-        return _cut(journal, vocabulary)
+        with journal.open("r+b") as file:
+            lock_descriptor(file.fileno(), poll_interval=_POLL_SECONDS)
+            return _cut(journal, vocabulary)
     finally:
         lock.release()
 

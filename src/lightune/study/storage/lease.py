@@ -41,9 +41,15 @@ class Lease:
     def _make(self) -> int | None:
         self._folder.mkdir(parents=True, exist_ok=True)
         unlocked = self._folder / f".{self.name}"
-        descriptor = acquire(unlocked)
-        unlocked.rename(self._path)  # nobody sees it without its lock, and takes its owner for dead
-        return descriptor
+        while True:
+            descriptor = acquire(unlocked)
+            try:
+                unlocked.rename(self._path)  # nobody sees it without its lock, and takes its owner for dead
+            except FileNotFoundError:  # somebody has removed it
+                if descriptor is not None:
+                    release(descriptor)
+            else:
+                return descriptor
 
     def renew(self) -> None:
         """Make the file again if somebody has removed it."""
@@ -99,7 +105,7 @@ def has_lease(study: Path, name: str) -> bool:
 
 
 def _lives(path: Path) -> bool:
-    return is_held(path) or (not path.exists() and _will_renew(path))
+    return is_held(path) or _will_renew(path) or is_held(path)  # it may have made it again meanwhile
 
 
 def _will_renew(path: Path) -> bool:
@@ -108,7 +114,7 @@ def _will_renew(path: Path) -> bool:
         opened = [os.readlink(entry) for entry in Path("/proc", path.name.partition("-")[0], "fd").iterdir()]
     except OSError:  # there is no such process, it has just closed a file, or it is somebody else's
         return False
-    return f"{path.absolute()} (deleted)" in opened
+    return f"{os.path.realpath(path.parent)}/{path.name} (deleted)" in opened
 
 
 def _end_workers_of(owner: str) -> None:

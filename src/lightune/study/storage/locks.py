@@ -7,10 +7,12 @@ This module must not import Optuna, torch or Lightning.
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import lock_descriptor
+
+from lightune.runtime.folder_lock import folder_locked
 
 __all__ = ["LOCK", "acquire", "claimed", "is_held", "locked", "release", "study_lock"]
 
@@ -19,9 +21,14 @@ _CLAIMS = ".claims"
 _POLL_SECONDS = 0.01
 
 
-def study_lock(study: Path) -> AbstractContextManager[bool]:
-    """Hold the lock of a study's folder, under which it is made and its trials are asked for."""
-    return locked(study / LOCK)
+@contextmanager
+def study_lock(study: Path) -> Iterator[None]:
+    """Hold the lock of a study's folder, under which it is made and its trials are asked for.
+
+    The folder itself is locked, too: another process must not come in when somebody removes the file.
+    """
+    with locked(study / LOCK), folder_locked(study):
+        yield
 
 
 @contextmanager
