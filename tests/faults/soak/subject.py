@@ -283,6 +283,10 @@ def _environment(number: int) -> Sequence[bytes]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Return path → hash of all files below a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return path → hash of all files below a folder, but for what killed processes leave until it is cleared."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_litter(path))
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _is_litter(path: Path) -> bool:
+    return path.name == ".lock" or (path.name.startswith(".") and path.name.endswith(".tmp"))
