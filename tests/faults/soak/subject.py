@@ -26,7 +26,7 @@ __all__ = ["FINAL", "Command", "DidNotHappenError", "Subject", "digests"]
 PROGRAM = Path(__file__).resolve().parents[3] / "train.py"
 SABOTAGE = Path(__file__).resolve().parent / "sabotage"
 FINAL = ("completed", "early_stopped", "pruned", "failed")
-_PATIENCE = 240.0  # seconds for what must happen; a machine may be busy
+_PATIENCE = 600.0  # seconds for what must happen; a machine may be busy
 _MARK = "SOAK_SUBJECT"
 
 
