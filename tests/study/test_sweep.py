@@ -4,22 +4,18 @@ import csv
 import errno
 import signal
 import sys
-import threading
-from types import SimpleNamespace
 
 import pytest
 from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError, Problem, StudyFailedError
 from lightune.runtime import atomic_files
-from lightune.study.executors import factory, wrapped_task
+from lightune.study.executors import factory
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.outcome import read_status
 from lightune.study.outputs import table, writer
 from lightune.study.outputs.reader import open_study
 from lightune.study.storage.backends import open_storage
-from lightune.study.storage.locks import claimed
 from lightune.study.sweep import sweep
 
 REFUSAL = ConfigError([Problem("hydra/launcher", "no process starts on the Ray cluster: told to")])
@@ -152,51 +148,6 @@ def test_a_study_that_is_refused_with_another_storage_leaves_nothing_there(study
     with pytest.raises(ConfigError, match="knows of no trial"):
         study("x=1,2", "hydra.sweeper.storage=sqlite:///other.db")
     assert open_storage("sqlite:///other.db", study.folder).get_all_studies() == []
-
-
-class Crashing:
-    """A launcher whose first job crashes while the second runs: it raises, and leaves the second to itself."""
-
-    def __init__(self, crashed):
-        self._crashed, self._begun = crashed, threading.Event()
-        self.second = threading.Thread(target=self._run)
-
-    def setup(self, *, hydra_context, task_function, config):
-        self._task = task_function
-
-    def launch(self, job_overrides, initial_job_idx):
-        self._task._task = self._second
-        self.second.start()
-        assert self._begun.wait(20)
-        raise RuntimeError("the first job crashed")
-
-    def _run(self):
-        self._task(OmegaConf.create())
-
-    def _second(self, config):
-        self._begun.set()
-        assert self._crashed.wait(20)
-        return 7.0
-
-
-def test_a_batch_whose_first_job_crashes_is_over_when_its_second_is(study, monkeypatch):
-    settling = threading.Event()
-
-    def settle(folder, number):
-        settling.set()
-        return claimed(folder, number)
-
-    launcher = Crashing(settling)
-    job = SimpleNamespace(num=1)
-    second = SimpleNamespace(job=job, runtime=SimpleNamespace(output_dir=str(study.folder / "1")))
-    monkeypatch.setattr(wrapped_task, "HydraConfig", SimpleNamespace(get=lambda: second))
-    monkeypatch.setattr(factory, "claimed", settle)
-    monkeypatch.setattr(factory.Plugins.instance(), "instantiate_launcher", lambda **_: launcher)
-    study("x=1,2", "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_failures=1")
-    launcher.second.join(20)
-    with (study.folder / "trials.csv").open(newline="") as file:
-        rows = [(row["state"], row["value"]) for row in csv.DictReader(file)]
-    assert rows == [("failed", ""), ("completed", "7.0")]
 
 
 def test_a_failed_start_is_kept_and_a_study_that_failed_stays_failed(study, capsys):
