@@ -22,7 +22,7 @@ from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.executors.wrapped_task import URL_VARIABLE, WrappedTask
 from lightune.study.outcome.outcome import Outcome
-from lightune.study.space.space import read_space
+from lightune.study.space.reader import read_space
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.lease import Lease
 from lightune.study.storage.locks import claimed
@@ -96,7 +96,7 @@ def made(tmp_path, monkeypatch):
             made.store, made.study, made.task = store, study, task
         for _ in range(ended):
             store.tell(store.ask(()).number, Outcome("completed", (1.0,)))
-        return make_executor(study, task, store)
+        return make_executor(study, task, store).executor
 
     made = make
     yield make

@@ -32,19 +32,19 @@ class GuardedExecutor:
         taken: Callable[[], Mapping[Path, int]],
         objectives: Sequence[Objective],
     ) -> None:
-        self._executor, self._folder_of, self._taken = executor, folder_of, taken
+        self.executor, self._folder_of, self._taken = executor, folder_of, taken
         self._objectives = objectives
         self._begun: dict[Path, int] = {}
         self._refused: list[Done] = []
 
     def free(self) -> int:
         """Return how many trials could be submitted now."""
-        return self._executor.free()
+        return self.executor.free()
 
     def submit(self, job: Job) -> None:
         """Start a trial, or let it fail."""
         if (error := self._error(job)) is None:
-            self._executor.submit(job)
+            self.executor.submit(job)
         else:
             self._refused.append(end_of(job, objectives=self._objectives, error=error))
 
@@ -65,12 +65,12 @@ class GuardedExecutor:
     def wait(self, seconds: float) -> Sequence[Event]:
         """Return what has happened; at once where a trial has failed."""
         refused, self._refused = self._refused, []
-        return [*refused, *self._executor.wait(0.0 if refused else seconds)]
+        return [*refused, *self.executor.wait(0.0 if refused else seconds)]
 
     def interrupt(self) -> None:
         """Ask all running trials to save what they have and stop."""
-        self._executor.interrupt()
+        self.executor.interrupt()
 
     def close(self) -> None:
         """End all processes."""
-        self._executor.close()
+        self.executor.close()
