@@ -227,7 +227,9 @@ def test_the_632_estimate_weighs_what_was_learnt_from_and_what_was_left_out(judg
         task.load_state_dict(read_checkpoint(result.run_dir / fold.checkpoint)["state_dict"])
         figures = []
         for part in ("train", "val"):
-            inputs, targets = (torch.cat(each) for each in zip(*parts.data.judging_dataloader(part), strict=True))
+            inputs, targets = (
+                torch.cat(each) for each in zip(*parts.data.evaluation_dataloader(part), strict=True)
+            )
             with torch.no_grad():
                 figures.append(accuracy_score(targets, task.eval()(inputs).argmax(dim=1)))
         assert len(plan.split.train) == len(set(plan.split.train) | set(plan.split.val))
@@ -247,15 +249,15 @@ def test_what_a_fold_learns_of_its_scale_it_learns_from_its_training_rows_alone(
     plain = prepare(compose(overrides))
     for plan in plain.plans[:3]:
         build_fit(compose(overrides), plain.data, plan)
-        tame = [inputs.clone() for inputs, _ in plain.data.judging_dataloader("train")]
-        judging = [inputs.clone() for inputs, _ in plain.data.judging_dataloader("val")]
+        tame = [inputs.clone() for inputs, _ in plain.data.evaluation_dataloader("train")]
+        judging = [inputs.clone() for inputs, _ in plain.data.evaluation_dataloader("val")]
         original = plain.data.samples.inputs.clone()
         for rows in (plan.split.val, plan.split.test):
             plain.data.samples.inputs[rows] = plain.data.samples.inputs[rows] * 1e6 - 1e9
         build_fit(compose(overrides), plain.data, plan)
-        wild = [inputs for inputs, _ in plain.data.judging_dataloader("train")]
+        wild = [inputs for inputs, _ in plain.data.evaluation_dataloader("train")]
         assert all(torch.equal(one, other) for one, other in zip(tame, wild, strict=True))
-        assert not torch.equal(judging[0], next(iter(plain.data.judging_dataloader("val")))[0])
+        assert not torch.equal(judging[0], next(iter(plain.data.evaluation_dataloader("val")))[0])
         plain.data.samples.inputs.copy_(original)
 
 

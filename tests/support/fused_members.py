@@ -184,10 +184,13 @@ def group_of(*variants):
         variants: key → value of each, beside what all of them have.
     """
     from lightune import compose
-    from lightune.training.fused.planner import Group, Known, build_member
+    from lightune.training.fused.planner import Group, StructureCache, build_member
 
     shared = ["trainer=cpu", "data=wine", "model.units=4", "trainer.max_epochs=2", "test=false"]
-    base, known = compose([*shared, "trainer.precision=64-true", "callbacks.checkpoint.every_seconds=0"]), Known()
+    base, known = (
+        compose([*shared, "trainer.precision=64-true", "callbacks.checkpoint.every_seconds=0"]),
+        StructureCache(),
+    )
     cfgs = []
     for variant in variants:
         cfgs.append(copy.deepcopy(base))

@@ -261,13 +261,13 @@ class InMemoryData(LightningDataModule):
 
     def val_dataloader(self) -> Loader:
         """Return batches of the validation part, as they lie."""
-        return self.judging_dataloader("val")
+        return self.evaluation_dataloader("val")
 
     def test_dataloader(self) -> Loader:
         """Return batches of the test part, as they lie."""
-        return self.judging_dataloader("test")
+        return self.evaluation_dataloader("test")
 
-    def judging_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
+    def evaluation_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
         return self._loader(part, batch_size=JUDGING_BATCH)
 

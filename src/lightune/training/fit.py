@@ -159,7 +159,7 @@ class Fit:
         self._load_best()
         trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
         with _no_sync_advice(self.task), _streams_closed(self.data):
-            trainer.validate(self.task, dataloaders=self.data.judging_dataloader("train"), verbose=False)
+            trainer.validate(self.task, dataloaders=self.data.evaluation_dataloader("train"), verbose=False)
         for name, learnt in measures(trainer).items():
             if name in self.record.metrics:
                 out_of_bag = self.record.metrics[name]

@@ -71,18 +71,18 @@ def test_a_validation_part_of_members_that_differ_in_size_says_how_many_samples_
 
 def test_data_of_other_sizes_take_no_row():
     stacked = StackedData([Spec(0).member().data, Spec(1).member().data])
-    assert stacked.takes(Spec(2).member().data)
+    assert stacked.accepts(Spec(2).member().data)
     other = Spec(2, batch_size=20).member().data
-    assert not stacked.takes(other)
+    assert not stacked.accepts(other)
     with pytest.raises(ValueError, match="of the others' sizes"):
-        stacked.admit({0: other})
+        stacked.add_members({0: other})
 
 
 def test_data_that_take_a_row_begin_with_their_first_epoch():
     stacked = StackedData([Spec(0).member().data, Spec(1).member().data])
     stacked.epochs = [3, 3]
     own = Spec(2).member().data
-    stacked.admit({1: own})
+    stacked.add_members({1: own})
     assert stacked.epochs == [3, 0]
     first = next(iter(own.train_dataloader()))[0]
     assert torch.equal(next(iter(stacked.train())).x[1], first)

@@ -55,11 +55,11 @@ def test_some_rows_are_drawn_for_alone_and_kept_alone():
 
 def test_a_member_that_is_admitted_has_its_own_seed_and_probability():
     masks = masks_of(0.5, 0.5, seeds=[0, 1])
-    masks.admit(1, network(0.2), 9)
+    masks.add_members(1, network(0.2), 9)
     torch.manual_seed(9)
     assert torch.equal(masks.draw([("1", torch.Size([4, 5]))])[0][1], nn.functional.dropout(torch.ones(4, 5), 0.2))
-    assert masks.takes(network(0.7))
-    assert not masks.takes(nn.Sequential(nn.Dropout(0.1)))
+    assert masks.accepts(network(0.7))
+    assert not masks.accepts(nn.Sequential(nn.Dropout(0.1)))
 
 
 def test_dropout_layers_are_named():

@@ -238,9 +238,9 @@ def test_members_that_differ_in_size_take_in_no_other():
     train_to_the_end(loop)
     later = group[0].member()
     assert loop.vacant
-    assert not loop.takes(later)
+    assert not loop.accepts(later)
     with pytest.raises(ValueError, match="of the others' sizes"):
-        loop.admit([later])
+        loop.add_members([later])
 
 
 def test_folds_that_end_leave_the_others_as_they_are(fused):
@@ -308,9 +308,9 @@ def test_members_in_free_places_are_those_trained_alone(alone):
     while loop.active:
         loop.round()
         while waiting and loop.vacant:
-            assert loop.takes(waiting[0])
+            assert loop.accepts(waiting[0])
             joined.append(waiting.pop(0))
-            loop.admit([joined[-1]])
+            loop.add_members([joined[-1]])
     assert [len(losses[member]) for member in (*members, *joined)] == [33, 22, 55, 55, 55, 55]
     for (watch, apart), member in zip(alone(later, EPOCHS), joined, strict=True):
         assert watch.losses == pytest.approx(losses[member], rel=1e-6)
@@ -334,7 +334,7 @@ def test_momentum_comes_with_the_member_that_has_it(alone):
     )
     loop.round()
     loop.round()
-    loop.admit([member])
+    loop.add_members([member])
     train_to_the_end(loop)
     [(watch, _)] = alone([heavy], EPOCHS)
     assert watch.losses == pytest.approx(losses, rel=1e-6)
@@ -342,12 +342,12 @@ def test_momentum_comes_with_the_member_that_has_it(alone):
 
 def test_a_member_that_needs_another_program_is_not_taken():
     loop = FusedLoop([Spec().member(), Spec(1).member()], max_epochs=1)
-    assert loop.takes(Spec(2).member())
-    assert not loop.takes(Spec(loss=partial(CrossEntropy, label_smoothing=0.1)).member())
-    assert not loop.takes(Spec(model=partial(MLP, SHAPE, CLASSES, layers=2, units=8, dropout=0.1)).member())
+    assert loop.accepts(Spec(2).member())
+    assert not loop.accepts(Spec(loss=partial(CrossEntropy, label_smoothing=0.1)).member())
+    assert not loop.accepts(Spec(model=partial(MLP, SHAPE, CLASSES, layers=2, units=8, dropout=0.1)).member())
     train_to_the_end(loop)
     with pytest.raises(ValueError, match="same names and shapes"):
-        loop.admit([Spec(model=partial(MLP, SHAPE, CLASSES, units=4)).member()])
+        loop.add_members([Spec(model=partial(MLP, SHAPE, CLASSES, units=4)).member()])
 
 
 def test_the_program_narrows_to_a_few_widths_when_members_end():

@@ -96,7 +96,7 @@ def test_members_resume_from_their_checkpoints_as_if_never_interrupted(joins):
             [Spec(9, **vars_of(SPECS[0])), *SPECS[:2]], on_epoch_end=lambda end: end.member in strangers
         )
         again.round()
-        again.admit(resumed)
+        again.add_members(resumed)
     else:
         again = FusedLoop(resumed, max_epochs=4, computation=DOUBLE)
     assert [(member.epochs, member.steps, member.checkpoint) for member in resumed] == [(2, 22, None)] * 3

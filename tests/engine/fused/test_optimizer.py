@@ -106,7 +106,7 @@ def test_a_member_that_resumes_goes_on_where_it_was_kept():
     optimizer.step(taken[2], range(2))
     other = before.flip(0)  # the member is in another row now, beside one that begins
     resumed = StackedOptimizer(AdamW, groups[::-1], other, columns)
-    resumed.admit(0, groups[::-1], kept, steps=2)
+    resumed.add_members(0, groups[::-1], kept, steps=2)
     resumed.advance(other)
     resumed.step({name: value.flip(0) for name, value in taken[2].items()}, range(2))
     torch.testing.assert_close(other[0], flat[1], rtol=1e-6, atol=1e-7)

@@ -84,9 +84,9 @@ def test_rows_of_a_group_have_their_own_smoothing(batch):
 
 def test_smoothing_needs_a_program_that_has_it():
     model = networks()[0]
-    assert program_of(networks(), SHARES).takes(model, 0.3)
-    assert program_of(networks()).takes(model, 0.0)
-    assert not program_of(networks()).takes(model, 0.3)
+    assert program_of(networks(), SHARES).accepts(model, 0.3)
+    assert program_of(networks()).accepts(model, 0.0)
+    assert not program_of(networks()).accepts(model, 0.3)
 
 
 def test_operations_that_do_nothing_are_not_recorded():

@@ -44,6 +44,6 @@ def test_numbers_may_have_moved_only_if_a_schedule_moves_with_steps():
     assert schedules.after_step()
     schedules.keep([0])
     assert not schedules.after_step()
-    schedules.admit(0, schedule(by_step))
+    schedules.add_members(0, schedule(by_step))
     assert schedules.after_step()
     assert [group["lr"] for group in schedules.groups] == [schedules[0].lr]

@@ -75,7 +75,7 @@ def test_rows_that_are_kept_are_followed_and_others_detached(models):
 def test_an_admitted_network_takes_the_row(models):
     stack, other = Stack(models), network(9)
     state, ended = state_of(other), state_of(models[1])
-    stack.admit(1, other)
+    stack.add_members(1, other)
     assert_state(other, state)
     stack.flat[1] += 1
     assert torch.equal(other[0].weight, state["0.weight"] + 1)
@@ -86,7 +86,7 @@ def test_other_structures_are_refused(models):
     with pytest.raises(ValueError, match="same names and shapes"):
         Stack([*models, network(0, units=5)])
     with pytest.raises(ValueError, match="same names and shapes"):
-        Stack(models).admit(0, network(0, units=5))
+        Stack(models).add_members(0, network(0, units=5))
 
 
 def test_frozen_parameters_are_state_that_no_update_touches(models):

@@ -64,8 +64,8 @@ def test_a_member_that_takes_a_row_has_its_own_strengths():
     step, data, members = step_of(SPECS[:2])
     new = SPECS[3].member()
     members[0] = new
-    data.admit({0: new.data})
-    step.admit({0: Schedule(new.task, total_steps=20)}, members)
+    data.add_members({0: new.data})
+    step.add_members({0: Schedule(new.task, total_steps=20)}, members)
     alone, own_data, _ = step_of([SPECS[3], SPECS[1]])
     step.train(first_batch(data))
     alone.train(first_batch(own_data))

@@ -16,7 +16,7 @@ from studies import result_of
 from lightune.checkpoints import read_checkpoint
 from lightune.errors import ConfigError, TrainingError
 from lightune.runtime import hardware
-from lightune.training.fused.group import Entrant, Together, checkpoint_of, spans
+from lightune.training.fused.group import GroupedJob, TrialGroup, checkpoint_of, spans
 
 RATES = ({"optimizer.lr": 1e-2}, {"optimizer.lr": 3e-2})
 
@@ -27,14 +27,14 @@ def begin(tmp_path):
 
     def make(*variants, report=None, checkpoints=(None, None, None), first=None):
         cfgs, group = group_of(*variants)
-        entrants = []
+        grouped_jobs = []
         for number, cfg in enumerate(cfgs):
             folder = tmp_path / str(number)
             folder.mkdir(exist_ok=True)
-            entrants.append(Entrant(number, cfg, folder, report=report, checkpoint=checkpoints[number]))
+            grouped_jobs.append(GroupedJob(number, cfg, folder, report=report, checkpoint=checkpoints[number]))
         places = range(len(cfgs) if first is None else first)
-        together = Together(entrants[: len(places)], group, list(places), device="cpu")
-        return together, entrants, group
+        trial_group = TrialGroup(grouped_jobs[: len(places)], group, list(places), device="cpu")
+        return trial_group, grouped_jobs, group
 
     return make
 
@@ -44,21 +44,21 @@ def open_files(folder):
 
 
 def test_each_run_ends_with_a_result_of_its_own(begin, tmp_path):
-    together, entrants, _ = begin(*RATES)
-    assert [entrant.ending for entrant in entrants] == [None, None]
-    together.round()
-    assert (together.is_over, [entrant.ending for entrant in entrants]) == (False, [None, None])
-    together.train()
-    assert together.is_over
-    for entrant in entrants:
-        assert (entrant.ending.status, entrant.ending.epochs, entrant.ending.run_dir) == (
+    trial_group, grouped_jobs, _ = begin(*RATES)
+    assert [grouped_job.ending for grouped_job in grouped_jobs] == [None, None]
+    trial_group.round()
+    assert (trial_group.is_over, [grouped_job.ending for grouped_job in grouped_jobs]) == (False, [None, None])
+    trial_group.train()
+    assert trial_group.is_over
+    for grouped_job in grouped_jobs:
+        assert (grouped_job.ending.status, grouped_job.ending.epochs, grouped_job.ending.run_dir) == (
             "completed",
             2,
-            entrant.folder,
+            grouped_job.folder,
         )
-        assert result_of(entrant.folder)["metrics"] == entrant.ending.metrics
-        assert "epoch 2/2" in (entrant.folder / "console.log").read_text()
-    assert entrants[0].ending.metrics != entrants[1].ending.metrics
+        assert result_of(grouped_job.folder)["metrics"] == grouped_job.ending.metrics
+        assert "epoch 2/2" in (grouped_job.folder / "console.log").read_text()
+    assert grouped_jobs[0].ending.metrics != grouped_jobs[1].ending.metrics
     assert open_files(tmp_path) == []
 
 
@@ -69,33 +69,33 @@ def test_runs_report_each_epoch_and_those_told_to_are_pruned(begin):
         told.append((number, epoch, value))
         return number == 0
 
-    together, entrants, _ = begin(*RATES, report=report)
-    together.train()
+    trial_group, grouped_jobs, _ = begin(*RATES, report=report)
+    trial_group.train()
     assert [(number, epoch) for number, epoch, _ in told] == [(0, 0), (1, 0), (1, 1)]
-    assert told[0][2] == entrants[0].ending.objective.value
-    assert [(each.ending.status, each.ending.epochs) for each in entrants] == [("pruned", 1), ("completed", 2)]
+    assert told[0][2] == grouped_jobs[0].ending.objective.value
+    assert [(each.ending.status, each.ending.epochs) for each in grouped_jobs] == [("pruned", 1), ("completed", 2)]
 
 
 def test_a_run_that_fails_costs_no_other(begin):
-    together, entrants, _ = begin({"optimizer.lr": 1e300}, *RATES)
-    together.train()
-    assert isinstance(entrants[0].ending, TrainingError)
-    assert result_of(entrants[0].folder)["error"]["type"] == "NonFiniteLossError"
-    assert [entrant.ending.status for entrant in entrants[1:]] == ["completed"] * 2
+    trial_group, grouped_jobs, _ = begin({"optimizer.lr": 1e300}, *RATES)
+    trial_group.train()
+    assert isinstance(grouped_jobs[0].ending, TrainingError)
+    assert result_of(grouped_jobs[0].folder)["error"]["type"] == "NonFiniteLossError"
+    assert [grouped_job.ending.status for grouped_job in grouped_jobs[1:]] == ["completed"] * 2
 
 
 def test_a_run_takes_the_place_of_one_that_has_ended(begin):
-    together, entrants, group = begin(
+    trial_group, grouped_jobs, group = begin(
         *RATES, {"optimizer.lr": 2e-2}, report=lambda number, *_: not number, first=2
     )
-    assert together.vacant == 0
-    together.round()
-    assert (together.vacant, entrants[0].ending.status) == (1, "pruned")
-    assert together.takes(group.members[2])
-    together.admit(entrants[2], group.members[2], group.parts[2])
-    assert together.vacant == 0
-    together.train()
-    assert [(each.ending.status, each.ending.epochs) for each in entrants[1:]] == [("completed", 2)] * 2
+    assert trial_group.vacant == 0
+    trial_group.round()
+    assert (trial_group.vacant, grouped_jobs[0].ending.status) == (1, "pruned")
+    assert trial_group.accepts(group.members[2])
+    trial_group.add_members(grouped_jobs[2], group.members[2], group.parts[2])
+    assert trial_group.vacant == 0
+    trial_group.train()
+    assert [(each.ending.status, each.ending.epochs) for each in grouped_jobs[1:]] == [("completed", 2)] * 2
 
 
 @pytest.mark.parametrize("between", [True, False], ids=["between two epochs", "within an epoch"])
@@ -106,62 +106,62 @@ def test_what_is_stopped_is_saved_and_goes_on_as_if_it_had_been_left_alone(begin
         return False
 
     heard = [signal.SIGTERM] if not between else []
-    together, entrants, _ = begin(*RATES, report=report)
+    trial_group, grouped_jobs, _ = begin(*RATES, report=report)
     if between:
-        together.round()
-        together.stop()
+        trial_group.round()
+        trial_group.stop()
     else:
         with pytest.raises(SystemExit) as stopped:
-            together.round()
+            trial_group.round()
         assert stopped.value.code == 128 + signal.SIGTERM
-    assert [result_of(entrant.folder)["status"] for entrant in entrants] == ["interrupted"] * 2
+    assert [result_of(grouped_job.folder)["status"] for grouped_job in grouped_jobs] == ["interrupted"] * 2
     assert open_files(tmp_path) == []
-    checkpoints = [checkpoint_of(entrant.folder) for entrant in entrants]
+    checkpoints = [checkpoint_of(grouped_job.folder) for grouped_job in grouped_jobs]
     assert [read_checkpoint(path)["epoch"] for path in checkpoints] == [1, 1]
-    together, entrants, _ = begin(*RATES, checkpoints=checkpoints)
-    together.train()
-    assert all("going on from epoch 1" in (each.folder / "train.log").read_text() for each in entrants)
-    ended = [(entrant.ending.epochs, entrant.ending.metrics) for entrant in entrants]
-    for entrant in entrants:
-        (entrant.folder / "result.json").unlink()
-    together, entrants, _ = begin(*RATES)
-    together.train()
-    close(ended, [(entrant.ending.epochs, entrant.ending.metrics) for entrant in entrants])
+    trial_group, grouped_jobs, _ = begin(*RATES, checkpoints=checkpoints)
+    trial_group.train()
+    assert all("going on from epoch 1" in (each.folder / "train.log").read_text() for each in grouped_jobs)
+    ended = [(grouped_job.ending.epochs, grouped_job.ending.metrics) for grouped_job in grouped_jobs]
+    for grouped_job in grouped_jobs:
+        (grouped_job.folder / "result.json").unlink()
+    trial_group, grouped_jobs, _ = begin(*RATES)
+    trial_group.train()
+    close(ended, [(grouped_job.ending.epochs, grouped_job.ending.metrics) for grouped_job in grouped_jobs])
 
 
 def test_a_full_disk_does_not_keep_a_group_from_stopping(begin, monkeypatch, caplog):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    together, entrants, _ = begin(*RATES)
-    together.round()
+    trial_group, grouped_jobs, _ = begin(*RATES)
+    trial_group.round()
     monkeypatch.setattr("lightune.checkpoints.write_whole", full)
     with caplog.at_level(logging.WARNING):
-        together.stop()
+        trial_group.stop()
     assert "stopped without saving; they go on from the checkpoints before: [Errno 28]" in caplog.text
-    assert [result_of(entrant.folder)["status"] for entrant in entrants] == ["interrupted"] * 2
+    assert [result_of(grouped_job.folder)["status"] for grouped_job in grouped_jobs] == ["interrupted"] * 2
 
 
 def test_what_breaks_the_program_is_raised_and_leaves_no_result(begin, tmp_path):
     def report(number, epoch, value):
         raise torch.OutOfMemoryError("no room left")
 
-    together, entrants, _ = begin(*RATES, report=report)
+    trial_group, grouped_jobs, _ = begin(*RATES, report=report)
     with pytest.raises(torch.OutOfMemoryError):
-        together.train()
-    assert [entrant.ending for entrant in entrants] == [None, None]
+        trial_group.train()
+    assert [grouped_job.ending for grouped_job in grouped_jobs] == [None, None]
     assert list(tmp_path.rglob("result.json")) == []
     assert open_files(tmp_path) == []
 
 
 def test_a_run_whose_checkpoint_is_of_its_end_ends_at_once(begin):
-    together, entrants, _ = begin(*RATES)
-    together.train()
-    before = [copy.deepcopy(entrant.ending.metrics) for entrant in entrants]
-    together, entrants, _ = begin(*RATES, checkpoints=[checkpoint_of(each.folder) for each in entrants])
-    together.round()
-    assert together.is_over
-    assert [(entrant.ending.status, entrant.ending.metrics) for entrant in entrants] == [
+    trial_group, grouped_jobs, _ = begin(*RATES)
+    trial_group.train()
+    before = [copy.deepcopy(grouped_job.ending.metrics) for grouped_job in grouped_jobs]
+    trial_group, grouped_jobs, _ = begin(*RATES, checkpoints=[checkpoint_of(each.folder) for each in grouped_jobs])
+    trial_group.round()
+    assert trial_group.is_over
+    assert [(grouped_job.ending.status, grouped_job.ending.metrics) for grouped_job in grouped_jobs] == [
         ("completed", metrics) for metrics in before
     ]
 
@@ -177,13 +177,13 @@ def test_a_second_signal_does_not_wait_for_the_epoch(begin):
             raise AssertionError("the second was not heard")
         return False
 
-    together, entrants, _ = begin(*RATES, report=report)
+    trial_group, grouped_jobs, _ = begin(*RATES, report=report)
     with pytest.raises(SystemExit) as stopped:
-        together.train()
+        trial_group.train()
     assert stopped.value.code == 128 + signal.SIGINT
     assert seen == [(0, 0), (1, 0), (0, 1)]
-    assert [result_of(entrant.folder)["status"] for entrant in entrants] == ["interrupted"] * 2
-    assert [read_checkpoint(checkpoint_of(entrant.folder))["epoch"] for entrant in entrants] == [1, 1]
+    assert [result_of(grouped_job.folder)["status"] for grouped_job in grouped_jobs] == ["interrupted"] * 2
+    assert [read_checkpoint(checkpoint_of(grouped_job.folder))["epoch"] for grouped_job in grouped_jobs] == [1, 1]
 
 
 @pytest.mark.usefixtures("_watched_epochs")

@@ -178,7 +178,7 @@ class StackedData:
         self._source = [self._source[row] for row in rows]
         self.epochs = [self.epochs[row] for row in rows]
 
-    def takes(self, data: InMemoryData) -> bool:
+    def accepts(self, data: InMemoryData) -> bool:
         """Return True if data have parts and batches of the sizes that all of these members have.
 
         Where members differ in size no other is admitted: they are the fits of one run, all known beforehand.
@@ -189,13 +189,13 @@ class StackedData:
         theirs = data.sizes["train"], data.rows_in_batches("train").batch_size, data.sizes["val"]
         return all(ours == theirs for ours in sizes)
 
-    def admit(self, data: Mapping[int, InMemoryData]) -> None:
+    def add_members(self, data: Mapping[int, InMemoryData]) -> None:
         """Put the data of other members into rows: row → data.
 
         Raises:
             ValueError: if the parts or batches of one are of other sizes than theirs.
         """
-        if not all(self.takes(one) for one in data.values()):
+        if not all(self.accepts(one) for one in data.values()):
             raise ValueError("members that come later must have parts and batches of the others' sizes")
         known = {id(one): number for number, one in enumerate(self._unique)}
         own = [data.get(row, self._unique[source]) for row, source in enumerate(self._source)]

@@ -111,11 +111,11 @@ class DropoutMasks:
         """The names of the layers whose masks are drawn."""
         return tuple(self._probabilities)
 
-    def takes(self, model: nn.Module) -> bool:
+    def accepts(self, model: nn.Module) -> bool:
         """Return True if all dropout layers of a network are known here."""
         return dropout_layers(model) <= self._probabilities.keys()
 
-    def admit(self, row: int, model: nn.Module, seed: int) -> None:
+    def add_members(self, row: int, model: nn.Module, seed: int) -> None:
         """Put a member into a row in the place of another."""
         self.generators[row] = torch.Generator(self.device).manual_seed(seed)
         for name, values in self._probabilities.items():

@@ -145,11 +145,13 @@ class FusedLoop:
         self.step.stack.detach(self._row_of(member))
         self._hooks.on_member_end(member)
 
-    def takes(self, member: Member) -> bool:
+    def accepts(self, member: Member) -> bool:
         """Return True if a member of the same structure can take a row: its numbers may need another program."""
-        return self.step.program.takes(member.task.model, member.label_smoothing) and self.data.takes(member.data)
+        return self.step.program.accepts(member.task.model, member.label_smoothing) and self.data.accepts(
+            member.data
+        )
 
-    def admit(self, members: Sequence[Member]) -> None:
+    def add_members(self, members: Sequence[Member]) -> None:
         """Put members into vacant rows, each from scratch or from its checkpoint.
 
         Args:
@@ -160,11 +162,11 @@ class FusedLoop:
         """
         vacant = [row for row, member in enumerate(self.members) if not member.is_active]
         taken = dict(zip(vacant, members, strict=False))
-        self.data.admit({row: member.data for row, member in taken.items()})
+        self.data.add_members({row: member.data for row, member in taken.items()})
         for row, member in taken.items():
             member.load_weights(self.step.stack.flat.dtype)
             self.members[row] = member
-        self.step.admit({row: self._make_schedule(member) for row, member in taken.items()}, self.members)
+        self.step.add_members({row: self._make_schedule(member) for row, member in taken.items()}, self.members)
         self._resume(taken)
 
     def snapshot(self, member: Member) -> MemberState:

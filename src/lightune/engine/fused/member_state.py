@@ -90,7 +90,7 @@ def resume(step: StackedStep, row: int, member: Member) -> None:
     names: dict[Tensor, str] = {each: name for name, each in member.task.model.named_parameters()}
     state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
     schedule.optimizer.state.clear()
-    step.optimizer.admit(row, step.schedules.groups, state, member.steps)
+    step.optimizer.add_members(row, step.schedules.groups, state, member.steps)
     generator = step.program.generator(row)
     if generator.device.type == "cpu":
         generator.set_state(content["random_state"][0]["torch"])

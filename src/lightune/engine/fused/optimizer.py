@@ -133,7 +133,7 @@ class StackedOptimizer:
                 own["step"] = snapshot["step"].clone()
         return state
 
-    def admit(
+    def add_members(
         self,
         row: int,
         groups: list[dict[str, object]],

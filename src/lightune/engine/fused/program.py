@@ -120,13 +120,13 @@ class Program:
         if self.label_smoothing is not None:
             self.label_smoothing = self.label_smoothing[rows]
 
-    def takes(self, model: nn.Module, label_smoothing: float) -> bool:
+    def accepts(self, model: nn.Module, label_smoothing: float) -> bool:
         """Return True if a member can be computed by this program as it is."""
-        return self._masks.takes(model) and (self.label_smoothing is not None or not label_smoothing)
+        return self._masks.accepts(model) and (self.label_smoothing is not None or not label_smoothing)
 
-    def admit(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
+    def add_members(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
         """Put a member into a row in the place of another."""
-        self._masks.admit(row, model, seed)
+        self._masks.add_members(row, model, seed)
         if self.label_smoothing is not None:
             self.label_smoothing[row] = label_smoothing
 

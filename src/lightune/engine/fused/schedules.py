@@ -84,7 +84,7 @@ class Schedules:
         self._schedules = [self._schedules[row] for row in rows]
         self._look()
 
-    def admit(self, row: int, schedule: Schedule) -> None:
+    def add_members(self, row: int, schedule: Schedule) -> None:
         """Put a schedule into a row in the place of another."""
         self._schedules[row] = schedule
         self._look()

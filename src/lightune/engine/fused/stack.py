@@ -86,7 +86,7 @@ class Stack:
             _point(model, {name: value.clone() for name, value in self._state_of(row).items()})
             self._models[row] = None
 
-    def admit(self, row: int, model: nn.Module) -> None:
+    def add_members(self, row: int, model: nn.Module) -> None:
         """Put a network into a row in the place of another.
 
         Raises:

@@ -139,7 +139,7 @@ class StackedStep:
             part.keep(rows)
         self._lay_out(members)
 
-    def admit(self, schedules: Mapping[int, Schedule], members: Sequence[Member]) -> None:
+    def add_members(self, schedules: Mapping[int, Schedule], members: Sequence[Member]) -> None:
         """Put members into rows in the place of others.
 
         Args:
@@ -152,10 +152,10 @@ class StackedStep:
         for row, schedule in schedules.items():
             member = members[row]
             model = member.task.model
-            self.stack.admit(row, model)
-            self.program.admit(row, model, member.seed, member.label_smoothing)
-            self.schedules.admit(row, schedule)
-            self.optimizer.admit(row, self.schedules.groups)
+            self.stack.add_members(row, model)
+            self.program.add_members(row, model, member.seed, member.label_smoothing)
+            self.schedules.add_members(row, schedule)
+            self.optimizer.add_members(row, self.schedules.groups)
         self._lay_out(members)
 
     def _lay_out(self, members: Sequence[Member]) -> None:

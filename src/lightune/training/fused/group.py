@@ -32,7 +32,7 @@ from lightune.training.run_record import RunRecord
 
 log = logging.getLogger(__name__)
 
-__all__ = ["Entrant", "Report", "Together", "checkpoint_of", "spans"]
+__all__ = ["GroupedJob", "Report", "TrialGroup", "checkpoint_of", "spans"]
 
 _SHARE_OF_SAVING = 0.05  # of a group's time, at most about
 _SECONDS_A_MEMBER = 0.02  # that saving takes about, until it is known
@@ -41,7 +41,7 @@ Report = Callable[[int, int, float], bool]
 
 
 @dataclass
-class Entrant:
+class GroupedJob:
     """A job that is trained in a group.
 
     Args:
@@ -65,26 +65,28 @@ class Entrant:
     ending: Result | TrainingError | None = field(default=None, init=False)
 
 
-class Together:
+class TrialGroup:
     """The runs of one group while it is trained.
 
     Args:
-        entrants: those of the group that are trained.
+        grouped_jobs: those of the group that are trained.
         group: as planned.
-        places: of each entrant in the group.
+        places: of each grouped_job in the group.
         device: `cpu` or `cuda`.
     """
 
-    def __init__(self, entrants: Sequence[Entrant], group: Group, places: Sequence[int], *, device: str) -> None:
-        self._entrants: dict[Member, Entrant] = {}
+    def __init__(
+        self, grouped_jobs: Sequence[GroupedJob], group: Group, places: Sequence[int], *, device: str
+    ) -> None:
+        self._grouped_jobs: dict[Member, GroupedJob] = {}
         self._runs: dict[Member, MemberTrainer] = {}
         self._router = LogRouter()
         self._interruption = Interruption()
         self._ended: list[Member] = []
         self._waiting: list[tuple[Member, dict[str, Any] | None]] = []
-        for entrant, place in zip(entrants, places, strict=True):
-            self._prepare(entrant, group.members[place], group.parts[place])
-        cfg = entrants[0].cfg
+        for grouped_job, place in zip(grouped_jobs, places, strict=True):
+            self._prepare(grouped_job, group.members[place], group.parts[place])
+        cfg = grouped_jobs[0].cfg
         deterministic = bool(cfg.trainer.get("deterministic"))
         self._use_precision = functools.partial(use_matmul_precision, device, deterministic=deterministic)
         self._loop = build_loop(
@@ -108,7 +110,7 @@ class Together:
         return self._loop.vacant
 
     def train(self) -> None:
-        """Train all of them; leave in each entrant how it ended.
+        """Train all of them; leave in each grouped_job how it ended.
 
         Raises:
             SystemExit: after a signal, with the exit code that a shell expects; those under way are interrupted.
@@ -166,51 +168,53 @@ class Together:
         except Exception as error:  # noqa: BLE001 - a full disk, above all; what is stopped shall stop
             log.warning("stopped without saving; they go on from the checkpoints before: %s", error)
 
-    def takes(self, member: Member) -> bool:
+    def accepts(self, member: Member) -> bool:
         """Tell whether a member of the same structure can take a place."""
-        return self._loop.takes(member)
+        return self._loop.accepts(member)
 
-    def admit(self, entrant: Entrant, member: Member, parts: Parts) -> None:
+    def add_members(self, grouped_job: GroupedJob, member: Member, parts: Parts) -> None:
         """Take in another, if there is a place; it trains with the next round.
 
         Raises:
             ConfigError: if it cannot be built.
         """
-        self._prepare(entrant, member, parts)
-        self._loop.admit([member])
+        self._prepare(grouped_job, member, parts)
+        self._loop.add_members([member])
 
-    def _prepare(self, entrant: Entrant, member: Member, parts: Parts) -> None:
-        content = read_checkpoint(entrant.checkpoint) if entrant.checkpoint is not None else None
+    def _prepare(self, grouped_job: GroupedJob, member: Member, parts: Parts) -> None:
+        content = read_checkpoint(grouped_job.checkpoint) if grouped_job.checkpoint is not None else None
         member.checkpoint = content
-        self._runs[member] = self._trainer_of(entrant, member, parts)
-        self._entrants[member] = entrant
+        self._runs[member] = self._trainer_of(grouped_job, member, parts)
+        self._grouped_jobs[member] = grouped_job
         self._waiting.append((member, content))
 
-    def _trainer_of(self, entrant: Entrant, member: Member, parts: Parts) -> MemberTrainer:
-        console = Transcript(entrant.folder / CONSOLE_FILE)
-        context = RunContext(entrant.cfg, parts, entrant.folder, console, resumed=True)
+    def _trainer_of(self, grouped_job: GroupedJob, member: Member, parts: Parts) -> MemberTrainer:
+        console = Transcript(grouped_job.folder / CONSOLE_FILE)
+        context = RunContext(grouped_job.cfg, parts, grouped_job.folder, console, resumed=True)
         randomness = MemberRandomness()
         fit = Fit(
-            entrant.cfg,
+            grouped_job.cfg,
             parts.data,
             parts.task,
             parts.plans[0],
-            folder=entrant.folder,
-            run_dir=entrant.folder,
+            folder=grouped_job.folder,
+            run_dir=grouped_job.folder,
             console=console,
             trainer=parts.trainer,
             watchers=[randomness],
-            checkpoint=entrant.checkpoint,
-            resumed=any(entrant.folder.glob("events.*")),
+            checkpoint=grouped_job.checkpoint,
+            resumed=any(grouped_job.folder.glob("events.*")),
         )
         return MemberTrainer(
             member,
             fit,
-            RunRecord(context, entrant.hparams),
+            RunRecord(context, grouped_job.hparams),
             randomness,
-            report=None if entrant.report is None else functools.partial(entrant.report, entrant.number),
+            report=None
+            if grouped_job.report is None
+            else functools.partial(grouped_job.report, grouped_job.number),
             router=self._router,
-            file=open_member_log(entrant.folder, entrant.cfg),
+            file=open_member_log(grouped_job.folder, grouped_job.cfg),
         )
 
     def _start(self) -> None:
@@ -244,11 +248,11 @@ class Together:
                 self._runs[member].save_end()
         with written_together():
             for member in ended:
-                run, entrant = self._runs.pop(member), self._entrants.pop(member)
+                run, grouped_job = self._runs.pop(member), self._grouped_jobs.pop(member)
                 try:
-                    entrant.ending = run.end()
+                    grouped_job.ending = run.end()
                 except TrainingError as error:
-                    entrant.ending = error
+                    grouped_job.ending = error
 
 
 def checkpoint_of(folder: Path) -> Path | None:

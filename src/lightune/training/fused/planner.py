@@ -21,7 +21,7 @@ from lightune.training.fused.compatibility import check_supported, structure
 from lightune.training.fused.cost import check_cost, most_members
 from lightune.training.fused.equivalence import Verified, check_equivalence
 
-__all__ = ["Group", "Known", "Plan", "build_member", "chunks", "makes_default_batches", "plan"]
+__all__ = ["Group", "Plan", "StructureCache", "build_member", "chunks", "makes_default_batches", "plan"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Group:
     indices: list[int]
     members: list[Member]
     parts: list[Parts]
-    known: "Known"
+    known: "StructureCache"
 
 
 @dataclass
-class Known:
+class StructureCache:
     """What a process has found out of one structure: it serves every group of that structure.
 
     Args:
@@ -76,7 +76,7 @@ def plan(
     *,
     device: str = "cpu",
     fused_width: int | None = None,
-    known: dict[str, Known] | None = None,
+    known: dict[str, StructureCache] | None = None,
 ) -> Plan:
     """Divide configurations into groups that train together and those that train alone.
 
@@ -102,7 +102,7 @@ def plan(
         if len(indices) < 2:
             made.alone.update(dict.fromkeys(indices, "no other in its process differs from it in numbers only"))
             continue
-        own = known.setdefault(alike_in, Known())
+        own = known.setdefault(alike_in, StructureCache())
         _plan_alike(made, indices, configs, own, device=device, fused_width=fused_width)
     return made
 
@@ -111,7 +111,7 @@ def _plan_alike(
     made: Plan,
     indices: list[int],
     configs: Sequence[DictConfig],
-    known: Known,
+    known: StructureCache,
     *,
     device: str,
     fused_width: int | None,
@@ -145,7 +145,7 @@ def _plan_alike(
                 made.groups.append(Group(chunk, members, [built[index][1] for index in chunk], known))
 
 
-def build_member(cfg: DictConfig, known: Known) -> tuple[Member, Parts] | str:
+def build_member(cfg: DictConfig, known: StructureCache) -> tuple[Member, Parts] | str:
     """Build a configuration as a run of its own would; equal divisions of the data are held once.
 
     Args:

@@ -102,19 +102,19 @@ class Lifecycle:
     def open(self, candidate):
         return Done(candidate.number, Outcome("failed")) if candidate.number in self._refused else None
 
-    def entrant(self, candidate, report):
-        candidate.entrant = SimpleNamespace(number=candidate.number, ending=None)
-        return candidate.entrant
+    def grouped_job(self, candidate, report):
+        candidate.grouped_job = SimpleNamespace(number=candidate.number, ending=None)
+        return candidate.grouped_job
 
     def end(self, candidate):
-        return Done(candidate.number, Outcome(candidate.entrant.ending, seconds=candidate.seconds))
+        return Done(candidate.number, Outcome(candidate.grouped_job.ending, seconds=candidate.seconds))
 
 
 class Program:
-    """A program whose rounds do as they are told; `entrants` are those that it has taken."""
+    """A program whose rounds do as they are told; `grouped_jobs` are those that it has taken."""
 
-    def __init__(self, entrants, group, places, *, device):
-        self.entrants, self.places, self.device = list(entrants), places, device
+    def __init__(self, grouped_jobs, group, places, *, device):
+        self.grouped_jobs, self.places, self.device = list(grouped_jobs), places, device
         self.vacant, self.admitted, self.stopped = 0, [], False
         self.happens = lambda: None
         self.suits = lambda member: True
@@ -122,14 +122,14 @@ class Program:
     def round(self):
         self.happens()
 
-    def takes(self, member):
+    def accepts(self, member):
         return self.suits(member)
 
-    def admit(self, entrant, member, parts):
+    def add_members(self, grouped_job, member, parts):
         self.happens()
         self.vacant -= 1
-        self.entrants.append(entrant)
-        self.admitted.append(entrant.number)
+        self.grouped_jobs.append(grouped_job)
+        self.admitted.append(grouped_job.number)
 
     def stop(self):
         self.stopped = True
@@ -143,7 +143,7 @@ class Begun:
         count = len(cfgs) - waiting
         group = Group(whole.indices[:count], whole.members[:count], whole.parts[:count], whole.known)
         group.known.verified.append(variants_of(group.members))
-        monkeypatch.setattr(group_runner, "Together", self._make)
+        monkeypatch.setattr(group_runner, "TrialGroup", self._make)
         self.program, self.alone, self.signals = None, [], []
         self.runner = GroupRunner(
             group,
@@ -181,7 +181,7 @@ def begun(tmp_path, monkeypatch):
 def test_a_program_is_made_of_those_whose_folders_could_be_opened(begun, capsys):
     one = begun(refused=[1])
     assert [(event.number, event.outcome.status) for event in one.events] == [(1, "failed")]
-    assert ([each.number for each in one.program.entrants], one.program.places) == ([0, 2], [0, 2])
+    assert ([each.number for each in one.program.grouped_jobs], one.program.places) == ([0, 2], [0, 2])
     assert [candidate.task is not None for candidate in one.candidates] == [True, False, True]
     assert capsys.readouterr().out == "fused  3 trials as one program on cpu: 0-2\n"
     assert not one.runner.is_over
@@ -199,11 +199,11 @@ def test_trials_end_with_the_round_in_which_they_end_and_share_its_time(begun, m
     clock = iter([0.0, 6.0, 6.0, 10.0, 10.0, 11.0])
     monkeypatch.setattr(group_runner.time, "perf_counter", lambda: next(clock))
     assert one.runner.round() == []
-    one.program.happens = lambda: setattr(one.program.entrants[1], "ending", "pruned")
+    one.program.happens = lambda: setattr(one.program.grouped_jobs[1], "ending", "pruned")
     (ended,) = one.runner.round()
     assert (ended.number, ended.outcome.status) == (1, "pruned")
     assert ended.outcome.seconds == pytest.approx(6 / 3 + 4 / 3)
-    one.program.happens = lambda: [setattr(each, "ending", "completed") for each in one.program.entrants]
+    one.program.happens = lambda: [setattr(each, "ending", "completed") for each in one.program.grouped_jobs]
     assert [event.number for event in one.runner.round()] == [0, 2]
     assert one.runner.is_over
 
@@ -245,7 +245,7 @@ def test_what_breaks_a_program_leaves_its_trials_to_run_alone_from_where_they_we
     one = begun()
 
     def end_one_and_break():
-        one.program.entrants[0].ending = "completed"
+        one.program.grouped_jobs[0].ending = "completed"
         break_down()
 
     one.program.happens = end_one_and_break

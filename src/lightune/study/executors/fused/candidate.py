@@ -24,7 +24,7 @@ from lightune.study.executors.worker.isolation import as_found
 from lightune.study.hydra.composer import Composer, Composition
 from lightune.study.hydra.run_job import folder_of, run_job
 from lightune.study.outcome.attempts import has_room, make_room
-from lightune.training.fused.group import Entrant, checkpoint_of
+from lightune.training.fused.group import GroupedJob, checkpoint_of
 from lightune.training.resumption import reopen
 
 __all__ = ["Candidate", "CandidateLifecycle", "CheckedFolders", "why_no_job"]
@@ -61,7 +61,7 @@ class Candidate:
 
     Attributes:
         task: what it trains, once that is built.
-        entrant: the member of a group that it is, once it is one.
+        grouped_job: the member of a group that it is, once it is one.
         returned: what Hydra made of opening its folder.
         seconds: its share of the time that groups have trained.
     """
@@ -71,7 +71,7 @@ class Candidate:
     folder: Path
     checkpoint: Path | None = None
     task: object = None
-    entrant: Entrant | None = None
+    grouped_job: GroupedJob | None = None
     returned: JobReturn | None = None
     seconds: float = 0.0
 
@@ -164,7 +164,7 @@ class CandidateLifecycle:
         self._checked.add(candidate.made)
         return None
 
-    def entrant(self, candidate: Candidate, report: Callable[[int, int, float], bool]) -> Entrant:
+    def grouped_job(self, candidate: Candidate, report: Callable[[int, int, float], bool]) -> GroupedJob:
         """Return a candidate as a member of a group.
 
         Args:
@@ -179,7 +179,7 @@ class CandidateLifecycle:
             trained = epoch + 1
             return reported <= trained < last and report(number, trained, value)
 
-        candidate.entrant = Entrant(
+        candidate.grouped_job = GroupedJob(
             trial.number,
             candidate.cfg,
             candidate.folder,
@@ -187,11 +187,11 @@ class CandidateLifecycle:
             report=report_epoch if trial.prunes else None,
             checkpoint=candidate.checkpoint,
         )
-        return candidate.entrant
+        return candidate.grouped_job
 
     def end(self, candidate: Candidate) -> Done:
         """Return the end of a candidate: what the same task would return, trained by itself."""
-        returned, ending = candidate.returned, candidate.entrant.ending if candidate.entrant else None
+        returned, ending = candidate.returned, candidate.grouped_job.ending if candidate.grouped_job else None
         assert returned is not None
         if isinstance(ending, TrainingError):
             returned.return_value, returned.status = failure_of(ending), JobStatus.FAILED

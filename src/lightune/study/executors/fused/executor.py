@@ -21,7 +21,7 @@ from lightune.study.executors.fused.group_runner import GroupRunner
 from lightune.study.executors.worker.isolation import as_found
 from lightune.training.fit import no_driver_loaded
 from lightune.training.fused.build_loop import device_of
-from lightune.training.fused.planner import Group, Known, plan
+from lightune.training.fused.planner import Group, StructureCache, plan
 
 __all__ = ["FusedExecutor", "TrialRunner"]
 
@@ -60,7 +60,7 @@ class FusedExecutor:
         self._folders: dict[int, Path] = {}  # of those of them that may train as a group
         self._candidates: list[Candidate] = []
         self._steps: deque[Callable[[], Sequence[Event]]] = deque()
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, StructureCache] = {}
         self._group: GroupRunner | None = None
         self._interrupted = self._runs = self._breaks = False
 

@@ -19,7 +19,7 @@ from lightune.study.executors.fused.candidate import Candidate, CandidateLifecyc
 from lightune.study.executors.worker.isolation import as_found
 from lightune.training.fused.compatibility import check_supported, structure
 from lightune.training.fused.equivalence import is_verified, variants_of
-from lightune.training.fused.group import Together, spans
+from lightune.training.fused.group import TrialGroup, spans
 from lightune.training.fused.planner import Group, build_member
 
 __all__ = ["GroupRunner"]
@@ -53,7 +53,7 @@ class GroupRunner:
         self._variants = variants_of(group.members)
         self._structure = ""
         self._candidates: list[Candidate] = []
-        self._together: Together | None = None
+        self._trial_group: TrialGroup | None = None
 
     @property
     def is_over(self) -> bool:
@@ -75,9 +75,11 @@ class GroupRunner:
             self._candidates.append(candidate)
             places.append(place)
         if places:
-            entrants = [self._lifecycle.entrant(candidate, self._context.report) for candidate in self._candidates]
+            grouped_jobs = [
+                self._lifecycle.grouped_job(candidate, self._context.report) for candidate in self._candidates
+            ]
             with self._breaking_only_this() as ended, as_found(), quiet(verbose=False):
-                self._together = Together(entrants, self._group, places, device=self._device)
+                self._trial_group = TrialGroup(grouped_jobs, self._group, places, device=self._device)
             events += ended
         return events
 
@@ -90,14 +92,14 @@ class GroupRunner:
         events: list[Event] = []
         joined: list[int] = []
         for candidate in list(waiting):
-            if self._together is None or not self._together.vacant:
+            if self._trial_group is None or not self._trial_group.vacant:
                 break
             tree = _plain(candidate.cfg)
             if check_supported(tree) or structure(tree) != self._structure:
                 continue
             with as_found(), quiet(verbose=False):
                 built = build_member(candidate.cfg, self._group.known)
-                if isinstance(built, str) or not self._together.takes(built[0]):
+                if isinstance(built, str) or not self._trial_group.accepts(built[0]):
                     continue
                 variants = self._variants | variants_of([built[0]])
                 if not is_verified(variants, self._group.known.verified):
@@ -109,9 +111,9 @@ class GroupRunner:
                 continue
             candidate.task = built[1].task
             self._candidates.append(candidate)
-            entrant = self._lifecycle.entrant(candidate, self._context.report)
+            grouped_job = self._lifecycle.grouped_job(candidate, self._context.report)
             with self._breaking_only_this() as ended, as_found(), quiet(verbose=False):
-                self._together.admit(entrant, *built)
+                self._trial_group.add_members(grouped_job, *built)
             joined.append(candidate.number)
             events += ended
         if joined:
@@ -122,21 +124,21 @@ class GroupRunner:
         """Train for an epoch; return the ends of those that have ended with it."""
         began = time.perf_counter()
         with self._breaking_only_this() as ended, as_found(), quiet(verbose=False), one_look_at_the_code():
-            if self._together is not None:
-                self._together.round()
+            if self._trial_group is not None:
+                self._trial_group.round()
         share = (time.perf_counter() - began) / max(1, len(self._candidates))
         events: list[Event] = list(ended)
         for candidate in list(self._candidates):
             candidate.seconds += share
-            if candidate.entrant is not None and candidate.entrant.ending is not None:
+            if candidate.grouped_job is not None and candidate.grouped_job.ending is not None:
                 self._candidates.remove(candidate)
                 events.append(self._lifecycle.end(candidate))
         return events
 
     def stop(self) -> None:
         """Save all that trains."""
-        if self._together is not None:
-            self._together.stop()
+        if self._trial_group is not None:
+            self._trial_group.stop()
 
     @contextmanager
     def _breaking_only_this(self) -> Iterator[list[Event]]:
@@ -156,8 +158,12 @@ class GroupRunner:
             error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
             unwritable = is_unwritable(failure)
             self._on_signal(None)
-        self._together = None
-        ended = [each for each in self._candidates if each.entrant is not None and each.entrant.ending is not None]
+        self._trial_group = None
+        ended = [
+            each
+            for each in self._candidates
+            if each.grouped_job is not None and each.grouped_job.ending is not None
+        ]
         for candidate in self._candidates:
             if candidate in ended:
                 continue
