@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from refusals import problem_of
 
 from lightune import compose, evaluate, evaluation, train
+from lightune.config.trust import trust
 from lightune.errors import CheckpointError, ConfigError
 
 SHORT = ("trainer=cpu", "data=wine", "model.units=16", "metrics.bootstrap=0", "optimizer.lr=0.01", "logger=none")
@@ -165,7 +166,7 @@ def test_a_task_that_cannot_be_tested_is_refused_and_the_other_split_named(run, 
         "    test_step = LightningModule.test_step\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("LIGHTUNE_TRUST", "own_untested")
+    trust("own_untested")
     change(run, task___target_="own_untested.Untested")
     assert problem_of(evaluate, run) == ("task", "Untested has no test_step; try --split val")
     assert "val/accuracy" in evaluate(run, split="val")

@@ -315,8 +315,18 @@ def test_folds_that_are_not_judged_in_every_epoch_have_a_mean_too(tmp_path):
 
 
 def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path):
-    never = ["+trainer.check_val_every_n_epoch=10", "trainer.max_epochs=4", "repeats=2", f"output_root={tmp_path}"]
-    result = train(compose([*SHORT, *never]))
+    class Enough(Callback):
+        def on_train_epoch_end(self, trainer, pl_module):
+            trainer.should_stop = trainer.current_epoch == 3
+
+    never = [
+        "+trainer.check_val_every_n_epoch=10",
+        "trainer.max_epochs=10",
+        "repeats=2",
+        f"output_root={tmp_path}",
+    ]
+    cfg = compose([*SHORT, *never, f"output_root={tmp_path}"])
+    result = train(cfg, watchers=[Enough()])
     assert result.objective.value is None
     assert result.metrics["test/accuracy"] > 0.8
     assert evaluate(result.run_dir, checkpoint="last")["test/accuracy"] == result.metrics["test/accuracy"]

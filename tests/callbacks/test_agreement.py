@@ -26,7 +26,8 @@ def trainer(world_size=1, others=(), **more):
         return min(decisions) if all else max(decisions)
 
     strategy = SimpleNamespace(reduce_boolean_decision=reduce)
-    return SimpleNamespace(world_size=world_size, strategy=strategy, accumulate_grad_batches=1, **more)
+    settings = {"accumulate_grad_batches": 1, "enable_validation": False, **more}
+    return SimpleNamespace(world_size=world_size, strategy=strategy, **settings)
 
 
 @pytest.mark.parametrize("decision", [True, False])

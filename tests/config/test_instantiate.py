@@ -8,6 +8,7 @@ from omegaconf.errors import MissingMandatoryValue
 from refusals import problem_of
 
 from lightune.config.instantiate import bind, make, naming_key, require
+from lightune.config.trust import inherit
 from lightune.errors import ConfigError, Problem
 
 MLP = {"_target_": "lightune.models.MLP", "layers": 2}
@@ -65,10 +66,10 @@ def test_a_target_is_looked_up_once_and_bound_to_the_keys_of_each_node(monkeypat
     assert (second.func, first.keywords, second.keywords) == (first.func, {"lr": 0.1}, {"lr": 0.2})
 
 
-def test_a_target_that_was_trusted_before_is_judged_again_where_it_is_not(own, monkeypatch):
+def test_a_target_that_was_trusted_before_is_judged_again_where_it_is_not(own):
     target = f"{own('def rule(speed): return speed')}.rule"
     assert bind({"_target_": target, "speed": 2})() == 2
-    monkeypatch.delenv("LIGHTUNE_TRUST")
+    inherit(())
     with pytest.raises(InstantiationException, match="whitelist"):
         bind({"_target_": target, "speed": 2})
 

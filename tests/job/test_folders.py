@@ -85,11 +85,6 @@ def test_the_folders_of_the_default_are_sound_and_looking_changes_nothing(compos
             "cannot be resolved: Interpolation key 'nowhere' not found",
         ),
         (
-            ["hydra/job_logging=default", "hydra.job_logging.handlers.file.filename=${nowhere}"], False,
-            "hydra.job_logging.handlers.file.filename",
-            "cannot be resolved: Interpolation key 'nowhere' not found",
-        ),
-        (
             ["output_root=${nowhere}"], False, "output_root",
             "cannot be resolved: Interpolation key 'nowhere' not found",
         ),

@@ -244,7 +244,7 @@ def test_members_that_differ_in_size_take_in_no_other():
 
 
 def test_folds_that_end_leave_the_others_as_they_are(fused):
-    group = [Spec(0, divided=partial(CrossValidation, k=5), fold=fold) for fold in range(5)]
+    group = [Spec(0, divided=partial(CrossValidation, k=5), fold=fold, batch_size=9) for fold in range(5)]
     undisturbed = fused(group, 5)
     first = [member.data.sizes["train"] for _, member in undisturbed]
     told = iter(range(100))
