@@ -102,7 +102,7 @@ def test_a_signal_while_a_failure_is_written_does_not_lose_it(signal_while_repor
 
 
 @pytest.mark.parametrize(
-    ("moment", "status"), [("context.Console", []), ("run_record.write_predictions", ["interrupted"])]
+    ("moment", "status"), [("context.Terminal", []), ("run_record.write_predictions", ["interrupted"])]
 )
 def test_a_signal_before_or_after_training_is_no_raw_exception(moment, status, monkeypatch, cli, tmp_path):
     monkeypatch.setattr(f"lightune.training.{moment}", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))

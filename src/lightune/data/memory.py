@@ -65,6 +65,8 @@ class InMemoryData(LightningDataModule):
         self.steps_per_execution = 1  # minibatches that a training step is given at once
         self._samples: Samples | None = None
         self._split: Split | None = None
+        self._fingerprint: tuple[Samples, str] | None = None  # of these samples
+        self._digests: dict[str, tuple[int, str]] | None = None  # of the parts
         self._parts: dict[str, tuple[Tensor, Tensor]] = {}  # rows, targets
         self._scaled: dict[str, Tensor] = {}
         self._scales_late = False
@@ -107,7 +109,7 @@ class InMemoryData(LightningDataModule):
         other = copy.copy(self)
         other._parts, other._scaled, other._scales_late = {}, {}, True
         other._split = other._preparation = other.target_scaler = None
-        other._training = other._position = other.trainer = None
+        other._training = other._position = other._digests = other.trainer = None
         other._streams = []
         return other
 
@@ -158,7 +160,7 @@ class InMemoryData(LightningDataModule):
             seed: of the order of training batches.
         """
         self._seed, self._split = seed, split
-        self._training = self._position = None
+        self._training = self._position = self._digests = None
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
@@ -273,7 +275,9 @@ class InMemoryData(LightningDataModule):
 
     def fingerprint(self) -> str:
         """Return a digest of every input and target as read: the same data give the same digest anywhere."""
-        return _digest(self.samples.inputs, self.samples.targets)
+        if self._fingerprint is None or self._fingerprint[0] is not self.samples:
+            self._fingerprint = self.samples, _digest(self.samples.inputs, self.samples.targets)
+        return self._fingerprint[1]
 
     def digests(self) -> dict[str, tuple[int, str]]:
         """Return for each part how many samples it has, and a digest of them as read."""

@@ -16,6 +16,7 @@ from lightune.checkpoints import read_checkpoint
 from lightune.config.build import Parts
 from lightune.engine.fused.loop import EpochEnd, Member
 from lightune.errors import ConfigError, Problem, StopRequested, TrainingError
+from lightune.reporting.data_file import record_data
 from lightune.reporting.hparams import HParam
 from lightune.reporting.result import CONSOLE_FILE, Result
 from lightune.reporting.transcript import Transcript
@@ -191,6 +192,7 @@ class TrialGroup:
     def _trainer_of(self, grouped_job: GroupedJob, member: Member, parts: Parts) -> MemberTrainer:
         console = Transcript(grouped_job.folder / CONSOLE_FILE)
         context = RunContext(grouped_job.cfg, parts, grouped_job.folder, console, resumed=True)
+        record_data(grouped_job.folder, parts.data)
         randomness = MemberRandomness()
         fit = Fit(
             grouped_job.cfg,
