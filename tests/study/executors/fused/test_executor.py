@@ -86,7 +86,7 @@ def test_trials_trained_together_end_as_those_trained_alone(study):
     assert "\nerror       NonFiniteLossError: " in failed
     best = max((0, 2), key=lambda number: told(together, number)["objective"]["value"])
     _, code, said = study("best", str(together), "--json", main=tool)
-    assert (code, json.loads(said)["number"]) == (0, str(best))
+    assert (code, json.loads(said)["number"]) == (0, best)
     _, code, said = study("evaluate", str(together), main=tool)
     assert (code, "test/accuracy" in said) == (0, True)
 
