@@ -1,6 +1,7 @@
 """Data: modules that know their shapes, hold samples in memory as tensors, and prepare them without leaking."""
 
 from lightune.data.csv_table import CSV, CSVRegression
+from lightune.data.file_folder import AudioFolder, ImageFolder
 from lightune.data.images import TorchvisionImages
 from lightune.data.memory import InMemoryData
 from lightune.data.samples import Samples
@@ -8,10 +9,12 @@ from lightune.data.tables import BreastCancer, Diabetes, Digits, Wine
 
 __all__ = [
     "CSV",
+    "AudioFolder",
     "BreastCancer",
     "CSVRegression",
     "Diabetes",
     "Digits",
+    "ImageFolder",
     "InMemoryData",
     "Samples",
     "TorchvisionImages",

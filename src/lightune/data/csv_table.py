@@ -12,29 +12,23 @@ from torch import Tensor, nn
 
 from lightune.data.columns import Column, Decimal, Kind, decide, parse_categories, parse_numbers
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
+from lightune.data.file_lists import PARTS, part_named, require_distinct
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
-from lightune.data.row_digests import copies_of, row_digests
+from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.scaling import Scaling
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveInt
 from lightune.validation import Indices
 
-__all__ = ["CSV", "CSVRegression", "Duplicates"]
+__all__ = ["CSV", "CSVRegression"]
 
-Duplicates = Literal["together", "keep", "drop"]
 Table = Mapping[str, Sequence[str]]
 
 NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
-PARTS = ("train", "val", "test")
 
-_PART_WORDS = {
-    "train": "train", "training": "train", "0": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val", "1": "val",
-    "test": "test", "testing": "test", "2": "test",
-}  # fmt: skip
 _MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # of a target of whole numbers, or of others: beyond, they are values
 _SHOWN = 5
 
@@ -132,15 +126,11 @@ class CSV(InMemoryData):
                 ("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says")
             )
             part = None if part is None else part[keep]
-        digests = row_digests(raw)
-        copies, repeated = copies_of(digests)
-        if repeated:
-            several = f"{repeated:,} rows repeat another row's inputs"
-            report.append(("duplicates", f"{several}: {_DUPLICATES[self.duplicates]}"))
-        if self.duplicates == "drop" and repeated:
-            first = np.sort(np.unique(copies, return_index=True)[1])
-            raw, targets, part = raw[first], targets[first], None if part is None else part[first]
-            repeated = 0
+        kept, copies, remark = handle_copies(raw, self.duplicates)
+        if remark:
+            report.append(("duplicates", remark))
+        raw, targets = raw[torch.from_numpy(kept)], targets[torch.from_numpy(kept)]
+        part = None if part is None else part[kept]
         order = np.arange(len(raw)) if part is None else np.argsort(part, kind="stable")
         counts = [0, 0, 0] if part is None else np.bincount(part, minlength=3).tolist()
         report += [(name, text) for name, text in _column_report(columns)]
@@ -151,7 +141,7 @@ class CSV(InMemoryData):
             num_classes=len(target_schema.get("classes", ())),
             official_test=counts[2],
             official_val=counts[1],
-            copies=copies[order] if self.duplicates == "together" and repeated else None,
+            copies=None if copies is None else copies[order],
             may_be_missing=True,
             schema={
                 "columns": [column.plain() for column in columns],
@@ -249,7 +239,7 @@ class CSV(InMemoryData):
             raise ConfigError(problems)
 
     def _parts_by_column(self, cells: Sequence[str]) -> Indices:
-        words = {cell: _PART_WORDS.get(cell.strip().lower()) for cell in set(cells)}
+        words = {cell: part_named(cell) for cell in set(cells)}
         if unknown := sorted(cell for cell, part in words.items() if part is None):
             rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
             raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
@@ -316,12 +306,7 @@ class CSV(InMemoryData):
                 raise ConfigError([Problem("data.target", f"{rule}; choose data=csv_regression")])
         if len(classes) < 2:
             raise ConfigError([Problem("data.target", f"{self._target} has one class only, {classes[0]!r}")])
-        alike: dict[str, list[str]] = {}
-        for name in classes:
-            alike.setdefault(name.casefold(), []).append(name)
-        if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
-            rule = f"{self._target} has classes that differ in case only: {', '.join(twins)}; write them alike"
-            raise ConfigError([Problem("data.target", rule)])
+        require_distinct(classes, "data.target")
         number = {name: place for place, name in enumerate(classes)}
         return torch.tensor([number[names[cell]] for cell in cells]), {"classes": classes}
 
@@ -344,13 +329,6 @@ class CSVRegression(CSV):
 
 
 _SAMPLE_TARGETS = {"penguins.csv": "species", "cars.csv": "mpg"}
-_DUPLICATES = {
-    "together": "each stays on one side of a split with its like",
-    "drop": "the first of them is kept",
-    "keep": "they are divided like others, and may stand on both sides of a split",
-}
-
-
 def used(columns: Sequence[Column]) -> list[Column]:
     """Return the columns of a raw row in their order: numbers, then categories."""
     return [column for kind in ("numeric", "categorical") for column in columns if column.kind == kind]
@@ -391,7 +369,7 @@ def _parts_of_files(tables: Mapping[str, Table]) -> Indices | None:
 
 
 def _part_of(file: Path) -> str | None:
-    return _PART_WORDS.get(file.name.partition(".")[0].lower())
+    return part_named(file.name.partition(".")[0])
 
 
 def _row_count(table: Table) -> int:

@@ -1,6 +1,7 @@
 """Rows by their content: which are equal, and which have changed since they were divided."""
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,9 @@ from torch import Tensor
 
 from lightune.validation import Indices
 
-__all__ = ["copies_of", "row_digests"]
+__all__ = ["Duplicates", "copies_of", "handle_copies", "row_digests"]
+
+Duplicates = Literal["together", "keep", "drop"]
 
 Digests = NDArray[np.uint64]
 
@@ -41,3 +44,32 @@ def copies_of(digests: Digests) -> tuple[Indices, int]:
     """Return the number (N,) of the set of equal rows that each belongs to, and how many rows repeat another."""
     distinct, copies = np.unique(digests, return_inverse=True)
     return copies.reshape(-1), len(digests) - len(distinct)
+
+
+def handle_copies(inputs: Tensor, duplicates: Duplicates) -> tuple[Indices, Indices | None, str]:
+    """Return which rows are kept, the set of equal rows that each of them belongs to, and a remark.
+
+    Args:
+        inputs: (N, …) as they were read.
+        duplicates: `together` keeps equal rows on one side of each split, `drop` keeps the first of them, `keep`
+            divides them like others.
+
+    Returns:
+        The places of the rows that are kept; the number of the set of each of these, None where rows are divided
+        one by one; what a person should know, empty if no row repeats another.
+    """
+    copies, repeated = copies_of(row_digests(inputs))
+    every = np.arange(len(inputs))
+    if not repeated:
+        return every, None, ""
+    remark = f"{repeated:,} rows repeat another row's inputs: {_REMARKS[duplicates]}"
+    if duplicates == "drop":
+        return np.sort(np.unique(copies, return_index=True)[1]), None, remark
+    return every, copies if duplicates == "together" else None, remark
+
+
+_REMARKS = {
+    "together": "each stays on one side of a split with its like",
+    "drop": "the first of them is kept",
+    "keep": "they are divided like others, and may stand on both sides of a split",
+}

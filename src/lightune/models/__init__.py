@@ -1,6 +1,7 @@
 """Networks: plain modules that take the shape of their input and the number of their outputs."""
 
+from lightune.models.audio_cnn import AudioCNN
 from lightune.models.cnn import CNN
 from lightune.models.mlp import MLP
 
-__all__ = ["CNN", "MLP"]
+__all__ = ["CNN", "MLP", "AudioCNN"]

@@ -1,0 +1,279 @@
+"""Folders of pictures and of sounds: every file is decoded once, before training, and lies ready as a tensor."""
+
+import os
+import tempfile
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+from zipfile import ZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightune.data.file_lists import FileList, list_files
+from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image
+from lightune.data.memory import BatchSize, InMemoryData
+from lightune.data.placement import Placement
+from lightune.data.row_digests import Duplicates, handle_copies
+from lightune.data.samples import Samples
+from lightune.data.scaling import Scaling
+from lightune.data.sound_files import SOUND_SUFFIXES, Crop, LogMel, SoundFormat, read_sound
+from lightune.errors import ConfigError, Problem
+from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+
+__all__ = ["AudioFolder", "ImageFolder", "OnUnreadable"]
+
+OnUnreadable = Literal["refuse", "skip"]
+
+_SHOWN = 5
+_MELS_AT_ONCE = 256  # sounds whose spectrograms are made together
+
+
+class FileFolder(InMemoryData):
+    """Base of data that are files in a folder: a subclass says how one is decoded.
+
+    Args:
+        path: the folder; None for the sample that comes with lightune.
+        classes: names of the classes, in their order; others are left out. None for all that there are.
+        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
+        on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
+        duplicates: what is done with files that have equal content, as of `CSV`.
+        served: arguments of `InMemoryData`.
+    """
+
+    suffixes: frozenset[str]
+    pattern: str | None = None
+
+    def __init__(
+        self,
+        path: str | None,
+        classes: list[str] | None,
+        labels: str | None,
+        on_unreadable: OnUnreadable,
+        duplicates: Duplicates,
+        **served: Any,
+    ) -> None:
+        super().__init__(**served)
+        self.path, self.classes, self.labels = path, classes, labels
+        self.on_unreadable, self.duplicates = on_unreadable, duplicates
+
+    @abstractmethod
+    def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
+        """Decode files; return all of them (N, …), and place → why it cannot be decoded."""
+
+    @abstractmethod
+    def schema_of_files(self) -> Mapping[str, Any]:
+        """Return what another file is decoded by, as texts and numbers."""
+
+    @abstractmethod
+    def unpack_sample(self, folder: Path) -> None:
+        """Write the files of the sample that comes with lightune into a folder."""
+
+    def load(self) -> Samples:
+        """Decode every file.
+
+        Raises:
+            ConfigError: if there are no files or no classes, or a file cannot be decoded.
+        """
+        if self.path is not None:
+            return self._load(Path(self.path).expanduser())
+        with tempfile.TemporaryDirectory() as folder:
+            self.unpack_sample(Path(folder))
+            return self._load(Path(folder))
+
+    def _load(self, root: Path) -> Samples:
+        labels = None if self.labels is None else Path(self.labels).expanduser()
+        found = list_files(root, self.suffixes, classes=self.classes, labels=labels, pattern=self.pattern)
+        inputs, unreadable = self.read_files([file.path for file in found.files])
+        report = list(found.report)
+        if unreadable:
+            shown = [f"{found.files[place].path}: {why}" for place, why in list(unreadable.items())[:_SHOWN]]
+            more = f"; and {len(unreadable) - _SHOWN:,} more" if len(unreadable) > _SHOWN else ""
+            count = f"{len(unreadable):,} file{'s' if len(unreadable) > 1 else ''}"
+            if self.on_unreadable == "refuse":
+                advice = "mend or remove them, or leave them out by data.on_unreadable=skip"
+                text = f"{count} cannot be read ({'; '.join(shown)}{more}); {advice}"
+                raise ConfigError([Problem("data.path", text)])
+            report.append(("unreadable", f"{count} left out: {'; '.join(shown)}{more}"))
+            inputs = inputs[[place for place in range(len(found.files)) if place not in unreadable]]
+            found = found.without(unreadable)
+        keep, copies, remark = handle_copies(inputs, self.duplicates)
+        if remark:
+            report.append(("duplicates", remark))
+        if len(keep) < len(found.files):
+            inputs, found = inputs[torch.from_numpy(keep)], found.without(set(range(len(found.files))) - set(keep.tolist()))
+        return self._samples_of(found, inputs, copies, report)
+
+    def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
+        number = {name: place for place, name in enumerate(found.classes)}
+        groups = [file.group for file in found.files]
+        named = {"group": np.unique(groups, return_inverse=True)[1].reshape(-1)} if any(groups) else {}
+        return Samples(
+            inputs,
+            torch.tensor([number[file.label] for file in found.files]),
+            num_classes=len(found.classes),
+            official_test=found.count("test"),
+            official_val=found.count("val"),
+            groups=named,
+            copies=copies,
+            schema={"classes": list(found.classes), "files": dict(self.schema_of_files()), "target": "class"},
+            report=report,
+        )
+
+
+class ImageFolder(FileFolder):
+    """Pictures in a folder a class, decoded and brought to one size.
+
+    Args:
+        path: the folder, with a folder a class, or with `train`, `val` and `test` of such; None for the sample that
+            comes with lightune, scikit-learn's handwritten digits.
+        image_size: height and width in pixels, > 0.
+        resize: `squash` stretches a picture, `crop` cuts off what is too long, `pad` puts black beside what is short.
+        channels: 1 for grey, 3 for colour.
+        classes: names of the classes, in their order; others are left out. None for all that there are.
+        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
+        on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
+        duplicates: what is done with equal pictures: `together` keeps them on one side of each split, `drop` keeps the
+            first, `keep` divides them like others.
+        batch_size: samples a training batch, > 0, or `full` for all of them at once.
+        scaling: how pixels are scaled, with statistics of the training part only, per channel.
+        placement: where samples lie, as of `InMemoryData`.
+        num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
+    """
+
+    kind = "image"
+    suffixes = IMAGE_SUFFIXES
+
+    def __init__(
+        self,
+        path: str | None = None,
+        image_size: PositiveInt = 64,
+        resize: Resize = "squash",
+        channels: Literal[1, 3] = 3,
+        classes: list[str] | None = None,
+        labels: str | None = None,
+        on_unreadable: OnUnreadable = "refuse",
+        duplicates: Duplicates = "together",
+        batch_size: BatchSize = 64,
+        scaling: Scaling = "standard",
+        placement: Placement = "auto",
+        num_workers: NonNegativeInt = 2,
+    ) -> None:
+        served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
+        super().__init__(path, classes, labels, on_unreadable, duplicates, **served)
+        self.format = ImageFormat(image_size, resize, channels)
+
+    def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
+        """Decode pictures (N, C, H, W) uint8; return them, and place → why one cannot be decoded."""
+        images = torch.zeros((len(paths), *self.format.shape), dtype=torch.uint8)
+
+        def read(place: int) -> str:
+            try:
+                images[place] = read_image(paths[place], self.format)
+            except (OSError, ValueError) as error:
+                return _reason(error)
+            return ""
+
+        return images, _in_threads(read, len(paths), self.num_workers)
+
+    def schema_of_files(self) -> Mapping[str, Any]:
+        """Return what another picture is decoded by."""
+        return {"kind": "image", **self.format.plain()}
+
+    def unpack_sample(self, folder: Path) -> None:
+        """Write scikit-learn's digits as PNG files, a folder a class."""
+        from sklearn import datasets
+        from torchvision.io import write_png
+
+        bunch = datasets.load_digits()
+        for number, (image, label) in enumerate(zip(bunch.images, bunch.target, strict=True)):
+            home = folder / str(label)
+            home.mkdir(exist_ok=True)
+            pixels = torch.from_numpy(image * 255 / 16).round().to(torch.uint8).unsqueeze(0)
+            write_png(pixels, str(home / f"{number:04}.png"))
+
+
+class AudioFolder(FileFolder):
+    """Sounds in a folder a class, or with the class in their names, as log-mel spectrograms of one length.
+
+    Args:
+        path: the folder; None for the sample that comes with lightune: 300 spoken digits.
+        pattern: a regular expression for paths below the folder, with `(?P<label>…)`, and perhaps `(?P<group>…)`
+            and `(?P<test>…)`, which is not empty for files of the official test part. None for a folder a class.
+        sample_rate: samples a second that every sound is brought to, > 0.
+        seconds: its length, > 0; silence stands beside what is shorter.
+        crop: `center` or `start`: which part of a longer one is kept.
+        mels: bands of the spectrogram, > 0.
+        classes: names of the classes, in their order; others are left out. None for all that there are.
+        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
+        on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
+        duplicates: what is done with equal sounds: `together` keeps them on one side of each split, `drop` keeps the
+            first, `keep` divides them like others.
+        batch_size: samples a training batch, > 0, or `full` for all of them at once.
+        scaling: how energies are scaled, with statistics of the training part only.
+        placement: where samples lie, as of `InMemoryData`.
+        num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
+    """
+
+    kind = "audio"
+    suffixes = SOUND_SUFFIXES
+
+    def __init__(
+        self,
+        path: str | None = None,
+        pattern: str | None = None,
+        sample_rate: PositiveInt = 8000,
+        seconds: PositiveFloat = 1.0,
+        crop: Crop = "center",
+        mels: PositiveInt = 64,
+        classes: list[str] | None = None,
+        labels: str | None = None,
+        on_unreadable: OnUnreadable = "refuse",
+        duplicates: Duplicates = "together",
+        batch_size: BatchSize = 64,
+        scaling: Scaling = "standard",
+        placement: Placement = "auto",
+        num_workers: NonNegativeInt = 2,
+    ) -> None:
+        served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
+        super().__init__(path, classes, labels, on_unreadable, duplicates, **served)
+        self.pattern = pattern
+        self.format = SoundFormat(sample_rate, seconds, crop, mels)
+
+    def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
+        """Read sounds as spectrograms (N, 1, mels, frames) float32; return them, and place → why one cannot be."""
+        waves = torch.zeros((len(paths), self.format.samples))
+
+        def read(place: int) -> str:
+            try:
+                waves[place] = read_sound(paths[place], self.format)
+            except (OSError, ValueError) as error:
+                return _reason(error)
+            return ""
+
+        unreadable = _in_threads(read, len(paths), self.num_workers)
+        to_mels = LogMel(self.format)
+        return torch.cat([to_mels(part) for part in waves.split(_MELS_AT_ONCE)]), unreadable
+
+    def schema_of_files(self) -> Mapping[str, Any]:
+        """Return what another sound is decoded by."""
+        return {"kind": "audio", **self.format.plain()}
+
+    def unpack_sample(self, folder: Path) -> None:
+        """Write the spoken digits, a folder a digit."""
+        with (files("lightune.data") / "files" / "spoken_digits.zip").open("rb") as packed, ZipFile(packed) as sounds:
+            sounds.extractall(folder)
+
+
+def _in_threads(read: Any, count: int, threads: int) -> dict[int, str]:
+    """Read each place; return place → why it could not be read."""
+    with ThreadPoolExecutor(max(1, min(threads or 1, os.cpu_count() or 1))) as pool:
+        return {place: why for place, why in enumerate(pool.map(read, range(count), chunksize=16)) if why}
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
