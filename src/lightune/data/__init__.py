@@ -6,6 +6,7 @@ from lightune.data.images import TorchvisionImages
 from lightune.data.memory import InMemoryData
 from lightune.data.samples import Samples
 from lightune.data.tables import BreastCancer, Diabetes, Digits, Wine
+from lightune.data.text_table import TextCSV
 
 __all__ = [
     "CSV",
@@ -17,6 +18,7 @@ __all__ = [
     "ImageFolder",
     "InMemoryData",
     "Samples",
+    "TextCSV",
     "TorchvisionImages",
     "Wine",
 ]

@@ -15,6 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
 from lightune.data.scaling import Affine
+from lightune.data.text_tokens import TextPreparation
 
 __all__ = ["Missing", "Preparation", "TablePreparation", "TableScaling", "preparation_from"]
 
@@ -158,6 +159,8 @@ def preparation_from(plain: Mapping[str, Any]) -> nn.Module:
         return Affine.from_plain(plain)
     if plain.get("kind") == "table":
         return TablePreparation.from_plain(plain)
+    if plain.get("kind") == "text":
+        return TextPreparation.from_plain(plain)
     raise ValueError(f"a preparation of an unknown kind: {plain.get('kind')!r}")
 
 

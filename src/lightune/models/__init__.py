@@ -3,5 +3,6 @@
 from lightune.models.audio_cnn import AudioCNN
 from lightune.models.cnn import CNN
 from lightune.models.mlp import MLP
+from lightune.models.text_mean import TextMean
 
-__all__ = ["CNN", "MLP", "AudioCNN"]
+__all__ = ["CNN", "MLP", "AudioCNN", "TextMean"]

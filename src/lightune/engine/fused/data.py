@@ -228,7 +228,7 @@ class _Pool:
                 torch.stack([getattr(own.scaler, name) for own in data]).to(device) for name in ("shift", "scale")
             )
         else:
-            self._inputs = _below([loader.inputs.to(dtype) for loader in loaders]).to(device)
+            self._inputs = _below([_as(loader.inputs, dtype) for loader in loaders]).to(device)
         self._targets = _below([_as(loader.targets, dtype) for loader in loaders]).to(device)
         scaled = [
             _scaled(_as(loader.targets, dtype), own.target_scaler)

@@ -1,0 +1,169 @@
+"""Texts of one's own: a column of a delimited text file, and what class each is of."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightune.data.csv_table import NA_VALUES
+from lightune.data.delimited import Delimiter, find_dialect, read_columns
+from lightune.data.file_lists import PARTS, part_named, require_distinct
+from lightune.data.memory import BatchSize, InMemoryData
+from lightune.data.row_digests import Duplicates, handle_copies
+from lightune.data.samples import Samples
+from lightune.data.text_tokens import TextPreparation, Tokens, cut, interned
+from lightune.errors import ConfigError, Problem
+from lightune.ranges import PositiveInt
+
+__all__ = ["TextCSV"]
+
+_SHOWN = 5
+
+
+class TextCSV(InMemoryData):
+    """A column of texts, cut into tokens, and a column of classes.
+
+    Args:
+        path: a file, `.gz` too; None for the sample that comes with lightune: the title, director and actors of 1,547
+            films, and the language of each.
+        text: column of the texts.
+        target: column of the classes.
+        tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8.
+        lowercase: whether capital letters count as small ones.
+        min_frequency: times that a token must stand in the training rows to be known, > 0.
+        max_vocabulary: tokens that are known at most, the commonest, > 0.
+        max_length: tokens that are kept of a text, from its beginning, > 0.
+        duplicates: `together` keeps equal texts on one side of each split, `drop` keeps the first of them, `keep`
+            divides them like others.
+        split: column that says which part a text belongs to: `train`, `val` or `test`.
+        delimiter: what stands between two cells; `auto` finds out.
+        encoding: of the file, where no mark at its beginning says so.
+        batch_size: samples a training batch, > 0, or `full` for all of them at once.
+    """
+
+    kind = "text"
+    raw_dtype = torch.int32
+
+    def __init__(
+        self,
+        path: str | None = None,
+        text: str = "text",
+        target: str = "label",
+        tokens: Tokens = "word",
+        lowercase: bool = True,
+        min_frequency: PositiveInt = 2,
+        max_vocabulary: PositiveInt = 20_000,
+        max_length: PositiveInt = 128,
+        duplicates: Duplicates = "together",
+        split: str | None = None,
+        delimiter: Delimiter = "auto",
+        encoding: str = "utf-8",
+        batch_size: BatchSize = 64,
+    ) -> None:
+        super().__init__(batch_size=batch_size, scaling="none", placement="host")
+        self.path, self.text, self.target, self.split = path, text, target, split
+        self.tokens, self.lowercase = tokens, lowercase
+        self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
+        self.duplicates, self.delimiter, self.encoding = duplicates, delimiter, encoding
+
+    def load(self) -> Samples:
+        """Read the texts; return interned tokens (N, T) int32, -1 behind the end of a text.
+
+        Raises:
+            ConfigError: with every key that does not fit the file.
+        """
+        table = self._read()
+        texts, labels = table[self.text], [cell.strip() for cell in table[self.target]]
+        kept = [row for row, cell in enumerate(labels) if cell not in NA_VALUES]
+        report = [("rows", f"{len(kept):,}")]
+        if len(kept) < len(labels):
+            report.append(("target", f"{len(labels) - len(kept):,} rows without a {self.target} are left out"))
+        classes = sorted({labels[row] for row in kept})
+        if len(classes) < 2:
+            rule = f"{self.target} has one class only, {classes[0]!r}" if classes else f"{self.target} is empty"
+            raise ConfigError([Problem("data.target", rule)])
+        require_distinct(classes, "data.target")
+        cells = [cut(texts[row], self.tokens, lowercase=self.lowercase) for row in kept]
+        raw, tokens = interned(cells, self.max_length)
+        report += _remarks(cells, len(tokens), self.max_length)
+        number = {name: place for place, name in enumerate(classes)}
+        targets = torch.tensor([number[labels[row]] for row in kept])
+        part = None if self.split is None else self._parts_of([table[self.split][row] for row in kept])
+        chosen, copies, remark = handle_copies(raw, self.duplicates)
+        if remark:
+            report.append(("duplicates", remark))
+        order = chosen if part is None else chosen[np.argsort(part[chosen], kind="stable")]
+        counts = [0, 0, 0] if part is None else np.bincount(part[order], minlength=3).tolist()
+        places = torch.from_numpy(order)
+        return Samples(
+            raw[places],
+            targets[places],
+            num_classes=len(classes),
+            official_test=counts[2],
+            official_val=counts[1],
+            copies=None if copies is None else copies[order],
+            schema={
+                "classes": classes,
+                "target": self.target,
+                "text": self.text,
+                "tokens": self.tokens,
+                "lowercase": self.lowercase,
+                "max_length": self.max_length,
+                "vocabulary": tokens,
+            },
+            report=report,
+        )
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """The size of the vocabulary, padding and the unknown token included; 0 before the data are divided."""
+        prepared = self._preparation
+        return (prepared.vocabulary if isinstance(prepared, TextPreparation) else 0,)
+
+    def fit_preparation(self, raw: Tensor) -> nn.Module:
+        """Return a vocabulary of training rows (N, T)."""
+        known = len(self.samples.schema["vocabulary"])
+        limits = {"min_frequency": self.min_frequency, "max_vocabulary": self.max_vocabulary}
+        return TextPreparation.fit(raw, tokens=known, **limits)
+
+    def _read(self) -> dict[str, Sequence[str]]:
+        sample = Path(str(files("lightune.data") / "files" / "film_people.csv.gz"))
+        file = sample if self.path is None else Path(self.path).expanduser()
+        if not file.is_file():
+            raise ConfigError([Problem("data.path", f"there is no file {file.absolute()}")])
+        try:
+            table = read_columns(file, find_dialect(file, delimiter=self.delimiter, encoding=self.encoding))
+        except ValueError as error:
+            raise ConfigError([Problem("data.path", str(error))]) from error
+        named: dict[str, Any] = {"text": self.text, "target": self.target, "split": self.split}
+        there = f"the columns are {', '.join(table)}"
+        problems = [
+            Problem(f"data.{key}", f"there is no column {name!r}; {there}")
+            for key, name in named.items()
+            if name is not None and name not in table
+        ]
+        if problems:
+            raise ConfigError(problems)
+        return table
+
+    def _parts_of(self, cells: Sequence[str]) -> Any:
+        parts = {cell: part_named(cell) for cell in set(cells)}
+        if unknown := sorted(cell for cell, part in parts.items() if part is None):
+            rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
+            raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
+        return np.array([PARTS.index(str(parts[cell])) for cell in cells], dtype=np.int64)
+
+
+def _remarks(cells: Sequence[Sequence[str]], tokens: int, max_length: int) -> list[tuple[str, str]]:
+    """Return what was found in the texts."""
+    lengths = sorted(map(len, cells))
+    remarks = [("tokens", f"{tokens:,} different, {lengths[len(lengths) // 2]:,} in a text (median)")]
+    if longer := sum(length > max_length for length in lengths):
+        remarks.append(("cut off", f"{longer:,} texts have more than {max_length:,} tokens"))
+    if empty := sum(not length for length in lengths):
+        remarks.append(("empty", f"{empty:,} texts have no token"))
+    return remarks
