@@ -103,6 +103,18 @@ def test_numbers_of_a_later_file_that_are_none_count_as_missing():
         assert strays == (3 if len(cells) == 5 else 1)
 
 
+@pytest.mark.parametrize(
+    ("decimal", "cells", "na_values"),
+    [(".", ["1.5", "-999", " -999 "], ["-999"]), (",", ["1,5", "-9,9", "-9,9"], ["-9,9"])],
+)
+def test_a_number_that_stands_for_a_missing_value_is_none(decimal, cells, na_values):
+    column = decided(cells, na_values=na_values, decimal=decimal)
+    assert (column.kind, column.missing) == ("numeric", 2)
+    values, strays = parse_numbers(column, cells, na_values)
+    assert np.array_equal(values, [1.5, np.nan, np.nan], equal_nan=True)
+    assert strays == 0
+
+
 def test_missing_and_unknown_categories_have_codes_of_their_own():
     column = Column("c", "categorical", categories=("a", "b"))
     values, unknown = parse_categories(column, ["b", " a", "", "z", "z"], NA)

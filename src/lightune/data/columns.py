@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Column", "Decimal", "Kind", "decide", "parse_categories", "parse_numbers"]
+__all__ = ["Column", "Decimal", "Kind", "decide", "numbers_among", "parse_categories", "parse_numbers"]
 
 Kind = Literal["numeric", "categorical", "ignored"]
 Decimal = Literal["auto", ".", ","]
@@ -130,7 +130,8 @@ def parse_numbers(column: Column, cells: Sequence[str], na_values: Collection[st
     """
     if column.decimal == ",":
         cells = [cell.replace(",", ".") for cell in cells]
-    if _DIGITS.issuperset("".join(cells)):
+        na_values = [value.replace(",", ".") for value in na_values]
+    if not numbers_among(na_values) and _DIGITS.issuperset("".join(cells)):
         try:
             values = np.fromiter(map(float, cells), np.float64, len(cells))
             if np.isfinite(values).all():
@@ -141,8 +142,9 @@ def parse_numbers(column: Column, cells: Sequence[str], na_values: Collection[st
     strays = set()
     for cell in set(cells):
         bare = cell.strip()
-        known[cell] = float(bare) if _are_numbers([bare], ".", codes=True) else np.nan
-        if known[cell] != known[cell] and bare not in na_values:
+        is_number = bare not in na_values and _are_numbers([bare], ".", codes=True)
+        known[cell] = float(bare) if is_number else np.nan
+        if not is_number and bare not in na_values:
             strays.add(cell)
     values = np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
     return values, sum(map(strays.__contains__, cells)) if strays else 0
@@ -160,6 +162,11 @@ def parse_categories(column: Column, cells: Sequence[str], na_values: Collection
         known[cell] = MISSING if bare in na_values else codes.get(bare, UNKNOWN)
     values = np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
     return values, int((values == UNKNOWN).sum())
+
+
+def numbers_among(na_values: Iterable[str]) -> list[float]:
+    """Return the numbers, such as -999, that stand for a missing value."""
+    return [float(value) for value in na_values if _are_numbers([value], ".", codes=True)]
 
 
 def _missing(cells: Sequence[str], na_values: Collection[str]) -> int:

@@ -4,7 +4,9 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -46,7 +48,7 @@ def find_dialect(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "
         OSError: if it cannot be read.
         ValueError: if it is empty or in another encoding.
     """
-    with _opened(path) as file:
+    with _sound(path), _opened(path) as file:
         start = file.read(4)
     encoding = next((known for mark, known in _MARKS if start.startswith(mark)), encoding)
     if delimiter != "auto":
@@ -89,8 +91,6 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
                 yield row
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
     finally:
         csv.field_size_limit(previous)
 
@@ -124,13 +124,21 @@ def _text(path: Path, encoding: str) -> io.TextIOWrapper:
 
 def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]:
     try:
-        yield from text
+        with _sound(path):
+            yield from text
     except UnicodeError as error:
         rule = (
             f"is not {encoding} ({error}); save it as UTF-8, or set encoding (latin-1, cp1252, utf-16 are common)"
         )
         raise ValueError(f"{path} {rule}") from error
-    except (EOFError, gzip.BadGzipFile) as error:
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
+    """Say of a compressed file that it is damaged, or none."""
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 

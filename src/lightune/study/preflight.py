@@ -4,7 +4,7 @@ A value that cannot run by itself refuses the study. What cannot run only beside
 its trial, which fails alone. This module must not import Optuna, torch or Lightning at its top.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -66,7 +66,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
 
     agreement = Agreement(settings.vocabulary)
     folders = FolderNames(config, partial(trial_folder, composer))
-    composed: dict[str, set[str]] = {}
+    composed: dict[str, dict[str, str]] = {}  # key → text → what it makes
 
     def judge(point: Point, *keys: str) -> list[Problem]:
         overrides = space.overrides(point)
@@ -74,7 +74,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
         folders.add(overrides, point)
         cfg = job_config(config)
         for key in point.keys() & set(keys):
-            composed.setdefault(key, set()).add(OmegaConf.to_yaml(cfg))
+            composed.setdefault(key, {})[point[key]] = OmegaConf.to_yaml(cfg)
         return [*find_problems(cfg), *agreement.add(config, point)]
 
     base = _complete(space, {})
@@ -85,7 +85,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
         seen.append((point, judge(point, key)))
         alone += [problem for problem in seen[-1][1] if _is_about(problem, key)]
     about_base = [problem for problem in seen[0][1] if _stays(problem, base, seen)]
-    idle = [d for d in space.dimensions if len(d.edges()) > 1 and len(composed.get(d.key, ())) == 1]
+    idle = [dimension for dimension in space.dimensions if _is_idle(dimension, composed.get(dimension.key, {}))]
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
     return definition, [*problems, *about_base, *alone, *agreement.problems(), *folders.problems()]
 
@@ -128,6 +128,12 @@ def _stays(problem: Problem, base: Point, seen: list[tuple[Point, list[Problem]]
     """Return True if a problem of the base is wherever the values that it is about are, whatever else changes."""
     keys = [key for key in base if _is_about(problem, key)]
     return all(problem in found for point, found in seen if all(point.get(key) == base[key] for key in keys))
+
+
+def _is_idle(dimension: Dimension, composed: Mapping[str, str]) -> bool:
+    """Return True if all ends of a dimension were composed, several, and made the same."""
+    ends = set(dimension.edges())
+    return len(ends) > 1 and composed.keys() >= ends and len(set(composed.values())) == 1
 
 
 def _is_about(problem: Problem, key: str) -> bool:
