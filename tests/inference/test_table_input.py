@@ -31,7 +31,8 @@ def test_columns_of_a_file_are_found_by_name(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("name;city;extra;age\nu;x;1;30\nv;;2;NA\nw;q;3;?\n")
     tally = Tally()
-    (raw,) = TableInput(SCHEMA).chunks(file, tally)
+    ((numbers, raw),) = TableInput(SCHEMA).chunks(file, tally)
+    assert numbers == ["0", "1", "2"]
     assert torch.equal(raw.nan_to_num(-9), torch.tensor([[30.0, 2], [-9, -1], [-9, -2]], dtype=torch.float64))
     assert tally == Tally(3, {"age": 1, "city": 1}, (), ("extra",))
     assert list(tally.lines()) == [
@@ -45,7 +46,7 @@ def test_a_file_is_read_bit_by_bit(tmp_path):
     file = tmp_path / "t.csv"
     file.write_text("age,y\n" + "7,1\n" * 20_000)
     tally = Tally()
-    parts = [len(raw) for raw in TableInput(SCHEMA).chunks(file, tally)]
+    parts = [len(raw) for _, raw in TableInput(SCHEMA).chunks(file, tally)]
     assert sum(parts) == tally.rows == 20_000
     assert max(parts) < 10_000
     assert tally.absent == ("city",)

@@ -30,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
     add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
     add("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
+    add(
+        "--on-unreadable",
+        choices=("refuse", "skip"),
+        default="refuse",
+        help="pictures or sounds that cannot be decoded (default: refuse)",
+    )
     add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     add("--threshold", type=_share, metavar="P", help="of two classes: the second from this probability on")
     add("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (default: auto)")
@@ -46,7 +52,7 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     Raises:
         ConfigError: if something cannot be used; nothing was written.
     """
-    problems = [Problem("--input", f"there is no file {path}") for path in options.input if not path.is_file()]
+    problems = [Problem("--input", f"there is no {path}") for path in options.input if not path.exists()]
     if options.output.is_dir():
         problems.append(Problem("--output", f"must be a file, got the folder {options.output}"))
     elif options.output.exists() and not _is_ours(options.output):
@@ -62,31 +68,31 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
         count = len(predictor.classes)
         given = f"{count} classes" if count else "values"
         raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
-    total = _write(predictor, options.input, options.output, options.threshold)
+    total = _write(predictor, options)
     say(f"{total:,} predictions of {predictor.target} in {options.output}")
 
 
-def _write(predictor: "Predictor", paths: Sequence[Path], output: Path, threshold: float | None) -> int:
+def _write(predictor: "Predictor", options: argparse.Namespace) -> int:
     from lightune.inference.table_input import Tally
 
-    total = 0
-    with whole_file(output) as file:
+    paths: Sequence[Path] = options.input
+    total, skip = 0, options.on_unreadable == "skip"
+    with whole_file(options.output) as file:
         lines = csv.writer(file, lineterminator="\n")
-        named = ["file"] if len(paths) > 1 else []
-        lines.writerow([*named, "row", *_header(predictor)])
+        several = len(paths) > 1 and predictor.counted == "row"
+        lines.writerow([*(["file"] if several else []), predictor.counted, *_header(predictor)])
         for path in paths:
-            tally, row = Tally(), 0
+            tally = Tally()
             try:
-                for predicted in predictor.predict_file(path, tally):
-                    for cells in _cells(predictor, predicted, threshold):
-                        lines.writerow([*([cell(str(path))] if named else []), row, *cells])
-                        row += 1
+                for names, predicted in predictor.predict_file(path, tally, skip_unreadable=skip):
+                    for name, cells in zip(names, _cells(predictor, predicted, options.threshold), strict=True):
+                        lines.writerow([*([cell(str(path))] if several else []), cell(name), *cells])
             except (OSError, ValueError) as error:
                 text = str(error) if str(path) in str(error) else f"{path} {error}"
                 raise ConfigError([Problem("--input", text)]) from error
             for line in tally.lines():
                 say(f"{path}: {line}", error=True)
-            total += row
+            total += tally.rows
     return total
 
 
@@ -109,7 +115,7 @@ def _cells(predictor: "Predictor", predicted: "Tensor", threshold: float | None)
 def _is_ours(file: Path) -> bool:
     with file.open("rb") as opened:
         start = opened.read(64).decode("utf-8", errors="replace")
-    return start.startswith(("row,predicted", "file,row,predicted"))
+    return start.startswith(("row,predicted", "file,row,predicted", "file,predicted"))
 
 
 def _short(value: float) -> str:

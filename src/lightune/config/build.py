@@ -34,7 +34,15 @@ from lightune.validation import Holdout, Split
 
 __all__ = ["FitPlan", "Parts", "build", "build_fit", "build_task"]
 
-_SERVING = ("batch_size", "scaling", "target_scaling", "missing_indicator", "categories", "min_frequency", "max_vocabulary")
+_SERVING = (
+    "batch_size",
+    "scaling",
+    "target_scaling",
+    "missing_indicator",
+    "categories",
+    "min_frequency",
+    "max_vocabulary",
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from lightune.paths import conf_dir
 __all__ = ["find_problems"]
 
 _COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
+_KINDS = {"image": "an image", "table": "a table", "audio": "audio", "text": "text"}
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
@@ -52,7 +53,10 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
     if kind and accepted and kind not in accepted:
         fits = options_with("model", "accepts", kind)
         takes = " or ".join(f"{name}s" for name in accepted)
-        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is a {kind}; choose model={fits}")
+        yield Problem(
+            "model",
+            f"{model.name} takes {takes}, but {data.name} is {_KINDS.get(kind, kind)}; choose model={fits}",
+        )
 
 
 def _paths(tree: dict[str, Any]) -> Iterator[Problem]:

@@ -329,6 +329,8 @@ class CSVRegression(CSV):
 
 
 _SAMPLE_TARGETS = {"penguins.csv": "species", "cars.csv": "mpg"}
+
+
 def used(columns: Sequence[Column]) -> list[Column]:
     """Return the columns of a raw row in their order: numbers, then categories."""
     return [column for kind in ("numeric", "categorical") for column in columns if column.kind == kind]

@@ -105,7 +105,10 @@ class FileFolder(InMemoryData):
         if remark:
             report.append(("duplicates", remark))
         if len(keep) < len(found.files):
-            inputs, found = inputs[torch.from_numpy(keep)], found.without(set(range(len(found.files))) - set(keep.tolist()))
+            inputs, found = (
+                inputs[torch.from_numpy(keep)],
+                found.without(set(range(len(found.files))) - set(keep.tolist())),
+            )
         return self._samples_of(found, inputs, copies, report)
 
     def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
@@ -129,16 +132,16 @@ class ImageFolder(FileFolder):
     """Pictures in a folder a class, decoded and brought to one size.
 
     Args:
-        path: the folder, with a folder a class, or with `train`, `val` and `test` of such; None for the sample that
-            comes with lightune, scikit-learn's handwritten digits.
+        path: the folder, with a folder a class, or with `train`, `val` and `test` of such; None for the sample
+            that comes with lightune, scikit-learn's handwritten digits.
         image_size: height and width in pixels, > 0.
-        resize: `squash` stretches a picture, `crop` cuts off what is too long, `pad` puts black beside what is short.
+        resize: `squash` stretches a picture, `crop` cuts off what is too long, `pad` puts black beside it.
         channels: 1 for grey, 3 for colour.
         classes: names of the classes, in their order; others are left out. None for all that there are.
         labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
         on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
-        duplicates: what is done with equal pictures: `together` keeps them on one side of each split, `drop` keeps the
-            first, `keep` divides them like others.
+        duplicates: what is done with equal pictures: `together` keeps them on one side of each split, `drop` keeps
+            the first, `keep` divides them like others.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how pixels are scaled, with statistics of the training part only, per channel.
         placement: where samples lie, as of `InMemoryData`.
@@ -211,8 +214,8 @@ class AudioFolder(FileFolder):
         classes: names of the classes, in their order; others are left out. None for all that there are.
         labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
         on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
-        duplicates: what is done with equal sounds: `together` keeps them on one side of each split, `drop` keeps the
-            first, `keep` divides them like others.
+        duplicates: what is done with equal sounds: `together` keeps them on one side of each split, `drop` keeps
+            the first, `keep` divides them like others.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how energies are scaled, with statistics of the training part only.
         placement: where samples lie, as of `InMemoryData`.
@@ -257,7 +260,7 @@ class AudioFolder(FileFolder):
 
         unreadable = _in_threads(read, len(paths), self.num_workers)
         to_mels = LogMel(self.format)
-        return torch.cat([to_mels(part) for part in waves.split(_MELS_AT_ONCE)]), unreadable
+        return torch.cat([to_mels(part) for part in torch.split(waves, _MELS_AT_ONCE)]), unreadable
 
     def schema_of_files(self) -> Mapping[str, Any]:
         """Return what another sound is decoded by."""
@@ -265,7 +268,10 @@ class AudioFolder(FileFolder):
 
     def unpack_sample(self, folder: Path) -> None:
         """Write the spoken digits, a folder a digit."""
-        with (files("lightune.data") / "files" / "spoken_digits.zip").open("rb") as packed, ZipFile(packed) as sounds:
+        with (
+            (files("lightune.data") / "files" / "spoken_digits.zip").open("rb") as packed,
+            ZipFile(packed) as sounds,
+        ):
             sounds.extractall(folder)
 
 

@@ -72,7 +72,7 @@ def list_files(
 ) -> FileList:
     """List the files of a folder with their classes.
 
-    The class of a file is the folder that it is in, below `root` or below `root/train`, `root/val` and `root/test`,
+    The class of a file is the folder that it is in, below `root` or below `root/train`, `root/val`, `root/test`,
     which are then official parts; or what a manifest or a pattern says.
 
     Args:
@@ -97,7 +97,9 @@ def list_files(
         found = list(_in_folders(root, suffixes, report))
     if not found:
         there = sorted(entry.name for entry in root.iterdir())[:_SHOWN]
-        rule = f"has no folder a class with {_listed(suffixes)} files in it (it has {', '.join(there) or 'nothing'})"
+        rule = (
+            f"has no folder a class with {_listed(suffixes)} files in it (it has {', '.join(there) or 'nothing'})"
+        )
         raise ConfigError([Problem("data.path", f"{root.absolute()} {rule}")])
     names = sorted({file.label for file in found})
     require_distinct(names, "data.path")
@@ -106,7 +108,9 @@ def list_files(
             report.append(("classes", f"no file of {', '.join(absent)}"))
         if others := [name for name in names if name not in classes]:
             count = sum(file.label in others for file in found)
-            report.append(("left out", f"{count:,} files of {', '.join(others[:_SHOWN])}, which data.classes lacks"))
+            report.append(
+                ("left out", f"{count:,} files of {', '.join(others[:_SHOWN])}, which data.classes lacks")
+            )
         found, names = [file for file in found if file.label in classes], list(classes)
     if len(names) < 2 or not found:
         raise ConfigError([Problem("data.path", f"{root.absolute()} has one class only: {', '.join(names)}")])
@@ -148,14 +152,18 @@ def require_distinct(names: Sequence[str], key: str) -> None:
     for name in names:
         alike.setdefault(name.casefold(), []).append(name)
     if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
-        raise ConfigError([Problem(key, f"has classes that differ in case only: {', '.join(twins)}; write them alike")])
+        raise ConfigError(
+            [Problem(key, f"has classes that differ in case only: {', '.join(twins)}; write them alike")]
+        )
 
 
 def _in_folders(root: Path, suffixes: Collection[str], report: list[tuple[str, str]]) -> Iterator[Named]:
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     parts = {folder: part_named(folder.name) for folder in folders}
     if folders and all(parts.values()) and "train" in parts.values() and len(folders) > 1:
-        homes = [(inner, part) for folder, part in parts.items() for inner in sorted(folder.iterdir()) if inner.is_dir()]
+        homes = [
+            (inner, part) for folder, part in parts.items() for inner in sorted(folder.iterdir()) if inner.is_dir()
+        ]
     else:
         homes = [(folder, "") for folder in folders]
     for home, part in homes:
@@ -173,7 +181,9 @@ def _matching(
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ConfigError([Problem("data.pattern", f"is no regular expression ({error}), got {pattern}")]) from error
+        raise ConfigError(
+            [Problem("data.pattern", f"is no regular expression ({error}), got {pattern}")]
+        ) from error
     if "label" not in expression.groupindex:
         raise ConfigError([Problem("data.pattern", f"must have a group (?P<label>…), got {pattern}")])
     has_test = "test" in expression.groupindex
@@ -203,8 +213,12 @@ def _in_manifest(root: Path, labels: Path) -> Iterator[Named]:
         raise ConfigError([Problem("data.labels", rule)])
     count = len(table["path"])
     parts = [part_named(word) for word in table["split"]] if "split" in table else [""] * count
-    if unknown := sorted({word for word, part in zip(table.get("split", ()), parts, strict=False) if part is None}):
-        raise ConfigError([Problem("data.labels", f"split must be train, val or test, got {', '.join(unknown[:_SHOWN])}")])
+    if unknown := sorted(
+        {word for word, part in zip(table.get("split", ()), parts, strict=False) if part is None}
+    ):
+        raise ConfigError(
+            [Problem("data.labels", f"split must be train, val or test, got {', '.join(unknown[:_SHOWN])}")]
+        )
     groups = table.get("group", [""] * count)
     for name, label, part, group in zip(table["path"], table["target"], parts, groups, strict=True):
         yield Named(root / name, label.strip(), part or "", group)

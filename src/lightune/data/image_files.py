@@ -73,12 +73,12 @@ def resized(image: Tensor, wanted: ImageFormat) -> Tensor:
     height, width = image.shape[-2:]
     size = wanted.size
     if wanted.resize == "squash":
-        return functional.resize(image, [size, size], antialias=True)
+        squashed: Tensor = functional.resize(image, [size, size], antialias=True)
+        return squashed
     scale = size / (min if wanted.resize == "crop" else max)(height, width)
-    image = functional.resize(
-        image, [max(1, round(height * scale)), max(1, round(width * scale))], antialias=True
-    )
-    return functional.center_crop(image, [size, size])  # which puts black beside what is too short
+    image = functional.resize(image, [max(1, round(height * scale)), max(1, round(width * scale))], antialias=True)
+    cropped: Tensor = functional.center_crop(image, [size, size])
+    return cropped  # cropping puts black beside what is too short
 
 
 def _decoded(content: bytes, channels: int) -> Tensor:

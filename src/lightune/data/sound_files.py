@@ -146,7 +146,7 @@ def _by_soundfile(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]
 
 
 def _bands(frequencies: int, mels: int, sample_rate: int) -> Tensor:
-    """Return triangular bands (mels, frequencies) whose corners lie evenly on the mel scale, 2595 log10(1 + f/700)."""
+    """Return triangular bands (mels, frequencies), their corners even on the mel scale, 2595 log10(1 + f/700)."""
     top = 2595 * math.log10(1 + sample_rate / 2 / 700)
     corners = 700 * (10 ** (torch.linspace(0, top, mels + 2, dtype=torch.float64) / 2595) - 1)
     places = torch.linspace(0, sample_rate / 2, frequencies, dtype=torch.float64)

@@ -28,8 +28,8 @@ class TextCSV(InMemoryData):
     """A column of texts, cut into tokens, and a column of classes.
 
     Args:
-        path: a file, `.gz` too; None for the sample that comes with lightune: the title, director and actors of 1,547
-            films, and the language of each.
+        path: a file, `.gz` too; None for the sample that comes with lightune: the title, director and actors of
+            1,547 films, and the language of each.
         text: column of the texts.
         target: column of the classes.
         tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8.

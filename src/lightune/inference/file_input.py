@@ -10,6 +10,7 @@ from torch import Tensor
 from lightune.data.file_lists import files_below
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, read_image, resized
 from lightune.data.sound_files import SOUND_SUFFIXES, LogMel, SoundFormat, read_sound
+from lightune.inference.table_input import Tally
 
 __all__ = ["FileInput"]
 
@@ -21,48 +22,49 @@ class FileInput:
 
     Args:
         schema: `kind`, `image` or `audio`, and the format, as a checkpoint holds them.
-        skip: whether a file that cannot be decoded is left out, else refused.
-
-    Attributes:
-        unreadable: files that were left out → why.
     """
 
-    def __init__(self, schema: Mapping[str, Any], *, skip: bool = False) -> None:
+    counted = "file"
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
         plain = {key: value for key, value in schema.items() if key != "kind"}
         self._image = ImageFormat.from_plain(plain) if schema["kind"] == "image" else None
         self._sound = SoundFormat.from_plain(plain) if schema["kind"] == "audio" else None
         self._to_mels = None if self._sound is None else LogMel(self._sound)
-        self._skip = skip
-        self.unreadable: dict[Path, str] = {}
 
-    def chunks(self, path: Path) -> Iterator[tuple[list[Path], Tensor]]:
-        """Yield files and their raw tensors (n, …), some hundred at a time.
+    def chunks(self, path: Path, tally: Tally, *, skip: bool = False) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield the names of files and their raw tensors (n, …), some hundred at a time.
 
         Args:
             path: a file, or a folder, of which all files below it are taken.
+            tally: is added to.
+            skip: whether a file that cannot be decoded is left out.
 
         Raises:
-            ValueError: if there is no file, or one cannot be decoded and is not to be skipped.
+            ValueError: if there is no file, or one cannot be decoded and is not to be left out.
         """
         suffixes = IMAGE_SUFFIXES if self._image is not None else SOUND_SUFFIXES
         files = list(files_below(path, suffixes)) if path.is_dir() else [path]
         if not files:
             raise ValueError(f"{path} has no {'picture' if self._image is not None else 'sound'} in it")
         for first in range(0, len(files), _FILES):
-            read = self._read(files[first : first + _FILES])
+            read = self._read(files[first : first + _FILES], tally, skip=skip)
+            tally.rows += len(read)
             if read:
                 yield list(read), self._stacked(list(read.values()))
 
-    def raw(self, samples: Sequence[Any] | Tensor) -> Tensor:
+    def raw(self, samples: Sequence[Any] | Tensor, tally: Tally) -> Tensor:
         """Return raw tensors (N, …) of what Python holds.
 
         Args:
-            samples: paths of files; or pictures (C, H, W) uint8 of any size, or waveforms (samples,) float32 from -1
-                to 1 at the network's sample rate.
+            samples: paths of files; or pictures (C, H, W) uint8 of any size, or waveforms (samples,) float32 from
+                -1 to 1 at the network's sample rate.
+            tally: is added to.
 
         Raises:
             ValueError: if one is none of these, or a file cannot be decoded.
         """
+        tally.rows += len(samples)
         return self._stacked([self._one(sample) for sample in samples])
 
     def _one(self, sample: Any) -> Tensor:
@@ -80,15 +82,15 @@ class FileInput:
             raise ValueError(f"a sample {rule}; got {tuple(value.shape)}")
         return value.float()
 
-    def _read(self, files: Sequence[Path]) -> dict[Path, Tensor]:
+    def _read(self, files: Sequence[Path], tally: Tally, *, skip: bool) -> dict[str, Tensor]:
         read = {}
         for file in files:
             try:
-                read[file] = self._decoded(file)
+                read[str(file)] = self._decoded(file)
             except (OSError, ValueError) as error:
-                if not self._skip:
+                if not skip:
                     raise
-                self.unreadable[file] = str(error)
+                tally.unreadable[str(file)] = str(error).removeprefix(f"{file} ")
         return read
 
     def _decoded(self, file: Path) -> Tensor:
@@ -101,5 +103,7 @@ class FileInput:
             raise ValueError(f"{file} {error}") from error
 
     def _stacked(self, samples: list[Tensor]) -> Tensor:
+        if not samples:
+            raise ValueError("there are no samples")
         together = torch.stack(samples)
         return together.float() if self._to_mels is None else self._to_mels(together)

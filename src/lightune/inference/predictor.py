@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightune.inference.file_input import FileInput
 from lightune.inference.network import PredictingNetwork, mean_prediction
 from lightune.inference.table_input import TableInput, Tally
+from lightune.inference.text_input import TextInput
 
 __all__ = ["Predictor"]
 
@@ -50,7 +52,7 @@ class Predictor:
         self.batch_size = batch_size
         self._device = torch.device(device)
         self._raw_shape = tuple(described.get("raw_shape", self.input_shape))
-        self._table = TableInput(self.schema) if "columns" in self.schema else None
+        self._input = _input_of(self.schema)
 
     @property
     def network(self) -> PredictingNetwork:
@@ -72,7 +74,8 @@ class Predictor:
 
         Args:
             samples: of a table: a data frame, a mapping from column to values, or an array in the order of the
-                columns. Else an array or tensor (N, …) as the data module read them.
+                columns; texts; paths of pictures or sounds, or what these hold. Else an array or tensor (N, …) as
+                the data module read them.
 
         Raises:
             ValueError: if they are none of these.
@@ -94,22 +97,36 @@ class Predictor:
             raise ValueError("the run predicts values, which have no probabilities; call predict")
         return self._predictions(samples).numpy()
 
-    def predict_file(self, path: Path, tally: Tally) -> Iterator[Tensor]:
-        """Yield predictions (n, K) of the rows of a file, some thousand at a time.
+    @property
+    def counted(self) -> str:
+        """What one line of a prediction is of: a `row` of a file, or a `file`."""
+        return "row" if self._input is None else self._input.counted
+
+    def predict_file(
+        self, path: Path, tally: Tally, *, skip_unreadable: bool = False
+    ) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield the names of samples and their predictions (n, K), some at a time.
+
+        Args:
+            path: a table; or a picture or sound, or a folder of them.
+            tally: is added to.
+            skip_unreadable: whether a picture or sound that cannot be decoded is left out, else refused.
 
         Raises:
             OSError: if the file cannot be read.
             ValueError: if it cannot be read as what the run was trained on.
         """
-        if self._table is None:
+        if self._input is None:
             rule = "belongs to no run that reads files: it was trained on data that name no columns"
             raise ValueError(f"{rule}; predict in Python, lightune.load(RUN).predict(samples)")
-        for raw in self._table.chunks(path, tally):
-            yield self._run(raw)
+        skip = {"skip": skip_unreadable} if isinstance(self._input, FileInput) else {}
+        for names, raw in self._input.chunks(path, tally, **skip):
+            yield names, self._run(raw)
 
     def _predictions(self, samples: Any) -> Tensor:
-        if self._table is not None:
-            return self._run(self._table.raw(samples, Tally()))
+        as_read = isinstance(samples, np.ndarray | Tensor) and tuple(samples.shape[1:]) == self._raw_shape
+        if self._input is not None and not (as_read and isinstance(self._input, FileInput)):
+            return self._run(self._input.raw(samples, Tally()))
         raw = samples if isinstance(samples, Tensor) else torch.as_tensor(np.asarray(samples))
         if tuple(raw.shape[1:]) != self._raw_shape:
             wanted = ", ".join(map(str, ("N", *self._raw_shape)))
@@ -130,3 +147,11 @@ class Predictor:
                     raise
                 self.batch_size //= 2
         return torch.cat(done) if done else torch.empty(0, len(self.classes) or self.values)
+
+
+def _input_of(schema: Mapping[str, Any]) -> TableInput | TextInput | FileInput | None:
+    if "columns" in schema:
+        return TableInput(schema)
+    if "text" in schema:
+        return TextInput(schema)
+    return FileInput(schema["files"]) if "files" in schema else None

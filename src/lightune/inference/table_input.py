@@ -29,12 +29,14 @@ class Tally:
         unfit: column → cells that are no numbers, or hold categories that were not there in training.
         absent: columns that the network was trained on and that are not there; all their values count as missing.
         additional: columns that are there and of no use to the network.
+        unreadable: files that were left out → why.
     """
 
     rows: int = 0
     unfit: dict[str, int] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     additional: tuple[str, ...] = ()
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """Yield what a person should know, a line each."""
@@ -45,6 +47,8 @@ class Tally:
         for name, count in self.unfit.items():
             cells = "cells hold" if count > 1 else "cell holds"
             yield f"{name}: {count:,} {cells} a value that training had not"
+        for name, why in self.unreadable.items():
+            yield f"{name} is left out: {why}"
 
 
 class TableInput:
@@ -54,14 +58,16 @@ class TableInput:
         schema: `columns`, `na_values` and `target`, as a checkpoint holds them.
     """
 
+    counted = "row"
+
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._columns = [Column.from_plain(plain) for plain in schema["columns"]]
         self._used = used(self._columns)
         self._na_values = tuple(schema["na_values"])
         self._target = schema.get("target")
 
-    def chunks(self, path: Path, tally: Tally) -> Iterator[Tensor]:
-        """Yield raw rows (n, F + C) float64 of a file, some thousand at a time; columns are found by their names.
+    def chunks(self, path: Path, tally: Tally) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield raw rows (n, F + C) float64 of a file with their numbers; columns are found by their names.
 
         Args:
             path: a delimited text file.
@@ -75,7 +81,8 @@ class TableInput:
         header = next(rows)
         self._compare(header, tally)
         while chunk := list(islice(rows, _ROWS)):
-            yield self._raw(dict(zip(header, zip(*chunk, strict=True), strict=True)), tally)
+            numbers = [str(tally.rows + place) for place in range(len(chunk))]
+            yield numbers, self._raw(dict(zip(header, zip(*chunk, strict=True), strict=True)), tally)
 
     def raw(self, samples: Any, tally: Tally) -> Tensor:
         """Return raw rows (N, F + C) float64 of what Python holds.

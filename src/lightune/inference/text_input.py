@@ -1,0 +1,72 @@
+"""Texts, from a file or from Python, as the network's preparation takes them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lightune.data.delimited import find_dialect, read_rows
+from lightune.data.text_tokens import cut, numbered
+from lightune.inference.table_input import Tally
+
+__all__ = ["TextInput"]
+
+_ROWS = 8192  # read at a time
+
+
+class TextInput:
+    """Turn texts into raw tensors by the schema that is kept with a network.
+
+    Args:
+        schema: `text`, `tokens`, `lowercase`, `max_length`, `vocabulary`, as a checkpoint holds them.
+    """
+
+    counted = "row"
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._column, self._tokens = str(schema["text"]), schema["tokens"]
+        self._lowercase, self._max_length = bool(schema["lowercase"]), int(schema["max_length"])
+        self._known = {token: number for number, token in enumerate(schema["vocabulary"])}
+
+    def chunks(self, path: Path, tally: Tally) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield raw texts (n, T) of a file with the numbers of their rows, some thousand at a time.
+
+        Args:
+            path: a delimited text file with the column of texts.
+            tally: is added to.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it is a table without the column.
+        """
+        rows = read_rows(path, find_dialect(path))
+        header = next(rows)
+        if self._column not in header:
+            raise ValueError(f"has no column {self._column!r}; it has {', '.join(header)}")
+        place = header.index(self._column)
+        while chunk := list(islice(rows, _ROWS)):
+            numbers = [str(tally.rows + row) for row in range(len(chunk))]
+            yield numbers, self.raw([row[place] for row in chunk], tally)
+
+    def raw(self, samples: Any, tally: Tally) -> Tensor:
+        """Return raw texts (N, T) int32.
+
+        Args:
+            samples: texts; or a data frame or a mapping with the column of texts.
+            tally: is added to.
+
+        Raises:
+            ValueError: if they are no texts.
+        """
+        if isinstance(samples, Mapping) or hasattr(samples, "columns"):
+            if self._column not in samples:
+                raise ValueError(f"samples must have a column {self._column!r}")
+            samples = samples[self._column]
+        if isinstance(samples, str) or not all(isinstance(text, str) for text in samples):
+            raise ValueError("samples must be a list of texts")
+        texts: Sequence[str] = list(samples)
+        tally.rows += len(texts)
+        cells = (cut(text, self._tokens, lowercase=self._lowercase) for text in texts)
+        return numbered(cells, self._known, self._max_length)
