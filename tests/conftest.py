@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["command_line", "hydra_app", "fused_members", "sabotage", "strangers", "table_runs"]
+pytest_plugins = ["command_line", "hydra_app", "file_runs", "fused_members", "sabotage", "strangers", "table_runs"]
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,54 @@ def test_a_run_predicts_what_its_test_predicted(kind, request):
     assert predicted == pytest.approx(tested.predicted.numpy(), rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["picture_run", "sound_run"])
+def test_a_run_predicts_from_files_what_its_test_predicted(kind, request):
+    run = request.getfixturevalue(kind)
+    (tested,) = read_predictions(run.folder)
+    files = sorted(
+        path for path in run.source.rglob("*") if path.is_file()
+    )  # one part, in the order of their names
+    chosen = [files[row] for row in tested.rows.tolist()]
+    predictor = lightune.load(run.folder)
+    assert predictor.classes == ["cat", "dog"]
+    assert predictor.predict_proba(chosen) == pytest.approx(tested.predicted.numpy(), abs=1e-5)
+    assert [str(file.parent.name) for file in chosen] == [predictor.classes[label] for label in tested.targets]
+
+
+def test_a_run_predicts_from_texts_what_its_test_predicted(text_run):
+    (tested,) = read_predictions(text_run.folder)
+    with text_run.source.open(newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    chosen = [texts[row] for row in tested.rows.tolist()]
+    predicted = lightune.load(text_run.folder).predict_proba(chosen)
+    assert predicted == pytest.approx(tested.predicted.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["picture_run", "sound_run", "text_run"])
+def test_a_run_on_files_predicts_without_them(kind, request, tmp_path):
+    run = request.getfixturevalue(kind)
+    shutil.copytree(run.folder, tmp_path / "moved")
+    config = tmp_path / "moved" / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace(str(run.source), "/nowhere"))
+    one = (
+        ["a new text"] if kind == "text_run" else [next(path for path in run.source.rglob("*") if path.is_file())]
+    )
+    moved, here = (lightune.load(folder).predict_proba(one) for folder in (tmp_path / "moved", run.folder))
+    assert np.array_equal(moved, here)
+
+
+def test_a_turned_picture_is_predicted_upright(picture_run, tmp_path):
+    from PIL import Image
+
+    upright = Image.open(next((picture_run.source / "cat").iterdir()))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.save(tmp_path / "upright.png")
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    first, second = lightune.load(picture_run.folder).predict_proba(sorted(tmp_path.glob("*.png")))
+    assert np.array_equal(first, second)
+
+
 def test_a_run_predicts_without_its_data(class_run, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(class_run.folder, moved)

@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import pytest
 
@@ -63,11 +64,16 @@ def test_what_cannot_be_done_is_refused_and_nothing_written(class_run, value_run
     (here / "other.csv").write_text("a,b\n1,2\n")
     (here / "ragged.csv").write_text("age,city\n1,Rome\n2\n")
     for arguments, said in [
-        (["--input", "no.csv", "--output", "mine.txt"], ["no file no.csv", "was not written by lightune predict"]),
+        (
+            ["--input", "no.csv", "--output", "mine.txt"],
+            ["no file or folder no.csv", "was not written by lightune predict"],
+        ),
         (["--input", "other.csv"], ["other.csv has none of the columns of the training (age, height, city)"]),
         (["--input", "ragged.csv"], ["ragged.csv, line 3: has 1 cell"]),
         (["--input", "other.csv", "--checkpoint", "none"], ["--checkpoint  must be best, last, or a file"]),
         (["--input", "other.csv", "--output", str(here)], ["must be a file, got the folder"]),
+        (["--input", str(here)], [f"{here} cannot be read: Is a directory"]),
+        (["--input", "other.csv", "--on-unreadable", "skip"], ["is for pictures and sounds"]),
     ]:
         code, _, err = tool("predict", class_run.folder, *arguments)
         assert code == 2
@@ -76,6 +82,49 @@ def test_what_cannot_be_done_is_refused_and_nothing_written(class_run, value_run
     assert (code, "is for two classes, and the run predicts values" in err) == (2, True)
     assert sorted(path.name for path in here.iterdir()) == ["mine.txt", "other.csv", "ragged.csv"]
     assert (here / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["picture_run", "sound_run"])
+def test_the_files_below_folders_are_predicted_by_name(kind, request, tool, here):
+    run = request.getfixturevalue(kind)
+    code, out, err = tool("predict", run.folder, "--input", run.source / "dog", run.source / "cat")
+    assert (code, out, err) == (0, "40 predictions of class in predictions.csv\n", "")
+    rows = read(here / "predictions.csv")
+    assert list(rows[0]) == ["file", "predicted", "probability", "p_cat", "p_dog"]
+    files = [str(file) for name in ("dog", "cat") for file in sorted((run.source / name).iterdir())]
+    assert [row["file"] for row in rows] == files
+    assert [row["predicted"] for row in rows] == lightune.load(run.folder).predict(files).tolist()
+    assert tool("predict", run.folder, "--input", files[0]).code == 0  # what was written is ours
+    assert [row["file"] for row in read(here / "predictions.csv")] == files[:1]
+
+
+@pytest.mark.parametrize("kind", ["picture_run", "sound_run"])
+def test_a_file_that_cannot_be_read_is_refused_or_left_out(kind, request, tool, here):
+    run, new = request.getfixturevalue(kind), here / "new"
+    new.mkdir()
+    file = next((run.source / "cat").iterdir())
+    shutil.copy(file, new / f"a{file.suffix}")
+    (new / f"b{file.suffix}").touch()
+    code, _, err = tool("predict", run.folder, "--input", "new")
+    assert (code, f"--input  new/b{file.suffix} is empty" in err) == (2, True)
+    assert not (here / "predictions.csv").exists()
+    code, out, err = tool("predict", run.folder, "--input", "new", "--on-unreadable", "skip")
+    assert (code, out) == (0, "1 predictions of class in predictions.csv\n")
+    assert err == f"new: new/b{file.suffix} is left out: is empty\n"
+    (here / "empty").mkdir()
+    assert "--input  empty has no" in tool("predict", run.folder, "--input", "empty").err
+
+
+def test_texts_are_predicted_by_their_rows(text_run, tool, here):
+    code, out, _ = tool("predict", text_run.folder, "--input", text_run.source)
+    assert (code, out) == (0, "60 predictions of label in predictions.csv\n")
+    rows = read(here / "predictions.csv")
+    assert list(rows[0]) == ["row", "predicted", "probability", "p_cat", "p_dog"]
+    texts = [row["text"] for row in read(text_run.source)]
+    assert [row["predicted"] for row in rows] == lightune.load(text_run.folder).predict(texts).tolist()
+    (here / "other.csv").write_text("words\na\n")
+    code, _, err = tool("predict", text_run.folder, "--input", "other.csv")
+    assert (code, "other.csv has no column 'text'; it has words" in err) == (2, True)
 
 
 def test_a_fold_and_all_folds_can_predict(fold_run, tool, here):

@@ -30,7 +30,10 @@ FEWEST_FITS = {"validation/kfold": "validation.k=2", "validation/bootstrap": "va
 def overrides_for(option):
     """Return what it takes to train an option: some need data that they fit."""
     group, _, name = option.replace("/after_experiment", "").rpartition("/")
-    extra = {"loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]}}
+    extra = {
+        "loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]},
+        "model": {"audio_cnn": ["data=audio_folder"], "text_mean": ["data=text_csv"]},
+    }
     needed = extra.get(group, {}).get(name, ["data=diabetes"] if option == "metrics/regression" else [])
     return [*needed, f"{group}={name}"]
 

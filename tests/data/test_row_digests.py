@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightune.data.row_digests import copies_of, row_digests
+from lightune.data.row_digests import copies_of, handle_copies, row_digests
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.uint8, torch.int64])
@@ -32,3 +32,18 @@ def test_sets_of_copies_are_numbered():
     assert repeated == 2
     assert copies[0] == copies[2] == copies[3]
     assert len(set(copies.tolist())) == 3
+
+
+def test_copies_are_kept_together_dropped_or_divided_like_others():
+    rows = torch.tensor([[3.0], [1.0], [3.0], [3.0], [2.0]])
+    keep, copies, remark = handle_copies(rows, "together")
+    assert keep.tolist() == [0, 1, 2, 3, 4]
+    assert copies is not None
+    assert copies[0] == copies[2] == copies[3]
+    assert remark == "2 rows repeat the inputs of another: each stays on one side of a split with its like"
+    keep, copies, remark = handle_copies(rows[:3], "drop", counted="file")
+    assert (keep.tolist(), copies) == ([0, 1], None)
+    assert remark == "1 file repeats the inputs of another: the first of them is kept"
+    keep, copies, remark = handle_copies(rows, "keep")
+    assert (keep.tolist(), copies, remark[:6]) == ([0, 1, 2, 3, 4], None, "2 rows")
+    assert handle_copies(rows[:2], "together")[1:] == (None, "")

@@ -52,7 +52,9 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     Raises:
         ConfigError: if something cannot be used; nothing was written.
     """
-    problems = [Problem("--input", f"there is no {path}") for path in options.input if not path.exists()]
+    problems = [
+        Problem("--input", f"there is no file or folder {path}") for path in options.input if not path.exists()
+    ]
     if options.output.is_dir():
         problems.append(Problem("--output", f"must be a file, got the folder {options.output}"))
     elif options.output.exists() and not _is_ours(options.output):
@@ -68,6 +70,9 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
         count = len(predictor.classes)
         given = f"{count} classes" if count else "values"
         raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
+    if options.on_unreadable == "skip" and predictor.counted == "row":
+        rule = "is for pictures and sounds, and the run predicts rows of a table, all of which are read"
+        raise ConfigError([Problem("--on-unreadable", rule)])
     total = _write(predictor, options)
     say(f"{total:,} predictions of {predictor.target} in {options.output}")
 
@@ -88,8 +93,7 @@ def _write(predictor: "Predictor", options: argparse.Namespace) -> int:
                     for name, cells in zip(names, _cells(predictor, predicted, options.threshold), strict=True):
                         lines.writerow([*([cell(str(path))] if several else []), cell(name), *cells])
             except (OSError, ValueError) as error:
-                text = str(error) if str(path) in str(error) else f"{path} {error}"
-                raise ConfigError([Problem("--input", text)]) from error
+                raise ConfigError([Problem("--input", _told(path, error))]) from error
             for line in tally.lines():
                 say(f"{path}: {line}", error=True)
             total += tally.rows
@@ -110,6 +114,12 @@ def _cells(predictor: "Predictor", predicted: "Tensor", threshold: float | None)
     choices = predicted.argmax(dim=1) if threshold is None else (predicted[:, 1] >= threshold).long()
     for choice, values in zip(choices.tolist(), predicted.tolist(), strict=True):
         yield [cell(predictor.classes[choice]), _short(values[choice]), *map(_short, values)]
+
+
+def _told(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or path} cannot be read: {error.strerror}"
+    return str(error) if str(path) in str(error) else f"{path} {error}"
 
 
 def _is_ours(file: Path) -> bool:

@@ -19,7 +19,12 @@ from lightune.paths import conf_dir
 __all__ = ["find_problems"]
 
 _COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
-_KINDS = {"image": "an image", "table": "a table", "audio": "audio", "text": "text"}
+_KINDS = {
+    "image": ("images", "an image"),
+    "table": ("tables", "a table"),
+    "audio": ("sounds", "a sound"),
+    "text": ("texts", "a text"),
+}
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
@@ -52,11 +57,9 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
     kind, accepted = data.constants.get("kind"), model.constants.get("accepts")
     if kind and accepted and kind not in accepted:
         fits = options_with("model", "accepts", kind)
-        takes = " or ".join(f"{name}s" for name in accepted)
-        yield Problem(
-            "model",
-            f"{model.name} takes {takes}, but {data.name} is {_KINDS.get(kind, kind)}; choose model={fits}",
-        )
+        takes = " or ".join(_KINDS.get(name, (name, name))[0] for name in accepted)
+        given = _KINDS.get(kind, (kind, kind))[1]
+        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is {given}; choose model={fits}")
 
 
 def _paths(tree: dict[str, Any]) -> Iterator[Problem]:

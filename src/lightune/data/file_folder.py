@@ -2,8 +2,9 @@
 
 import os
 import tempfile
+import warnings
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -91,17 +92,18 @@ class FileFolder(InMemoryData):
         inputs, unreadable = self.read_files([file.path for file in found.files])
         report = list(found.report)
         if unreadable:
+            whole = len(unreadable) == len(found.files)
             shown = [f"{found.files[place].path}: {why}" for place, why in list(unreadable.items())[:_SHOWN]]
             more = f"; and {len(unreadable) - _SHOWN:,} more" if len(unreadable) > _SHOWN else ""
             count = f"{len(unreadable):,} file{'s' if len(unreadable) > 1 else ''}"
-            if self.on_unreadable == "refuse":
-                advice = "mend or remove them, or leave them out by data.on_unreadable=skip"
-                text = f"{count} cannot be read ({'; '.join(shown)}{more}); {advice}"
+            if self.on_unreadable == "refuse" or whole:
+                advice = "" if whole else "; mend or remove them, or leave them out by data.on_unreadable=skip"
+                text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"
                 raise ConfigError([Problem("data.path", text)])
             report.append(("unreadable", f"{count} left out: {'; '.join(shown)}{more}"))
             inputs = inputs[[place for place in range(len(found.files)) if place not in unreadable]]
             found = found.without(unreadable)
-        keep, copies, remark = handle_copies(inputs, self.duplicates)
+        keep, copies, remark = handle_copies(inputs, self.duplicates, counted="file")
         if remark:
             report.append(("duplicates", remark))
         if len(keep) < len(found.files):
@@ -113,8 +115,9 @@ class FileFolder(InMemoryData):
 
     def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
         number = {name: place for place, name in enumerate(found.classes)}
-        groups = [file.group for file in found.files]
-        named = {"group": np.unique(groups, return_inverse=True)[1].reshape(-1)} if any(groups) else {}
+        groups = [file.group or f"\n{place}" for place, file in enumerate(found.files)]  # a name has no line's end
+        is_grouped = any(file.group for file in found.files)
+        named = {"group": np.unique(groups, return_inverse=True)[1].reshape(-1)} if is_grouped else {}
         return Samples(
             inputs,
             torch.tensor([number[file.label] for file in found.files]),
@@ -189,15 +192,15 @@ class ImageFolder(FileFolder):
 
     def unpack_sample(self, folder: Path) -> None:
         """Write scikit-learn's digits as PNG files, a folder a class."""
+        from PIL import Image
         from sklearn import datasets
-        from torchvision.io import write_png
 
         bunch = datasets.load_digits()
         for number, (image, label) in enumerate(zip(bunch.images, bunch.target, strict=True)):
             home = folder / str(label)
             home.mkdir(exist_ok=True)
-            pixels = torch.from_numpy(image * 255 / 16).round().to(torch.uint8).unsqueeze(0)
-            write_png(pixels, str(home / f"{number:04}.png"))
+            pixels = np.rint(image * 255 / 16).astype(np.uint8)
+            Image.fromarray(pixels).save(home / f"{number:04}.png")
 
 
 class AudioFolder(FileFolder):
@@ -275,9 +278,10 @@ class AudioFolder(FileFolder):
             sounds.extractall(folder)
 
 
-def _in_threads(read: Any, count: int, threads: int) -> dict[int, str]:
+def _in_threads(read: Callable[[int], str], count: int, threads: int) -> dict[int, str]:
     """Read each place; return place → why it could not be read."""
-    with ThreadPoolExecutor(max(1, min(threads or 1, os.cpu_count() or 1))) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(max(1, min(threads or 1, os.cpu_count() or 1))) as pool:
+        warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
         return {place: why for place, why in enumerate(pool.map(read, range(count), chunksize=16)) if why}
 
 

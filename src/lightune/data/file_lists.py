@@ -1,8 +1,9 @@
 """Files of one kind below a folder, with the class, the part and the group of each."""
 
-import csv
+import math
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,16 @@ from pathlib import Path
 from lightune.data.delimited import find_dialect, read_columns
 from lightune.errors import ConfigError, Problem
 
-__all__ = ["PARTS", "FileList", "Named", "files_below", "list_files", "part_named", "require_distinct"]
+__all__ = [
+    "PARTS",
+    "FileList",
+    "Named",
+    "files_below",
+    "in_order",
+    "list_files",
+    "part_named",
+    "require_distinct",
+]
 
 PARTS = ("train", "val", "test")
 
@@ -30,7 +40,7 @@ class Named:
         path: of the file.
         label: name of its class.
         part: `train`, `val` or `test`, if it has an official one.
-        group: of samples that belong together; empty if none.
+        group: of samples that belong together; empty for one that belongs to no other.
     """
 
     path: Path
@@ -45,7 +55,7 @@ class FileList:
 
     Args:
         files: at least one of each of two classes.
-        classes: their names, sorted, or as they were said.
+        classes: their names, in order, or as they were said.
         report: what was found, one (subject, remark) a line.
     """
 
@@ -86,44 +96,60 @@ def list_files(
     Raises:
         ConfigError: if there are no files, no classes, or a file's class cannot be told.
     """
-    if not root.is_dir():
-        raise ConfigError([Problem("data.path", f"must be a folder, got {root.absolute()}")])
+    _check_keys(root, classes, labels, pattern)
     report: list[tuple[str, str]] = []
     if labels is not None:
-        found = list(_in_manifest(root, labels))
+        found = list(_in_manifest(root, labels, report))
     elif pattern is not None:
         found = list(_matching(root, suffixes, pattern, report))
     else:
         found = list(_in_folders(root, suffixes, report))
-    if not found:
-        there = sorted(entry.name for entry in root.iterdir())[:_SHOWN]
-        rule = (
-            f"has no folder a class with {_listed(suffixes)} files in it (it has {', '.join(there) or 'nothing'})"
-        )
-        raise ConfigError([Problem("data.path", f"{root.absolute()} {rule}")])
     names = sorted({file.label for file in found})
     require_distinct(names, "data.path")
     if classes is not None:
-        if absent := [name for name in classes if name not in names]:
-            report.append(("classes", f"no file of {', '.join(absent)}"))
+        absent = [name for name in classes if name not in names]
+        if len(absent) == len(classes):
+            rule = f"no file is of {', '.join(absent)}; the classes are {_some(names)}"
+            raise ConfigError([Problem("data.classes", rule)])
+        if absent:
+            report.append(("classes", f"no file is of {', '.join(absent)}"))
         if others := [name for name in names if name not in classes]:
             count = sum(file.label in others for file in found)
-            report.append(
-                ("left out", f"{count:,} files of {', '.join(others[:_SHOWN])}, which data.classes lacks")
-            )
+            report.append(("left out", f"{_files(count)} of {_some(others)}, which data.classes lacks"))
         found, names = [file for file in found if file.label in classes], list(classes)
-    if len(names) < 2 or not found:
+    else:
+        names = in_order(names)
+    if len(names) < 2:
         raise ConfigError([Problem("data.path", f"{root.absolute()} has one class only: {', '.join(names)}")])
     order = {"": 0, "train": 0, "val": 1, "test": 2}
     found.sort(key=lambda file: (order[file.part], str(file.path)))
     if order[found[0].part]:
         raise ConfigError([Problem("data.path", f"{root.absolute()} has no file to train on")])
+    trained = {file.label for file in found if not order[file.part]}
+    if unseen := [name for name in names if name not in trained and any(file.label == name for file in found)]:
+        report.append(("classes", f"no file to train on is of {_some(unseen)}"))
     report.insert(0, ("files", f"{len(found):,} of {len(names)} classes"))
     return FileList(tuple(found), tuple(names), tuple(report))
 
 
+def in_order(names: Collection[str]) -> list[str]:
+    """Return names of classes sorted: by value, where all of them are numbers."""
+    try:
+        values = {name: float(name) for name in names}
+    except ValueError:
+        return sorted(names)
+    return (
+        sorted(names, key=lambda name: (values[name], name))
+        if all(map(math.isfinite, values.values()))
+        else sorted(names)
+    )
+
+
 def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
-    """Yield the files below a folder in the order of their names; hidden ones and loops of links are left out."""
+    """Yield the files below a folder in the order of their names.
+
+    Hidden ones are left out; links to folders are followed, once each, but not those to a folder that they are in.
+    """
     seen: set[str] = set()
     for home, inside, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(home)
@@ -131,7 +157,7 @@ def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
             inside.clear()
             continue
         seen.add(real)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        inside[:] = sorted(name for name in inside if not (name.startswith(".") or _holds(Path(home, name), real)))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(home) / name
@@ -157,22 +183,47 @@ def require_distinct(names: Sequence[str], key: str) -> None:
         )
 
 
+def _check_keys(root: Path, classes: Sequence[str] | None, labels: Path | None, pattern: str | None) -> None:
+    problems = []
+    if not root.is_dir():
+        problems.append(Problem("data.path", f"must be a folder, got {root.absolute()}"))
+    if labels is not None and not labels.is_file():
+        problems.append(Problem("data.labels", f"there is no file {labels.absolute()}"))
+    if labels is not None and pattern is not None:
+        problems.append(
+            Problem("data.pattern", f"cannot be used with data.labels, got {pattern}; set one to null")
+        )
+    if classes is not None and (len(classes) < 2 or len(set(classes)) < len(classes)):
+        problems.append(Problem("data.classes", f"must be two different names or more, got {list(classes)}"))
+    if problems:
+        raise ConfigError(problems)
+
+
 def _in_folders(root: Path, suffixes: Collection[str], report: list[tuple[str, str]]) -> Iterator[Named]:
-    folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    parts = {folder: part_named(folder.name) for folder in folders}
-    if folders and all(parts.values()) and "train" in parts.values() and len(folders) > 1:
-        homes = [
-            (inner, part) for folder, part in parts.items() for inner in sorted(folder.iterdir()) if inner.is_dir()
-        ]
-    else:
-        homes = [(folder, "") for folder in folders]
-    for home, part in homes:
-        inside = list(files_below(home, suffixes))
-        if not inside:
-            report.append(("classes", f"no {_listed(suffixes)} file in {home.relative_to(root)}"))
-        yield from (Named(file, home.name, part or "") for file in inside)
-    if loose := sum(1 for entry in root.iterdir() if entry.is_file() and entry.suffix.lower() in suffixes):
-        report.append(("left out", f"{loose:,} files in no folder of a class"))
+    folders = _folders_in(root)
+    parts = {folder: part_named(folder.name) or "" for folder in folders}
+    official = "train" in parts.values() and (len(folders) == 1 or len({*parts.values()} - {""}) > 1)
+    parts = parts if official else dict.fromkeys(folders, "")
+    if official and (others := [folder.name for folder, part in parts.items() if not part]):
+        report.append(("left out", f"{_some(others)}, which is none of train, val and test"))
+    empty, count = [], 0
+    for folder, part in parts.items():
+        for home in [folder] if not official else _folders_in(folder) if part else []:
+            inside = list(files_below(home, suffixes))
+            count += len(inside)
+            if not inside:
+                empty.append(home.relative_to(root).as_posix())
+            yield from (Named(file, home.name, part) for file in inside)
+    if not count:
+        there = _some(sorted(entry.name for entry in root.iterdir())) or "nothing"
+        rule = f"has no folder a class with {_kinds(suffixes)} files in it (it has {there})"
+        raise ConfigError([Problem("data.path", f"{root.absolute()} {rule}")])
+    if empty:
+        report.append(("classes", f"no {_kinds(suffixes)} file is in {_some(empty)}"))
+    homes = [root, *(folder for folder, part in parts.items() if part)]
+    loose = [entry for home in homes for entry in home.iterdir() if entry.suffix.lower() in suffixes]
+    if loose := [entry for entry in loose if entry.is_file() and not entry.name.startswith(".")]:
+        report.append(("left out", f"{_files(len(loose))} in no folder of a class"))
 
 
 def _matching(
@@ -186,43 +237,76 @@ def _matching(
         ) from error
     if "label" not in expression.groupindex:
         raise ConfigError([Problem("data.pattern", f"must have a group (?P<label>…), got {pattern}")])
-    has_test = "test" in expression.groupindex
+    has_test, count = "test" in expression.groupindex, 0
     others = []
     for file in files_below(root, suffixes):
         name = file.relative_to(root).as_posix()
-        if (match := expression.fullmatch(name)) is None:
+        match = expression.fullmatch(name)
+        if match is None or not match["label"]:
             others.append(name)
             continue
         found = match.groupdict()
         part = ("test" if found["test"] else "train") if has_test else ""
-        yield Named(file, found["label"] or "", part, found.get("group") or "")
+        count += 1
+        yield Named(file, found["label"], part, found.get("group") or "")
+    if not count:
+        there = f"none of {_files(len(others))}, such as {others[0]}" if others else "no file: there is none"
+        raise ConfigError([Problem("data.pattern", f"matches {there}, got {pattern}")])
     if others:
-        report.append(("left out", f"{len(others):,} files that data.pattern does not match, such as {others[0]}"))
+        report.append(("left out", f"{_files(len(others))} that data.pattern does not match, such as {others[0]}"))
 
 
-def _in_manifest(root: Path, labels: Path) -> Iterator[Named]:
+def _in_manifest(root: Path, labels: Path, report: list[tuple[str, str]]) -> Iterator[Named]:
     try:
         table = read_columns(labels, find_dialect(labels))
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError([Problem("data.labels", str(error))]) from error
     if absent := [name for name in ("path", "target") if name not in table]:
         rule = f"must have the columns path and target, and lacks {' and '.join(absent)}"
         raise ConfigError([Problem("data.labels", f"{rule} (it has {', '.join(table)})")])
+    problems = []
     if missing := [name for name in table["path"] if not (root / name).is_file()]:
-        rule = f"names {len(missing):,} files that are not there, such as {missing[0]}"
-        raise ConfigError([Problem("data.labels", rule)])
+        problems.append(f"names {_files(len(missing))} not in {root.absolute()}, such as {missing[0]}")
+    if twice := [name for name, count in Counter(table["path"]).items() if count > 1]:
+        problems.append(f"names {_files(len(twice))} more than once, such as {twice[0]}")
     count = len(table["path"])
     parts = [part_named(word) for word in table["split"]] if "split" in table else [""] * count
-    if unknown := sorted(
-        {word for word, part in zip(table.get("split", ()), parts, strict=False) if part is None}
-    ):
-        raise ConfigError(
-            [Problem("data.labels", f"split must be train, val or test, got {', '.join(unknown[:_SHOWN])}")]
-        )
+    if unknown := sorted({word for word in table.get("split", ()) if part_named(word) is None}):
+        problems.append(f"split must be train, val or test, got {_some(list(map(repr, unknown)))}")
+    if not any(map(str.strip, table["target"])):
+        problems.append("has no target in any row")
+    if problems:
+        raise ConfigError([Problem("data.labels", problem) for problem in problems])
+    if without := sum(not label.strip() for label in table["target"]):
+        report.append(("left out", f"{_files(without)} without a target"))
     groups = table.get("group", [""] * count)
     for name, label, part, group in zip(table["path"], table["target"], parts, groups, strict=True):
-        yield Named(root / name, label.strip(), part or "", group)
+        if label.strip():
+            yield Named(root / name, label.strip(), part or "", group.strip())
 
 
-def _listed(suffixes: Collection[str]) -> str:
+def _folders_in(folder: Path) -> list[Path]:
+    """Return the folders in a folder that are not hidden and not links to one that they are in."""
+    real = os.path.realpath(folder)
+    inside = (entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry for entry in inside if not _holds(entry, real))
+
+
+def _holds(link: Path, real: str) -> bool:
+    """Return True if a path is a link to a real folder or to one that holds it."""
+    if not link.is_symlink():
+        return False
+    target = os.path.realpath(link)
+    return os.path.commonpath([target, real]) == target
+
+
+def _kinds(suffixes: Collection[str]) -> str:
     return ", ".join(sorted(suffix[1:] for suffix in suffixes))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' if count != 1 else ''}"
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

@@ -46,13 +46,16 @@ def copies_of(digests: Digests) -> tuple[Indices, int]:
     return copies.reshape(-1), len(digests) - len(distinct)
 
 
-def handle_copies(inputs: Tensor, duplicates: Duplicates) -> tuple[Indices, Indices | None, str]:
+def handle_copies(
+    inputs: Tensor, duplicates: Duplicates, *, counted: str = "row"
+) -> tuple[Indices, Indices | None, str]:
     """Return which rows are kept, the set of equal rows that each of them belongs to, and a remark.
 
     Args:
         inputs: (N, …) as they were read.
         duplicates: `together` keeps equal rows on one side of each split, `drop` keeps the first of them, `keep`
             divides them like others.
+        counted: what the remark calls one of them.
 
     Returns:
         The places of the rows that are kept; the number of the set of each of these, None where rows are divided
@@ -62,7 +65,8 @@ def handle_copies(inputs: Tensor, duplicates: Duplicates) -> tuple[Indices, Indi
     every = np.arange(len(inputs))
     if not repeated:
         return every, None, ""
-    remark = f"{repeated:,} rows repeat another row's inputs: {_REMARKS[duplicates]}"
+    several = f"{counted}s repeat" if repeated > 1 else f"{counted} repeats"
+    remark = f"{repeated:,} {several} the inputs of another: {_REMARKS[duplicates]}"
     if duplicates == "drop":
         return np.sort(np.unique(copies, return_index=True)[1]), None, remark
     return every, copies if duplicates == "together" else None, remark

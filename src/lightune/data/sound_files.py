@@ -2,7 +2,7 @@
 
 import io
 import math
-import warnings
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,9 @@ SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 
 _WINDOW, _HOP = 0.032, 0.010  # seconds
 _FLOOR = 1e-6  # of a mel band's energy, below which it is silence
+_RATES = (100, 1_000_000)  # samples a second that a sound may have
+_UNKNOWN = 2**32 - 1  # length of what was written before it was known
+_DAMAGED = (ValueError, EOFError, LookupError, TypeError, ArithmeticError, UnboundLocalError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -117,12 +120,14 @@ def _decoded(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:
         raise ValueError("is empty")
     if content[:4] not in (b"RIFF", b"RIFX", b"RF64"):
         return _by_soundfile(content, suffix)
+    if lacking := _lacking(content):
+        raise ValueError(f"is cut off: {lacking:,} bytes of its sound are missing")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of chunks that hold no sound
-            rate, wave = wavfile.read(io.BytesIO(content))
-    except (ValueError, EOFError, KeyError, IndexError, TypeError, ZeroDivisionError, UnboundLocalError) as error:
+        rate, wave = wavfile.read(io.BytesIO(content))
+    except _DAMAGED as error:
         raise ValueError(f"cannot be decoded ({error})") from error
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise ValueError(f"has a sample rate of {rate:,}, which is none of a sound")
     if wave.dtype == np.uint8:
         values = (wave.astype(np.float32) - 128) / 128
     elif wave.dtype.kind == "i":
@@ -132,16 +137,28 @@ def _decoded(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:
     return int(rate), values if values.ndim == 1 else values.mean(axis=1)
 
 
+def _lacking(content: bytes) -> int:
+    """Return how many bytes of a WAV's sound are missing at its end."""
+    order: Literal["big", "little"] = "big" if content.startswith(b"RIFX") else "little"
+    place = 12
+    while place + 8 <= len(content):
+        size = int.from_bytes(content[place + 4 : place + 8], order)
+        if content[place : place + 4] == b"data":
+            return 0 if size == _UNKNOWN else max(0, place + 8 + size - len(content))
+        place += 8 + size + size % 2
+    return 0
+
+
 def _by_soundfile(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:
     try:
         import soundfile
     except ImportError as error:
-        kind = suffix[1:].upper() or "this"
+        kind = "other" if suffix in ("", ".wav") else suffix[1:].upper()
         raise ValueError(f"is no WAV; for {kind} files: pip install 'lightune[audio]'") from error
     try:
         wave, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"cannot be decoded ({error})") from error
+        raise ValueError(f"cannot be decoded ({str(error).rpartition(': ')[2]})") from error
     return int(rate), wave.mean(axis=1)
 
 

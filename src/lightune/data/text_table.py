@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lightune.data.csv_table import NA_VALUES
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
-from lightune.data.file_lists import PARTS, part_named, require_distinct
+from lightune.data.file_lists import PARTS, in_order, part_named, require_distinct
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
@@ -82,7 +82,7 @@ class TextCSV(InMemoryData):
         report = [("rows", f"{len(kept):,}")]
         if len(kept) < len(labels):
             report.append(("target", f"{len(labels) - len(kept):,} rows without a {self.target} are left out"))
-        classes = sorted({labels[row] for row in kept})
+        classes = in_order({labels[row] for row in kept})
         if len(classes) < 2:
             rule = f"{self.target} has one class only, {classes[0]!r}" if classes else f"{self.target} is empty"
             raise ConfigError([Problem("data.target", rule)])
@@ -93,7 +93,7 @@ class TextCSV(InMemoryData):
         number = {name: place for place, name in enumerate(classes)}
         targets = torch.tensor([number[labels[row]] for row in kept])
         part = None if self.split is None else self._parts_of([table[self.split][row] for row in kept])
-        chosen, copies, remark = handle_copies(raw, self.duplicates)
+        chosen, copies, remark = handle_copies(raw, self.duplicates, counted="text")
         if remark:
             report.append(("duplicates", remark))
         order = chosen if part is None else chosen[np.argsort(part[chosen], kind="stable")]
@@ -146,6 +146,11 @@ class TextCSV(InMemoryData):
             for key, name in named.items()
             if name is not None and name not in table
         ]
+        said = [name for name in named.values() if name is not None]
+        problems += [
+            Problem("data", f"column {name!r} stands in two of text, target and split")
+            for name in sorted({name for name in said if said.count(name) > 1})
+        ]
         if problems:
             raise ConfigError(problems)
         return table
@@ -163,7 +168,11 @@ def _remarks(cells: Sequence[Sequence[str]], tokens: int, max_length: int) -> li
     lengths = sorted(map(len, cells))
     remarks = [("tokens", f"{tokens:,} different, {lengths[len(lengths) // 2]:,} in a text (median)")]
     if longer := sum(length > max_length for length in lengths):
-        remarks.append(("cut off", f"{longer:,} texts have more than {max_length:,} tokens"))
+        remarks.append(("cut off", f"{_texts(longer)} of more than {max_length:,} tokens"))
     if empty := sum(not length for length in lengths):
-        remarks.append(("empty", f"{empty:,} texts have no token"))
+        remarks.append(("empty", f"{_texts(empty)} without a token"))
     return remarks
+
+
+def _texts(count: int) -> str:
+    return f"{count:,} text{'s' if count != 1 else ''}"

@@ -24,7 +24,7 @@ def cut(text: str, tokens: Tokens, *, lowercase: bool = True) -> list[str]:
     text = text.lower() if lowercase else text
     if tokens == "word":
         return _WORD.findall(text)
-    return list(text) if tokens == "char" else [f"{byte:02x}" for byte in text.encode()]
+    return list(text) if tokens == "char" else [f"{byte:02x}" for byte in text.encode(errors="replace")]
 
 
 def interned(texts: Iterable[Sequence[str]], max_length: int) -> tuple[Tensor, list[str]]:
@@ -65,7 +65,7 @@ class TextPreparation(nn.Module):
 
     @classmethod
     def fit(cls, raw: Tensor, *, tokens: int, min_frequency: int = 1, max_vocabulary: int = 20_000) -> Self:
-        """Learn from training rows.
+        """Learn from training rows only; tokens that stand as often are known in their order there.
 
         Args:
             raw: (N, T) int32 interned tokens, -1 where there is none.
@@ -73,8 +73,11 @@ class TextPreparation(nn.Module):
             min_frequency: times that a token must stand in the training rows to be known, > 0.
             max_vocabulary: tokens that are known at most, the commonest, > 0.
         """
-        seen = torch.bincount(raw[raw >= 0].long(), minlength=tokens)
-        order = torch.sort(seen, descending=True, stable=True).indices[:max_vocabulary]
+        flat = raw[raw >= 0].long()
+        seen = torch.bincount(flat, minlength=tokens)
+        first = torch.full((tokens,), len(flat)).scatter_reduce(0, flat, torch.arange(len(flat)), "amin")
+        by_place = torch.argsort(first, stable=True)
+        order = by_place[torch.argsort(seen[by_place], descending=True, stable=True)][:max_vocabulary]
         chosen = order[seen[order] >= min_frequency]
         places = torch.full((tokens,), UNKNOWN_TOKEN)
         places[chosen] = torch.arange(len(chosen)) + UNKNOWN_TOKEN + 1

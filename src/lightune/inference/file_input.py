@@ -1,5 +1,6 @@
 """Pictures and sounds, from files or from Python, as the network's preparation takes them."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ class FileInput:
         if not files:
             raise ValueError(f"{path} has no {'picture' if self._image is not None else 'sound'} in it")
         for first in range(0, len(files), _FILES):
-            read = self._read(files[first : first + _FILES], tally, skip=skip)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
+                read = self._read(files[first : first + _FILES], tally, skip=skip)
             tally.rows += len(read)
             if read:
                 yield list(read), self._stacked(list(read.values()))
@@ -62,10 +65,15 @@ class FileInput:
             tally: is added to.
 
         Raises:
+            OSError: if a file cannot be read.
             ValueError: if one is none of these, or a file cannot be decoded.
         """
+        if isinstance(samples, str | Path):
+            raise ValueError(f"samples must be a list, got {samples}; predict([{str(samples)!r}])")
         tally.rows += len(samples)
-        return self._stacked([self._one(sample) for sample in samples])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
+            return self._stacked([self._one(sample) for sample in samples])
 
     def _one(self, sample: Any) -> Tensor:
         if isinstance(sample, str | Path):
@@ -90,7 +98,8 @@ class FileInput:
             except (OSError, ValueError) as error:
                 if not skip:
                     raise
-                tally.unreadable[str(file)] = str(error).removeprefix(f"{file} ")
+                reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{file} ")
+                tally.unreadable[str(file)] = reason or type(error).__name__
         return read
 
     def _decoded(self, file: Path) -> Tensor:

@@ -1,6 +1,7 @@
 """Texts, from a file or from Python, as the network's preparation takes them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lightune.inference.table_input import Tally
 __all__ = ["TextInput"]
 
 _ROWS = 8192  # read at a time
+_SHOWN = 20  # characters that a message shows
 
 
 class TextInput:
@@ -54,7 +56,8 @@ class TextInput:
         """Return raw texts (N, T) int32.
 
         Args:
-            samples: texts; or a data frame or a mapping with the column of texts.
+            samples: texts; a data frame or a mapping with the column of texts; or a list of mappings, one a row.
+                A missing text is an empty one.
             tally: is added to.
 
         Raises:
@@ -64,9 +67,20 @@ class TextInput:
             if self._column not in samples:
                 raise ValueError(f"samples must have a column {self._column!r}")
             samples = samples[self._column]
-        if isinstance(samples, str) or not all(isinstance(text, str) for text in samples):
-            raise ValueError("samples must be a list of texts")
-        texts: Sequence[str] = list(samples)
+        if isinstance(samples, str):
+            raise ValueError(f"samples must be a list of texts, got one; predict([{samples[:_SHOWN]!r}])")
+        texts = [self._text(sample) for sample in samples]
         tally.rows += len(texts)
         cells = (cut(text, self._tokens, lowercase=self._lowercase) for text in texts)
         return numbered(cells, self._known, self._max_length)
+
+    def _text(self, sample: Any) -> str:
+        if isinstance(sample, Mapping):
+            if self._column not in sample:
+                raise ValueError(f"samples must have a column {self._column!r}, got {', '.join(map(str, sample))}")
+            sample = sample[self._column]
+        if sample is None or (isinstance(sample, float) and math.isnan(sample)):
+            return ""
+        if not isinstance(sample, str):
+            raise ValueError(f"samples must be a list of texts, got a {type(sample).__name__} in it")
+        return sample

@@ -1,0 +1,229 @@
+import os
+
+import numpy as np
+import pytest
+import torch
+from media import write_picture, write_pictures, write_sound, write_sounds
+from PIL import Image
+
+from lightune.data import AudioFolder, ImageFolder
+from lightune.data.samples import sound
+from lightune.errors import ConfigError
+from lightune.validation import CrossValidation, Holdout
+
+WRITE = {ImageFolder: write_pictures, AudioFolder: write_sounds}
+KINDS = pytest.mark.parametrize("kind", [ImageFolder, AudioFolder])
+SUFFIX = {ImageFolder: ".png", AudioFolder: ".wav"}
+
+
+def small(kind, root, **said):
+    size = {"image_size": 6} if kind is ImageFolder else {"seconds": 0.1, "mels": 8}
+    return kind(**{"path": str(root), "num_workers": 0, **size, **said})
+
+
+def problems(data):
+    with pytest.raises(ConfigError) as refused:
+        data.load()
+    return [str(problem) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        (ImageFolder(image_size=8, channels=1), (1797, 1, 8, 8)),
+        (AudioFolder(mels=16), (300, 1, 16, 101)),
+    ],
+    ids=["pictures", "sounds"],
+)
+def test_without_a_path_there_is_a_sample(data, shape):
+    samples = sound(data.load())
+    assert samples.inputs.shape == shape
+    assert samples.schema["classes"] == list(map(str, range(10)))
+    assert torch.bincount(samples.targets).min() >= 30
+    assert samples.copies is None
+
+
+def test_the_digits_are_scikit_learns():
+    from sklearn import datasets
+
+    samples = ImageFolder(image_size=8, channels=1).load()
+    digits = datasets.load_digits()
+    first = samples.inputs[samples.targets == 3][0, 0] / 255 * 16
+    assert np.abs(first.numpy() - digits.images[digits.target == 3][0]).max() < 0.05
+
+
+def test_pictures_are_read_as_they_are(tmp_path):
+    samples = small(ImageFolder, write_pictures(tmp_path, 3)).load()
+    assert (samples.inputs.dtype, samples.inputs.shape) == (torch.uint8, (6, 3, 6, 6))
+    assert samples.targets.tolist() == [0, 0, 0, 1, 1, 1]
+    assert samples.inputs[:3].max() < 100 < 150 <= samples.inputs[3:].min()
+    assert samples.schema == {
+        "classes": ["cat", "dog"],
+        "target": "class",
+        "files": {"kind": "image", "size": 6, "resize": "squash", "channels": 3},
+    }
+
+
+def test_sounds_are_read_as_spectrograms(tmp_path):
+    samples = small(AudioFolder, write_sounds(tmp_path, 3)).load()
+    assert (samples.inputs.dtype, samples.inputs.shape) == (torch.float32, (6, 1, 8, 11))
+    loudest = samples.inputs.mean(dim=(1, 3)).argmax(dim=1)
+    assert loudest[:3].max() < loudest[3:].min()
+    assert samples.schema["files"]["kind"] == "audio"
+
+
+@KINDS
+def test_threads_read_the_same(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 10)
+    alone, together = (small(kind, root, num_workers=number).load() for number in (0, 3))
+    assert torch.equal(alone.inputs, together.inputs)
+
+
+@KINDS
+@pytest.mark.parametrize("damage", ["empty", "junk", "cut off", "a folder", "not readable"])
+def test_a_file_that_cannot_be_read_is_refused_or_left_out(kind, damage, tmp_path):
+    root = WRITE[kind](tmp_path, 3)
+    file = root / "cat" / f"01{SUFFIX[kind]}"
+    content = file.read_bytes()
+    if damage in ("a folder", "not readable"):
+        file.unlink()
+        os.symlink(root / "gone", file) if damage == "not readable" else file.mkdir()
+    else:
+        file.write_bytes({"empty": b"", "junk": b"junk" * 20, "cut off": content[: len(content) * 2 // 3]}[damage])
+    if damage == "a folder":
+        assert len(small(kind, root).load().targets) == 5
+        return
+    (problem,) = problems(small(kind, root))
+    assert problem.startswith(f"data.path: 1 file cannot be read ({file}: ")
+    assert problem.endswith("; mend or remove them, or leave them out by data.on_unreadable=skip")
+    whole = small(kind, root, classes=["cat", "dog"], on_unreadable="skip").load()
+    assert whole.targets.tolist() == [0, 0, 1, 1, 1]
+    (remark,) = [text for subject, text in whole.report if subject == "unreadable"]
+    assert remark.startswith(f"1 file left out: {file}: ")
+    assert whole.inputs[:2].float().std(dim=(1, 2, 3)).min() > 0
+
+
+@KINDS
+def test_many_unreadable_files_are_counted(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 8)
+    for file in (root / "cat").iterdir():
+        file.write_bytes(b"")
+    (problem,) = problems(small(kind, root))
+    assert "8 files cannot be read" in problem
+    assert problem.count(": is empty") == 5
+    assert "; and 3 more)" in problem
+    for file in (root / "dog").iterdir():
+        file.write_bytes(b"")
+    (problem,) = problems(small(kind, root, on_unreadable="skip"))
+    assert problem.endswith("; and 11 more)")
+
+
+def test_a_flac_says_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "soundfile", None)
+    root = write_sounds(tmp_path, 2)
+    (root / "cat" / "x.flac").write_bytes(b"fLaC")
+    assert (
+        "x.flac: is no WAV; for FLAC files: pip install 'lightune[audio]'" in problems(small(AudioFolder, root))[0]
+    )
+
+
+@KINDS
+def test_official_parts_are_kept(kind, tmp_path):
+    for number, part in enumerate(("train", "val", "test")):
+        WRITE[kind](tmp_path / part, 6 - 2 * number)
+    data = small(kind, tmp_path, duplicates="keep")
+    assert (data.samples.official_val, data.samples.official_test) == (8, 4)
+    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+    assert data.sizes == {"train": 12, "val": 8, "test": 4}
+    assert data.samples.targets.tolist() == [0] * 6 + [1] * 6 + [0] * 4 + [1] * 4 + [0] * 2 + [1] * 2
+
+
+@KINDS
+def test_equal_files_are_told_and_kept_together(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 4)
+    suffix = SUFFIX[kind]
+    for name in ("x", "y"):
+        (root / "dog" / f"{name}{suffix}").write_bytes((root / "cat" / f"00{suffix}").read_bytes())
+    together = small(kind, root).load()
+    assert together.copies is not None
+    assert together.copies[[0, 8, 9]].tolist() == [together.copies[0]] * 3
+    assert any(text.startswith("2 files repeat the inputs of another") for _, text in together.report)
+    assert small(kind, root, duplicates="keep").load().copies is None
+    assert small(kind, root, duplicates="drop").load().targets.tolist() == [0] * 4 + [1] * 4
+
+
+def test_groups_of_a_manifest_stay_on_one_side(tmp_path):
+    root = write_pictures(tmp_path / "root", 10)
+    files = sorted(path.relative_to(root).as_posix() for path in root.rglob("*.png"))
+    lines = [f"{name},{name[:3]},{'' if name.endswith('9.png') else int(name[4:6]) % 3}" for name in files]
+    (tmp_path / "labels.csv").write_text("path,target,group\n" + "\n".join(lines))
+    groups = small(ImageFolder, root, labels=str(tmp_path / "labels.csv")).load().groups["group"]
+    assert len(set(groups)) == 3 + 2  # a file without a group belongs to no other
+    assert len(set(groups[:9])) == 3
+
+
+def test_names_of_files_say_class_group_and_the_test_part(tmp_path):
+    for number in range(4):
+        for speaker in ("ann", "bob"):
+            write_sound(tmp_path / f"{number % 2}_{speaker}_{number}.wav", number, high=bool(number % 2))
+    pattern = r"(?P<label>\d)_(?P<group>\w+)_((?P<test>0)|\d)\.wav"
+    samples = small(AudioFolder, tmp_path, pattern=pattern, duplicates="keep").load()
+    assert samples.schema["classes"] == ["0", "1"]
+    assert samples.official_test == 2
+    assert samples.groups["group"].tolist() == [0, 1, 0, 0, 1, 1, 0, 1]
+    assert samples.targets.tolist() == [0, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_turned_picture_is_learnt_from_upright(tmp_path):
+    root = write_pictures(tmp_path, 2, ".jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned to the right
+    half = np.zeros((8, 8), dtype=np.uint8)
+    half[:, :4] = 250
+    Image.fromarray(half).save(root / "cat" / "00.jpg", exif=exif, quality=100)
+    picture = small(ImageFolder, root, image_size=8, channels=1).load().inputs[0, 0]
+    assert picture[:3].min() > 240  # the left half is above
+    assert picture[5:].max() < 10
+
+
+@KINDS
+def test_a_fold_is_scaled_by_its_own_training_rows(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 9)
+    data = small(kind, root)
+    for split in CrossValidation(k=3).splits(data.rows, seed=0):
+        data.divide(split, seed=0)
+        changed = small(kind, root)
+        changed.samples.inputs[np.concatenate([split.val, split.test])] = 7
+        changed.divide(split, seed=0)
+        pairs = zip(data.preparation.buffers(), changed.preparation.buffers(), strict=True)
+        assert all(torch.equal(*pair) for pair in pairs)
+
+
+@KINDS
+def test_a_stream_gives_what_memory_gives(kind, tmp_path):
+    root, batches = WRITE[kind](tmp_path, 8), []
+    for placement in ("host", "stream"):
+        data = small(kind, root, placement=placement)
+        data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+        batches.append(next(iter(data.train_dataloader()))[0])
+        data.close_streams()
+    assert torch.allclose(*batches, atol=1e-6)
+
+
+def test_a_warning_of_a_decoder_is_not_an_error_and_filters_stay(tmp_path, recwarn):
+    import warnings
+
+    root = write_sounds(tmp_path, 2)
+    file = root / "cat" / "00.wav"
+    content = file.read_bytes()
+    file.write_bytes(content[:36] + b"note\x04\0\0\0hey!" + content[36:])
+    before = list(warnings.filters)
+    assert len(small(AudioFolder, root, num_workers=2).load().targets) == 4
+    assert warnings.filters == before
+    assert not recwarn.list
+
+
+def test_a_picture_elsewhere_is_no_class(tmp_path):
+    root = write_pictures(tmp_path, 2)
+    write_picture(root / "loose.png")
+    assert ("left out", "1 file in no folder of a class") in small(ImageFolder, root).load().report

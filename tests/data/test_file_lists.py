@@ -1,0 +1,229 @@
+import os
+
+import pytest
+
+from lightune.data.file_lists import files_below, in_order, list_files, part_named, require_distinct
+from lightune.errors import ConfigError
+
+KINDS = frozenset({".png", ".jpg"})
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def listed(root, **said):
+    """Return what is listed: path below the root → class, part and group."""
+    found = list_files(root, KINDS, **said)
+    return {file.path.relative_to(root).as_posix(): (file.label, file.part, file.group) for file in found.files}
+
+
+def problems(root, **said):
+    with pytest.raises(ConfigError) as refused:
+        list_files(root, KINDS, **said)
+    return [str(problem) for problem in refused.value.problems]
+
+
+def manifest(tmp_path, text):
+    file = tmp_path / "labels.csv"
+    file.write_text(text)
+    return file
+
+
+def test_the_class_is_the_folder_however_deep(tmp_path):
+    root = touch(tmp_path, "dog/b.png", "cat/a.JPG", "cat/deep/er/c.png", "cat/notes.txt", "cat/.hidden.png")
+    touch(root, ".cache/x.png", "loose.png", "birds/notes.txt")
+    found = list_files(root, KINDS)
+    assert listed(root) == {
+        "cat/a.JPG": ("cat", "", ""),
+        "cat/deep/er/c.png": ("cat", "", ""),
+        "dog/b.png": ("dog", "", ""),
+    }
+    assert found.classes == ("cat", "dog")
+    assert found.report == (
+        ("files", "3 of 2 classes"),
+        ("classes", "no jpg, png file is in birds"),
+        ("left out", "1 file in no folder of a class"),
+    )
+
+
+def test_official_parts_are_kept_one_behind_the_other(tmp_path):
+    root = touch(tmp_path, "Test/cat/1.png", "train/dog/2.png", "train/cat/3.png", "valid/dog/4.png")
+    touch(root, "train/.ipynb_checkpoints/5.png", "Test/6.png", "Test/owl/7.png", "extra/cat/8.png")
+    found = list_files(root, KINDS)
+    assert [file.part for file in found.files] == ["train", "train", "val", "test", "test"]
+    assert found.classes == ("cat", "dog", "owl")
+    assert (found.count("train"), found.count("val"), found.count("test")) == (2, 1, 2)
+    assert dict(found.report[1:]) == {
+        "left out": "1 file in no folder of a class",
+        "classes": "no file to train on is of owl",
+    }
+    assert ("left out", "extra, which is none of train, val and test") in found.report
+
+
+def test_a_folder_of_the_training_part_only_has_no_other(tmp_path):
+    root = touch(tmp_path, "train/cat/1.png", "train/dog/2.png")
+    assert listed(root) == {"train/cat/1.png": ("cat", "train", ""), "train/dog/2.png": ("dog", "train", "")}
+
+
+def test_classes_may_be_called_like_parts(tmp_path):
+    root = touch(tmp_path, "train/1.png", "bus/2.png")
+    assert list_files(root, KINDS).classes == ("bus", "train")
+
+
+def test_classes_can_be_chosen_and_ordered(tmp_path):
+    root = touch(tmp_path, "a/1.png", "b/2.png", "c/3.png")
+    found = list_files(root, KINDS, classes=["c", "a", "z"])
+    assert found.classes == ("c", "a", "z")
+    assert {file.label for file in found.files} == {"a", "c"}
+    assert found.report[1:] == (
+        ("classes", "no file is of z"),
+        ("left out", "1 file of b, which data.classes lacks"),
+    )
+    assert problems(root, classes=["x", "y"]) == ["data.classes: no file is of x, y; the classes are a, b, c"]
+    for names in (["a"], ["a", "a"]):
+        assert problems(root, classes=names) == [f"data.classes: must be two different names or more, got {names}"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([], "has no folder a class with jpg, png files in it (it has nothing)"),
+        (["1.png", "2.png", "3.txt"], "with jpg, png files in it (it has 1.png, 2.png, 3.txt)"),
+        (["cat/1.txt"], "with jpg, png files in it (it has cat)"),
+        (["cat/1.png", "dog/2.txt"], "has one class only: cat"),
+        (["cat/1.png", "Cat/2.png", "dog/3.png"], "classes that differ in case only: 'Cat' and 'cat'"),
+        (["train/x.png", "test/cat/1.png", "test/dog/2.png"], "has no file to train on"),
+    ],
+)
+def test_a_folder_without_classes_is_refused(tmp_path, files, said):
+    (problem,) = problems(touch(tmp_path, *files))
+    assert problem.startswith("data.path: ")
+    assert said in problem
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_with_all_that_is_wrong(tmp_path):
+    file = touch(tmp_path, "a.png") / "a.png"
+    said = {"labels": tmp_path / "no.csv", "pattern": "x", "classes": []}
+    assert problems(file, **said) == [
+        f"data.path: must be a folder, got {file}",
+        f"data.labels: there is no file {tmp_path / 'no.csv'}",
+        "data.pattern: cannot be used with data.labels, got x; set one to null",
+        "data.classes: must be two different names or more, got []",
+    ]
+
+
+def test_links_are_followed_but_not_in_a_circle(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    touch(root, "cat/1.png", "dog/2.png")
+    touch(elsewhere, "more/3.png", "owl/4.png")
+    os.symlink(root, root / "cat" / "loop")
+    os.symlink(root / "cat", root / "cat" / "self")
+    os.symlink(root, root / "again")
+    os.symlink(elsewhere / "more", root / "dog" / "more")
+    os.symlink(elsewhere / "owl", root / "owl")
+    os.symlink(elsewhere / "nothing.png", root / "owl" / "broken")
+    assert {name: label for name, (label, *_) in listed(root).items()} == {
+        "cat/1.png": "cat",
+        "dog/2.png": "dog",
+        "dog/more/3.png": "dog",
+        "owl/4.png": "owl",
+    }
+
+
+def test_two_links_that_hold_each_other_end(tmp_path):
+    touch(tmp_path, "a/1.png", "b/2.png")
+    os.symlink(tmp_path / "b", tmp_path / "a" / "b")
+    os.symlink(tmp_path / "a", tmp_path / "b" / "a")
+    assert [file.name for file in files_below(tmp_path / "a", KINDS)] == ["1.png", "2.png"]
+
+
+def test_a_manifest_says_class_part_and_group(tmp_path):
+    root = touch(tmp_path / "root", "1.png", "x/2.png", "3.png", "4.png")
+    labels = manifest(tmp_path, "path,target,split,group\n3.png,b,test,p1\n1.png, a ,train,p1\nx/2.png,b,dev,\n")
+    assert listed(root, labels=labels) == {
+        "1.png": ("a", "train", "p1"),
+        "x/2.png": ("b", "val", ""),
+        "3.png": ("b", "test", "p1"),
+    }
+    labels.write_text("path;target\n3.png;b\n1.png;a\n4.png;\n")
+    assert listed(root, labels=labels) == {"1.png": ("a", "", ""), "3.png": ("b", "", "")}
+    assert ("left out", "1 file without a target") in list_files(root, KINDS, labels=labels).report
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "file,label\n1.png,a\n",
+            ["must have the columns path and target, and lacks path and target (it has file,"],
+        ),
+        (
+            "path,target,split\n1.png,a,train\n5.png,b,other\n6.png,b,\n1.png,b,test\n",
+            [
+                "names 2 files not in {root}, such as 5.png",
+                "names 1 file more than once, such as 1.png",
+                "split must be train, val or test, got '', 'other'",
+            ],
+        ),
+        ("path,target\n1.png,\n2.png, \n", ["has no target in any row"]),
+        ("path,target\n1.png\n", ["line 2: has 1 cell where the header has 2"]),
+        ("path,target\n", ["has a header only"]),
+        ("", ["is empty"]),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused(tmp_path, text, said):
+    root = touch(tmp_path / "root", "1.png", "2.png")
+    found = problems(root, labels=manifest(tmp_path, text))
+    assert len(found) == len(said)
+    for problem, words in zip(found, said, strict=True):
+        assert problem.startswith("data.labels: ")
+        assert words.format(root=root) in problem
+
+
+def test_a_pattern_says_class_group_and_the_test_part(tmp_path):
+    root = touch(tmp_path, "7_ann_1.png", "3_bob_2.png", "deep/3_ann_0.png", "readme.png", "_x_4.png")
+    pattern = r"(?:deep/)?(?P<label>\d*)_(?P<group>[a-z]+)_(?:(?P<test>0)|\d)\.png"
+    assert listed(root, pattern=pattern) == {
+        "3_bob_2.png": ("3", "train", "bob"),
+        "7_ann_1.png": ("7", "train", "ann"),
+        "deep/3_ann_0.png": ("3", "test", "ann"),
+    }
+    report = list_files(root, KINDS, pattern=pattern).report
+    assert ("left out", "2 files that data.pattern does not match, such as _x_4.png") in report
+    assert listed(root, pattern=r"(?P<label>\d)_.*")["7_ann_1.png"] == ("7", "", "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("(", "is no regular expression (missing )"),
+        (r"\d+", "must have a group (?P<label>…), got"),
+        (r"(?P<label>\d+)\.jpg", "matches none of 2 files, such as 1.png"),
+    ],
+)
+def test_a_pattern_that_does_not_fit_is_refused(tmp_path, pattern, said):
+    (problem,) = problems(touch(tmp_path, "1.png", "2.png"), pattern=pattern)
+    assert problem.startswith("data.pattern: ")
+    assert said in problem
+
+
+def test_numbers_are_in_the_order_of_their_values():
+    assert in_order({"10", "9", "-1.5"}) == ["-1.5", "9", "10"]
+    assert in_order({"10", "9", "x"}) == ["10", "9", "x"]
+    assert in_order({"nan", "10", "9"}) == ["10", "9", "nan"]
+
+
+def test_words_for_parts():
+    assert [part_named(word) for word in (" Train", "dev", "VALIDATION", "testing", "0", "")] == [
+        "train", "val", "val", "test", None, None,
+    ]  # fmt: skip
+
+
+def test_names_that_differ_are_distinct():
+    require_distinct(["a", "b"], "key")
+    with pytest.raises(ConfigError, match=r"key.*'a' and 'A', 'ß' and 'ss'; write them alike"):
+        require_distinct(["a", "A", "ß", "ss"], "key")

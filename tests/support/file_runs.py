@@ -1,0 +1,56 @@
+"""Runs on small folders of pictures and of sounds and on a table of texts, trained once for all tests."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from media import write_pictures, write_sounds, write_texts
+
+QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "logger=none")
+SMALL = {
+    "image": ("data=image_folder", "data.image_size=8", "model.channels=[4]", "model.units=8"),
+    "audio": ("data=audio_folder", "data.seconds=0.1", "data.mels=8", "model.channels=[4]"),
+    "text": ("data=text_csv", "model.embedding=4", "model.units=8"),
+}
+"""Kind of data → the overrides of a small training on it, but for the path."""
+
+
+class FileRun(NamedTuple):
+    """A finished run: its folder, and the folder or file that it was trained on."""
+
+    folder: Path
+    source: Path
+
+
+def write_source(kind: str, folder: Path) -> Path:
+    """Write forty small samples of a kind below a folder; return what `data.path` is to name."""
+    if kind == "text":
+        return write_texts(folder / "texts.csv")
+    return (write_pictures if kind == "image" else write_sounds)(folder / "files")
+
+
+def train_on_files(kind: str, folder: Path, *overrides: str) -> FileRun:
+    """Train a small network on made-up samples of a kind."""
+    from lightune import compose, train
+
+    source = write_source(kind, folder)
+    words = [*SMALL[kind], *QUICK, f"data.path={source}", f"output_root={folder / 'out'}", *overrides]
+    return FileRun(train(compose(words)).run_dir, source)
+
+
+@pytest.fixture(scope="session")
+def picture_run(tmp_path_factory) -> FileRun:
+    """A run that tells two kinds of pictures."""
+    return train_on_files("image", tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="session")
+def sound_run(tmp_path_factory) -> FileRun:
+    """A run that tells two kinds of sounds."""
+    return train_on_files("audio", tmp_path_factory.mktemp("sounds"))
+
+
+@pytest.fixture(scope="session")
+def text_run(tmp_path_factory) -> FileRun:
+    """A run that tells two kinds of texts."""
+    return train_on_files("text", tmp_path_factory.mktemp("texts"))

@@ -1,0 +1,60 @@
+"""Small pictures, sounds and texts, made up: what shows two classes, and is another in each file."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.io import wavfile
+
+CLASSES = ("cat", "dog")
+WORDS = {"cat": "purr meow whiskers", "dog": "bark woof fetch"}
+
+
+def write_picture(file: Path, number: int = 0, *, size: tuple[int, int] = (12, 10), bright: bool = False) -> Path:
+    """Write a picture of noise, (width, height), dark or bright."""
+    noise = np.random.default_rng(number).integers(0, 100, (size[1], size[0], 3), dtype=np.uint8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise + np.uint8(150 * bright)).save(file)
+    return file
+
+
+def write_sound(
+    file: Path, number: int = 0, *, high: bool = False, rate: int = 8000, seconds: float = 0.1
+) -> Path:
+    """Write a WAV of 16 bits: a low or a high tone, and some noise."""
+    time = np.arange(int(rate * seconds)) / rate
+    noise = np.random.default_rng(number).normal(size=len(time)) / 100
+    wave = 0.5 * np.sin(2 * np.pi * (1500 if high else 300) * time) + noise
+    file.parent.mkdir(parents=True, exist_ok=True)
+    wavfile.write(file, rate, np.round(wave * 2**15).astype(np.int16))
+    return file
+
+
+def write_pictures(folder: Path, each: int = 20, suffix: str = ".png") -> Path:
+    """Write a folder a class, and so many pictures into each."""
+    for place, name in enumerate(CLASSES):
+        for number in range(each):
+            write_picture(folder / name / f"{number:02}{suffix}", each * place + number, bright=bool(place))
+    return folder
+
+
+def write_sounds(folder: Path, each: int = 20) -> Path:
+    """Write a folder a class, and so many sounds into each."""
+    for place, name in enumerate(CLASSES):
+        for number in range(each):
+            write_sound(folder / name / f"{number:02}.wav", each * place + number, high=bool(place))
+    return folder
+
+
+def write_texts(file: Path, rows: int = 60) -> Path:
+    """Write a table with the columns text and label."""
+    chance = random.Random(0)
+    lines = ["text,label"]
+    for number in range(rows):
+        name = CLASSES[number % 2]
+        words = [f"n{number}", *chance.sample(WORDS[name].split(), 2), chance.choice(["the", "a"])]
+        chance.shuffle(words)
+        lines.append(f"{' '.join(words)},{name}")
+    file.write_text("\n".join(lines) + "\n")
+    return file
