@@ -393,7 +393,7 @@ def _killed_in_a_call(injection: Injection) -> None:
     }
     injection.said.append(f"{sabotage['who']}, call {sabotage['after'] + 1}")
     command = injection.subject.start(sabotage)
-    injection.end(command, -signal.SIGKILL)
+    injection.end(command, 1, -signal.SIGKILL)  # 1 where no worker lived to end a trial
     injection.said.append(injection.subject.met())
 
 
