@@ -15,7 +15,7 @@ from lightune.inference.network import PredictingNetwork
 from lightune.inference.predictor import Predictor
 from lightune.runtime.quiet import quiet
 from lightune.tasks.supervised import DESCRIBED, SupervisedTask
-from lightune.training.resumption import load_run_config
+from lightune.training.resumption import load_run_config, run_of
 
 __all__ = ["load"]
 
@@ -39,8 +39,7 @@ def load(
         CheckpointError: if a checkpoint is missing, damaged, not to be trusted, or holds no preparation.
     """
     folder = Path(run_dir)
-    is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
-    cfg = load_run_config(folder.parent.parent if is_fit else folder)
+    cfg = load_run_config(run_of(folder))
     if problems := [each for each in find_problems(cfg) if not each.key.startswith("data.")]:  # they may be gone
         raise ConfigError(problems)
     files = _checkpoints(folder, checkpoint)

@@ -28,9 +28,12 @@ def test_a_front_is_said_to_be_one_wherever_its_first_trial_is_taken(study, tool
     *front, last = out.splitlines()
     assert [line.split()[1] for line in front] == ["0", "1"]  # trial 2 is trial 0 again
     assert last.startswith("run trial 0, the first of 2 on the Pareto front, again: ")
-    code, _, err = tool("evaluate", folder)
-    assert code == 2  # there is no run in it
-    assert f"the first of 2 trials on the Pareto front (another: lightune evaluate {folder}/trials/1): " in err
+    for command, words in (("evaluate", []), ("predict", ["--input", "new.csv"])):
+        code, _, err = tool(command, folder, *words)
+        assert code == 2  # there is no run in it
+        assert (
+            f"the first of 2 trials on the Pareto front (another: lightune {command} {folder}/trials/1): " in err
+        )
 
 
 def test_a_study_is_found_by_its_name(study, tool):
@@ -50,7 +53,7 @@ def test_the_folder_of_a_best_trial_that_was_deleted_is_said_to_be_gone(study, t
     assert tool("best", folder)[1].splitlines()[0].endswith("trials/0 (deleted)")
     code, _, err = tool("evaluate", folder)
     assert code == 2
-    assert "the folder of its best trial (0) was deleted; measure another: lightune evaluate" in err
+    assert "the folder of its best trial (0) was deleted; take another: lightune evaluate" in err
 
 
 @pytest.mark.parametrize("program", ["lightune-train", "python train.py", "python -m lightune.cli.train"])
@@ -84,6 +87,12 @@ except SystemExit as stop:
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "2 []\n"
     assert "nowhere  is no run: there is no such folder" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--threshold", "x"], ["--threshold", "1"], ["--batch-size", "x"]])
+def test_a_number_that_is_none_is_refused_by_its_rule(tool, words):
+    code, _, err = tool("predict", "run", "--input", "new.csv", *words)
+    assert (code, f"argument {words[0]}: must be " in err) == (2, True)
 
 
 def test_runs_that_were_cut_are_listed_with_the_line_that_resumes_them(tool, tmp_path, monkeypatch):

@@ -55,6 +55,14 @@ def test_targets_that_could_not_be_read_are_compared_with_nothing():
     assert list(judged(cfg, parts=("data", "model"))) == ["model"]
 
 
+def test_a_table_that_is_not_there_is_refused_and_an_address_for_data_of_ones_own_is_none(own):
+    assert list(refused("data=csv", "data.path=nowhere.csv", "data.target=y")) == ["data.path"]
+    name = own("class Remote:\n    def __init__(self, path): ...\n")
+    cfg = compose(["data=wine"])
+    cfg.data = {"_target_": f"{name}.Remote", "path": "s3://bucket/table"}
+    assert judged(cfg) == {}
+
+
 def test_refuses_a_monitor_that_nothing_measures_and_lists_what_is():
     assert refused("monitor.metric=val/acuracy") == {
         "monitor.metric": "val/acuracy is not measured; did you mean 'val/accuracy'? choose from val/loss, "

@@ -78,6 +78,11 @@ def test_equal_rows_are_told_and_kept_together(tmp_path):
     assert len(CSV(path=path, target="churned", duplicates="drop").load().targets) == 50
 
 
+def test_numbers_that_are_equal_make_equal_rows(tmp_path):
+    path = table(tmp_path, line=lambda n: f"{('-0', '0', '7')[n % 3]},x,y,z,1,{n % 2}")
+    assert len(CSV(path=path, target="churned", duplicates="drop").load().targets) == 2
+
+
 def test_classes_of_numbers_are_in_their_order(tmp_path):
     path = table(tmp_path, line=lambda n: f"{n},x,y,z,{n % 6},{(n % 3) * 5}")
     assert CSV(path=path, target="churned").load().schema["classes"] == ["0", "5", "10"]
@@ -111,6 +116,7 @@ def test_official_parts_are_kept(tmp_path, as_column):
         ),
         ({"numeric": ["city"]}, ["data.numeric: city has cells that are no numbers ('Oslo', 'Rome')"]),
         ({"numeric": ["age"], "ignore": ["age"]}, ["data: column 'age' stands in two of"]),
+        ({"ignore": ["churned"]}, ["data: column 'churned' stands in two of target, ignore"]),
         ({"target": "id"}, []),
         ({"split": "city"}, ["data.split: city must hold train, val or test, got"]),
         ({"ignore": ["age", "city", "id", "born", "group"]}, ["data.path: no column is left to predict churned"]),
@@ -136,7 +142,8 @@ def test_keys_that_do_not_fit_the_file_are_refused_together(tmp_path, given, sai
         ),
         (CSV, lambda n: "same", "churned has one class only, 'same'"),
         (CSV, lambda n: "", "churned is missing in every row"),
-        (CSV, lambda n: "Yes" if n % 2 else "yes", "differ in case only: 'Yes' and 'yes'"),
+        (CSV, lambda n: "Yes" if n % 2 else "yes", "written in several ways: 'Yes' and 'yes'"),
+        (CSV, lambda n: ("0", "1", "1.0")[n % 3], "written in several ways: '1' and '1.0'"),
         (CSVRegression, lambda n: "ab"[n % 2], "churned must be numbers ('a', 'b'); for classes choose data=csv"),
     ],
 )

@@ -74,6 +74,35 @@ def test_numbers_are_taken_in_the_order_of_the_columns():
         TableInput(schema).raw([[1, 2, 3]], Tally())
 
 
+def test_a_number_that_stands_for_a_missing_value_is_none():
+    schema = {**SCHEMA, "na_values": ["-999"]}
+    for ages in ([3, -999], np.array([3.0, -999.0]), ["3", "-999"]):
+        raw = TableInput(schema).raw({"city": ["x", "x"], "age": ages}, Tally())
+        assert raw[:, 0].nan_to_num(-9).tolist() == [3, -9]
+
+
+def test_a_missing_value_that_compares_to_nothing_is_missing():
+    class NAType:  # what pandas has
+        def __ne__(self, other):
+            return self
+
+        def __bool__(self):
+            raise TypeError("boolean value of NA is ambiguous")
+
+    raw = TableInput(SCHEMA).raw(Frame(city=["x", NAType()], age=[3, NAType()]), Tally())
+    assert raw.nan_to_num(-9).tolist() == [[3, 2], [-9, -1]]
+
+
+def test_a_file_is_read_as_that_of_the_training_was(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_bytes("city|age|part|nöte\nx|1|test|a,b\n".encode("latin-1"))
+    tally = Tally()
+    schema = {**SCHEMA, "split": "part", "delimiter": "|", "encoding": "latin-1"}
+    (raw,) = TableInput(schema).chunks(file, tally)
+    assert raw.tolist() == [[1, 2]]
+    assert tally.additional == ("nöte",)
+
+
 def test_a_table_without_any_column_is_refused():
     with pytest.raises(ValueError, match=r"has none of the columns of the training \(age, city\): other"):
         TableInput(SCHEMA).raw({"other": [1]}, Tally())

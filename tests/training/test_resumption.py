@@ -24,6 +24,7 @@ from lightune.training.resumption import (
     require_same_processes,
     require_sound_checkpoints,
     resumed_config,
+    run_of,
 )
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "data.batch_size=100"]
@@ -136,7 +137,7 @@ def test_what_was_cut_off_keeps_its_finished_fits_and_is_rid_of_what_a_kill_left
     finish_fit(run_dir, 0)
     (run_dir / "fits" / "0" / ".fit.json.0123456789abcdef.tmp").touch()
     reopen(run_dir)
-    assert status is None or read_result(run_dir).status == status
+    assert status is None or (read_result(run_dir).status, read_result(run_dir).error) == ("interrupted", None)
     assert [path.name for path in (run_dir / "fits" / "0").iterdir()] == ["fit.json"]
 
 
@@ -236,6 +237,12 @@ def test_what_has_ended_goes_on_if_it_is_given_more_of_what_it_ran_out_of(kept, 
         return
     with pytest.raises(ConfigError, match=rf"is finished \({status}\); lengthen it with a larger {advice}$"):
         resumed(run_dir, *overrides)
+
+
+def test_a_folder_is_of_a_run_or_of_one_of_its_fits(kept):
+    run_dir = kept()
+    assert run_of(run_dir) == run_of(run_dir / "fits" / "1") == run_dir
+    assert run_of(run_dir / "other") == run_dir / "other"
 
 
 def save(run_dir, name, step=1, **content):

@@ -22,7 +22,7 @@ from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.training.imports import import_training
-from lightune.training.resumption import is_at_work, load_run_config
+from lightune.training.resumption import is_at_work, load_run_config, run_of
 
 _WIDE = 10_000  # columns
 _UNKNOWN = "PROGRAM", "  (with the program that the study was begun with, which is not lightune's own)"
@@ -82,25 +82,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    predict(options, _run_of(options.run))
+    folder = _chosen(options.run, "predict")
+    load_run_config(run_of(folder))  # refuses what is no run, before seconds of imports
+    predict(options, folder)
 
 
-def _run_of(path: Path) -> Path:
-    """Return the folder of a run, or of one of its fits; of a study, that of its best trial."""
+def _chosen(path: Path, command: str) -> Path:
+    """Return the folder that a command is about; of a study, that of its best trial."""
     folder = found(path)
     if (folder / STUDY_FILE).is_file():
-        folder, rank = _best_trial(folder)
+        folder, rank = _best_trial(folder, command)
         say(f"{rank}: {folder}", error=True)
     prepare_path()
-    is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
-    load_run_config(
-        folder.parent.parent if is_fit else folder
-    )  # refuses what is no run, before seconds of imports
     return folder
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    folder = _run_of(options.run)
+    folder = _chosen(options.run, "evaluate")
+    load_run_config(folder)  # as for predictions
     import_training()
     from lightune.evaluation import evaluate
 
@@ -113,8 +112,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         say(f"{name:<{width}}  {value:.4f}")
 
 
-def _best_trial(folder: Path) -> tuple[Path, str]:
-    """Return the folder of a study's best trial, and of how many it is the best."""
+def _best_trial(folder: Path, command: str) -> tuple[Path, str]:
+    """Return the folder of a study's best trial, and of how many it is the best, for a command of this tool."""
     study = open_study(folder)
     best = study.best()
     if not best:
@@ -122,11 +121,11 @@ def _best_trial(folder: Path) -> tuple[Path, str]:
     rank = "best trial"
     if len(best) > 1:
         another = shlex.quote(str(study.trial_folder(best[1])))
-        rank = f"the first of {len(best)} trials on the Pareto front (another: lightune evaluate {another})"
+        rank = f"the first of {len(best)} trials on the Pareto front (another: lightune {command} {another})"
     chosen = study.trial_folder(best[0])
     if not chosen.is_dir():
         rule = f"the folder of its best trial ({best[0]['number']}) was deleted"
-        advice = f"measure another: lightune evaluate {shlex.quote(str(folder))}/trials/NUMBER"
+        advice = f"take another: lightune {command} {shlex.quote(str(folder))}/trials/NUMBER"
         raise ConfigError([Problem(str(folder), f"{rule}; {advice}")])
     return chosen, rank
 

@@ -26,6 +26,7 @@ _KINDS = {
     "text": ("texts", "a text"),
 }
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
+_OUR_DATA = "lightune.data."
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
 
@@ -39,7 +40,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     task = targets.get("task")
     yield from _fractions(tree)
     yield from _validation_off(tree)
-    yield from _paths(tree)
+    yield from _paths(tree, targets)
     yield from _plateau(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
@@ -62,9 +63,11 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
         yield Problem("model", f"{model.name} takes {takes}, but {data.name} is {given}; choose model={fits}")
 
 
-def _paths(tree: dict[str, Any]) -> Iterator[Problem]:
-    data = tree.get("data")
+def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    data, target = tree.get("data"), targets.get("data")
     path = data.get("path") if isinstance(data, dict) else None
+    if target is None or not target.path.startswith(_OUR_DATA):  # data of one's own may take an address
+        return
     if isinstance(path, str) and not Path(path).expanduser().exists():
         yield Problem("data.path", f"there is no file or folder {Path(path).expanduser().absolute()}")
 

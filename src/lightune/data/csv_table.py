@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lightune.data.columns import Column, Decimal, Kind, decide, parse_categories, parse_numbers
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
-from lightune.data.file_lists import PARTS, part_named, require_distinct
+from lightune.data.file_lists import PARTS, part_named
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
@@ -147,6 +147,9 @@ class CSV(InMemoryData):
                 "columns": [column.plain() for column in columns],
                 "na_values": list(self.na_values),
                 "target": self._target,
+                "split": self.split,
+                "delimiter": self.delimiter,
+                "encoding": self.encoding,
                 **target_schema,
             },
             report=report,
@@ -230,9 +233,11 @@ class CSV(InMemoryData):
             for name in names
             if name not in first
         ]
-        named = [name for names in said.values() for name in names]
+        named = [name for names in (*single.values(), *said.values()) for name in names]
         problems += [
-            Problem("data", f"column {name!r} stands in two of ignore, numeric and categorical")
+            Problem(
+                "data", f"column {name!r} stands in two of {', '.join(single)}, ignore, numeric and categorical"
+            )
             for name in sorted({name for name in named if named.count(name) > 1})
         ]
         if problems:
@@ -298,15 +303,21 @@ class CSV(InMemoryData):
         names = {cell: cell.strip() for cell in set(cells)}
         column = decide(self._target, list(names), na_values=(), decimal=self.decimal)
         classes = sorted(set(names.values()))
+        same: Mapping[str, Any] = {name: name.casefold() for name in classes}
         if column.kind == "numeric":
-            values = {name: float(name.replace(column.decimal, ".")) for name in classes}
+            same = values = {name: float(name.replace(column.decimal, ".")) for name in classes}
             classes.sort(key=values.__getitem__)
             if len(classes) > (_MOST_CLASSES if all(map(float.is_integer, values.values())) else _MOST_FRACTIONS):
                 rule = f"{self._target} has {len(classes):,} different numbers, which are no classes"
                 raise ConfigError([Problem("data.target", f"{rule}; choose data=csv_regression")])
         if len(classes) < 2:
             raise ConfigError([Problem("data.target", f"{self._target} has one class only, {classes[0]!r}")])
-        require_distinct(classes, "data.target")
+        alike: dict[Any, list[str]] = {}
+        for name in classes:
+            alike.setdefault(same[name], []).append(name)
+        if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
+            rule = f"{self._target} has classes that are written in several ways: {', '.join(twins)}"
+            raise ConfigError([Problem("data.target", f"{rule}; write them alike")])
         number = {name: place for place, name in enumerate(classes)}
         return torch.tensor([number[names[cell]] for cell in cells]), {"classes": classes}
 
@@ -354,6 +365,7 @@ def raw_rows(
             raw[:, place], unfit[column.name] = parse(column, table[column.name], na_values)
         else:
             raw[:, place] = np.nan if column.kind == "numeric" else -1.0
+    raw += 0.0  # which makes 0 of -0: equal rows have equal bytes
     return raw, {name: number for name, number in unfit.items() if number}
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightune.data.columns import MISSING, Column
+from lightune.data.columns import MISSING, Column, numbers_among
 from lightune.data.csv_table import raw_rows, used
 from lightune.data.delimited import find_dialect, read_rows
 
@@ -55,7 +55,8 @@ class TableInput:
     """Turn rows into raw tensors by the schema that is kept with a network.
 
     Args:
-        schema: `columns`, `na_values` and `target`, as a checkpoint holds them.
+        schema: `columns`, `na_values` and `target`, and perhaps `split`, `delimiter` and `encoding`, as a
+            checkpoint holds them.
     """
 
     counted = "row"
@@ -64,7 +65,9 @@ class TableInput:
         self._columns = [Column.from_plain(plain) for plain in schema["columns"]]
         self._used = used(self._columns)
         self._na_values = tuple(schema["na_values"])
-        self._target = schema.get("target")
+        self._na_numbers = numbers_among(self._na_values)
+        self._beside = {schema.get("target"), schema.get("split")}  # of the training's file, and of no use here
+        self._written = {key: schema[key] for key in ("delimiter", "encoding") if key in schema}
 
     def chunks(self, path: Path, tally: Tally) -> Iterator[tuple[list[str], Tensor]]:
         """Yield raw rows (n, F + C) float64 of a file with their numbers; columns are found by their names.
@@ -77,7 +80,7 @@ class TableInput:
             OSError: if the file cannot be read.
             ValueError: if it is no table, or has none of the columns.
         """
-        rows = read_rows(path, find_dialect(path))
+        rows = read_rows(path, find_dialect(path, **self._written))
         header = next(rows)
         self._compare(header, tally)
         while chunk := list(islice(rows, _ROWS)):
@@ -104,7 +107,8 @@ class TableInput:
             if values is None:
                 raw[:, place] = np.nan if column.kind == "numeric" else MISSING
             elif column.kind == "numeric" and np.asarray(values).dtype.kind in "fiub":
-                raw[:, place] = np.asarray(values, dtype=np.float64)
+                numbers = np.asarray(values, dtype=np.float64)
+                raw[:, place] = np.where(np.isin(numbers, self._na_numbers), np.nan, numbers)
             else:
                 texts[column.name] = [_text(value, column) for value in values]
         for place, column in enumerate(self._used):
@@ -126,7 +130,7 @@ class TableInput:
         wanted = [column.name for column in self._used]
         if not set(names) & set(wanted):
             raise ValueError(f"has none of the columns of the training ({', '.join(wanted)}): {', '.join(names)}")
-        known = {column.name for column in self._columns} | {self._target}
+        known = {column.name for column in self._columns} | self._beside
         tally.absent = tuple(name for name in wanted if name not in names)
         tally.additional = tuple(name for name in names if name not in known)
 
@@ -151,7 +155,7 @@ class TableInput:
 
 def _text(value: Any, column: Column) -> str:
     """Return a value as a file would have it; a whole number too that a missing one beside it made a float."""
-    if value is None or value != value:
+    if value is None or type(value).__name__ == "NAType" or value != value:  # pandas' NA compares to nothing
         return ""
     text = str(value)
     if isinstance(value, float) and value.is_integer() and text not in column.categories:

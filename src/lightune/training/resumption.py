@@ -36,6 +36,7 @@ __all__ = [
     "require_same_processes",
     "require_sound_checkpoints",
     "resumed_config",
+    "run_of",
 ]
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,12 @@ def load_run_config(run_dir: Path) -> DictConfig:
     if not isinstance(cfg, DictConfig):
         raise ConfigError([Problem(str(file), "must be a mapping of the configuration's keys")])
     return cfg
+
+
+def run_of(folder: Path) -> Path:
+    """Return the folder of the run that a folder is of: itself, or where it is that of a fit, its run's."""
+    is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
+    return folder.parent.parent if is_fit else folder
 
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
