@@ -189,6 +189,11 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
             ["validation.test_fraction=0.2"],
             "validation.test_fraction=0.2 has no effect: Official",
         ),
+        (
+            "Official",
+            ["validation.val_fraction=0.2"],
+            "validation.val_fraction=0.2 has no effect: Official has an official validation part",
+        ),
         ("Own", ["validation=kfold", "validation.k=3"], "validation=kfold and validation.k=3 have no effect: Own"),
     ],
     ids=str,
@@ -200,7 +205,7 @@ def test_what_the_data_have_no_use_for_is_said(compose, data, words, line):
 
     class Official(Wine):
         def load(self):
-            return replace(super().load(), official_test=9)
+            return replace(super().load(), official_test=9, official_val=9)
 
     class Own: ...
 

@@ -124,6 +124,21 @@ def test_a_log_file_through_a_link_lies_where_the_link_leads(problems, tmp_path)
     assert problems(job_logging=log(filename="outputs/away/x.log", **{"class": "logging.FileHandler"}))
 
 
+@pytest.mark.parametrize("plus", ["", "+", "++"])
+def test_a_root_of_other_things_is_typed(composed, tmp_path, plus):
+    (tmp_path / "shared" / "mine").mkdir(parents=True)
+    config = composed.copy()
+    with open_dict(config):
+        config.output_root, config.hydra.runtime.cwd = "shared", str(tmp_path)
+        config.callbacks.keeper = {
+            "_target_": "pytorch_lightning.callbacks.ModelCheckpoint",
+            "dirpath": "shared/x",
+        }
+    assert "output_root" in [problem.key for problem in hydra_problems(config)]
+    config.hydra.overrides.task = [f"{plus}output_root=shared"]
+    assert list(hydra_problems(config)) == []
+
+
 def test_the_output_root_may_be_a_link(problems, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "outputs").symlink_to(tmp_path / "elsewhere")

@@ -108,6 +108,8 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         return
     if data.samples.official_test and (idle := [w for w in words if w.is_below("validation.test_fraction")]):
         yield f"{_together(idle)}: {type(data).__name__} has an official test part, which is kept"
+    if data.samples.official_val and (idle := [w for w in words if w.is_below("validation.val_fraction")]):
+        yield f"{_together(idle)}: {type(data).__name__} has an official validation part, which is kept"
     if not data.is_streamed and (idle := [word for word in words if word.is_below("data.num_workers")]):
         yield f"{_together(idle)}: the samples are in memory; data.placement=stream has workers prepare them"
     if len(parts.plans) == 1 and (idle := [word for word in words if word.is_below("validation.fused")]):

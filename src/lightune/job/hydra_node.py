@@ -115,7 +115,7 @@ def _callback_problems(config: DictConfig) -> Iterator[Problem]:
 def _root_problems(config: DictConfig) -> Iterator[Problem]:
     """Refuse that a file says where to write in a folder of other things, which may not be its author's."""
     root, lines = config.get("output_root"), config.hydra.overrides.task
-    typed = any(str(line).startswith(("output_root=", "+output_root=")) for line in _texts(lines))
+    typed = any(line.lstrip("+").startswith("output_root=") for line in _texts(lines))
     if not isinstance(root, str) or typed or root == _DEFAULT_ROOT or names_behind(config, "output_root"):
         return
     if not names_folders(config):  # runs and studies make folders of their own
