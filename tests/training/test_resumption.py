@@ -212,11 +212,21 @@ def test_a_run_is_not_made_shorter(kept):
         resumed(kept(), "trainer.max_epochs=1")
 
 
+@pytest.mark.parametrize(("steps", "longer"), [(20, True), (-1, True), (5, False)])
+def test_no_limit_of_steps_is_more_than_any(kept, steps, longer):
+    run_dir = kept("+trainer.max_steps=10", status="completed")
+    if longer:
+        assert resumed(run_dir, f"+trainer.max_steps={steps}").trainer.max_steps == steps
+    else:
+        with pytest.raises(ConfigError, match=r"trainer\.max_steps or trainer\.max_epochs"):
+            resumed(run_dir, f"+trainer.max_steps={steps}")
+
+
 @pytest.mark.parametrize(
     ("status", "fits", "overrides", "advice"),
     [
         ("completed", [], ["trainer.max_epochs=3"], None),
-        ("completed", [], ["+trainer.max_steps=1000"], None),
+        ("completed", [], ["+trainer.max_steps=1000"], "trainer.max_epochs"),  # which still ends it
         ("completed", [], [f"{PATIENCE}=99"], "trainer.max_epochs"),
         ("completed", [], ["trainer=auto"], "trainer.max_epochs"),
         ("early_stopped", [], [f"{PATIENCE}=99"], None),

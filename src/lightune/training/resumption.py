@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,7 +83,7 @@ def keep_config(run_dir: Path, cfg: DictConfig) -> None:
         keep_finished(run_dir)
     before = load_run_config(run_dir)
     if cfg != before:
-        if _is_longer(cfg, before, (*_LENGTHS, _PATIENCE)):
+        if any(OmegaConf.select(cfg, key) != OmegaConf.select(before, key) for key in (*_LENGTHS, _PATIENCE)):
             reopen_fits(run_dir)
         write_whole(run_dir / _RESUMED_FILE, OmegaConf.to_yaml(cfg, resolve=False).encode())
 
@@ -191,7 +192,8 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             continue  # the command that began it, typed again
         elif key.startswith("trainer.") or key == _PATIENCE:
             kept = OmegaConf.select(before, key)
-            if key in (*_LENGTHS, _PATIENCE) and isinstance(kept, int) and isinstance(asked, int) and asked < kept:
+            numbers = isinstance(kept, int) and isinstance(asked, int)
+            if key in (*_LENGTHS, _PATIENCE) and numbers and _limit(key, asked) < _limit(key, kept):
                 shortened.append(
                     Problem(key, f"{_SHORTER}, which is {kept}, got {asked}; a shorter run is a new one")
                 )
@@ -350,12 +352,21 @@ def _goes_on(status: str | None, run_dir: Path, now: DictConfig, before: DictCon
 
 def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool:
     for key in keys:
-        new, old = OmegaConf.select(now, key), OmegaConf.select(before, key)
+        new, old = (_limit(key, OmegaConf.select(cfg, key)) for cfg in (now, before))
         if new == old:
             continue
-        if not isinstance(new, int) or not isinstance(old, int) or new > old:  # no number is refused in its turn
+        if not _is_number(new) or not _is_number(old) or new > old:  # no number is refused in its turn
             return True
     return False
+
+
+def _limit(key: str, value: Any) -> Any:
+    """Return what a key of a run's length says as a number: no limit of steps is more than any."""
+    return math.inf if key == "trainer.max_steps" and value in (None, -1) else value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def _how_to_lengthen(status: str | None, before: DictConfig) -> str:
