@@ -1,4 +1,5 @@
 import csv
+import errno
 import shutil
 
 import pytest
@@ -142,3 +143,17 @@ def test_a_run_on_data_without_columns_says_where_it_can_predict(tool, here):
     code, _, err = tool("predict", run, "--input", "new.csv")
     assert code == 2
     assert "lightune.load(RUN).predict(samples)" in err
+
+
+def test_an_output_that_cannot_be_written_is_said_and_no_input_is_blamed(class_run, tool, here, monkeypatch):
+    (here / "file").write_text("")
+    code, _, err = tool("predict", class_run.folder, "--input", class_run.table, "--output", "file/p.csv")
+    assert (code, "--output  file/p.csv cannot be written (" in err) == (2, True)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lightune.cli.predict.cell", full)
+    code, _, err = tool("predict", class_run.folder, "--input", class_run.table)
+    assert (code, "--output  predictions.csv cannot be written (No space left on device)" in err) == (2, True)
+    assert not (here / "predictions.csv").exists()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lightune.inference.predictor import Predictor
+    from lightune.inference.table_input import Tally
 
 __all__ = ["add_arguments", "predict"]
 
@@ -74,7 +75,11 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     if options.on_unreadable == "skip" and predictor.counted == "row":
         rule = "is for pictures and sounds, and the run predicts rows of a table, all of which are read"
         raise ConfigError([Problem("--on-unreadable", rule)])
-    total = _write(predictor, options)
+    try:
+        total = _write(predictor, options)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError([Problem("--output", f"{options.output} cannot be written ({reason})")]) from error
     say(f"{total:,} predictions of {predictor.target} in {options.output}")
 
 
@@ -89,16 +94,27 @@ def _write(predictor: "Predictor", options: argparse.Namespace) -> int:
         lines.writerow([*(["file"] if several else []), predictor.counted, *_header(predictor)])
         for path in paths:
             tally = Tally()
-            try:
-                for names, predicted in predictor.predict_file(path, tally, skip_unreadable=skip):
-                    for name, cells in zip(names, _cells(predictor, predicted, options.threshold), strict=True):
-                        lines.writerow([*([cell(str(path))] if several else []), cell(name), *cells])
-            except (OSError, ValueError) as error:
-                raise ConfigError([Problem("--input", _told(path, error))]) from error
+            for names, predicted in _predicted(predictor, path, tally, skip=skip):
+                for name, cells in zip(names, _cells(predictor, predicted, options.threshold), strict=True):
+                    lines.writerow([*([cell(str(path))] if several else []), cell(name), *cells])
             for line in tally.lines():
                 say(f"{path}: {line}", error=True)
             total += tally.rows
     return total
+
+
+def _predicted(
+    predictor: "Predictor", path: Path, tally: "Tally", *, skip: bool
+) -> Iterator[tuple[list[str], "Tensor"]]:
+    """Yield names and predictions of a file.
+
+    Raises:
+        ConfigError: if the file cannot be read as what the run was trained on.
+    """
+    try:
+        yield from predictor.predict_file(path, tally, skip_unreadable=skip)
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem("--input", _told(path, error))]) from error
 
 
 def _header(predictor: "Predictor") -> list[str]:

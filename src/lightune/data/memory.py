@@ -24,6 +24,7 @@ BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 SCHEMA = 1
 """Version of what `described` returns."""
 
+_ROWS_AT_ONCE = 1024  # copied for a digest
 JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
 
 
@@ -335,9 +336,12 @@ class InMemoryData(LightningDataModule):
         return self.samples.inputs.numel() * torch.float32.itemsize
 
 
-def _digest(*tensors: Tensor) -> str:
+def _digest(*tensors: Tensor, rows: Tensor | None = None) -> str:
+    """Return a digest of tensors (N, …), or of some of their rows, of which few are copied at a time."""
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
-        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.contiguous().numpy().data)
+        count = len(tensor) if rows is None else len(rows)
+        digest.update(f"{tensor.dtype} {(count, *tensor.shape[1:])}".encode())
+        for part in (tensor,) if rows is None else (tensor[some] for some in torch.split(rows, _ROWS_AT_ONCE)):
+            digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()

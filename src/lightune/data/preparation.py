@@ -6,7 +6,7 @@ them and be read without running code.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lightune.data.scaling import Affine
 from lightune.data.text_tokens import TextPreparation
 
-__all__ = ["Missing", "Preparation", "TablePreparation", "TableScaling", "preparation_from"]
+__all__ = ["Missing", "TablePreparation", "TableScaling", "preparation_from"]
 
 Missing = Literal["median", "mean", "mode", "drop"]
 TableScaling = Literal["none", "minmax", "standard", "robust"]
@@ -25,17 +25,6 @@ Categories = Literal["onehot", "embedding"]
 
 _STRATEGIES = {"median": "median", "mean": "mean", "mode": "most_frequent", "drop": "median"}
 _SCALERS = {"minmax": MinMaxScaler, "standard": StandardScaler, "robust": RobustScaler}
-
-
-@runtime_checkable
-class Preparation(Protocol):
-    """A module that prepares samples, and can be written down and made again."""
-
-    def __call__(self, raw: Tensor) -> Tensor:
-        """Map raw samples (B, …) to inputs (B, …) float32."""
-
-    def plain(self) -> dict[str, Any]:
-        """Return all that it is, as texts, numbers, lists and tensors."""
 
 
 class TablePreparation(nn.Module):
