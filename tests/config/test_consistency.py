@@ -31,6 +31,13 @@ def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     assert refused("model=cnn", "data=wine") == {
         "model": "CNN takes images, but Wine is a table; choose model=mlp"
     }
+    assert refused("data=audio_folder", "model=cnn") == {
+        "model": "CNN takes images, but AudioFolder is a sound; choose model=audio_cnn"
+    }
+    assert refused("data=text_csv", "model=mlp") == {
+        "model": "MLP takes images or tables, but TextCSV is a text; choose model=text_mean"
+    }
+    assert refused("model=audio_cnn")["model"].startswith("AudioCNN takes sounds, but Digits is an image; ")
     assert refused("loss=mse") == {
         "loss": "MSE is for regression, but Digits is classification; choose loss=bce, cross_entropy"
     }
@@ -38,6 +45,25 @@ def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     assert message.startswith("RegressionMetrics is for regression, but Digits is classification; ")
     assert message.endswith("choose metrics=classification")
     assert refused("data=diabetes", "loss=cross_entropy")["loss"].endswith("choose loss=huber, mae, mse")
+
+
+def test_paths_that_are_not_there_are_refused(tmp_path):
+    named = dict.fromkeys(("data.path", "data.labels"), f"there is no file or folder {tmp_path}/no")
+    assert refused("data=image_folder", *(f"{key}={tmp_path}/no" for key in named)) == named
+
+
+@pytest.mark.parametrize(
+    ("overrides", "model"),
+    [
+        (["data=image_folder"], "CNN"),
+        (["data=audio_folder"], "AudioCNN"),
+        (["data=text_csv"], "TextMean"),
+        (["data=digits"], "MLP"),
+        (["model=mlp", "data=image_folder"], "MLP"),
+    ],
+)
+def test_data_choose_a_model_that_fits_unless_one_is_named(overrides, model):
+    assert compose(overrides).model._target_ == f"lightune.models.{model}"
 
 
 def test_a_task_of_ones_own_is_compared_with_nothing_that_it_does_not_take(own):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from media import write_picture, write_sound
 from omegaconf import OmegaConf
 
 from lightune import compose
@@ -52,8 +53,8 @@ class Block:
     line: int
     language: str
     text: str
-    table: str | None = None
-    """The table whose first rows the block shows."""
+    source: str | None = None
+    """The table whose first rows the block shows, or the folder, with a slash, some files of which it lists."""
 
     @property
     def file(self) -> str | None:
@@ -147,10 +148,21 @@ def write_files_of(page: Path, folder: Path) -> None:
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, encoding="utf-8")
-        if block.table:
+        if block.source and block.source.endswith("/"):
+            write_files_listed(block, folder)
+        elif block.source:
             header, *rows = block.text.splitlines(keepends=True)
             different = [row.replace(",", f"{number % 10},", 1) for number in range(10) for row in rows]
-            (folder / block.table).write_text(header + "".join(different), encoding="utf-8")
+            (folder / block.source).write_text(header + "".join(different), encoding="utf-8")
+
+
+def write_files_listed(block: Block, folder: Path) -> None:
+    """Write ten pictures or sounds in the place of each that a block lists."""
+    for place, line in enumerate(block.text.splitlines()):
+        assert line.startswith(str(block.source)), f"{block.page}:{block.line}: {line}"
+        write = write_sound if line.endswith(".wav") else write_picture
+        for number in range(10):
+            write((folder / line).with_stem(f"{Path(line).stem}{number}"), 10 * place + number)
 
 
 def exit_code(main) -> int:
@@ -177,7 +189,7 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
             in_workers = command.page.name == "README.md"
             code = start_training(arguments, monkeypatch, shorten=command.said is None, in_workers=in_workers)
         case ["lightune", *arguments]:
-            kept = run_dir if arguments[0] != "predict" else trained_on_table(own_folder)
+            kept = run_dir if arguments[0] != "predict" else trained_for(arguments, own_folder)
             named = {"RUN": lambda: kept, "STUDY": lambda: request.getfixturevalue("study_dir")}
             arguments = [str(named[word]()) if word in named else word for word in arguments]
             code = exit_code(lambda: tools.main(arguments))
@@ -193,15 +205,17 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         assert not (own_folder / "outputs").exists()
 
 
-def trained_on_table(folder: Path) -> Path:
-    """Train on the table of the guide to own data; return the run's folder."""
+def trained_for(arguments: list[str], folder: Path) -> Path:
+    """Train as the guide to own data does on what is to be predicted, or on its first table."""
     page = ROOT / "docs" / "data.md"
     write_files_of(page, folder)
-    table = next(block.table for block in blocks_of(page) if block.table)
-    target = (folder / table).read_text().splitlines()[0].rpartition(",")[2]
-    words = ["data=csv", f"data.path={table}", f"data.target={target}", *SHORT]
-    (folder / "new.csv").write_bytes((folder / table).read_bytes())
-    return run_training(compose(words)).run_dir
+    given = arguments[arguments.index("--input") + 1]
+    if not (folder / given).exists():
+        table = next(block.source for block in blocks_of(page) if block.source)
+        given = shutil.copy(folder / table, folder / given) and table
+    trainings = (shlex.split(command.text) for block in blocks_of(page) for command in commands_of(block))
+    words = next(words for words in trainings if f"data.path={given}" in words)
+    return run_training(compose([*words[2:], *SHORT])).run_dir
 
 
 def going_on(arguments: list[str], run_dir: Path, folder: Path) -> list[str]:

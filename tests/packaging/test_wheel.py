@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,21 @@ def test_the_wheel_holds_every_option_and_no_test(wheel):
     assert "hydra_plugins/hydra_lightune/__init__.py" in names
     assert "hydra_plugins/__init__.py" not in names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_the_wheel_holds_its_data_and_says_their_licences(wheel):
+    with zipfile.ZipFile(wheel) as packed:
+        names = packed.namelist()
+        (folder,) = {name.partition("/")[0] for name in names if ".dist-info/" in name}
+        described = message_from_bytes(packed.read(f"{folder}/METADATA"))
+        listed = packed.read("lightune/data/files/LICENSES.md").decode()
+    data = {path.name for path in (ROOT / "src/lightune/data/files").iterdir()} - {"LICENSES.md"}
+    assert {f"lightune/data/files/{name}" for name in data} <= set(names)
+    assert set(re.findall(r"^\| `(\S+)` \|", listed, re.MULTILINE)) == data
+    named = {"Apache-2.0", *re.findall(r"^\| `\S+` \| (\S+) \|", listed, re.MULTILINE)}
+    assert set(described["License-Expression"].split(" AND ")) == named
+    assert set(described.get_all("License-File")) == {"LICENSE", "src/lightune/data/files/LICENSES.md"}
+    assert {f"{folder}/licenses/{name}" for name in described.get_all("License-File")} <= set(names)
 
 
 def test_the_wheel_holds_no_settings_of_the_machine_that_built_it(wheel):

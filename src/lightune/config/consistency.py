@@ -65,11 +65,12 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
 
 def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
     data, target = tree.get("data"), targets.get("data")
-    path = data.get("path") if isinstance(data, dict) else None
     if target is None or not target.path.startswith(_OUR_DATA):  # data of one's own may take an address
         return
-    if isinstance(path, str) and not Path(path).expanduser().exists():
-        yield Problem("data.path", f"there is no file or folder {Path(path).expanduser().absolute()}")
+    for key in ("path", "labels"):
+        path = data.get(key) if isinstance(data, dict) else None
+        if isinstance(path, str) and not Path(path).expanduser().exists():
+            yield Problem(f"data.{key}", f"there is no file or folder {Path(path).expanduser().absolute()}")
 
 
 def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
