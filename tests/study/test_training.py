@@ -5,9 +5,11 @@ import statistics
 
 import pytest
 from curves import session_start
+from omegaconf import OmegaConf
 from studies import results, rows
 
 from lightune.cli import tools
+from lightune.run import prepare
 from lightune.study.outputs.reader import open_study
 
 SHORT = ["trainer=cpu", "output_root=out"]
@@ -45,6 +47,23 @@ def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
     code, out, err = cli("-m", "optimizer.lr=1e-4,1e-2", "optimizer=adam", "search.study=s", *SHORT)
     assert code == 2
     assert "began with other overrides" in err
+
+
+def test_trials_that_differ_in_their_seed_are_judged_on_the_same_rows(cli, tmp_path):
+    swept = ["seed=3,4", "repeats=2", "search.study=s", "data=wine", "model.units=4", "trainer.max_epochs=1"]
+    code, _, err = cli("-m", *swept, "hydra/launcher=basic", *SHORT)
+    assert code == 0, err
+    study = tmp_path / "out" / "studies" / "s"
+    parts = [json.loads((study / "trials" / number / "data.json").read_text()) for number in "01"]
+    assert parts[0] == parts[1]
+    saved = [OmegaConf.load(study / "trials" / number / ".hydra" / "config.yaml") for number in "01"]
+    plans = [prepare(cfg).plans for cfg in saved]
+    assert [plan.seed for each in plans for plan in each] == [3, 4, 4, 5]
+    rows_of = [[plan.split.val.tolist() for plan in each] for each in plans]
+    assert rows_of[0] == rows_of[1]
+    assert rows_of[0][0] != rows_of[0][1]
+    best = OmegaConf.load(study / "best.yaml")
+    assert (best.seed, best.validation.split_seed) in ((3, 0), (4, 0))
 
 
 def test_the_poor_are_pruned_and_said_to_be(cli, tmp_path):

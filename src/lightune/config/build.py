@@ -177,7 +177,7 @@ def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> t
         splits: list[Split | None] = [None]
         with naming_key("validation"):
             if isinstance(data, InMemoryData):
-                splits = validation.splits(data.rows, seed=seed, test_seed=cfg.seed)
+                splits = validation.splits_of_repeat(data.rows, repeat, seed=cfg.seed)
             elif not isinstance(validation, Holdout):
                 kind = type(data).__name__
                 raise ValueError(f"{kind} divides itself, which {type(validation).__name__} cannot do again")

@@ -12,6 +12,7 @@ from lightune.ranges import (
     PositiveInt,
     Probability,
     Range,
+    Seed,
     UnitInterval,
 )
 
@@ -34,7 +35,7 @@ ROOT: dict[str, Any] = {
     "name": str,
     "note": str,
     "tags": list[str],
-    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
+    "seed": Seed,
     "output_root": str,
     "test": bool,
     "resume": str | None,
@@ -48,7 +49,7 @@ SEARCH: dict[str, Any] = {
     "storage": str | None,
     "max_failures": NonNegativeInt | UnitInterval,
     "retries": NonNegativeInt,
-    "seed": Annotated[int, Range(ge=0, le=2**32 - 1)],
+    "seed": Seed,
     "gpus_per_job": PositiveInt,
     "jobs_per_gpu": PositiveInt,
     "fused_width": Annotated[int, Range(ge=2)] | None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from sklearn.utils import resample
 
-from lightune.ranges import Fraction, Range
+from lightune.ranges import Fraction, Range, Seed
 from lightune.validation.division import Division
 from lightune.validation.splits import Indices, Rows
 
@@ -21,6 +21,10 @@ class Bootstrap(Division):
         stratify: whether every resample has each class in the proportion of the whole; no effect on regression.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
+        split_seed: of the division; None for that of the run, or, in a study that sweeps `seed`, for the one that
+            the study has without the sweep.
+        resplit: whether to divide what is not test anew: True with each swept seed, the test part included, and
+            with each repeat; False with neither; None with each repeat alone.
     """
 
     estimate_632 = True
@@ -31,8 +35,12 @@ class Bootstrap(Division):
         stratify: bool = True,
         test_fraction: Fraction = 0.15,
         fused: Literal["auto", "never"] = "auto",
+        split_seed: Seed | None = None,
+        resplit: bool | None = None,
     ) -> None:
-        super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
+        super().__init__(
+            stratify=stratify, test_fraction=test_fraction, fused=fused, split_seed=split_seed, resplit=resplit
+        )
         self.n = n
 
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:

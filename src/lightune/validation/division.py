@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from lightune.ranges import Fraction
+from lightune.ranges import Fraction, Seed
 from lightune.validation.copies import one_of_each
 from lightune.validation.splits import Indices, Rows, Split, cut
 
@@ -17,14 +17,44 @@ class Division(ABC):
         stratify: whether every part has each class in the proportion of the whole; no effect on regression.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
+        split_seed: of the division; None for that of the run, or, in a study that sweeps `seed`, for the one that
+            the study has without the sweep.
+        resplit: whether to divide what is not test anew: True with each swept seed, the test part included, and
+            with each repeat; False with neither; None with each repeat alone.
     """
 
     def __init__(
-        self, *, stratify: bool, test_fraction: Fraction, fused: Literal["auto", "never"] = "auto"
+        self,
+        *,
+        stratify: bool,
+        test_fraction: Fraction,
+        fused: Literal["auto", "never"] = "auto",
+        split_seed: Seed | None = None,
+        resplit: bool | None = None,
     ) -> None:
+        if resplit and split_seed is not None:
+            rule = f"resplit=true divides by each seed, and split_seed={split_seed} by one"
+            raise ValueError(f"{rule}; leave one of them away")
         self.stratify = stratify
         self.test_fraction = test_fraction
         self.fused = fused
+        self.split_seed = split_seed
+        self.resplit = resplit
+
+    def splits_of_repeat(self, rows: Rows, repeat: int, *, seed: int) -> list[Split]:
+        """Return one split a fit of a repeat; all repeats have the same test part.
+
+        Args:
+            rows: the samples.
+            repeat: its number, from 0.
+            seed: of the run, which divides where there is no `split_seed`.
+
+        Raises:
+            ValueError: as `splits`.
+        """
+        first = seed if self.split_seed is None else self.split_seed
+        own = first if self.resplit is False else (first + repeat) % 2**32
+        return self.splits(rows, seed=own, test_seed=first)
 
     def splits(self, rows: Rows, *, seed: int, test_seed: int | None = None) -> list[Split]:
         """Return one split a fit, all with the same test part.

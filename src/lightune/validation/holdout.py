@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from lightune.ranges import Fraction
+from lightune.ranges import Fraction, Seed
 from lightune.validation.division import Division
 from lightune.validation.splits import Indices, Rows, cut
 
@@ -18,6 +18,10 @@ class Holdout(Division):
         stratify: whether every part has each class in the proportion of the whole; no effect on regression.
         groups: column of the data whose groups are never divided between parts; None for none.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
+        split_seed: of the division; None for that of the run, or, in a study that sweeps `seed`, for the one that
+            the study has without the sweep.
+        resplit: whether to divide what is not test anew: True with each swept seed, the test part included, and
+            with each repeat; False with neither; None with each repeat alone.
     """
 
     def __init__(
@@ -27,8 +31,12 @@ class Holdout(Division):
         stratify: bool = True,
         groups: str | None = None,
         fused: Literal["auto", "never"] = "auto",
+        split_seed: Seed | None = None,
+        resplit: bool | None = None,
     ) -> None:
-        super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
+        super().__init__(
+            stratify=stratify, test_fraction=test_fraction, fused=fused, split_seed=split_seed, resplit=resplit
+        )
         self.val_fraction = val_fraction
         self.groups = groups
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
-from lightune.ranges import Fraction, PositiveInt, Range
+from lightune.ranges import Fraction, PositiveInt, Range, Seed
 from lightune.validation.division import Division
 from lightune.validation.splits import Indices, Rows
 
@@ -20,6 +20,10 @@ class CrossValidation(Division):
         groups: column of the data whose groups are never divided between learning and judging; None for none.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
+        split_seed: of the division; None for that of the run, or, in a study that sweeps `seed`, for the one that
+            the study has without the sweep.
+        resplit: whether to divide what is not test anew: True with each swept seed, the test part included, and
+            with each repeat; False with neither; None with each repeat alone.
     """
 
     def __init__(
@@ -30,8 +34,12 @@ class CrossValidation(Division):
         groups: str | None = None,
         test_fraction: Fraction = 0.15,
         fused: Literal["auto", "never"] = "auto",
+        split_seed: Seed | None = None,
+        resplit: bool | None = None,
     ) -> None:
-        super().__init__(stratify=stratify, test_fraction=test_fraction, fused=fused)
+        super().__init__(
+            stratify=stratify, test_fraction=test_fraction, fused=fused, split_seed=split_seed, resplit=resplit
+        )
         self.k = k
         self.n_repeats = n_repeats
         self.groups = groups

@@ -12,12 +12,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.study.definition.division import with_one_division
 from lightune.study.definition.settings import Settings
 from lightune.study.space.assignments import bare_key, mappings_of
 from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import is_group
 from lightune.study.space.reader import read_space
-from lightune.study.space.space import Space
+from lightune.study.space.space import GRID, Space
 
 __all__ = ["Definition", "read_definition"]
 
@@ -63,6 +64,13 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
     Raises:
         ConfigError: with all that is wrong with the settings, or else with the space.
     """
+    definition = _as_first_trial(config, loader, arguments)
+    settings, space = definition.settings, definition.space
+    is_listed = space.is_discrete if settings.sampler is None else settings.sampler.get("_target_") == GRID
+    return replace(definition, space=with_one_division(space, config, loader, sampled=not is_listed))
+
+
+def _as_first_trial(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:
     definition = _read(config, loader, arguments)
     if not any(_brings_settings(dimension, loader) for dimension in definition.space.dimensions):
         return definition
