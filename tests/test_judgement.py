@@ -283,15 +283,6 @@ def test_shuffled_labels_give_chance_level(way, monkeypatch, tmp_path):
     assert result.metrics["val/accuracy"] == pytest.approx(0.36, abs=0.12)  # the commonest class has 40 %
 
 
-def test_without_a_test_the_test_part_stays_untouched(tmp_path):
-    order = Order()
-    cfg = compose([*SHORT, *WAYS["kfold"], "test=false", "trainer.max_epochs=1", f"output_root={tmp_path}"])
-    result = train(cfg, watchers=[order])
-    assert order.stages == ["train"]
-    assert result.intervals == {}
-    assert not (result.run_dir / "predictions.csv").exists()
-
-
 def test_no_interval_is_computed_where_none_is_asked_for(tmp_path):
     result = train(compose([*SHORT, "metrics.bootstrap=0", "trainer.max_epochs=1", f"output_root={tmp_path}"]))
     assert result.intervals == {}
@@ -304,29 +295,3 @@ def test_more_folds_than_samples_of_a_class_are_refused_and_nothing_is_written(t
     ):
         train(compose([*SHORT, "validation=kfold", "validation.k=99", f"output_root={tmp_path}"]))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_folds_that_are_not_judged_in_every_epoch_have_a_mean_too(tmp_path):
-    every = ["+trainer.check_val_every_n_epoch=2", "trainer.max_epochs=4", f"output_root={tmp_path}"]
-    result = train(compose([*SHORT, *WAYS["kfold"], *every]))
-    assert result.objective.value == pytest.approx(np.mean([fold.objective.value for fold in result.folds]))
-    assert {fold.objective.epoch % 2 for fold in result.folds} == {1}
-    assert len(read_curves(result.run_dir)["train/loss"]) == 4
-
-
-def test_fits_that_were_never_judged_are_tested_with_their_last_weights(tmp_path):
-    class Enough(Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            trainer.should_stop = trainer.current_epoch == 3
-
-    never = [
-        "+trainer.check_val_every_n_epoch=10",
-        "trainer.max_epochs=10",
-        "repeats=2",
-        f"output_root={tmp_path}",
-    ]
-    cfg = compose([*SHORT, *never, f"output_root={tmp_path}"])
-    result = train(cfg, watchers=[Enough()])
-    assert result.objective.value is None
-    assert result.metrics["test/accuracy"] > 0.8
-    assert evaluate(result.run_dir, checkpoint="last")["test/accuracy"] == result.metrics["test/accuracy"]

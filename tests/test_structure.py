@@ -9,7 +9,6 @@ PROJECT = Path(__file__).parents[1]
 SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
 WITHOUT_A_MIRROR = {
-    "lightune/training/context.py": "tests/test_run.py",
     "lightune/training/fits.py": "tests/test_judgement.py",
     "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",
 }
