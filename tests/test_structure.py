@@ -8,11 +8,6 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 SOURCE, TESTS = PROJECT / "src", PROJECT / "tests"
 PUBLIC_ALL_THE_SAME = {"_exit"}  # os._exit is documented
-WITHOUT_A_MIRROR = {
-    "lightune/training/fits.py": "tests/test_judgement.py",
-    "lightune/training/fused/fold_group.py": "tests/training/fused/test_fold_strategy.py",
-}
-"""Modules that have no test module of their own yet → the one that tests them."""
 
 
 def modules():
@@ -31,9 +26,7 @@ def name_of(module):
 
 @pytest.mark.parametrize("module", modules(), ids=name_of)
 def test_a_module_has_a_test_module_in_the_same_place(module):
-    tested_by = WITHOUT_A_MIRROR.get(name_of(module))
-    assert mirror_of(module).is_file() == (tested_by is None), mirror_of(module)
-    assert tested_by is None or (PROJECT / tested_by).is_file()
+    assert mirror_of(module).is_file(), mirror_of(module)
 
 
 def test_no_test_imports_a_conftest_or_another_test():
