@@ -98,7 +98,7 @@ def test_a_file_is_read_as_that_of_the_training_was(tmp_path):
     file.write_bytes("city|age|part|nöte\nx|1|test|a,b\n".encode("latin-1"))
     tally = Tally()
     schema = {**SCHEMA, "split": "part", "delimiter": "|", "encoding": "latin-1"}
-    (raw,) = TableInput(schema).chunks(file, tally)
+    ((_, raw),) = TableInput(schema).chunks(file, tally)
     assert raw.tolist() == [[1, 2]]
     assert tally.additional == ("nöte",)
 

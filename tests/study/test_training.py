@@ -36,7 +36,7 @@ def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
     assert json.loads(again.read_text())["objective"]["value"] == float(best["val/accuracy"])
 
     code, out, _ = cli(main=lambda: tools.main(["best", str(study), "--json"]))
-    assert json.loads(out)["number"] == best["number"]
+    assert json.loads(out)["number"] == int(best["number"])
     code, out, _ = cli(main=lambda: tools.main(["list", "out"]))
     assert "4 trials" in out
     code, out, _ = cli(main=lambda: tools.main(["list", str(tmp_path / "out")]))
