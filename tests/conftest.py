@@ -1,11 +1,17 @@
 """Fixtures that more than one room of the tests uses."""
 
+import logging
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 pytest_plugins = ["command_line", "hydra_app", "file_runs", "fused_members", "sabotage", "strangers", "table_runs"]
+
+
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests may be run under nohup, and some close a terminal
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +22,19 @@ def as_trusting_as_before():
     before = trust.trusted()
     yield
     trust.inherit(before)
+
+
+@pytest.fixture(autouse=True)
+def log_handlers_as_before():
+    """Let no test write to the console of an application that another test has started."""
+    loggers = [logging.getLogger(name) for name in (None, "lightune", "hydra")]
+    before = [list(logger.handlers) for logger in loggers]
+    yield
+    for logger, own in zip(loggers, before, strict=True):
+        for handler in [each for each in logger.handlers if each not in own]:
+            if not type(handler).__module__.startswith("_pytest"):
+                logger.removeHandler(handler)
+                handler.close()
 
 
 @pytest.fixture
