@@ -25,6 +25,14 @@ KINDS = (
     "garbage behind the journal",
     "journal changed in the middle",
     "clock jumps",
+    "worker killed",
+    "SIGTERM to a worker",
+    "locks removed",
+    "a failing call",
+    "all calls fail from then on",
+    "killed in a call",
+    "disk full",
+    "files of limited size",
 )
 
 
