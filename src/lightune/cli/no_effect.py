@@ -19,12 +19,12 @@ from lightune.study.definition.identity import overrides_of
 if TYPE_CHECKING:
     from lightune.config.build import Parts
 
-__all__ = ["after_building", "of_multirun", "of_run"]
+__all__ = ["OUR_PLUGINS", "after_building", "of_multirun", "of_run"]
 
 _PARTS = ("model", "loss", "optimizer", "scheduler", "metrics", "regularization")
 _ALWAYS_USED = ("regularization.gradient_clip",)  # by the trainer
 _WITHOUT_M = ("search", "hydra.launcher", "hydra.sweeper", "hydra.sweep")
-_OURS = "hydra_plugins.hydra_lightune."
+OUR_PLUGINS = "hydra_plugins.hydra_lightune."
 _GPUS = ("search.gpus_per_job", "search.jobs_per_gpu")
 
 
@@ -79,7 +79,7 @@ def of_multirun(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
         yield f"{_together(idle)} with -m: trials are not tested; `lightune evaluate` tests the best one"
     searched = [str(key) for key in OmegaConf.select(cfg, "search.space") or ()]
     sweeper = config.hydra.sweeper
-    if str(sweeper.get("_target_")).startswith(_OURS):
+    if str(sweeper.get("_target_")).startswith(OUR_PLUGINS):
         yield from _of_launcher(config, words)
     elif "search." not in OmegaConf.to_yaml(sweeper):
         choice = f"hydra/sweeper={config.hydra.runtime.choices.get('hydra/sweeper')}"
@@ -164,7 +164,7 @@ def _of_launcher(config: DictConfig, words: Sequence[Word]) -> Iterator[str]:
     target = str(launcher.get("_target_"))
     fuses = target.endswith("FusedLauncher") or bool(launcher.get("fused"))
     idle = [] if fuses else [word for word in words if word.is_below("search.fused_width")]
-    if not target.startswith(_OURS):
+    if not target.startswith(OUR_PLUGINS):
         idle += [word for word in words if word.is_below(*_GPUS)]
     if target.endswith("BasicLauncher"):
         idle += [word for word in words if word.is_below("search.n_jobs")]

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Preflight"]
 
-_OURS = "hydra_plugins.hydra_lightune."
 _MOST_POINTS = 1000  # of a grid that are judged in advance; the rest is judged when its turn comes
 _MOST_REFUSED = 20  # points; more would say the same
 _OF_A_JOB = re.compile(r"\$\{(?!hydra[.:]|now:|output_root\}|name\})")
@@ -179,7 +178,7 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     """Refuse a multirun that cannot run; return what a study is, if it is one."""
     handover.withheld = None
     definition: Definition | None = None
-    ours = str(config.hydra.sweeper.get("_target_", "")).startswith(_OURS)
+    ours = str(config.hydra.sweeper.get("_target_", "")).startswith(no_effect.OUR_PLUGINS)
     with _job_environment(config):
         if ours:
             from lightune.study.preflight import (

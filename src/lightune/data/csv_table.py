@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightune.data.columns import Column, Decimal, Kind, decide, parse_categories, parse_numbers
+from lightune.data.columns import MISSING, Column, Decimal, Kind, decide, parse_categories, parse_numbers
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
-from lightune.data.file_lists import PARTS, part_named
+from lightune.data.file_lists import twins_among
 from lightune.data.memory import BatchSize, InMemoryData
+from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column
 from lightune.data.placement import Placement
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
 from lightune.data.row_digests import Duplicates, handle_copies
@@ -113,7 +114,7 @@ class CSV(InMemoryData):
         self._require_columns(tables)
         table, part = _joined(tables), _parts_of_files(tables)
         if self.split is not None:
-            part = self._parts_by_column(table[self.split])
+            part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
         report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
         if len(rows) < _row_count(table):
@@ -129,18 +130,15 @@ class CSV(InMemoryData):
         kept, copies, remark = handle_copies(raw, self.duplicates)
         if remark:
             report.append(("duplicates", remark))
-        raw, targets = raw[torch.from_numpy(kept)], targets[torch.from_numpy(kept)]
-        part = None if part is None else part[kept]
-        order = np.arange(len(raw)) if part is None else np.argsort(part, kind="stable")
-        counts = [0, 0, 0] if part is None else np.bincount(part, minlength=3).tolist()
-        report += [(name, text) for name, text in _column_report(columns)]
+        order, official_val, official_test = by_parts(kept, part)
+        report += _column_report(columns)
         chosen = torch.from_numpy(order)
         return Samples(
             raw[chosen],
             targets[chosen],
             num_classes=len(target_schema.get("classes", ())),
-            official_test=counts[2],
-            official_val=counts[1],
+            official_test=official_test,
+            official_val=official_val,
             copies=None if copies is None else copies[order],
             may_be_missing=True,
             schema={
@@ -243,13 +241,6 @@ class CSV(InMemoryData):
         if problems:
             raise ConfigError(problems)
 
-    def _parts_by_column(self, cells: Sequence[str]) -> Indices:
-        words = {cell: part_named(cell) for cell in set(cells)}
-        if unknown := sorted(cell for cell, part in words.items() if part is None):
-            rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
-            raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
-        return np.array([PARTS.index(words[cell]) for cell in cells], dtype=np.int64)
-
     def _rows_with_target(self, table: Table) -> list[int]:
         absent = {cell for cell in set(table[self._target]) if cell.strip() in self.na_values}
         rows = [row for row, cell in enumerate(table[self._target]) if cell not in absent]
@@ -312,11 +303,8 @@ class CSV(InMemoryData):
                 raise ConfigError([Problem("data.target", f"{rule}; choose data=csv_regression")])
         if len(classes) < 2:
             raise ConfigError([Problem("data.target", f"{self._target} has one class only, {classes[0]!r}")])
-        alike: dict[Any, list[str]] = {}
-        for name in classes:
-            alike.setdefault(same[name], []).append(name)
-        if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
-            rule = f"{self._target} has classes that are written in several ways: {', '.join(twins)}"
+        if twins := twins_among({name: same[name] for name in classes}):
+            rule = f"{self._target} has classes that are written in several ways: {twins}"
             raise ConfigError([Problem("data.target", f"{rule}; write them alike")])
         number = {name: place for place, name in enumerate(classes)}
         return torch.tensor([number[names[cell]] for cell in cells]), {"classes": classes}
@@ -330,7 +318,7 @@ class CSVRegression(CSV):
 
     def _targets(self, cells: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
         """Return values (N, 1) float32."""
-        column = decide(self._target, cells, na_values=(), decimal=self.decimal, kind=None)
+        column = decide(self._target, cells, na_values=(), decimal=self.decimal)
         if column.kind != "numeric":
             known = sorted(set(cells))[:_SHOWN]
             rule = f"{self._target} must be numbers ({column.note or ', '.join(map(repr, known))})"
@@ -364,7 +352,7 @@ def raw_rows(
         if column.name in table:
             raw[:, place], unfit[column.name] = parse(column, table[column.name], na_values)
         else:
-            raw[:, place] = np.nan if column.kind == "numeric" else -1.0
+            raw[:, place] = np.nan if column.kind == "numeric" else MISSING
     raw += 0.0  # which makes 0 of -0: equal rows have equal bytes
     return raw, {name: number for name, number in unfit.items() if number}
 

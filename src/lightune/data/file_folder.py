@@ -101,17 +101,30 @@ class FileFolder(InMemoryData):
                 text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"
                 raise ConfigError([Problem("data.path", text)])
             report.append(("unreadable", f"{count} left out: {'; '.join(shown)}{more}"))
-            inputs = inputs[[place for place in range(len(found.files)) if place not in unreadable]]
-            found = found.without(unreadable)
+            readable = [place for place in range(len(found.files)) if place not in unreadable]
+            inputs, found = inputs[readable], found.only(readable)
         keep, copies, remark = handle_copies(inputs, self.duplicates, counted="file")
         if remark:
             report.append(("duplicates", remark))
         if len(keep) < len(found.files):
-            inputs, found = (
-                inputs[torch.from_numpy(keep)],
-                found.without(set(range(len(found.files))) - set(keep.tolist())),
-            )
+            inputs, found = inputs[torch.from_numpy(keep)], found.only(keep.tolist())
         return self._samples_of(found, inputs, copies, report)
+
+    def _fill(self, tensors: Tensor, read: Callable[[int], Tensor]) -> dict[int, str]:
+        """Read each place of a tensor in threads; return place → why it cannot be read."""
+
+        def fill(place: int) -> str:
+            try:
+                tensors[place] = read(place)
+            except (OSError, ValueError) as error:
+                return _reason(error)
+            return ""
+
+        threads = max(1, min(self.num_workers or 1, os.cpu_count() or 1))
+        with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+            warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
+            told = pool.map(fill, range(len(tensors)), chunksize=16)
+            return {place: why for place, why in enumerate(told) if why}
 
     def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
         number = {name: place for place, name in enumerate(found.classes)}
@@ -176,15 +189,7 @@ class ImageFolder(FileFolder):
     def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
         """Decode pictures (N, C, H, W) uint8; return them, and place → why one cannot be decoded."""
         images = torch.zeros((len(paths), *self.format.shape), dtype=torch.uint8)
-
-        def read(place: int) -> str:
-            try:
-                images[place] = read_image(paths[place], self.format)
-            except (OSError, ValueError) as error:
-                return _reason(error)
-            return ""
-
-        return images, _in_threads(read, len(paths), self.num_workers)
+        return images, self._fill(images, lambda place: read_image(paths[place], self.format))
 
     def schema_of_files(self) -> Mapping[str, Any]:
         """Return what another picture is decoded by."""
@@ -253,15 +258,7 @@ class AudioFolder(FileFolder):
     def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
         """Read sounds as spectrograms (N, 1, mels, frames) float32; return them, and place → why one cannot be."""
         waves = torch.zeros((len(paths), self.format.samples))
-
-        def read(place: int) -> str:
-            try:
-                waves[place] = read_sound(paths[place], self.format)
-            except (OSError, ValueError) as error:
-                return _reason(error)
-            return ""
-
-        unreadable = _in_threads(read, len(paths), self.num_workers)
+        unreadable = self._fill(waves, lambda place: read_sound(paths[place], self.format))
         to_mels = LogMel(self.format)
         return torch.cat([to_mels(part) for part in torch.split(waves, _MELS_AT_ONCE)]), unreadable
 
@@ -276,13 +273,6 @@ class AudioFolder(FileFolder):
             ZipFile(packed) as sounds,
         ):
             sounds.extractall(folder)
-
-
-def _in_threads(read: Callable[[int], str], count: int, threads: int) -> dict[int, str]:
-    """Read each place; return place → why it could not be read."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(max(1, min(threads or 1, os.cpu_count() or 1))) as pool:
-        warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
-        return {place: why for place, why in enumerate(pool.map(read, range(count), chunksize=16)) if why}
 
 
 def _reason(error: Exception) -> str:

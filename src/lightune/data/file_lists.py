@@ -4,31 +4,24 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightune.data.delimited import find_dialect, read_columns
+from lightune.data.official_parts import part_named
 from lightune.errors import ConfigError, Problem
 
 __all__ = [
-    "PARTS",
     "FileList",
     "Named",
     "files_below",
     "in_order",
     "list_files",
-    "part_named",
     "require_distinct",
+    "twins_among",
 ]
 
-PARTS = ("train", "val", "test")
-
-_PART_WORDS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _SHOWN = 5
 
 
@@ -63,9 +56,9 @@ class FileList:
     classes: tuple[str, ...]
     report: tuple[tuple[str, str], ...] = field(default=())
 
-    def without(self, places: Collection[int]) -> "FileList":
-        """Return the list without the files at some places."""
-        return replace(self, files=tuple(file for place, file in enumerate(self.files) if place not in places))
+    def only(self, places: Sequence[int]) -> "FileList":
+        """Return the list with the files at some places alone."""
+        return replace(self, files=tuple(self.files[place] for place in places))
 
     def count(self, part: str) -> int:
         """Return how many files an official part has."""
@@ -163,24 +156,26 @@ def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
                 yield Path(home) / name
 
 
-def part_named(word: str) -> str | None:
-    """Return the part that a word stands for: `train`, `val`, `test`, or None."""
-    return _PART_WORDS.get(word.strip().lower())
-
-
 def require_distinct(names: Sequence[str], key: str) -> None:
     """Refuse classes that differ in case only, which some file systems and people take for one.
 
     Raises:
         ConfigError: naming them.
     """
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(name.casefold(), []).append(name)
-    if twins := [" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1]:
-        raise ConfigError(
-            [Problem(key, f"has classes that differ in case only: {', '.join(twins)}; write them alike")]
-        )
+    if twins := twins_among({name: name.casefold() for name in names}):
+        raise ConfigError([Problem(key, f"has classes that differ in case only: {twins}; write them alike")])
+
+
+def twins_among(meant: Mapping[str, object]) -> str:
+    """List the names that mean the same: `'a' and 'A', 'b' and 'B'`; nothing if all differ.
+
+    Args:
+        meant: name → what it means.
+    """
+    alike: dict[object, list[str]] = {}
+    for name, what in meant.items():
+        alike.setdefault(what, []).append(name)
+    return ", ".join(" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1)
 
 
 def _check_keys(root: Path, classes: Sequence[str] | None, labels: Path | None, pattern: str | None) -> None:

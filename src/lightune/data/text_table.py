@@ -5,14 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lightune.data.csv_table import NA_VALUES
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
-from lightune.data.file_lists import PARTS, in_order, part_named, require_distinct
+from lightune.data.file_lists import in_order, require_distinct
 from lightune.data.memory import BatchSize, InMemoryData
+from lightune.data.official_parts import by_parts, parts_in_column
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.text_tokens import TextPreparation, Tokens, cut, interned
@@ -20,8 +20,6 @@ from lightune.errors import ConfigError, Problem
 from lightune.ranges import PositiveInt
 
 __all__ = ["TextCSV"]
-
-_SHOWN = 5
 
 
 class TextCSV(InMemoryData):
@@ -92,19 +90,20 @@ class TextCSV(InMemoryData):
         report += _remarks(cells, len(tokens), self.max_length)
         number = {name: place for place, name in enumerate(classes)}
         targets = torch.tensor([number[labels[row]] for row in kept])
-        part = None if self.split is None else self._parts_of([table[self.split][row] for row in kept])
+        part = (
+            None if self.split is None else parts_in_column(self.split, [table[self.split][row] for row in kept])
+        )
         chosen, copies, remark = handle_copies(raw, self.duplicates, counted="text")
         if remark:
             report.append(("duplicates", remark))
-        order = chosen if part is None else chosen[np.argsort(part[chosen], kind="stable")]
-        counts = [0, 0, 0] if part is None else np.bincount(part[order], minlength=3).tolist()
+        order, official_val, official_test = by_parts(chosen, part)
         places = torch.from_numpy(order)
         return Samples(
             raw[places],
             targets[places],
             num_classes=len(classes),
-            official_test=counts[2],
-            official_val=counts[1],
+            official_test=official_test,
+            official_val=official_val,
             copies=None if copies is None else copies[order],
             schema={
                 "classes": classes,
@@ -154,13 +153,6 @@ class TextCSV(InMemoryData):
         if problems:
             raise ConfigError(problems)
         return table
-
-    def _parts_of(self, cells: Sequence[str]) -> Any:
-        parts = {cell: part_named(cell) for cell in set(cells)}
-        if unknown := sorted(cell for cell, part in parts.items() if part is None):
-            rule = f"must hold train, val or test, got {', '.join(map(repr, unknown[:_SHOWN]))}"
-            raise ConfigError([Problem("data.split", f"{self.split} {rule}")])
-        return np.array([PARTS.index(str(parts[cell])) for cell in cells], dtype=np.int64)
 
 
 def _remarks(cells: Sequence[Sequence[str]], tokens: int, max_length: int) -> list[tuple[str, str]]:

@@ -7,11 +7,10 @@ from typing import Any
 
 from pytorch_lightning import LightningDataModule
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
+from lightune.reporting.summary import print_pairs
 from lightune.runtime.atomic_files import write_json
 
 __all__ = ["DATA_FILE", "record_data", "require_same_data", "show_data"]
@@ -84,16 +83,5 @@ def show_data(data: LightningDataModule, console: Console) -> None:
     """Print what was found when the samples were read, in a short table; nothing where there is nothing to say."""
     if not isinstance(data, InMemoryData) or not data.samples.report:
         return
-    report = data.samples.report
-    if not console.is_terminal:
-        width = max(len(subject) for subject, _ in report)
-        lines = [f"{subject:<{width}}  {remark}" for subject, remark in report]
-        console.print(Text("\n".join([*lines, ""])), soft_wrap=True)
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for subject, remark in report:
-        table.add_row(Text(subject), Text(remark))
-    console.print(table)
+    print_pairs(data.samples.report, console)
     console.print()

@@ -11,6 +11,8 @@ from rich.text import Text
 from lightune.paths import is_inside
 from lightune.reporting.result import Result
 
+__all__ = ["print_pairs", "show_summary"]
+
 
 def show_summary(
     result: Result, console: Console, *, output_root: Path, fits: int = 1, resumed_by: str | None = None
@@ -27,15 +29,20 @@ def show_summary(
     rows = _rows(result, output_root, fits)
     if resumed_by is not None:
         rows.append(("go on with", resumed_by))
+    console.print()
+    print_pairs(rows, console)
+
+
+def print_pairs(rows: Sequence[tuple[str, str]], console: Console) -> None:
+    """Print names and what belongs to each: a table on a terminal, elsewhere lines that stay in one piece."""
     if not console.is_terminal:
-        console.print(Text("\n".join(["", *_plain(rows)])), soft_wrap=True)
+        console.print(Text("\n".join(_plain(rows))), soft_wrap=True)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(Text(name), Text(value))  # as it is: what an error says may look like markup
-    console.print()
     console.print(table)
 
 

@@ -23,6 +23,8 @@ class Division(ABC):
             with each repeat; False with neither; None with each repeat alone.
     """
 
+    groups: str | None = None  # column whose groups are not divided, where a way of judging takes one
+
     def __init__(
         self,
         *,
@@ -88,8 +90,12 @@ class Division(ABC):
         """
 
     def groups_of(self, rows: Rows) -> Indices | None:
-        """Return the group of each sample, if groups must not be divided."""
-        return None
+        """Return the group of each sample, if groups must not be divided.
+
+        Raises:
+            ValueError: if the data have no such column.
+        """
+        return rows.column(self.groups)
 
     def strata_of(self, rows: Rows, part: Indices) -> Indices | None:
         """Return the class of each row of a part, if its proportions are to be kept."""

@@ -48,11 +48,3 @@ class Holdout(Division):
         strata, groups = self.strata_of(rows, rest), self.groups_of(rows)
         inside = None if groups is None else groups[rest]
         return [cut(rest, strata, share, groups=inside, seed=seed, key="val_fraction")]
-
-    def groups_of(self, rows: Rows) -> Indices | None:
-        """Return the group of each sample.
-
-        Raises:
-            ValueError: if the data have no such column.
-        """
-        return rows.column(self.groups)

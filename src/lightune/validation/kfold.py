@@ -44,14 +44,6 @@ class CrossValidation(Division):
         self.n_repeats = n_repeats
         self.groups = groups
 
-    def groups_of(self, rows: Rows) -> Indices | None:
-        """Return the group of each sample.
-
-        Raises:
-            ValueError: if the data have no such column.
-        """
-        return rows.column(self.groups)
-
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
         """Return the folds of the first division, then those of the next.
 
