@@ -86,3 +86,11 @@ def test_a_file_without_the_column_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text("text,stars\na,1\n")
     with pytest.raises(ValueError, match="has no column 'review'; it has text, stars"):
         next(TextInput(SCHEMA).chunks(tmp_path / "t.csv", Tally()))
+
+
+def test_a_file_is_read_as_that_of_the_training_was(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_bytes("review|näme\ngood, bad|x\n".encode("latin-1"))
+    schema = {**SCHEMA, "delimiter": "|", "encoding": "latin-1"}
+    ((_, raw),) = TextInput(schema).chunks(file, Tally())
+    assert raw.tolist() == [[0, -2, 1]]

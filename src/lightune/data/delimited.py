@@ -5,13 +5,13 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
-__all__ = ["DELIMITERS", "Delimiter", "Dialect", "find_dialect", "read_columns", "read_rows"]
+__all__ = ["DELIMITERS", "Delimiter", "Dialect", "find_dialect", "read_columns", "read_rows", "read_rows_like"]
 
 Delimiter = Literal["auto", ",", ";", "\t", "|"]
 DELIMITERS = (",", ";", "\t", "|")
@@ -93,6 +93,21 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
         raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
     finally:
         csv.field_size_limit(previous)
+
+
+def read_rows_like(path: Path, schema: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield header and rows of a file that is written as one before it was.
+
+    Args:
+        path: of the file.
+        schema: of the samples that were read from the other: its `delimiter` and `encoding`, if they are known.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as `find_dialect` and `read_rows`.
+    """
+    written = {key: schema[key] for key in ("delimiter", "encoding") if key in schema}
+    return read_rows(path, find_dialect(path, **written))
 
 
 def read_columns(path: Path, dialect: Dialect) -> dict[str, Sequence[str]]:

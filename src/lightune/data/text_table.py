@@ -113,6 +113,8 @@ class TextCSV(InMemoryData):
                 "lowercase": self.lowercase,
                 "max_length": self.max_length,
                 "vocabulary": tokens,
+                "delimiter": self.delimiter,
+                "encoding": self.encoding,
             },
             report=report,
         )

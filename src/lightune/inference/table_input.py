@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightune.data.columns import MISSING, Column, numbers_among
 from lightune.data.csv_table import raw_rows, used
-from lightune.data.delimited import find_dialect, read_rows
+from lightune.data.delimited import read_rows_like
 
 __all__ = ["TableInput", "Tally"]
 
@@ -66,8 +66,8 @@ class TableInput:
         self._used = used(self._columns)
         self._na_values = tuple(schema["na_values"])
         self._na_numbers = numbers_among(self._na_values)
+        self._schema = schema
         self._beside = {schema.get("target"), schema.get("split")}  # of the training's file, and of no use here
-        self._written = {key: schema[key] for key in ("delimiter", "encoding") if key in schema}
 
     def chunks(self, path: Path, tally: Tally) -> Iterator[tuple[list[str], Tensor]]:
         """Yield raw rows (n, F + C) float64 of a file with their numbers; columns are found by their names.
@@ -80,7 +80,7 @@ class TableInput:
             OSError: if the file cannot be read.
             ValueError: if it is no table, or has none of the columns.
         """
-        rows = read_rows(path, find_dialect(path, **self._written))
+        rows = read_rows_like(path, self._schema)
         header = next(rows)
         self._compare(header, tally)
         while chunk := list(islice(rows, _ROWS)):

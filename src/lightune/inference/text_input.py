@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightune.data.delimited import find_dialect, read_rows
+from lightune.data.delimited import read_rows_like
 from lightune.data.text_tokens import cut, numbered
 from lightune.inference.table_input import Tally
 
@@ -22,7 +22,8 @@ class TextInput:
     """Turn texts into raw tensors by the schema that is kept with a network.
 
     Args:
-        schema: `text`, `tokens`, `lowercase`, `max_length`, `vocabulary`, as a checkpoint holds them.
+        schema: `text`, `tokens`, `lowercase`, `max_length`, `vocabulary`, and how the training's file was written,
+            `delimiter` and `encoding`, as a checkpoint holds them.
     """
 
     counted = "row"
@@ -30,6 +31,7 @@ class TextInput:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._column, self._tokens = str(schema["text"]), schema["tokens"]
         self._lowercase, self._max_length = bool(schema["lowercase"]), int(schema["max_length"])
+        self._schema = schema
         self._known = {token: number for number, token in enumerate(schema["vocabulary"])}
 
     def chunks(self, path: Path, tally: Tally) -> Iterator[tuple[list[str], Tensor]]:
@@ -43,7 +45,7 @@ class TextInput:
             OSError: if the file cannot be read.
             ValueError: if it is a table without the column.
         """
-        rows = read_rows(path, find_dialect(path))
+        rows = read_rows_like(path, self._schema)
         header = next(rows)
         if self._column not in header:
             raise ValueError(f"has no column {self._column!r}; it has {', '.join(header)}")
