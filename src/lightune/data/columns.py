@@ -21,11 +21,24 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Column", "Decimal", "Kind", "decide", "numbers_among", "parse_categories", "parse_numbers"]
+__all__ = [
+    "Column",
+    "Decimal",
+    "Kind",
+    "decide",
+    "numbers_among",
+    "parse_categories",
+    "parse_numbers",
+    "raw_rows",
+    "used",
+]
 
 Kind = Literal["numeric", "categorical", "ignored"]
 Decimal = Literal["auto", ".", ","]
 Floats = NDArray[np.float64]
+
+NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
+"""Cells that stand for a missing value, unless others are named."""
 
 MISSING, UNKNOWN = -1.0, -2.0
 """The code of a category that is missing, and of one that was not there when the columns were decided on."""
@@ -167,6 +180,33 @@ def parse_categories(column: Column, cells: Sequence[str], na_values: Collection
 def numbers_among(na_values: Iterable[str]) -> list[float]:
     """Return the numbers, such as -999, that stand for a missing value."""
     return [float(value) for value in na_values if _are_numbers([value], ".", codes=True)]
+
+
+def used(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns of a raw row in their order: numbers, then categories."""
+    return [column for kind in ("numeric", "categorical") for column in columns if column.kind == kind]
+
+
+def raw_rows(
+    table: Mapping[str, Sequence[str]], columns: Sequence[Column], na_values: Sequence[str]
+) -> tuple[Floats, dict[str, int]]:
+    """Return raw rows (N, F + C), and column → how many of its cells are no numbers or unknown.
+
+    Args:
+        table: column → its cells; a column that is not there is missing in every row.
+        columns: what they are.
+        na_values: cells that stand for a missing value.
+    """
+    served, unfit = used(columns), {}
+    raw = np.empty((len(next(iter(table.values()))), len(served)))
+    for place, column in enumerate(served):
+        parse = parse_numbers if column.kind == "numeric" else parse_categories
+        if column.name in table:
+            raw[:, place], unfit[column.name] = parse(column, table[column.name], na_values)
+        else:
+            raw[:, place] = np.nan if column.kind == "numeric" else MISSING
+    raw += 0.0  # which makes 0 of -0: equal rows have equal bytes
+    return raw, {name: number for name, number in unfit.items() if number}
 
 
 def _missing(cells: Sequence[str], na_values: Collection[str]) -> int:

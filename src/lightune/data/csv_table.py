@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightune.data.columns import MISSING, Column, Decimal, Kind, decide, parse_categories, parse_numbers
+from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
 from lightune.data.file_lists import twins_among
 from lightune.data.memory import BatchSize, InMemoryData
@@ -27,8 +27,6 @@ from lightune.validation import Indices
 __all__ = ["CSV", "CSVRegression"]
 
 Table = Mapping[str, Sequence[str]]
-
-NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
 
 _MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # of a target of whole numbers, or of others: beyond, they are values
 _SHOWN = 5
@@ -328,33 +326,6 @@ class CSVRegression(CSV):
 
 
 _SAMPLE_TARGETS = {"penguins.csv": "species", "cars.csv": "mpg"}
-
-
-def used(columns: Sequence[Column]) -> list[Column]:
-    """Return the columns of a raw row in their order: numbers, then categories."""
-    return [column for kind in ("numeric", "categorical") for column in columns if column.kind == kind]
-
-
-def raw_rows(
-    table: Table, columns: Sequence[Column], na_values: Sequence[str]
-) -> tuple[NDArray[np.float64], dict[str, int]]:
-    """Return raw rows (N, F + C), and column → how many of its cells are no numbers or unknown.
-
-    Args:
-        table: column → its cells; a column that is not there is missing in every row.
-        columns: what they are.
-        na_values: cells that stand for a missing value.
-    """
-    count, unfit = _row_count(table), {}
-    raw = np.empty((count, len(used(columns))))
-    for place, column in enumerate(used(columns)):
-        parse = parse_numbers if column.kind == "numeric" else parse_categories
-        if column.name in table:
-            raw[:, place], unfit[column.name] = parse(column, table[column.name], na_values)
-        else:
-            raw[:, place] = np.nan if column.kind == "numeric" else MISSING
-    raw += 0.0  # which makes 0 of -0: equal rows have equal bytes
-    return raw, {name: number for name, number in unfit.items() if number}
 
 
 def _joined(tables: Mapping[str, Table]) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lightune.data.csv_table import NA_VALUES
+from lightune.data.columns import NA_VALUES
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
 from lightune.data.file_lists import in_order, require_distinct
 from lightune.data.memory import BatchSize, InMemoryData

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightune.data.columns import MISSING, Column, numbers_among
-from lightune.data.csv_table import raw_rows, used
+from lightune.data.columns import MISSING, Column, numbers_among, raw_rows, used
 from lightune.data.delimited import read_rows_like
 
 __all__ = ["TableInput", "Tally"]
