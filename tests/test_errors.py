@@ -1,6 +1,6 @@
 import pytest
 
-from lightune.errors import CheckpointError, ConfigError, LightuneError, Problem
+from lightune.errors import CheckpointError, ConfigError, LightuneError, Problem, one_line
 
 
 def test_one_problem_is_named_in_the_singular():
@@ -26,3 +26,9 @@ def test_the_problems_can_be_had_one_by_one():
 @pytest.mark.parametrize("error", [ConfigError([Problem("a", "x")]), CheckpointError("gone")])
 def test_everything_is_a_lightune_error(error):
     assert isinstance(error, LightuneError)
+
+
+def test_an_error_is_one_line():
+    assert one_line(ValueError("two\n  lines")) == "ValueError: two lines"
+    problems = [Problem("seed", "first"), Problem("optimizer.lr", "second")]
+    assert one_line(ConfigError(problems)) == "seed: first; optimizer.lr: second"

@@ -34,6 +34,7 @@ __all__ = [
     "TrainingError",
     "TrialError",
     "UnwritableError",
+    "one_line",
 ]
 
 
@@ -117,6 +118,13 @@ class InterruptedRun(KeyboardInterrupt):
         self.result = result
         self.exit_code = exit_code
         super().__init__("interrupted")
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error as a line: its type and what it says; of a configuration, each problem."""
+    if isinstance(error, ConfigError):
+        return "; ".join(str(problem) for problem in error.problems)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def render(problems: Sequence[Problem]) -> str:

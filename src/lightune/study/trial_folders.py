@@ -52,7 +52,7 @@ def trial_folder(composer: Composer, overrides: Sequence[str], number: int) -> P
         HydraException: if the trial cannot be composed.
     """
     made = composer.compose_for_job(overrides)
-    return subfolder_of(made, number, f"{made.whole.hydra.job.name}_{number}")
+    return subfolder_of(made, number)
 
 
 def name_problem(folder: Path) -> str | None:

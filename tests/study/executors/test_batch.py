@@ -1,6 +1,7 @@
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
+from lightune.errors import ConfigError, Problem
 from lightune.study.definition.settings import Objective
 from lightune.study.executors.batch import BatchExecutor
 from lightune.study.executors.executor import Done, Job, Started
@@ -27,12 +28,12 @@ class Launcher:
 
 @pytest.fixture
 def executor(tmp_path):
-    def make(launcher, *numbers):
+    def make(launcher, *numbers, folder_of=None):
         made = BatchExecutor(
             launcher,
             size=len(numbers),
             objectives=ONE,
-            folder_of=lambda job: tmp_path / str(job.trial.number),
+            folder_of=folder_of or (lambda job: tmp_path / str(job.trial.number)),
             trials={},
             settle=launcher.settled.append,
         )
@@ -91,3 +92,28 @@ def test_what_a_failed_start_left_is_moved_before_its_batch_runs_again(executor,
     made.wait(0)
     assert (tmp_path / "0" / "attempts" / "1" / "result.json").read_text() == "failed"
     assert not (tmp_path / "0" / "result.json").exists()
+
+
+def test_a_trial_that_is_refused_fails_and_the_others_of_its_batch_run(executor, tmp_path):
+    def folder_of(job):
+        if job.trial.number == 2:
+            raise ConfigError([Problem("model.units", "must be > 0, got 0")])
+        return tmp_path / str(job.trial.number)
+
+    launcher = Launcher()
+    made = executor(launcher, 1, 2, folder_of=folder_of)
+    failed, started = made.wait(0)
+    assert (failed.number, failed.outcome.status, started) == (2, "failed", Started(1, tmp_path / "1"))
+    assert "model.units: must be > 0, got 0" in failed.outcome.error
+    assert [event.number for event in made.wait(0)] == [1]
+    assert launcher.batches == [(1, [["x=1"]])]
+
+
+def test_a_batch_whose_trials_are_all_refused_is_not_launched(executor):
+    def folder_of(job):
+        raise ConfigError([Problem("model.units", "must be > 0, got 0")])
+
+    launcher = Launcher()
+    made = executor(launcher, 0, 1, folder_of=folder_of)
+    assert [event.outcome.status for event in made.wait(0)] == ["failed", "failed"]
+    assert (made.free(), list(made.wait(0)), launcher.batches) == (2, [], [])

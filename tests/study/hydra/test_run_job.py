@@ -50,7 +50,7 @@ def jobs(tmp_path, monkeypatch, request):
         def hydras(task, lines=LINES, number=3):
             composed, there = loader.load_sweep_config(config, lines), context()
             with open_dict(composed):
-                composed.hydra.job.id, composed.hydra.job.num = f"train_{number}", number
+                composed.hydra.job.id, composed.hydra.job.num = str(number), number
             keys = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
             returned = hydras_run_job(task, composed, hydra_context=there, **keys)
             return returned, there.callbacks.told
@@ -60,7 +60,6 @@ def jobs(tmp_path, monkeypatch, request):
             returned = run_job(
                 made,
                 number=number,
-                job_id=f"train_{number}",
                 context=there,
                 task_function=task,
                 started=lambda folder: None,

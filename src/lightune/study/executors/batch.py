@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from lightune.errors import one_line
 from lightune.study.definition.settings import Objective
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Event, Job, Started
@@ -55,11 +56,11 @@ class BatchExecutor:
     def wait(self, seconds: float) -> Sequence[Event]:
         """Announce where the batch will write, so that this is known whatever happens to it; then run it."""
         if self._jobs and not self._folders:
-            self._folders = {job.trial.number: self._folder_of(job) for job in self._jobs}
+            refused = self._place()
             for job in self._jobs:
                 if job.trial.attempt:
                     make_room(self._folders[job.trial.number], job.trial.attempt)
-            return [Started(number, folder) for number, folder in self._folders.items()]
+            return [*refused, *(Started(number, folder) for number, folder in self._folders.items())]
         jobs, self._jobs = sorted(self._jobs, key=lambda job: job.trial.number), []
         events: list[Event] = []
         for batch in _consecutive(jobs):
@@ -71,6 +72,18 @@ class BatchExecutor:
         if not jobs:
             time.sleep(seconds)
         return events
+
+    def _place(self) -> list[Done]:
+        """Note where each trial will write; one that cannot be composed, or is refused, fails by itself."""
+        refused = []
+        for job in self._jobs:
+            try:
+                self._folders[job.trial.number] = self._folder_of(job)
+            except Exception as failure:  # noqa: BLE001 - whatever it is costs that trial
+                error = one_line(failure)
+                refused.append(end_of(job, objectives=self._objectives, error=error))
+        self._jobs = [job for job in self._jobs if job.trial.number in self._folders]
+        return refused
 
     def _run(self, batch: list[Job]) -> list[Done]:
         began = time.perf_counter()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
+from lightune.errors import one_line
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.stopwatch import Stopwatch
 from lightune.study.executors.context import ExecutorContext
@@ -68,7 +69,7 @@ class InProcessExecutor:
             if (taken := signal_of(stop, folders[0] if folders else None)) is not None:
                 signal.raise_signal(taken)  # the driver must hear of it too
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
-            error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            error = one_line(failure)
             unwritable = is_unwritable(failure)
         done = end_of(
             job,
@@ -98,7 +99,6 @@ class InProcessExecutor:
                 return run_job(
                     made,
                     number=number,
-                    job_id=str(number),
                     context=context.hydra_context,
                     task_function=context.task_function,
                     started=begin,

@@ -30,7 +30,6 @@ def run_job(
     made: Composition,
     *,
     number: int,
-    job_id: str,
     context: HydraContext,
     task_function: TaskFunction,
     started: Callable[[Path], None],
@@ -39,8 +38,7 @@ def run_job(
 
     Args:
         made: its configuration; used up.
-        number: of the job, >= 0.
-        job_id: its name among all jobs.
+        number: of the job, >= 0; its id (`hydra.job.id`) is the same as text, as with Hydra's own launcher.
         context: as Hydra hands it to a launcher.
         task_function: what runs.
         started: told the job's folder before anything is written.
@@ -54,7 +52,7 @@ def run_job(
     before, folder = HydraConfig.instance().cfg, os.getcwd()
     with execution_whitelist(context.execution_whitelist, reset=True):
         try:
-            output = _place(made, number, job_id)
+            output = _place(made, number)
             if (judge := judge_of(context.callbacks)) is not None:
                 judge(made.whole)
             started(output)
@@ -65,24 +63,24 @@ def run_job(
             os.chdir(folder)
 
 
-def folder_of(made: Composition, number: int, job_id: str) -> Path:
+def folder_of(made: Composition, number: int) -> Path:
     """Return where a job will write, without running it; arguments are those of `run_job`."""
-    with _as_job(made, number, job_id) as sweep:
+    with _as_job(made, number) as sweep:
         return Path(os.path.abspath(os.path.join(str(sweep.dir), str(sweep.subdir))))
 
 
-def subfolder_of(made: Composition, number: int, job_id: str) -> Path:
+def subfolder_of(made: Composition, number: int) -> Path:
     """Return the same, relative to the folder of the multirun."""
-    with _as_job(made, number, job_id) as sweep:
+    with _as_job(made, number) as sweep:
         return Path(os.path.normpath(str(sweep.subdir)))
 
 
 @contextmanager
-def _as_job(made: Composition, number: int, job_id: str) -> Iterator[Any]:
+def _as_job(made: Composition, number: int) -> Iterator[Any]:
     """Let a composition be read as that of a job; give what it says of folders."""
     before, node = HydraConfig.instance().cfg, made.whole.hydra
     with read_write(node), open_dict(node.job):
-        node.job.id, node.job.num = job_id, number
+        node.job.id, node.job.num = str(number), number
     HydraConfig.instance().cfg = made.hydra  # type: ignore[assignment]
     try:
         yield node.sweep
@@ -90,12 +88,12 @@ def _as_job(made: Composition, number: int, job_id: str) -> Iterator[Any]:
         HydraConfig.instance().cfg = before
 
 
-def _place(made: Composition, number: int, job_id: str) -> Path:
+def _place(made: Composition, number: int) -> Path:
     """Tell the configuration which job it is of; return its folder."""
     nodes = [made.whole.hydra] if made.is_shared else [made.whole.hydra, made.hydra.hydra]
     for node in nodes:
         with open_dict(node.job):
-            node.job.id, node.job.num = job_id, number
+            node.job.id, node.job.num = str(number), number
         OmegaConf.set_readonly(node, True)
     HydraConfig.instance().cfg = made.hydra  # type: ignore[assignment]
     sweep = made.whole.hydra.sweep

@@ -12,10 +12,9 @@ from omegaconf import DictConfig
 
 from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
-from lightune.errors import TrainingError
+from lightune.errors import ConfigError, TrainingError, one_line
 from lightune.job.task import failure_of, objectives_of, open_run_dir
 from lightune.job.task import task as own_task
-from lightune.private_api.omegaconf import text_of
 from lightune.runtime.disk import is_unwritable
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
@@ -24,6 +23,7 @@ from lightune.study.executors.worker.isolation import as_found
 from lightune.study.hydra.composer import Composer, Composition
 from lightune.study.hydra.run_job import folder_of, run_job
 from lightune.study.outcome.attempts import has_room, make_room
+from lightune.study.trial_folders import is_number_alone
 from lightune.training.fused.group import GroupedJob, checkpoint_of
 from lightune.training.resumption import reopen
 
@@ -93,9 +93,7 @@ class CheckedFolders:
         self._checked: WeakSet[object] = WeakSet()
 
     def __contains__(self, made: Composition) -> bool:
-        written = str(text_of(made.whole.hydra.sweep, "subdir"))
-        only_number = "${" not in written.replace("${hydra.job.num}", "").replace("${hydra:job.num}", "")
-        return only_number and made.base in self._checked
+        return is_number_alone(made.whole) and made.base in self._checked
 
     def add(self, made: Composition) -> None:
         """Note that the folder of a trial is in order."""
@@ -119,7 +117,7 @@ class CandidateLifecycle:
         number, trial = job.trial.number, job.trial
         try:
             made = self._composer.compose_for_job(job.overrides)
-            folder = folder_of(made, number, str(number))
+            folder = folder_of(made, number)
             resumes = trial.resume and has_room(folder, trial.attempt)
             checkpoint = checkpoint_of(folder) if resumes else None
         except Exception:  # noqa: BLE001 - whatever it is, the trial meets it again by itself, and fails of it
@@ -144,19 +142,18 @@ class CandidateLifecycle:
                 candidate.returned = run_job(
                     candidate.made,
                     number=candidate.number,
-                    job_id=str(candidate.number),
                     context=self._context.hydra_context,
                     task_function=partial(_begin_run, checked=checked),
                     started=begin,
                 )
         except EndedBeforeError as ended:
             return ended.done
-        except OSError as failure:
+        except (OSError, ConfigError) as failure:
             return end_of(
                 job,
                 objectives=self._context.objectives,
                 folder=candidate.folder,
-                error=f"{type(failure).__name__}: {' '.join(str(failure).split())}",
+                error=one_line(failure),
                 unwritable=is_unwritable(failure),
             )
         if candidate.returned.status != JobStatus.COMPLETED:

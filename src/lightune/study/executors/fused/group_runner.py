@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.errors import one_line
 from lightune.reporting.provenance import one_look_at_the_code
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.quiet import quiet
@@ -155,7 +156,7 @@ class GroupRunner:
             if took:
                 self._on_signal(number)
         except Exception as failure:  # noqa: BLE001 - what breaks the program is found out by each trial alone
-            error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            error = one_line(failure)
             unwritable = is_unwritable(failure)
             self._on_signal(None)
         self._trial_group = None

@@ -42,7 +42,7 @@ def run_repeated_batch(
         for index, job in enumerate(jobs):
             number = job.trial.number
             made = composer.compose_for_job(job.overrides)
-            folder = folder_of(made, number, str(number))
+            folder = folder_of(made, number)
             if (returned := _returned_before(made, folder)) is not None:
                 print(f"done   job {number}: {read_result(folder).status} before")
                 returns[number] = returned

@@ -22,6 +22,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, setup_globals
 
 from lightune.config.trust import inherit
+from lightune.errors import one_line
 from lightune.paths import use_plugin_folders
 from lightune.reporting.result import CONSOLE_FILE
 from lightune.runtime.data_cache import keep_data
@@ -122,7 +123,7 @@ class Worker:
             error = f"the task called sys.exit({stop.code!r})"
             left = signal_of(stop, folder) is not None
         except BaseException as failure:  # noqa: BLE001 - whatever a trial raises costs that trial only
-            error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
+            error = one_line(failure)
             unwritable = is_unwritable(failure)
             if folder is not None and not unwritable:
                 leave_traceback(folder, failure)
@@ -155,7 +156,6 @@ class Worker:
             return run_job(
                 made,
                 number=number,
-                job_id=f"{made.whole.hydra.job.name}_{number}",
                 context=context.hydra_context,
                 task_function=context.task_function,
                 started=begin,
