@@ -49,10 +49,10 @@ def test_values_of_one_process_are_gathered_as_a_row():
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_weights_are_finite_if_they_are_in_every_process(value):
     module = nn.Linear(2, 2)
-    assert weights_are_finite(trainer(), module)
-    assert not weights_are_finite(trainer(2, others=[False]), module)
+    assert weights_are_finite(trainer(), module.parameters())
+    assert not weights_are_finite(trainer(2, others=[False]), module.parameters())
     module.weight.data[1, 0] = value
-    assert not weights_are_finite(trainer(2, others=[True]), module)
+    assert not weights_are_finite(trainer(2, others=[True]), module.parameters())
 
 
 def test_a_training_pauses_where_no_gradient_is_pending_and_the_epoch_is_not_over():

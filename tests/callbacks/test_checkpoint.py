@@ -55,6 +55,26 @@ class Failing(Callback):
             raise RuntimeError("on purpose")
 
 
+class Swapping(Callback):
+    """Validates other weights than it trains, in the second epoch.
+
+    Args:
+        measured: what the validation measures; None: what is trained.
+        trained: what is put back.
+    """
+
+    def __init__(self, *, measured=None, trained):
+        self.measured, self.trained = measured, trained
+
+    def on_validation_start(self, trainer, pl_module):
+        if trainer.current_epoch == 1 and self.measured is not None:
+            pl_module.weight.data.fill_(self.measured)
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            pl_module.weight.data.fill_(self.trained)
+
+
 def epoch_of(path):
     """Return the epoch, counted from 0, after which a checkpoint of the scripted module was written."""
     return read_checkpoint(path)["state_dict"]["weight"].item() - 1
@@ -136,6 +156,17 @@ def test_a_best_epoch_that_was_not_saved_yet_is_written_when_a_training_fails(fi
     assert epoch_of(checkpoints / "best.ckpt") == 1
     assert epoch_of(checkpoints / "last.ckpt") == 0
     assert not is_resumable(read_checkpoint(checkpoints / "best.ckpt"))
+
+
+@pytest.mark.parametrize(
+    ("swapping", "best"),
+    [(Swapping(trained=math.nan), 1), (Swapping(measured=math.nan, trained=2.0), 0)],
+    ids=["those of now are not finite", "those that were measured are not finite"],
+)
+def test_the_weights_that_gave_the_figure_must_be_finite(fit_scripted, checkpoints, swapping, best):
+    callbacks = [swapping, BestAndLast(every_seconds=0)]
+    fit_scripted([0.1, 0.9], callbacks=callbacks, enable_checkpointing=True)
+    assert epoch_of(checkpoints / "best.ckpt") == best
 
 
 def test_a_copy_shares_nothing_with_what_it_is_of():

@@ -162,8 +162,10 @@ def test_a_run_is_lengthened_by_steps_as_if_it_had_been_that_long(steps, executi
         compose([*SHORT, *overrides, f"+trainer.max_steps={steps}", f"trainer.steps_per_execution={execution}"])
     )
     assert (first.status, first.steps) == ("completed", steps)
-    with pytest.raises(ConfigError, match=r"is finished .* a larger trainer\.max_steps or trainer\.max_epochs"):
+    with pytest.raises(ConfigError, match=r"is finished .* a larger trainer\.max_steps"):
         resume(first.run_dir)
+    with pytest.raises(ConfigError, match=r"is finished .* a larger trainer\.max_steps"):
+        resume(first.run_dir, ["trainer.max_epochs=9"])  # of which it would not see a step
     again = resume(first.run_dir, ["+trainer.max_steps=47"])
     assert_same(again, whole(*longer), curves=steps % 13 == 0)
 

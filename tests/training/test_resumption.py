@@ -212,14 +212,40 @@ def test_a_run_is_not_made_shorter(kept):
         resumed(kept(), "trainer.max_epochs=1")
 
 
-@pytest.mark.parametrize(("steps", "longer"), [(20, True), (-1, True), (5, False)])
+@pytest.mark.parametrize(("steps", "longer"), [(40, True), (-1, True), (5, False)])
 def test_no_limit_of_steps_is_more_than_any(kept, steps, longer):
-    run_dir = kept("+trainer.max_steps=10", status="completed")
+    run_dir = kept("trainer.max_epochs=9", "+trainer.max_steps=26", status="completed")
     if longer:
         assert resumed(run_dir, f"+trainer.max_steps={steps}").trainer.max_steps == steps
     else:
-        with pytest.raises(ConfigError, match=r"trainer\.max_steps or trainer\.max_epochs"):
+        with pytest.raises(ConfigError, match=r"lengthen it with a larger trainer\.max_steps$"):
             resumed(run_dir, f"+trainer.max_steps={steps}")
+
+
+STEPS, EPOCHS = "trainer.max_steps", "trainer.max_epochs"
+MADE = {  # of a run, or of its fits, that trained 2 epochs and 26 steps
+    "by epochs": ([], [EPOCHS]),
+    "by steps": ([f"{EPOCHS}=9", "+trainer.max_steps=26"], [STEPS]),
+    "by both": (["+trainer.max_steps=26"], [EPOCHS, STEPS]),
+    "by something else": ([f"{EPOCHS}=9", "+trainer.max_steps=99"], []),
+}
+
+
+@pytest.mark.parametrize("fits", [0, 2])
+@pytest.mark.parametrize("longer", [[EPOCHS], [STEPS], [EPOCHS, STEPS]], ids=" and ".join)
+@pytest.mark.parametrize(("overrides", "used_up"), MADE.values(), ids=MADE)
+def test_a_run_goes_on_with_more_of_the_length_that_ended_it(kept, overrides, used_up, longer, fits):
+    run_dir = kept(*overrides, status="completed")
+    for index in range(fits):
+        finish_fit(run_dir, index)
+    more = [f"++{key}=999" for key in longer]
+    limits_steps = any(STEPS in override for override in overrides)
+    has_more = set(used_up) <= set(longer) and (bool(used_up) or EPOCHS in longer or limits_steps)
+    if has_more:
+        resumed(run_dir, *more)
+    else:
+        with pytest.raises(ConfigError, match=f"lengthen it with a larger {' and '.join(used_up)}$"):
+            resumed(run_dir, *more)
 
 
 @pytest.mark.parametrize(

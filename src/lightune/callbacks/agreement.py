@@ -1,5 +1,7 @@
 """Decisions that all processes of a training must take alike, or wait for each other for ever."""
 
+from collections.abc import Iterable
+
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -18,9 +20,9 @@ def every_process(trainer: Trainer, decision: bool) -> bool:
     return decision if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(decision, all=True)
 
 
-def weights_are_finite(trainer: Trainer, module: LightningModule) -> bool:
-    """Return True if every parameter is finite in every process."""
-    return every_process(trainer, all(bool(torch.isfinite(each).all()) for each in module.parameters()))
+def weights_are_finite(trainer: Trainer, weights: Iterable[Tensor]) -> bool:
+    """Return True if every weight is finite in every process."""
+    return every_process(trainer, all(bool(torch.isfinite(each).all()) for each in weights))
 
 
 def may_pause(trainer: Trainer, batch_idx: int) -> bool:

@@ -121,7 +121,7 @@ class BestAndLast(Checkpoint):
         if self.snapshot is None:
             try:
                 alone = trainer.world_size == 1  # other processes may not come to save
-                if self._improved and alone and weights_are_finite(trainer, pl_module):
+                if self._improved and alone and self._best_is_finite(trainer):
                     self._kept = lambda: weights_only(self._content(trainer))
                 self.write_kept(trainer)
             except OSError as error:
@@ -152,13 +152,18 @@ class BestAndLast(Checkpoint):
         if any_process(trainer, self.best.judge(trainer)):
             self._improved, self._improved_weights = True, self._measured.weights
 
+    def _best_is_finite(self, trainer: Trainer) -> bool:
+        """Return True if the weights that gave the figure are finite; those of now may be others."""
+        copied, module = self._improved_weights, trainer.lightning_module
+        return weights_are_finite(trainer, module.parameters() if copied is None else copied.values())
+
     def _is_due(self, trainer: Trainer) -> bool:
         least = max(self.every_seconds, self.pause) if self.every_seconds else 0.0
         return any_process(trainer, time.monotonic() - self._saved_at >= least)
 
     def _save_epoch(self, trainer: Trainer, *, due: bool) -> None:
         waits = not due and self._may_wait(trainer)
-        improved, self._improved = self._improved and weights_are_finite(trainer, trainer.lightning_module), False
+        improved, self._improved = self._improved and self._best_is_finite(trainer), False
         if improved and waits:
             self._kept = self._copy_of(trainer) if self.snapshot is None else self.snapshot()
         elif improved:
@@ -166,7 +171,7 @@ class BestAndLast(Checkpoint):
             self._kept, self._best_at = None, time.monotonic()
         elif not waits:
             self.write_kept(trainer)
-        if due and weights_are_finite(trainer, trainer.lightning_module):
+        if due and weights_are_finite(trainer, trainer.lightning_module.parameters()):
             self._save(trainer, "last")
         if due:
             self._saved_at = time.monotonic()

@@ -80,7 +80,7 @@ class FiniteLoss(Callback):
 
     @staticmethod
     def _look_at_weights(trainer: Trainer, pl_module: LightningModule) -> None:
-        if not weights_are_finite(trainer, pl_module):
+        if not weights_are_finite(trainer, pl_module.parameters()):
             refuse_weights(trainer.global_step)
 
     def look(self, trainer: Trainer) -> None:

@@ -204,7 +204,8 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
             problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
     if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, run_dir, frozen, before):
-        problems.append(Problem("resume", f"{run_dir} is finished ({status}); {_how_to_lengthen(status, before)}"))
+        advice = _how_to_lengthen(status, run_dir, before)
+        problems.append(Problem("resume", f"{run_dir} is finished ({status}); {advice}"))
     elif shortened:
         problems += shortened
     if problems:
@@ -334,30 +335,51 @@ def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
     return sorted(sound, key=lambda path: -sound[path]), damaged
 
 
-def _status(run_dir: Path) -> str | None:
+def _result(run_dir: Path) -> dict[str, Any]:
+    """Return what a run's result says; nothing if it has none that can be read."""
     try:
         content = json.loads((run_dir / FILE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return str(content.get("status"))
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _status(run_dir: Path) -> str | None:
+    status = _result(run_dir).get("status")
+    return None if status is None else str(status)
 
 
 def _goes_on(status: str | None, run_dir: Path, now: DictConfig, before: DictConfig) -> bool:
-    """Tell whether what ended would not end at once: patience that was used up stays used up."""
+    """Return True if what ended would not end at once: patience or a length that was used up stays used up."""
     fits = [read_fit(folder) for folder in (run_dir / "fits").glob("*")]
     endings: set[str | None] = {fit.status for fit in fits if fit is not None} or {status}
-    by_patience = "early_stopped" in endings and _is_longer(now, before, (_PATIENCE,))
-    return by_patience or (endings != {"early_stopped"} and _is_longer(now, before, _LENGTHS))
+    by_patience = "early_stopped" in endings and _is_longer(now, before, _PATIENCE)
+    return by_patience or (endings != {"early_stopped"} and _has_more(now, before, _used_up(run_dir, before)))
 
 
-def _is_longer(now: DictConfig, before: DictConfig, keys: Sequence[str]) -> bool:
-    for key in keys:
-        new, old = (_limit(key, OmegaConf.select(cfg, key)) for cfg in (now, before))
-        if new == old:
-            continue
-        if not _is_number(new) or not _is_number(old) or new > old:  # no number is refused in its turn
-            return True
-    return False
+def _used_up(run_dir: Path, before: DictConfig) -> list[str]:
+    """Return which of the lengths ended a run, or all of its fits."""
+    fits = [fit for folder in (run_dir / "fits").glob("*") if (fit := read_fit(folder)) is not None]
+    result = _result(run_dir)
+    trained = [(fit.epochs, fit.steps) for fit in fits] or [(result.get("epochs", 0), result.get("steps", 0))]
+    limits = [OmegaConf.select(before, key) for key in _LENGTHS]
+    return [
+        key
+        for key, limit, *counts in zip(_LENGTHS, limits, *trained, strict=True)
+        if isinstance(limit, int) and all(count == limit for count in counts)
+    ]
+
+
+def _has_more(now: DictConfig, before: DictConfig, used_up: Sequence[str]) -> bool:
+    longer = {key for key in _LENGTHS if _is_longer(now, before, key)}
+    return longer.issuperset(used_up) if used_up else bool(longer)
+
+
+def _is_longer(now: DictConfig, before: DictConfig, key: str) -> bool:
+    new, old = (_limit(key, OmegaConf.select(cfg, key)) for cfg in (now, before))
+    if new == old:
+        return False
+    return not _is_number(new) or not _is_number(old) or new > old  # no number is refused in its turn
 
 
 def _limit(key: str, value: Any) -> Any:
@@ -369,11 +391,9 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float)
 
 
-def _how_to_lengthen(status: str | None, before: DictConfig) -> str:
-    by_steps = OmegaConf.select(before, "trainer.max_steps", default=-1) != -1
-    longer = "trainer.max_steps or trainer.max_epochs" if by_steps else "trainer.max_epochs"
-    key = _PATIENCE if status == "early_stopped" else longer
-    return f"lengthen it with a larger {key}"
+def _how_to_lengthen(status: str | None, run_dir: Path, before: DictConfig) -> str:
+    keys = _used_up(run_dir, before) or ["trainer.max_epochs"]
+    return f"lengthen it with a larger {_PATIENCE if status == 'early_stopped' else ' and '.join(keys)}"
 
 
 def _brief(value: Any) -> str:
