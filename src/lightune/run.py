@@ -16,7 +16,8 @@ from lightune.reporting.result import Result
 from lightune.runtime.quiet import quiet
 from lightune.training.context import opened
 from lightune.training.fits import Fits, Report
-from lightune.training.resumption import require_sound_checkpoints, resumed_config
+from lightune.training.resumable_checkpoints import require_sound_checkpoints
+from lightune.training.resumption import resumed_config
 from lightune.training.run_record import RunRecord, concluding
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lightune.training.resumption import only_owner
+from lightune.training.run_owner import only_owner
 
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
 FRONT = ("completed,0.5,10,0.1", "completed,0.9,30,0.2", "completed,0.5,10,0.1", "completed,0.4,20,0.3")

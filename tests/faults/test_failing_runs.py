@@ -15,7 +15,7 @@ from lightune.checkpoints import read_checkpoint
 from lightune.cli import train as command
 from lightune.reporting.result import read_result
 from lightune.run import TrainingError
-from lightune.training.resumption import newest_checkpoint
+from lightune.training.resumable_checkpoints import newest_checkpoint
 
 SHORT = ["trainer=cpu", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100", "trainer.max_epochs=4"]
 

@@ -11,7 +11,7 @@ from lightune import compose, resume, train
 from lightune.callbacks import BestAndLast
 from lightune.checkpoints import read_checkpoint
 from lightune.errors import CheckpointError
-from lightune.training.resumption import newest_checkpoint
+from lightune.training.resumable_checkpoints import newest_checkpoint
 
 ALWAYS = "callbacks.checkpoint.every_seconds=0"
 FOLDS = ("validation=kfold", "trainer.max_epochs=2")

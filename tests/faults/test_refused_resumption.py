@@ -9,7 +9,8 @@ from lightune.errors import ConfigError
 from lightune.reporting.fits import read_fit
 from lightune.reporting.result import read_result
 from lightune.run import InterruptedRun
-from lightune.training.resumption import only_owner, resumed_config
+from lightune.training.resumption import resumed_config
+from lightune.training.run_owner import only_owner
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "metrics.bootstrap=50", "data.batch_size=100"]
 

@@ -6,7 +6,7 @@ import pytest
 
 from lightune import compose, resume, train
 from lightune.checkpoints import read_checkpoint
-from lightune.training.resumption import newest_checkpoint
+from lightune.training.resumable_checkpoints import newest_checkpoint
 
 ALWAYS = "callbacks.checkpoint.every_seconds=0"
 MOVING = ("scheduler=warmup_cosine", "model.dropout=0.3", "regularization=gradient_clip")

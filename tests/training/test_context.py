@@ -12,7 +12,8 @@ from lightune.errors import ConfigError, StopRequested
 from lightune.paths import RANK_VARIABLE
 from lightune.reporting.result import Objective, Result, read_result, write_result
 from lightune.training.context import RunContext, opened
-from lightune.training.resumption import load_run_config, only_owner
+from lightune.training.resumption import load_run_config
+from lightune.training.run_owner import only_owner
 
 PARTS = SimpleNamespace(data=None)
 ALONE = SimpleNamespace(world_size=1)

@@ -147,7 +147,9 @@ def _job_environment(config: DictConfig) -> Iterator[None]:
 
 def _check_resumed(config: DictConfig, composed: DictConfig, run_dir: Path) -> None:
     """Judge what a run would go on with; Hydra then works in its folder and writes nothing of its own there."""
-    from lightune.training.resumption import only_owner, require_sound_checkpoints, resumed_config
+    from lightune.training.resumable_checkpoints import require_sound_checkpoints
+    from lightune.training.resumption import resumed_config
+    from lightune.training.run_owner import only_owner
 
     cfg = resumed_config(run_dir, config.hydra.overrides.task, composed)
     with _job_environment(config):

@@ -22,7 +22,8 @@ from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.training.imports import import_training
-from lightune.training.resumption import is_at_work, load_run_config, run_of
+from lightune.training.resumption import load_run_config, run_of
+from lightune.training.run_owner import is_at_work
 
 _WIDE = 10_000  # columns
 _UNKNOWN = "PROGRAM", "  (with the program that the study was begun with, which is not lightune's own)"

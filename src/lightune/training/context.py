@@ -18,7 +18,9 @@ from lightune.reporting.train_log import train_log
 from lightune.runtime.quiet import quiet
 from lightune.runtime.terminal import Terminal
 from lightune.training.process_group import ProcessGroup, joined
-from lightune.training.resumption import keep_config, only_owner, reopen, require_same_processes
+from lightune.training.resumable_checkpoints import require_same_processes
+from lightune.training.resumption import keep_config, reopen
+from lightune.training.run_owner import only_owner
 
 __all__ = ["RunContext", "opened"]
 

@@ -12,7 +12,7 @@ from lightune.config.trainer import build_loggers
 from lightune.reporting.fits import FitResult, mean_objective, read_fit
 from lightune.training.context import RunContext
 from lightune.training.fit import Fit
-from lightune.training.resumption import newest_checkpoint
+from lightune.training.resumable_checkpoints import newest_checkpoint
 from lightune.training.run_record import RunRecord
 
 __all__ = ["Fits", "Report"]

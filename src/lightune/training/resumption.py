@@ -4,41 +4,25 @@ import json
 import logging
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
-from lightune.errors import CheckpointError, ConfigError, Problem
-from lightune.paths import RUN_LOCK
+from lightune.errors import ConfigError, Problem
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.runtime.contained import foreign_content, require_contained
-from lightune.runtime.folder_lock import folder_locked
 from lightune.training.lengthening import keep_finished
 
-__all__ = [
-    "is_at_work",
-    "is_within_epoch",
-    "keep_config",
-    "load_run_config",
-    "newest_checkpoint",
-    "only_owner",
-    "reopen",
-    "require_same_processes",
-    "require_sound_checkpoints",
-    "resumed_config",
-    "run_of",
-]
+__all__ = ["keep_config", "load_run_config", "reopen", "resumed_config", "run_of"]
 
 log = logging.getLogger(__name__)
 
@@ -105,46 +89,6 @@ def reopen(run_dir: Path) -> None:
             write_result(replace(read_result(run_dir), status="interrupted", error=None))
         except ValueError:  # a study's word on a trial that left none
             (run_dir / FILE_NAME).unlink()
-
-
-@contextmanager
-def only_owner(run_dir: Path) -> Iterator[None]:
-    """Hold a run's folder against other processes for as long as the run lasts; a killed process lets go of it.
-
-    Raises:
-        ConfigError: if another process is at work there.
-    """
-    lock = FileLock(run_dir / RUN_LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise _at_work(run_dir) from None
-    try:
-        with folder_locked(run_dir, wait=False) as ours:  # as somebody may remove the file of the other lock
-            if not ours:
-                raise _at_work(run_dir)
-            yield
-    finally:
-        (run_dir / RUN_LOCK).unlink(missing_ok=True)
-        lock.release()
-
-
-def _at_work(run_dir: Path) -> ConfigError:
-    return ConfigError([Problem(str(run_dir), "is at work in another process; wait for it or stop it")])
-
-
-def is_at_work(run_dir: Path) -> bool:
-    """Return True if a process works in a run's folder."""
-    lock = run_dir / RUN_LOCK
-    if lock.is_symlink() or not lock.is_file():  # a lock is taken by opening the file, wherever it is
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False  # a folder of somebody else's
 
 
 def _what_it_is(path: Path) -> str:
@@ -244,95 +188,6 @@ def _move(frozen: DictConfig, trainer: DictConfig) -> None:
 def _overrides_before(run_dir: Path) -> list[str]:
     file = run_dir / ".hydra" / "overrides.yaml"
     return [str(line) for line in OmegaConf.load(file)] if file.is_file() else []
-
-
-def newest_checkpoint(run_dir: Path) -> Path | None:
-    """Return the newest sound checkpoint of a run or fit; None if it was cut off before it wrote one.
-
-    Raises:
-        ConfigError: if there are checkpoints and none is sound.
-    """
-    sound, damaged = _checkpoints(run_dir)
-    if damaged and not sound:
-        raise ConfigError([Problem("resume", message) for message in damaged.values()])
-    for name, message in damaged.items():
-        lost = (
-            "; unless a later epoch is better, its weights are lost: to have them again, "
-            f"stop, remove {run_dir}/checkpoints and go on; this then trains from its seed"
-        )
-        log.warning("%s%s", message, lost if name == "best" else "")
-    return sound[0] if sound else None
-
-
-def is_within_epoch(content: Mapping[str, Any]) -> bool:
-    """Return True if a checkpoint is of the middle of an epoch.
-
-    Args:
-        content: of the checkpoint.
-    """
-    batches = content["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-    # `completed` lags behind: callbacks that save after a batch are called before it counts
-    return batches["current"]["processed"] > 0 and not batches["is_last_batch"]
-
-
-def require_same_processes(run_dir: Path, processes: int) -> None:
-    """Refuse to go on in the middle of an epoch with another number of processes, which divide its samples anew.
-
-    Raises:
-        ConfigError: with the number that it was.
-    """
-    from lightune.callbacks.randomness import RANDOM_STATE
-    from lightune.checkpoints import read_checkpoint
-
-    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
-        sound, _ = _checkpoints(folder)
-        if read_fit(folder) or not sound:
-            continue
-        content = read_checkpoint(sound[0])
-        before = len(content.get(RANDOM_STATE, [])) or 1
-        if is_within_epoch(content) and before != processes:
-            rule = f"{folder} was cut off in the middle of an epoch that {before} processes share, got {processes}"
-            raise ConfigError([Problem("trainer", f"{rule}; go on with as many")])
-
-
-def require_sound_checkpoints(run_dir: Path) -> None:
-    """Refuse a run, before anything is started, of which a fit has no checkpoint that can be trusted.
-
-    Raises:
-        ConfigError: naming each file and what is wrong with it.
-    """
-    problems = []
-    for folder in [run_dir, *sorted((run_dir / "fits").glob("*"))]:
-        sound, damaged = _checkpoints(folder)
-        if read_fit(folder) and "best" in damaged:
-            advice = f"remove {folder} to train this fit again, which gives the same"
-            problems.append(Problem("resume", f"{damaged['best']}; {advice}"))
-        elif not sound:
-            problems += [Problem("resume", message) for message in damaged.values()]
-    if problems:
-        raise ConfigError(problems)
-
-
-def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
-    """Return the sound checkpoints, the furthest first, and for each of the others what is wrong with it."""
-    from lightune.checkpoints import batches_taken, is_resumable, read_checkpoint
-
-    sound: dict[Path, int] = {}
-    damaged = {}
-    had_a_best = (fit := read_fit(folder)) is not None and fit.checkpoint is not None
-    for name in ("last", "best"):
-        path = folder / "checkpoints" / f"{name}.ckpt"
-        if not path.exists() and not (name == "best" and had_a_best):
-            continue
-        try:
-            content = read_checkpoint(path)
-        except CheckpointError as error:
-            damaged[name] = str(error)
-        else:
-            if is_resumable(content):
-                sound[path] = batches_taken(content)
-            had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
-    return sorted(sound, key=lambda path: -sound[path]), damaged
 
 
 def _result(run_dir: Path) -> dict[str, Any]:

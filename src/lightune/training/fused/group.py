@@ -28,7 +28,7 @@ from lightune.training.fused.build_loop import build_loop
 from lightune.training.fused.member_log import LogRouter, open_member_log
 from lightune.training.fused.member_trainer import MemberRandomness, MemberTrainer
 from lightune.training.fused.planner import Group
-from lightune.training.resumption import is_within_epoch, newest_checkpoint
+from lightune.training.resumable_checkpoints import is_within_epoch, newest_checkpoint
 from lightune.training.run_record import RunRecord
 
 log = logging.getLogger(__name__)
