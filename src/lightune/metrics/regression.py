@@ -1,5 +1,7 @@
 """Mean absolute error, root mean squared error, and the coefficient of determination."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torchmetrics.regression as tm
@@ -9,6 +11,12 @@ from torchmetrics import Metric, MetricCollection
 from lightune.ranges import NonNegativeInt
 
 Name = Literal["mae", "rmse", "r2"]
+
+_METRICS: dict[str, Callable[[], Metric]] = {
+    "mae": tm.MeanAbsoluteError,
+    "rmse": partial(tm.MeanSquaredError, squared=False),
+    "r2": tm.R2Score,
+}
 
 
 class RegressionMetrics:
@@ -20,7 +28,7 @@ class RegressionMetrics:
     """
 
     problem = "regression"
-    names = ("mae", "rmse", "r2")
+    names = tuple(_METRICS)
     higher_is_better = ("r2",)
 
     def __init__(self, train: list[Name] | None = None, bootstrap: NonNegativeInt = 1000) -> None:
@@ -30,7 +38,7 @@ class RegressionMetrics:
     def collection(self, stage: str) -> MetricCollection:
         """Return new metrics for a stage, named `stage/metric`, to be updated with what `adapt` returns."""
         chosen = self.train if stage == "train" else self.names
-        metrics = {name: _metric(name) for name in chosen}
+        metrics = {name: _METRICS[name]() for name in chosen}
         return MetricCollection(metrics, prefix=f"{stage}/")  # type: ignore[arg-type]
 
     def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,11 +46,3 @@ class RegressionMetrics:
         if predictions.ndim == 2 and predictions.shape[1] == 1:
             return predictions[:, 0], target.reshape(-1)
         return predictions, target
-
-
-def _metric(name: str) -> Metric:
-    if name == "mae":
-        return tm.MeanAbsoluteError()
-    if name == "rmse":
-        return tm.MeanSquaredError(squared=False)
-    return tm.R2Score()
