@@ -6,6 +6,7 @@ import pytest
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
+from lightune.config.own_code import OwnCode
 from lightune.errors import ConfigError
 from lightune.study.context import StudyContext
 from lightune.study.definition.settings import Objective, Settings
@@ -33,6 +34,7 @@ def study(tmp_path):
         url=None,
         print_line=print,
         spec=spec,
+        code=OwnCode({}),
         resumed=False,
         kept=frozenset(),
         lease=lease,

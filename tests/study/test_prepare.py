@@ -125,6 +125,58 @@ def test_an_edit_of_the_files_is_said_and_does_not_change_the_study(prepared, tm
     assert "y" not in study.config
 
 
+@pytest.fixture
+def part(tmp_path, monkeypatch, request):
+    """Name code in the current folder in the configuration of the application; return its file."""
+    name = f"part_{abs(hash(request.node.nodeid))}"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / f"{name}.py").write_text("value = 1\n")
+    with (tmp_path / "conf" / "config.yaml").open("a") as file:
+        file.write(f"part: {{_target_: {name}.Net}}\n")
+    return tmp_path / f"{name}.py"
+
+
+def test_an_edit_of_the_code_is_said_with_its_file(multirun, prepared, part):
+    began = prepared("x=1,2").spec
+    assert part.name in began.code["files"]
+    assert prepared("x=1,2").spec.code == began.code
+    assert prepared.said == []
+    part.write_text("value = 2\n")
+    for _ in range(2):
+        assert prepared("x=1,2").spec.code == began.code
+    assert set(prepared.said) == {
+        f"code was edited since the study began ({part.name}): trials from now on are of another version than"
+        " those before; put it back, or hydra.sweep.dir=FOLDER begins another study"
+    }
+    prepared.said.clear()
+    part.write_text("value = 1\n")
+    prepared("x=1,2")
+    assert prepared.said == []
+
+
+def test_an_edit_of_the_code_may_be_refused_and_changes_nothing(prepared, part):
+    prepared("x=1,2").lease.end()
+    part.write_text("value = 2\n")
+    (kept,) = (prepared.folder / "conf").rglob("config.yaml")
+    kept.unlink()  # which would be put back
+    before = {path: path.read_bytes() for path in prepared.folder.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=f"{part.name}.*changed_code=warn"):
+        prepared("x=1,2", "hydra.sweeper.changed_code=refuse")
+    assert {path: path.read_bytes() for path in prepared.folder.rglob("*") if path.is_file()} == before
+    assert prepared.said == []
+
+
+def test_a_study_that_began_without_a_record_of_its_code_goes_on(prepared, part):
+    prepared("x=1,2").lease.end()
+    file = prepared.folder / "study.json"
+    spec = json.loads(file.read_text())
+    del spec["code"]
+    file.write_text(json.dumps(spec))
+    part.write_text("value = 2\n")
+    assert prepared("x=1,2", "hydra.sweeper.changed_code=refuse").resumed
+    assert prepared.said == []
+
+
 def test_a_sampler_that_cannot_be_made_leaves_nothing(prepared):
     with pytest.raises(ConfigError, match="cannot be made"):
         prepared("x=1,2", "hydra/sweeper/sampler=tpe", "+hydra.sweeper.sampler.wrong=1")

@@ -70,6 +70,20 @@ def test_a_refusal_while_trials_are_under_way_keeps_the_study(study, monkeypatch
     assert study.ran == [1, 2, 3]
 
 
+def test_an_edit_of_the_code_while_trials_run_is_said_once(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "part_of_a_sweep.py").write_text("value = 1")
+    with (tmp_path / "conf" / "config.yaml").open("a") as file:
+        file.write("part: {_target_: part_of_a_sweep.Net}")
+    study.task = lambda config: (tmp_path / "part_of_a_sweep.py").write_text(f"value = {config.x}")
+    study("x=1,2,3")
+    assert capsys.readouterr().out.count("code was edited while the study ran (part_of_a_sweep.py)") == 1
+    study("x=1,2,3")
+    out = capsys.readouterr().out
+    assert "code was edited since the study began (part_of_a_sweep.py)" in out
+    assert "while the study ran" not in out
+
+
 def refused(*arguments):
     raise REFUSAL
 

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import sys
 
 import pytest
 from curves import session_start
@@ -105,6 +106,49 @@ def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_p
     assert [start.group_name for start in starts] == ["studies/h/trials/0", "studies/h/trials/1"]
     losses = [start.hparams["loss._target_"].string_value for start in starts]
     assert losses == ["lightune.losses.CrossEntropy", "own.broken"]
+
+
+OWN_NET = """
+from lightune.models import MLP
+
+
+class Net(MLP):
+    pass
+"""
+
+
+@pytest.mark.parametrize("launcher", ["basic", "fused", pytest.param("local", marks=pytest.mark.slow)])
+def test_each_trial_tells_its_version_of_the_code_and_an_edit_of_the_network_is_said(
+    cli, tmp_path, monkeypatch, launcher
+):
+    own = f"own_net_{launcher}"
+    monkeypatch.setenv("LIGHTUNE_TRUST", own)
+    (tmp_path / f"{own}.py").write_text(OWN_NET)
+    swept = ["optimizer.lr=tag(log,interval(1e-3,1e-2))", f"model._target_={own}.Net", "data=wine"]
+    command = [
+        "-m",
+        *swept,
+        f"hydra/launcher={launcher}",
+        "search.study=c",
+        "logger=none",
+        "trainer.max_epochs=1",
+        *SHORT,
+    ]
+    code, out, err = cli(*command, "search.n_trials=2")
+    assert (code, "edited" in out) == (0, False), err
+    study = tmp_path / "out" / "studies" / "c"
+    began = json.loads((study / "study.json").read_text())["code"]
+    (tmp_path / f"{own}.py").write_text(OWN_NET.replace("pass", "extra = 1"))
+    code, out, err = cli(*command, "search.n_trials=3", "search.changed_code=refuse")
+    assert code == 2
+    assert f"code was edited since the study began ({own}.py)" in err
+    monkeypatch.delitem(sys.modules, own, raising=False)  # as in a new process
+    code, out, err = cli(*command, "search.n_trials=3")
+    assert code == 0, err
+    assert f"code was edited since the study began ({own}.py): trials from now on" in out
+    versions = [result["provenance"]["code"] for result in results(study)]
+    assert versions[:2] == [began["digest"]] * 2
+    assert versions[2] not in (None, began["digest"])
 
 
 @pytest.mark.slow

@@ -87,6 +87,7 @@ class LightuneSweeperConf:
     storage: Any = "${oc.select:search.storage,null}"
     max_failures: Any = "${oc.select:search.max_failures,0.5}"
     retries: Any = "${oc.select:search.retries,0}"
+    changed_code: Any = "${oc.select:search.changed_code,warn}"
     seed: Any = "${oc.select:search.seed,0}"
     space: Any = "${oc.select:search.space,null}"
     params: Any = None

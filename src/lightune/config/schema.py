@@ -49,6 +49,7 @@ SEARCH: dict[str, Any] = {
     "storage": str | None,
     "max_failures": NonNegativeInt | UnitInterval,
     "retries": NonNegativeInt,
+    "changed_code": Literal["warn", "refuse"],
     "seed": Seed,
     "gpus_per_job": PositiveInt,
     "jobs_per_gpu": PositiveInt,

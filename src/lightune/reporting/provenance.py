@@ -39,16 +39,20 @@ _WELL_KNOWN = {"git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs filter-pr
 """What `git lfs install --local` writes."""
 
 
-def collect(run_dir: Path, *, device: torch.device, data_fingerprint: str | None) -> dict[str, Any]:
+def collect(
+    run_dir: Path, *, device: torch.device, data_fingerprint: str | None, code: str | None = None
+) -> dict[str, Any]:
     """Gather what another person needs to repeat a run; save uncommitted changes beside it.
 
     Args:
         run_dir: where the diff of uncommitted changes is written, if there are any.
         device: the device that trained.
         data_fingerprint: digest of the data as read; None if the data do not tell.
+        code: digest of the user's own code.
     """
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "code": code,
         "git": _git(run_dir),
         "packages": dict(_versions()),
         "python": platform.python_version(),

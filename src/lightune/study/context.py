@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from lightune.config.own_code import OwnCode
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.spec import Spec
 from lightune.study.space.space import Space
@@ -30,6 +31,7 @@ class StudyContext:
         url: of its storage, with the password; None for the journal.
         print_line: shows a line to whoever started the study.
         spec: what `study.json` says.
+        code: that it calls, as it was at this start.
         resumed: whether it began earlier.
         kept: names of what was in its folder before this start, if that had trials.
         lease: our sign of life.
@@ -43,6 +45,7 @@ class StudyContext:
     url: str | None
     print_line: Callable[[str], None]
     spec: Spec
+    code: OwnCode
     resumed: bool
     kept: frozenset[str]
     lease: Lease

@@ -1,7 +1,9 @@
 """From what a sweeper gets from Hydra to a study that can run: folder, snapshot, space, settings."""
 
 import contextlib
+import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.config.own_code import OwnCode, changed_code, own_code
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -23,6 +26,7 @@ from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
 from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import identity_of
+from lightune.study.definition.settings import Settings
 from lightune.study.definition.snapshot import (
     FOLDER,
     changed_files,
@@ -36,7 +40,7 @@ from lightune.study.definition.snapshot import (
 )
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.executors.ray.connection import reach
-from lightune.study.messages import Vocabulary
+from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.outputs.hparams import write_experiment
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import conceal, hidden, hider_of
@@ -47,8 +51,9 @@ from lightune.study.storage.locks import LOCK, study_lock
 from lightune.study.storage.samplers import is_grid, require_able
 from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["prepare", "undo"]
+__all__ = ["code_of", "prepare", "undo"]
 
+_TARGET = re.compile(rb"_target_:[ \t]*['\"]?([A-Za-z_][\w.]*)")
 _ITS_OWN = {FOLDER, "_sweep", FILE_NAME, "multirun.yaml", "trials", "trials.csv", "best.yaml"}
 
 
@@ -101,6 +106,9 @@ def prepare(
         kept = frozenset(path.name for path in folder.iterdir()) if has_trials else frozenset()
         if spec is not None:
             agree(spec.name, spec.identity, identity, vocabulary)
+            code = code_of(folder, vocabulary)
+            if edited := _edited_code(spec, code, asked.settings):
+                print_line(edited)
             _require_snapshot(spec, hydra_context.config_loader, folder, hide, print_line, vocabulary)
             if changed := changed_files(hydra_context.config_loader, folder, options, hide):
                 since = f"configuration files were edited since the study began ({shortened(changed)})"
@@ -111,6 +119,7 @@ def prepare(
         try:
             if spec is None:
                 take_snapshot(hydra_context.config_loader, folder, options, hide)
+                code = code_of(folder, vocabulary)
             loader = snapshot_loader(hydra_context.config_loader, folder)
             with _blaming_the_snapshot(vocabulary) if resumed else contextlib.nullcontext():
                 config = compose_again(loader, config, folder, hydra_context.config_loader)
@@ -125,7 +134,7 @@ def prepare(
             if spec is None:
                 spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
                                storage=hidden(url) if url else "journal", config=FOLDER,
-                               files=snapshot_digests(folder))  # fmt: skip
+                               files=snapshot_digests(folder), code=code)  # fmt: skip
                 multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
                 write_whole(folder / "multirun.yaml", multirun.encode())
                 write_spec(folder, spec)
@@ -154,6 +163,7 @@ def prepare(
         url=url,
         print_line=print_line,
         spec=spec,
+        code=code,
         resumed=resumed,
         kept=kept,
         lease=lease,
@@ -217,6 +227,43 @@ def _require_snapshot(
         rule = f"the configuration files that it began with are missing (the whole folder {FOLDER})"
         advice = f"put them back from a copy, or take another {vocabulary.study}="
         raise ConfigError([Problem(vocabulary.study, f"{rule}; {advice}")])
+
+
+def code_of(folder: Path, vocabulary: Vocabulary) -> OwnCode:
+    """Return the code that a study calls, as it is now.
+
+    In an application of somebody else this is its script, too, and what its configuration files name.
+
+    Args:
+        folder: the study's, with its configuration files.
+        vocabulary: of its application.
+    """
+    if vocabulary is LIGHTUNE:
+        return own_code()
+    started = getattr(sys.modules["__main__"], "__file__", None)
+    files = (folder / FOLDER).rglob("*.yaml")
+    targets = {name.decode() for file in files for name in _TARGET.findall(file.read_bytes())}
+    return own_code(targets, Path(started) if started else None)
+
+
+def _edited_code(spec: Spec, code: OwnCode, settings: Settings) -> str | None:
+    """Return a line on the code that was edited since a study began, if any was.
+
+    Raises:
+        ConfigError: if the study is to be refused then.
+    """
+    if spec.code is None:
+        return None
+    edited = changed_code(spec.code["files"], code.files)
+    if not edited:
+        return None
+    since, vocabulary = f"code was edited since the study began ({shortened(edited)})", settings.vocabulary
+    other_ways = f"put it back, or {vocabulary.study}={vocabulary.name} begins another study"
+    key = vocabulary.key("changed_code")
+    if settings.changed_code == "refuse":
+        rule = f"{since}, and its trials are to be of one version"
+        raise ConfigError([Problem(key, f"{rule}; {other_ways}, or {key}=warn goes on")])
+    return f"{since}: trials from now on are of another version than those before; {other_ways}"
 
 
 @contextlib.contextmanager

@@ -9,11 +9,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from rich.console import Console
 
+from lightune.config.own_code import changed_code
 from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
 from lightune.runtime.terminal import Terminal
 from lightune.study.context import StudyContext
 from lightune.study.definition.definition import Definition
 from lightune.study.definition.settings import Settings
+from lightune.study.definition.snapshot import shortened
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
 from lightune.study.executors.factory import make_executor, place_of
@@ -22,7 +24,7 @@ from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.summary import how_to_go_on, print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
-from lightune.study.prepare import prepare, undo
+from lightune.study.prepare import code_of, prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
 from lightune.study.storage.credentials import hidden
 from lightune.study.storage.journal import JOURNAL
@@ -114,6 +116,9 @@ def _run(
         raise StudyFailedError("its folder cannot be written") from error
     finally:
         study.lease.end()
+    if edited := changed_code(study.code.files, code_of(study.folder, study.settings.vocabulary).files):
+        said = f"code was edited while the study ran ({shortened(edited)})"
+        study.print_line(f"{said}: provenance.code in result.json tells which trials are of which version")
     print_ending(study, ending, store)
     return _conclude(ending, study.settings)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
 
 from lightune import secrets
+from lightune.config.own_code import loaded_code
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
 from lightune.metrics.meter import MetricSet
 from lightune.paths import program_typed, resume_command
@@ -79,6 +80,7 @@ class RunRecord:
         self._intervals: dict[str, Interval] = {}
         self._boards: list[TensorBoard] = []
         self._is_put_back = False
+        self._code = loaded_code().digest if context.processes.is_first else None
 
     def open_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
@@ -266,6 +268,7 @@ class RunRecord:
             self.context.run_dir,
             device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
             data_fingerprint=fingerprint() if callable(fingerprint) else None,
+            code=self._code,
         )
 
 

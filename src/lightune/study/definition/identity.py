@@ -16,7 +16,7 @@ from lightune.paths import is_plain_name
 
 __all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolver", "study_name"]
 
-_HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries")
+_HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries", "changed_code")
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
 _QUIET_KEYS = {
     "output_root",

@@ -186,11 +186,16 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
     overrides.append(f"hydra.sweep.dir={value_text(str(study))}")
     again = loader.load_configuration(
         config.hydra.job.config_name,
-        overrides=[*overrides, *overrides_of(config, "task")],
+        overrides=[*overrides, *map(_addable, overrides_of(config, "task"))],
         run_mode=RunMode.MULTIRUN,
     )
     again.hydra.mode = RunMode.MULTIRUN
     return again
+
+
+def _addable(line: str) -> str:
+    """Return an override of a setting that files of studies of before do not have as one that adds it."""
+    return f"++{line}" if line.startswith("search.changed_code=") else line
 
 
 def _searched(live: ConfigLoader, study: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lightune.config.own_code import OwnCode
 from lightune.errors import ConfigError, Problem
 from lightune.paths import conf_dir, program_typed
 from lightune.runtime.atomic_files import write_json
@@ -33,6 +34,7 @@ _KINDS: dict[str, Any] = {
     "sampler": dict | None,
     "pruner": dict | None,
     "files": dict | None,
+    "code": dict | None,
     "seed": int,
     "n_trials": int | None,
 }
@@ -70,6 +72,7 @@ class Spec:
         program: what began it, as it is typed.
         n_trials: how many trials it has when it is finished, as the last start wanted; None before the first.
         files: those of `config`: path → SHA-256; None if it began when this was not recorded yet.
+        code: that it calls: `digest` of all, and `files`, as `OwnCode` has them; None as for `files`.
     """
 
     name: str
@@ -89,10 +92,11 @@ class Spec:
     program: str = field(default_factory=program_typed)
     n_trials: int | None = None
     files: dict[str, str] | None = None
+    code: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,
-           storage: str, config: str, files: dict[str, str]) -> "Spec":  # fmt: skip
+           storage: str, config: str, files: dict[str, str], code: OwnCode | None = None) -> "Spec":  # fmt: skip
         """Describe a study that begins."""
         return cls(
             name=name,
@@ -106,6 +110,7 @@ class Spec:
             storage=storage,
             config=config,
             files=files,
+            code=None if code is None else {"digest": code.digest, "files": dict(code.files)},
         )
 
 
@@ -160,6 +165,8 @@ def _require_kinds(spec: Spec) -> None:
     for path, digest in (spec.files or {}).items():
         if not is_below(path) or not isinstance(digest, str):
             raise ValueError(f"its files name {path!r}, which is not below {spec.config}")
+    if spec.code is not None and not isinstance(spec.code.get("files"), dict):
+        raise ValueError("its code has no files")
 
 
 def agree(name: str, began: dict[str, str], identity: dict[str, str], vocabulary: Vocabulary = LIGHTUNE) -> None:
