@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from hydra.core.utils import JobReturn
 from hydra.errors import MissingConfigException
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from lightune.config.own_code import changed_code
@@ -26,6 +26,7 @@ from lightune.study.outputs.summary import how_to_go_on, print_ending, print_fin
 from lightune.study.outputs.writer import StudyFiles
 from lightune.study.prepare import code_of, prepare, undo
 from lightune.study.signals import StopSignal, stop_signals
+from lightune.study.storage.backends import no_new_database
 from lightune.study.storage.credentials import hidden
 from lightune.study.storage.journal import JOURNAL
 from lightune.study.storage.locks import study_lock
@@ -64,7 +65,8 @@ def sweep(
     def print_line(line: str) -> None:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
-    with stop_signals() as stop:
+    url = OmegaConf.select(config, "hydra.sweeper.storage", throw_on_resolution_failure=False)
+    with stop_signals() as stop, no_new_database(url):
         with _refusing_unwritable_folder():
             study = prepare(config, hydra_context, list(arguments), print_line, definition)
         return _run(study, task_function, stop, console)

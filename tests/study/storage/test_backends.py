@@ -1,9 +1,10 @@
 """Where a study's trials are recorded."""
 
 import pytest
+from optuna.study import StudyDirection
 
-from lightune.errors import StorageError
-from lightune.study.storage.backends import open_storage
+from lightune.errors import ConfigError, Problem, StorageError
+from lightune.study.storage.backends import no_new_database, open_storage
 
 
 def test_a_url_that_cannot_be_opened_is_refused_without_its_password(tmp_path):
@@ -43,3 +44,32 @@ def test_who_comes_second_to_the_tables_of_a_database_goes_on(tmp_path, monkeypa
     monkeypatch.setattr("lightune.study.storage.backends.open_url", open_url)
     assert open_storage("db://host/db", tmp_path, pause=0) == "the storage"
     assert tried == ["db://host/db"] * 2
+
+
+def refused(url, begin):
+    """Refuse a study that has begun something in its storage."""
+
+    def start():
+        with no_new_database(url):
+            begin()
+            raise ConfigError([Problem("search", "told to")])
+
+    with pytest.raises(ConfigError, match="told to"):
+        start()
+
+
+def test_the_file_of_a_new_database_goes_with_the_study_that_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/new.db"
+    refused(url, lambda: open_storage(url, tmp_path))
+    refused(url, lambda: None)
+    assert list(tmp_path.iterdir()) == []
+    with no_new_database(url):
+        open_storage(url, tmp_path)
+    refused(url, lambda: open_storage(url, tmp_path))
+    assert (tmp_path / "new.db").exists()  # it was there
+
+
+def test_the_file_of_a_database_stays_where_somebody_else_has_begun_a_study_in_it(tmp_path):
+    url = f"sqlite:///{tmp_path}/new.db"
+    refused(url, lambda: open_storage(url, tmp_path).create_new_study([StudyDirection.MINIMIZE], "theirs"))
+    assert (tmp_path / "new.db").exists()
