@@ -25,6 +25,7 @@ SAID = {
     "report": ("from files alone", 0),
     "study": ("many runs", 1),
     "job": ("one Hydra job", 2),
+    "exporting": ("for other programs", 2),
     "evaluation": ("measured again", 2),
     "run": ("one run", 2),
     "training": ("its fits and processes", 2),

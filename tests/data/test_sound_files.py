@@ -1,7 +1,7 @@
-import importlib.util
 import io
 import math
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -115,9 +115,9 @@ def test_a_wave_written_before_its_length_was_known_is_read():
     assert torch.equal(read_sound(streamed, WANTED), read_sound(SIXTEEN, WANTED))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("soundfile") is not None, reason="soundfile is installed")
 @pytest.mark.parametrize(("name", "kind"), [("a.flac", "FLAC"), ("a.mp3", "MP3"), ("a.wav", "other")])
-def test_other_files_need_a_package_and_say_which(tmp_path, name, kind):
+def test_other_files_need_a_package_and_say_which(tmp_path, monkeypatch, name, kind):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
     (tmp_path / name).write_bytes(b"fLaC and more")
     with pytest.raises(ValueError, match=rf"^is no WAV; for {kind} files: pip install 'lightune\[audio\]'$"):
         read_sound(tmp_path / name, WANTED)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli.predict import add_arguments, predict
+from lightune.cli import export, predict
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
 from lightune.config.trust import read_environment
@@ -77,15 +77,24 @@ def _parser() -> argparse.ArgumentParser:
     prediction = commands.add_parser(
         "predict", help="predict new samples with a run, or with a study's best trial"
     )
-    add_arguments(prediction)
+    predict.add_arguments(prediction)
     prediction.set_defaults(command=_predict)
+    exporting = commands.add_parser("export", help="write a run's network as a file for other programs")
+    export.add_arguments(exporting)
+    exporting.set_defaults(command=_export)
     return parser
 
 
 def _predict(options: argparse.Namespace) -> None:
     folder = _chosen(options.run, "predict")
     load_run_config(run_of(folder))  # refuses what is no run, before seconds of imports
-    predict(options, folder)
+    predict.predict(options, folder)
+
+
+def _export(options: argparse.Namespace) -> None:
+    folder = _chosen(options.run, "export")
+    load_run_config(run_of(folder))  # as for predictions
+    export.export(options, folder)
 
 
 def _chosen(path: Path, command: str) -> Path:

@@ -4,8 +4,9 @@ import os
 import tempfile
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from lightune.data.file_lists import FileList, list_files
-from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image
+from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.row_digests import Duplicates, handle_copies
@@ -67,6 +68,10 @@ class FileFolder(InMemoryData):
         """Decode files; return all of them (N, …), and place → why it cannot be decoded."""
 
     @abstractmethod
+    def read_original(self, path: Path) -> Tensor:
+        """Decode a file; return what is in it before it is brought to the form of all."""
+
+    @abstractmethod
     def schema_of_files(self) -> Mapping[str, Any]:
         """Return what another file is decoded by, as texts and numbers."""
 
@@ -80,15 +85,42 @@ class FileFolder(InMemoryData):
         Raises:
             ConfigError: if there are no files or no classes, or a file cannot be decoded.
         """
+        with self._root() as root:
+            return self._load(root)
+
+    def originals(self, count: int) -> list[Tensor]:
+        """Decode some files, evenly spaced among all, as far as they can be; return what is in each.
+
+        Args:
+            count: how many at most, > 0.
+
+        Raises:
+            ConfigError: if there are no files or no classes.
+        """
+        read = []
+        with self._root() as root, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as when all are read
+            listed = self._list(root).files
+            for place in np.unique(np.linspace(0, len(listed) - 1, count).round().astype(int)):
+                with suppress(OSError, ValueError):
+                    read.append(self.read_original(listed[place].path))
+        return read
+
+    @contextmanager
+    def _root(self) -> Iterator[Path]:
         if self.path is not None:
-            return self._load(Path(self.path).expanduser())
+            yield Path(self.path).expanduser()
+            return
         with tempfile.TemporaryDirectory() as folder:
             self.unpack_sample(Path(folder))
-            return self._load(Path(folder))
+            yield Path(folder)
+
+    def _list(self, root: Path) -> FileList:
+        labels = None if self.labels is None else Path(self.labels).expanduser()
+        return list_files(root, self.suffixes, classes=self.classes, labels=labels, pattern=self.pattern)
 
     def _load(self, root: Path) -> Samples:
-        labels = None if self.labels is None else Path(self.labels).expanduser()
-        found = list_files(root, self.suffixes, classes=self.classes, labels=labels, pattern=self.pattern)
+        found = self._list(root)
         inputs, unreadable = self.read_files([file.path for file in found.files])
         report = list(found.report)
         if unreadable:
@@ -191,6 +223,10 @@ class ImageFolder(FileFolder):
         images = torch.zeros((len(paths), *self.format.shape), dtype=torch.uint8)
         return images, self._fill(images, lambda place: read_image(paths[place], self.format))
 
+    def read_original(self, path: Path) -> Tensor:
+        """Decode a picture (C, H, W) uint8 in its own size."""
+        return read_pixels(path, self.format.channels)
+
     def schema_of_files(self) -> Mapping[str, Any]:
         """Return what another picture is decoded by."""
         return {"kind": "image", **self.format.plain()}
@@ -261,6 +297,10 @@ class AudioFolder(FileFolder):
         unreadable = self._fill(waves, lambda place: read_sound(paths[place], self.format))
         to_mels = LogMel(self.format)
         return torch.cat([to_mels(part) for part in torch.split(waves, _MELS_AT_ONCE)]), unreadable
+
+    def read_original(self, path: Path) -> Tensor:
+        """Decode a sound (samples,) float32 of the rate and the length of all."""
+        return read_sound(path, self.format)
 
     def schema_of_files(self) -> Mapping[str, Any]:
         """Return what another sound is decoded by."""

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-__all__ = ["IMAGE_SUFFIXES", "ImageFormat", "Resize", "read_image", "resized"]
+__all__ = ["IMAGE_SUFFIXES", "ImageFormat", "Resize", "read_image", "read_pixels", "resized"]
 
 Resize = Literal["squash", "crop", "pad"]
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -52,13 +52,28 @@ class ImageFormat:
 
 
 def read_image(source: Path | bytes, wanted: ImageFormat) -> Tensor:
-    """Return an image (C, H, W) uint8, upright as its EXIF says; of an animated one the first picture.
-
-    Transparency is left out, 16 bits are cut to 8, other colours (CMYK, palettes) are converted.
+    """Return an image (C, H, W) uint8 in the wanted size.
 
     Args:
         source: a file, or its content.
         wanted: what it becomes.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as `read_pixels`.
+    """
+    return resized(read_pixels(source, wanted.channels), wanted)
+
+
+def read_pixels(source: Path | bytes, channels: int) -> Tensor:
+    """Return an image (C, H, W) uint8 in its own size, upright as its EXIF says.
+
+    Of an animated one it is the first picture. Transparency is left out, 16 bits are cut to 8, other colours
+    (CMYK, palettes) are converted.
+
+    Args:
+        source: a file, or its content.
+        channels: 1 for grey, 3 for colour.
 
     Raises:
         OSError: if the file cannot be read.
@@ -67,7 +82,7 @@ def read_image(source: Path | bytes, wanted: ImageFormat) -> Tensor:
     content = source if isinstance(source, bytes) else source.read_bytes()
     if not content:
         raise ValueError("is empty")
-    return resized(_decoded(content, wanted.channels), wanted)
+    return _decoded(content, channels)
 
 
 def resized(image: Tensor, wanted: ImageFormat) -> Tensor:

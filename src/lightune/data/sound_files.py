@@ -15,7 +15,7 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 from torch import Tensor, nn
 
-__all__ = ["SOUND_SUFFIXES", "Crop", "LogMel", "SoundFormat", "read_sound"]
+__all__ = ["SOUND_SUFFIXES", "Crop", "LogMel", "SoundFormat", "of_length", "read_sound"]
 
 Crop = Literal["center", "start"]
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
@@ -105,14 +105,17 @@ def read_sound(source: Path | bytes, wanted: SoundFormat) -> Tensor:
     if rate != wanted.sample_rate:
         common = math.gcd(rate, wanted.sample_rate)
         wave = resample_poly(wave, wanted.sample_rate // common, rate // common)
+    return torch.from_numpy(np.ascontiguousarray(of_length(wave, wanted), dtype=np.float32))
+
+
+def of_length(wave: NDArray[Any], wanted: SoundFormat) -> NDArray[Any]:
+    """Return a waveform (samples,) of the wanted length: cut, or with silence beside it."""
     extra = len(wave) - wanted.samples
     if extra > 0:
         first = extra // 2 if wanted.crop == "center" else 0
-        wave = wave[first : first + wanted.samples]
-    elif extra < 0:
-        before = -extra // 2 if wanted.crop == "center" else 0
-        wave = np.pad(wave, (before, -extra - before))
-    return torch.from_numpy(np.ascontiguousarray(wave, dtype=np.float32))
+        return wave[first : first + wanted.samples]
+    before = -extra // 2 if wanted.crop == "center" else 0
+    return np.pad(wave, (before, -extra - before))
 
 
 def _decoded(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:

@@ -28,7 +28,11 @@ class PredictingNetwork(nn.Module):
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map raw samples (B, …) to class probabilities (B, C) or values (B, T)."""
-        return self._predictions(self.network(self.preparation(raw)))
+        return self.of_prepared(self.preparation(raw))
+
+    def of_prepared(self, inputs: Tensor) -> Tensor:
+        """Map inputs (B, …) that are prepared to class probabilities (B, C) or values (B, T)."""
+        return self._predictions(self.network(inputs))
 
 
 def mean_prediction(networks: list[PredictingNetwork], raw: Tensor) -> Tensor:

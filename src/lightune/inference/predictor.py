@@ -32,6 +32,9 @@ class Predictor:
         classes: their names in the order of the probabilities; empty for regression.
         values: how many values a sample are predicted; 0 for classes.
         schema: what the samples are: columns, target, …
+        kind: of the data: `table`, `image`, `audio`, `text`.
+        input_shape: shape of one sample as the network takes it.
+        raw_shape: shape of one sample as the data were read.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Predictor:
         self.input_shape = tuple(described["input_shape"])
         self.batch_size = batch_size
         self._device = torch.device(device)
-        self._raw_shape = tuple(described.get("raw_shape", self.input_shape))
+        self.raw_shape = tuple(map(int, described.get("raw_shape", self.input_shape)))
         self._input = _input_of(self.schema)
 
     @property
@@ -121,20 +124,20 @@ class Predictor:
             raise ValueError(f"{rule}; predict in Python, lightune.load(RUN).predict(samples)")
         skip = {"skip": skip_unreadable} if isinstance(self._input, FileInput) else {}
         for names, raw in self._input.chunks(path, tally, **skip):
-            yield names, self._run(raw)
+            yield names, self.of_raw(raw)
 
     def _predictions(self, samples: Any) -> Tensor:
-        as_read = isinstance(samples, np.ndarray | Tensor) and tuple(samples.shape[1:]) == self._raw_shape
+        as_read = isinstance(samples, np.ndarray | Tensor) and tuple(samples.shape[1:]) == self.raw_shape
         if self._input is not None and not (as_read and isinstance(self._input, FileInput)):
-            return self._run(self._input.raw(samples, Tally()))
+            return self.of_raw(self._input.raw(samples, Tally()))
         raw = samples if isinstance(samples, Tensor) else torch.as_tensor(np.asarray(samples))
-        if tuple(raw.shape[1:]) != self._raw_shape:
-            wanted = ", ".join(map(str, ("N", *self._raw_shape)))
+        if tuple(raw.shape[1:]) != self.raw_shape:
+            wanted = ", ".join(map(str, ("N", *self.raw_shape)))
             raise ValueError(f"samples must have shape ({wanted}), got {tuple(raw.shape)}")
-        return self._run(raw.float())
+        return self.of_raw(raw.float())
 
-    def _run(self, raw: Tensor) -> Tensor:
-        """Return predictions (N, K) float32 on the CPU."""
+    def of_raw(self, raw: Tensor) -> Tensor:
+        """Return predictions (N, K) float32 on the CPU, of samples (N, …) as the data were read."""
         done: list[Tensor] = []
         first = 0
         while first < len(raw):
