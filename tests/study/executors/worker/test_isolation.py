@@ -14,9 +14,8 @@ import torch
 from lightune.study.executors.worker.isolation import as_found, give_memory_back
 
 
-def test_a_process_is_as_it_was_found(tmp_path):
-    log = logging.getLogger("lightune.test_clean")
-    before = (
+def state(log):
+    return (
         dict(os.environ),
         os.getcwd(),
         list(sys.argv),
@@ -29,6 +28,11 @@ def test_a_process_is_as_it_was_found(tmp_path):
         list(warnings.filters),
         log.level,
     )
+
+
+def test_a_process_is_as_it_was_found(tmp_path):
+    log = logging.getLogger("lightune.test_clean")
+    before = state(log)
     with as_found():
         os.environ["LIGHTUNE_TEST_CLEAN"] = "1"
         os.chdir(tmp_path)
@@ -43,20 +47,7 @@ def test_a_process_is_as_it_was_found(tmp_path):
         logging.getLogger().addHandler(logging.FileHandler(tmp_path / "log"))
         log.setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore")
-    after = (
-        dict(os.environ),
-        os.getcwd(),
-        list(sys.argv),
-        random.getstate(),
-        torch.get_rng_state().tolist(),
-        torch.get_num_threads(),
-        torch.get_default_dtype(),
-        logging.getLogger().level,
-        list(logging.getLogger().handlers),
-        list(warnings.filters),
-        log.level,
-    )
-    assert after == before
+    assert state(log) == before
     assert not torch.are_deterministic_algorithms_enabled()
 
 
