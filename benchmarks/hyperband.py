@@ -1,13 +1,15 @@
 """How early a pruner may stop trials: the best value found with the same number of epochs, against random and TPE.
 
-    python benchmarks/hyperband.py                 # three tasks, five seeds; half an hour
+    python benchmarks/hyperband.py                 # three tasks, five seeds; an hour
     python benchmarks/hyperband.py --epochs 30 --seeds 2
+    python benchmarks/hyperband.py --only-live     # without the pruners that see points drawn at random
 
 For each task and seed, points of a space are trained to the end once, as one program, and their curves kept. Then
 each pruner sees these trials in many orders, epoch by epoch, until it has used the budget: as many epochs as
 `--full` whole trials take. The figure is the regret: how far the best value found, at its best epoch, is
 from the best of all points, over the distance of the median point from the best (0: found the best, 1: no better
-than a point drawn at random). TPE is searched live, with as many whole trials as the budget allows.
+than a point drawn at random). TPE is searched live, by itself with as many whole trials as the budget allows, and
+with a pruner until the trials, in their order, have used as many epochs.
 """
 
 import argparse
@@ -40,6 +42,12 @@ TASKS = {
     "digits, MLP": ("data=digits", "model=mlp", "model.units=32"),
     "digits, CNN": ("data=digits", "model=cnn", "model.channels=[8]", "model.units=32"),
     "diabetes, MLP": ("data=diabetes", "model=mlp", "model.units=32", "data.batch_size=32"),
+}
+LIVE = {  # name → overrides, and trials at least over the whole ones of the budget
+    "tpe": (("search=tpe",), 1),
+    "tpe, hyperband, least 1, factor 3": (("search=hyperband",), 4),
+    "tpe, hyperband, least 1/10, factor 3": (("search=hyperband", "search.pruner.min_resource={tenth}"), 4),
+    "tpe, median": (("search=median",), 3),
 }
 Curve = list[float]
 
@@ -94,6 +102,19 @@ def spent_and_best(pruner: BasePruner, curves: list[Curve], order: list[int], bu
     return best
 
 
+def live_and_best(how: tuple[str, ...], name: str, metric: str, sign: int, whole: int, epochs: int) -> float:
+    """Return the lowest cost that a search has seen when the epochs are used up."""
+    overrides, times = LIVE[name]
+    words = [word.format(tenth=max(1, epochs // 10)) for word in overrides]
+    with tempfile.TemporaryDirectory() as folder:
+        rows = train(folder, *how, "hydra/launcher=basic", *words, f"search.n_trials={times * whole}")
+        curves = curves_of(folder, [row for row in rows if row["state"] != "FAIL"], metric)
+    seen = list(chain(*curves))
+    if len(seen) < whole * epochs:
+        print(f"{name}: {len(seen)} of {whole * epochs} epochs", file=sys.stderr, flush=True)
+    return min(sign * value for value in seen[: whole * epochs])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=60)
@@ -101,6 +122,7 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=96, help="trained to the end for each task and seed")
     parser.add_argument("--full", type=int, default=16, help="whole trials that the budget allows")
     parser.add_argument("--orders", type=int, default=10)
+    parser.add_argument("--only-live", action="store_true", help="leave out the pruners that see random points")
     given = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -121,21 +143,19 @@ def main() -> None:
             scale = statistics.median(costs) - costs[0]
             draw = random.Random(seed)
             orders = [draw.sample(range(len(curves)), len(curves)) for _ in range(given.orders)]
-            for name, make in pruners(given.epochs).items():
+            for name, make in pruners(given.epochs).items() if not given.only_live else ():
                 found = [spent_and_best(make(), curves, order, budget, sign) for order in orders]
                 mean = statistics.mean((each - costs[0]) / scale for each in found)
                 regrets.setdefault(name, {}).setdefault(task, []).append(mean)
-            with tempfile.TemporaryDirectory() as folder:
-                words = ("hydra/launcher=basic", "search=tpe", f"search.n_trials={given.full}")
-                rows = train(folder, *how, *words)
-                tpe = min(sign * float(row[metric]) for row in rows if row[metric])
-            regrets.setdefault("tpe", {}).setdefault(task, []).append((tpe - costs[0]) / scale)
+            for name in LIVE:
+                found_live = live_and_best(how, name, metric, sign, given.full, given.epochs)
+                regrets.setdefault(name, {}).setdefault(task, []).append((found_live - costs[0]) / scale)
             print(f"{task}, seed {seed}: {len(curves)} curves", file=sys.stderr, flush=True)
-    print(f"{'':34}" + "".join(f"{task:>16}" for task in TASKS) + f"{'mean':>9}")
+    print(f"{'':38}" + "".join(f"{task:>16}" for task in TASKS) + f"{'mean':>9}")
     means = {name: statistics.mean(chain(*by_task.values())) for name, by_task in regrets.items()}
     for name in sorted(means, key=means.__getitem__):
         columns = "".join(f"{statistics.mean(values):16.3f}" for values in regrets[name].values())
-        print(f"{name:34}{columns}{means[name]:9.3f}")
+        print(f"{name:38}{columns}{means[name]:9.3f}")
     print(f"{given.epochs} epochs, {given.seeds} seeds, budget {given.full} whole trials; {hardware()}")
 
 
