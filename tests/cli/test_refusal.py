@@ -131,3 +131,24 @@ def test_a_misspelt_key_is_answered_with_the_key():
     for (key, typed), answer in zip(pairs, answers, strict=True):
         assert answer.split()[0] == typed
         assert f"'{key}'" in answer
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["model={layrs: 1}"], "model.layrs"),
+        (["model={layrs:1},{layers:1}", "seed=1"], "model.layrs"),
+        (["monitor={metrik: val/loss}"], "monitor.metrik"),
+        (["optimizer={lr:1,momentum:{a:1}}"], "optimizer.momentum.a"),
+    ],
+)
+def test_a_misspelt_key_in_a_mapping_is_answered_with_the_key(words, key):
+    text = said(*words)
+    assert "1 problem" in text
+    assert f"  {key}  does not exist" in text or f"  {key}  is no key" in text
+    assert "+model=" not in text
+
+
+@pytest.mark.parametrize("value", ["null", "3", "true"])
+def test_what_is_no_option_is_answered_with_the_group(value):
+    assert f"model  must be one of its options, got {value} (there are audio_cnn, cnn" in said(f"model={value}")

@@ -1,5 +1,6 @@
 """How a command ends that is no fault of anyone: nobody reads on, or Ctrl-C comes early."""
 
+import json
 import os
 import signal
 import subprocess
@@ -44,6 +45,28 @@ def test_nobody_needs_to_read_to_the_end(folder, program, arguments, buffered):
         os.close(writing)
     assert done.stderr == b""
     assert done.returncode in (141, -signal.SIGPIPE, 0)  # a shell shows 141; argparse says nothing
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], pytest.param(["-m", "seed=1,2", "hydra/launcher=basic"], marks=pytest.mark.slow)],
+    ids=["run", "study"],
+)
+def test_a_training_that_nobody_reads_on_saves_and_ends_as_unix_tools_do(tmp_path, words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    begun = [sys.executable, "-c", "from lightune.cli.start import train; train()", *words]
+    try:
+        done = subprocess.run(
+            [*begun, "trainer=cpu", "data=wine", "trainer.max_epochs=3", "logger=none"],
+            cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+    (result,) = tmp_path.rglob("result.json")
+    assert json.loads(result.read_text())["status"] == "interrupted"
+    assert (result.parent / "checkpoints" / "last.ckpt").exists()
 
 
 def test_an_output_that_is_closed_is_no_fault(folder):

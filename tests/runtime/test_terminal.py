@@ -1,8 +1,13 @@
 import io
+import signal
+import sys
 
+import pytest
 from rich.table import Table
 from rich.text import Text
 
+from lightune.errors import StopRequested
+from lightune.runtime.signals import heard_by
 from lightune.runtime.terminal import Terminal
 
 CLEAR = "\x1b[2J\x1b]0;title\x07"
@@ -29,3 +34,14 @@ def test_markup_is_text():
 
 def test_what_is_drawn_keeps_its_colours():
     assert "\x1b[1m" in printed(Text("x", style="bold"), force_terminal=True, color_system="standard")
+
+
+def test_a_pipe_that_nobody_reads_stops_what_listens_and_else_raises(monkeypatch, tmp_path):
+    heard = []
+    with (tmp_path / "out").open("w") as file, heard_by(lambda number, frame: heard.append(number)):
+        monkeypatch.setattr(sys, "stdout", file)
+        Terminal(file=file).on_broken_pipe()
+        assert heard == [signal.SIGPIPE]
+        monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_DFL)
+        with pytest.raises(StopRequested):
+            Terminal(file=file).on_broken_pipe()

@@ -36,6 +36,11 @@ def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
     (again,) = (tmp_path / "out" / "runs").rglob("result.json")
     assert json.loads(again.read_text())["objective"]["value"] == float(best["val/accuracy"])
 
+    around = ["seed=1,2", "hydra/launcher=basic", "trainer.max_epochs=1", "search.study=around"]
+    code, _, err = cli("-m", "--config-dir", str(study), "--config-name", "best", *around)
+    assert code == 0, err
+    assert [row["seed"] for row in rows(tmp_path / "out" / "studies" / "around")] == ["1", "2"]
+
     code, out, _ = cli(main=lambda: tools.main(["best", str(study), "--json"]))
     assert json.loads(out)["number"] == int(best["number"])
     code, out, _ = cli(main=lambda: tools.main(["list", "out"]))

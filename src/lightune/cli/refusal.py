@@ -17,18 +17,20 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.compose import composing
-from lightune.config.static.annotations import did_you_mean
+from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.config.suggestions import leaves_of, similar_keys
 from lightune.errors import ConfigError, Problem
 from lightune.paths import conf_dir
+from lightune.study.space.assignments import values_of
+from lightune.study.space.syntax import value_text
 
 __all__ = ["words_of"]
 
@@ -154,6 +156,12 @@ def _problems(command: _Command) -> Iterator[Problem]:
                     continue  # an option that does not fit the others, which Hydra says better
                 else:
                     chosen.append(str(override.input_line))
+            elif isinstance(value := override.value(), int | float | None):
+                options = ", ".join(files.loader.get_group_options(override.key_or_group))
+                rule = f"must be one of its options, got {show(value)} (there are {options})"
+                yield Problem(override.key_or_group, rule)
+            elif not override.is_delete():
+                values.append(override)
         yield from _key_problems(values, files.compose(chosen), files.loader)
 
 
@@ -172,15 +180,28 @@ def _key_problems(values: Sequence[Override], cfg: DictConfig, loader: ConfigLoa
     added: set[str] = set()
     options_with = cache(partial(_options_with, loader))
     for override in values:
-        key = override.key_or_group
         if override.is_add() or override.is_force_add():
-            added.add(key)
-        elif not override.is_hydra_override() and key not in added and not _exists(cfg, key):
-            yield Problem(key, _unknown(key, str(override.input_line).partition("=")[2], cfg, options_with))
+            added.add(override.key_or_group)
+        elif not override.is_hydra_override():
+            for key, text in _keys_set(override):
+                if key not in added and not _exists(cfg, key):
+                    yield Problem(key, _unknown(key, text, cfg, options_with))
+
+
+def _keys_set(override: Override) -> dict[tuple[str, str], None]:
+    """Return the keys that an override sets, those in its mappings one by one, with the texts of their values."""
+    value = override.value()
+    each = value.list if isinstance(value, ChoiceSweep) else [value]
+    if not any(isinstance(one, dict) for one in each):
+        return {(override.key_or_group, str(override.input_line).partition("=")[2]): None}
+    inner = [values_of(override.key_or_group, value_text(one)) for one in each if isinstance(one, dict)]
+    return {(key, value_text(one)): None for mapping in inner for key, one in mapping.items()}
 
 
 def _exists(cfg: DictConfig, key: str) -> bool:
     parent, _, last = key.rpartition(".")
+    if parent and not _exists(cfg, parent):
+        return False
     node: Any = OmegaConf.select(cfg, parent) if parent else cfg
     return not isinstance(node, DictConfig) or last in node or "[" in key
 

@@ -108,7 +108,9 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     if root == "":
         yield Problem("output_root", "must be a folder, got ''")
     monitor = tree.get("monitor")
-    if not isinstance(monitor, dict):
+    if monitor is BROKEN:
+        pass
+    elif not isinstance(monitor, dict):
         yield Problem("monitor", f"must be a mapping with metric and mode, got {show(monitor)}")
     else:
         for key, annotation in schema.MONITOR.items():

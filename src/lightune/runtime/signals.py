@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by", "leave_to_others", "raise_left"]
+__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by", "leave_to_others", "raise_left", "raise_stop"]
 
 Listener = Callable[[int, FrameType | None], Any]
 
@@ -31,6 +31,18 @@ def raise_left() -> bool:
     if not _left:
         return False
     signal.raise_signal(_left.pop())
+    return True
+
+
+def raise_stop(number: int) -> bool:
+    """Let whoever hears the signals to stop hear of this number; return whether somebody does.
+
+    For SIGPIPE, too, which the system sends for any pipe, and which is heard for the program's own output alone.
+    """
+    listener = signal.getsignal(signal.SIGTERM)
+    if not callable(listener) or threading.current_thread() is not threading.main_thread():
+        return False
+    listener(number, None)
     return True
 
 

@@ -295,7 +295,8 @@ def concluding(record: RunRecord) -> Iterator[None]:
     except Exception as error:
         raise TrainingError(record.report("failed", error)) from error
     except (KeyboardInterrupt, SystemExit, StopRequested) as stop:
-        raise InterruptedRun(record.report("interrupted"), context.interruption.exit_code) from stop
+        code = 128 + stop.signum if isinstance(stop, StopRequested) else context.interruption.exit_code
+        raise InterruptedRun(record.report("interrupted"), code) from stop
 
 
 def mean_metric(

@@ -22,11 +22,20 @@ def test_the_configuration_of_the_best_trial_says_of_what_it_is_the_first(tmp_pa
 
 def test_the_configuration_of_the_best_trial_has_nothing_left_to_search(tmp_path):
     with initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
-        composed = compose("train", ["+search.space={seed:[1,2]}"], return_hydra_config=True)
+        composed = compose(
+            "train",
+            ["+search.space={seed:[1,2]}", "search.study=s", "search.n_trials=2"],
+            return_hydra_config=True,
+        )
     write_best(
         tmp_path,
         [TrialRecord(0, "completed", (0.5,), {"seed": "1"}, 1.0, "trials/0", None)],
         composed,
         "lightune-train",
     )
-    assert OmegaConf.load(tmp_path / "best.yaml").search.space == {}
+    best = OmegaConf.load(tmp_path / "best.yaml")
+    assert best.search.space == {}
+    assert (best.search.study, best.search.n_trials) == (None, None)
+    assert {"override hydra/sweeper": "lightune"} in best.defaults
+    sweep = OmegaConf.to_container(best.hydra.sweep, resolve=False)
+    assert sweep["dir"].startswith("${output_root}/studies/${lightune.study:")

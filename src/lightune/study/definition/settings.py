@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.schema import SEARCH
 from lightune.config.static.annotations import show
@@ -96,6 +97,8 @@ class Settings:
             ConfigError: with all that is wrong.
         """
         node, vocabulary = config.hydra.sweeper, vocabulary_of(config)
+        if unresolved := list(_unresolved(node, vocabulary)):
+            raise ConfigError(unresolved)
         raw = {key: getattr(node, key) for key in SEARCH}
         problems = list(search_problems(raw, vocabulary.node))
         space, enqueue = _plain(node.space), _plain(node.enqueue)
@@ -129,6 +132,17 @@ class Settings:
             vocabulary=vocabulary,
             **raw,
         )
+
+
+def _unresolved(node: Any, vocabulary: Vocabulary) -> Iterator[Problem]:
+    """Yield each setting that refers to what does not exist."""
+    for key in (*SEARCH, "metric", "mode", "space", "enqueue", "objectives", "pruner", "sampler"):
+        try:
+            _plain(getattr(node, key), resolve=key in ("objectives", "pruner", "sampler"))
+        except (OmegaConfBaseException, ValueError) as error:
+            in_monitor = key in ("metric", "mode") and vocabulary is LIGHTUNE
+            name = f"monitor.{key}" if in_monitor else vocabulary.key(key)
+            yield Problem(name, f"cannot be resolved: {str(error).splitlines()[0]}")
 
 
 def _objectives(node: Any, vocabulary: Vocabulary, problems: list[Problem]) -> Iterator[Objective]:

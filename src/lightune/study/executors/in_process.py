@@ -1,6 +1,5 @@
 """Run trials one after another in the driver's own process, where a debugger can follow them."""
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from hydra.core.utils import JobReturn
 
 from lightune.errors import one_line
 from lightune.runtime.disk import is_unwritable
+from lightune.runtime.signals import raise_stop
 from lightune.runtime.stopwatch import Stopwatch
 from lightune.study.executors.context import ExecutorContext
 from lightune.study.executors.ending import EndedBeforeError, end_of, require_not_ended
@@ -67,7 +67,7 @@ class InProcessExecutor:
         except SystemExit as stop:
             error = f"the task called sys.exit({stop.code!r})"
             if (taken := signal_of(stop, folders[0] if folders else None)) is not None:
-                signal.raise_signal(taken)  # the driver must hear of it too
+                raise_stop(taken)  # the driver must hear of it too
         except Exception as failure:  # noqa: BLE001 - a configuration that cannot be composed costs that trial
             error = one_line(failure)
             unwritable = is_unwritable(failure)

@@ -1,6 +1,7 @@
 """How a job ended, from what Hydra returned and what its folder holds: the one place that says so."""
 
 import contextlib
+import signal
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,7 @@ def signal_of(stop: SystemExit, folder: Path | None) -> int | None:
         folder: where it wrote, if that is known.
     """
     number = stop.code - 128 if isinstance(stop.code, int) else 0
-    took = number in STOP_SIGNALS
+    took = number in (*STOP_SIGNALS, signal.SIGPIPE)
     return number if took and folder is not None and read_status(folder) == "interrupted" else None
 
 

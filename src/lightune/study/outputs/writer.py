@@ -12,12 +12,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.paths import conf_dir
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
 from lightune.study.definition.spec import own_program
 from lightune.study.hydra.composer import Composer
+from lightune.study.messages import LIGHTUNE, vocabulary_of
 from lightune.study.observer import Ending
 from lightune.study.outputs.hparams import FOLDER as BOARD
 from lightune.study.outputs.hparams import complete_row
@@ -27,6 +29,10 @@ from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
 __all__ = ["StudyFiles", "write_best"]
+
+_SWEEPER = "lightune"
+_HERE = ("local", "basic", "fused")
+"""Launchers that need nothing but this machine."""
 
 
 class StudyFiles:
@@ -97,13 +103,18 @@ def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, 
     hydra = {key: all_hydra[key] for key in ("run", "callbacks")}
     hydra["job"] = {"name": all_hydra["job"]["name"]}
     if isinstance(search := whole.get("search"), dict) and "space" in search:
-        search |= {"space": {}, "enqueue": []}  # it is one point of that space
+        search |= {"space": {}, "enqueue": [], "study": None, "n_trials": None}  # it is one point of that space
     choices = composed.hydra.runtime.choices
+    if vocabulary_of(composed) is LIGHTUNE:
+        hydra["sweep"] = OmegaConf.to_container(OmegaConf.load(conf_dir() / "train.yaml").hydra.sweep)
     chosen = {
         name: choices[name]
         for name in ("hydra/job_logging", "hydra/hydra_logging")
         if choices.get(name) not in (None, "default")
     }
+    if choices.get("hydra/sweeper") == _SWEEPER:  # so that values can be swept around it
+        launcher = choices.get("hydra/launcher")
+        chosen |= {"hydra/sweeper": _SWEEPER, "hydra/launcher": launcher if launcher in _HERE else _HERE[0]}
     defaults: list[Any] = [*({f"override {name}": option} for name, option in chosen.items()), "_self_"]
     lines = [f"# Trial {best[0].number} of the study {folder.name}."]
     if len(best) > 1:

@@ -81,7 +81,7 @@ def _is_empty(file: Path) -> bool:
     """Return True if a database has tables of studies, and no study."""
     try:
         with closing(sqlite3.connect(file)) as database:
-            return database.execute("SELECT COUNT(*) FROM studies").fetchone() == (0,)
+            return bool(database.execute("SELECT COUNT(*) FROM studies").fetchone() == (0,))
     except sqlite3.Error:
         return False
 
