@@ -43,8 +43,14 @@ def test_a_run_leaves_what_it_promises(run):
         "checkpoints/best.ckpt.sha256",
         "checkpoints/last.ckpt",
         "checkpoints/last.ckpt.sha256",
+        "classes_test.csv",
+        "classes_val.csv",
+        "confusion_test.csv",
+        "curves.csv",
         "data.json",
+        "mistakes_test.csv",
         "predictions.csv",
+        "predictions_val.npz",
     }
     assert result.run_dir.parent.parent.parent.name == "outputs"
 
@@ -89,8 +95,14 @@ def test_a_run_without_callbacks_or_logger_still_has_a_result(run):
     assert result.metrics["test/accuracy"] > 0.1
     assert {path.name for path in result.run_dir.iterdir()} - {"uncommitted.diff"} == {
         ".hydra",
+        "classes_test.csv",
+        "classes_val.csv",
+        "confusion_test.csv",
+        "curves.csv",
         "data.json",
+        "mistakes_test.csv",
         "predictions.csv",
+        "predictions_val.npz",
         "result.json",
         "train.log",
     }

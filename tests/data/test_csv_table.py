@@ -103,7 +103,7 @@ def test_official_parts_are_kept(tmp_path, as_column):
     data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
     assert data.sizes == {"train": 30, "val": 10, "test": 20}
     if as_column:
-        assert set((data.samples.inputs[data.test_rows, 0] % 6).tolist()) == {1, 5}
+        assert set((data.samples.inputs[data.rows_of("test"), 0] % 6).tolist()) == {1, 5}
 
 
 @pytest.mark.parametrize(

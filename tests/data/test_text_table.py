@@ -82,7 +82,7 @@ def test_an_official_split_is_kept(tmp_path):
     assert (data.samples.official_val, data.samples.official_test) == (4, 4)
     data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
     known = data.samples.schema["vocabulary"]
-    assert [known[number] for number in data.samples.inputs[data.test_rows, 0]] == ["t2", "t3", "t10", "t11"]
+    assert [known[number] for number in data.samples.inputs[data.rows_of("test"), 0]] == ["t2", "t3", "t10", "t11"]
 
 
 @pytest.mark.parametrize(

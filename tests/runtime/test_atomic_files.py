@@ -83,6 +83,14 @@ def test_files_written_together_appear_at_the_end_and_whole(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["first", "folder", "second"]
 
 
+def test_files_written_together_within_others_wait_for_all(tmp_path):
+    with written_together():
+        with written_together():
+            write_whole(tmp_path / "inner", b"a")
+        assert not (tmp_path / "inner").exists()
+    assert names(tmp_path) == ["inner"]
+
+
 def test_what_was_written_before_an_error_appears(tmp_path):
     def write_and_fail():
         with written_together():

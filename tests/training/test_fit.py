@@ -16,6 +16,8 @@ from lightune.checkpoints import read_checkpoint
 from lightune.config.build import FitPlan
 from lightune.data.loader import TensorLoader
 from lightune.errors import CheckpointError
+from lightune.reporting.curves import read_curves
+from lightune.reporting.predictions import read_validation
 from lightune.run import prepare
 from lightune.runtime.quiet import quiet
 from lightune.training.fit import Fit, NothingTrainedError, no_driver_loaded
@@ -161,8 +163,64 @@ def test_a_fit_that_was_cut_off_has_the_figures_of_its_best_checkpoint(run):
     assert (cut_off.objective, cut_off.metrics) == (saved.objective, saved.metrics)
 
 
-def test_of_a_single_fit_the_loggers_alone_keep_the_curves(run):
-    assert run(*WINE).result().curves == {}
+def test_curves_have_a_place_for_every_epoch_whatever_is_measured_in_it(run):
+    fit = run(*WINE, "trainer.max_epochs=4", "+trainer.check_val_every_n_epoch=2", "logger=none")
+    fit.leave()
+    read = read_curves(fit.folder)
+    assert read["epoch"] == [0, 1, 2, 3]
+    steps = fit.trainer.global_step
+    assert read["step"] == [steps * part / 4 - 1 for part in (1, 2, 3, 4)]
+    assert [value is None for value in read["val/accuracy"]] == [True, False, True, False]
+    assert None not in read["train/loss"]
+    assert read["val/accuracy"][3] == pytest.approx(float(fit.trainer.callback_metrics["val/accuracy"]))
+
+
+def left_of(fit):
+    """Return what a fit left of its validation, and the probabilities that its best checkpoint gives."""
+    fit.keep_validation()
+    fit.leave()
+    fit.task.load_state_dict(read_checkpoint(fit.folder / "checkpoints/best.ckpt")["state_dict"])
+    with torch.inference_mode():
+        wanted = fit.task.eval().predictions(fit.task(fit.data.scaled("val")))
+    return read_validation(fit.folder), wanted
+
+
+UNSTEADY = (*WINE, "optimizer=sgd", "optimizer.lr=3", "trainer.max_epochs=5", ALWAYS)
+
+
+def test_what_the_best_epoch_predicted_is_kept_and_not_what_the_last_did(run):
+    fit = run(*UNSTEADY)
+    assert fit.record.best.epoch < 4
+    left, wanted = left_of(fit)
+    assert torch.allclose(left.predicted, wanted, atol=1e-6)
+    assert left.rows.tolist() == fit.data.rows_of("val").tolist()
+    assert torch.equal(left.targets, fit.data.samples.targets[left.rows])
+    assert accuracy_score(left.targets, left.predicted.argmax(1)) == pytest.approx(fit.record.best.value)
+
+
+def test_a_resumed_fit_leaves_curves_and_predictions_of_the_whole(run, made):
+    first = run(*UNSTEADY)
+    best = first.record.best.epoch
+    checkpoint = first.folder / "checkpoints/last.ckpt"
+    again = made(*UNSTEADY, "trainer.max_epochs=6", checkpoint=checkpoint, resumed=True)
+    again.train()
+    assert again.record.best.epoch == best < 5  # which this process has not trained
+    left, wanted = left_of(again)
+    assert torch.allclose(left.predicted, wanted, atol=1e-6)
+    assert read_curves(again.folder)["epoch"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_predictions_are_left_out_on_request_and_the_figures_of_classes_are_not(run):
+    fit = run(*WINE, "search.keep_predictions=false")
+    fit.keep_validation()
+    fit.leave()
+    assert not (fit.folder / "predictions_val.npz").exists()
+    assert (fit.folder / "classes_val.csv").read_text().splitlines()[0] == "class,precision,recall,f1,support"
+
+
+def test_without_metrics_predictions_are_kept_all_the_same(run):
+    left, wanted = left_of(run(*WINE, "metrics.train=[]", "monitor.metric=val/loss", "monitor.mode=min"))
+    assert torch.allclose(left.predicted, wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +244,7 @@ def test_the_best_weights_are_tested_and_the_last_where_none_were_the_best(run, 
     weights = read_checkpoint(fit.folder / "checkpoints" / f"{name}.ckpt")["state_dict"]
     assert all(torch.equal(value, weights[key]) for key, value in fit.task.state_dict().items())
     assert figures.keys() >= {"test/accuracy", "test/loss"}
-    assert predictions.rows.tolist() == fit.data.test_rows.tolist()
+    assert predictions.rows.tolist() == fit.data.rows_of("test").tolist()
     truth = fit.data.samples.targets[predictions.rows]
     assert figures["test/accuracy"] == pytest.approx(accuracy_score(truth, predictions.predicted.argmax(dim=1)))
     assert ("there is no best epoch, and the last is tested" in caplog.text) == (name == "last")

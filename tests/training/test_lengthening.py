@@ -26,8 +26,10 @@ class Raising(Callback):
 
 
 def state_of(run_dir):
-    names = ("result.json", "predictions.csv", "resumed.yaml", "fit.json", "best.ckpt", "last.ckpt")
-    return {str(path.relative_to(run_dir)): path.read_bytes() for path in run_dir.rglob("*") if path.name in names}
+    names = ("result.json", "resumed.yaml", "fit.json", "best.ckpt", "last.ckpt", "predictions_val.npz")
+    left = [path for path in run_dir.rglob("*") if path.name in names or path.suffix == ".csv"]
+    assert {"curves.csv", "classes_val.csv", "predictions_val.npz"} <= {path.name for path in left}
+    return {str(path.relative_to(run_dir)): path.read_bytes() for path in left}
 
 
 def lengthen(run_dir, *watchers):

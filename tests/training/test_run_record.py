@@ -1,12 +1,17 @@
+import csv
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from curves import events
 from scipy.stats import bootstrap
 from sklearn.metrics import mean_absolute_error
 
 from lightune import compose, train
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
-from lightune.reporting.predictions import Predictions
+from lightune.reporting.curves import read_curves
+from lightune.reporting.predictions import Predictions, read_validation
 from lightune.reporting.result import read_result
 from lightune.run import prepare
 from lightune.statistics.confidence import confidence_interval
@@ -124,3 +129,41 @@ def test_the_repeats_of_a_run_have_the_figures_of_their_fits(tmp_path, monkeypat
     values = [entry.objective.value for entry in result.repeats]
     assert result.objective.value == pytest.approx(np.mean(values))
     assert result.objective.std == pytest.approx(np.std(values, ddof=1))
+
+
+def lines_of(file):
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_folds_leave_mean_curves_and_the_rows_of_the_table_whose_label_is_doubtful(fold_run):
+    table, doubted = lines_of(fold_run.table), lines_of(fold_run.folder / "mislabelled.csv")
+    header = (fold_run.folder / "mislabelled.csv").read_text().splitlines()[0]
+    assert header == "row,label,suggested,p_label,p_suggested"
+    for each in doubted:
+        assert table[int(each["row"])]["class"] == each["label"] != each["suggested"]
+        assert float(each["p_label"]) < float(each["p_suggested"])
+    tested = {line["row"] for line in lines_of(fold_run.folder / "predictions.csv")}
+    assert not tested & {each["row"] for each in doubted}
+    assert read_curves(fold_run.folder)["epoch"] == [0, 1]
+    judged = [read_validation(fold_run.folder / "fits" / str(number)).rows.tolist() for number in range(3)]
+    assert sorted(row for part in judged for row in part) == sorted(set(range(80)) - set(map(int, tested)))
+
+
+def test_the_test_names_rows_files_and_classes(class_run, picture_run):
+    table = lines_of(class_run.table)
+    for line in lines_of(class_run.folder / "predictions.csv"):
+        assert line["target"] == table[int(line["row"])]["class"]
+    for line in lines_of(picture_run.folder / "predictions.csv"):
+        assert Path(line["file"]).is_file()
+        assert Path(line["file"]).parent.name == line["target"]
+    assert {line["file"] for line in lines_of(picture_run.folder / "mistakes_test.csv")} <= {
+        line["file"] for line in lines_of(picture_run.folder / "predictions.csv")
+    }
+
+
+def test_tensorboard_shows_the_confusions_of_the_test(tmp_path):
+    words = ["data=wine", "model.units=4", "trainer.max_epochs=1", "trainer=cpu", f"output_root={tmp_path}"]
+    result = train(compose(words))
+    (picture,) = events(result.run_dir).Images("test/confusion")
+    assert picture.encoded_image_string.startswith(b"\x89PNG")

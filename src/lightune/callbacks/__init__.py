@@ -5,7 +5,7 @@ from lightune.callbacks.checkpoint import BestAndLast
 from lightune.callbacks.continuation import Continuation
 from lightune.callbacks.finite import FiniteLoss
 from lightune.callbacks.interruption import Interruption
-from lightune.callbacks.predictions import TestPredictions
+from lightune.callbacks.predictions import TestPredictions, ValidationPredictions
 from lightune.callbacks.progress import Progress
 from lightune.callbacks.pruning import Pruning
 from lightune.callbacks.randomness import Randomness
@@ -22,4 +22,5 @@ __all__ = [
     "Record",
     "SharedStop",
     "TestPredictions",
+    "ValidationPredictions",
 ]

@@ -9,6 +9,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from lightune.callbacks.best import Best, Mode
 from lightune.private_api.lightning import logged_step
 
+Curves = dict[str, list[float | None]]
+
 _KEPT = ("metrics", "curves", "epochs", "setup_seconds", "train_seconds", "validate_seconds", "_counted", "_first")
 
 
@@ -24,8 +26,10 @@ class Record(Callback):
     Args:
         metric: the metric that judges epochs, e.g. `val/accuracy`.
         mode: whether lower (`min`) or higher (`max`) is better.
-        keep_curves: whether `curves` keeps the figures of every epoch.
         clock: returns seconds; by default on the wall.
+
+    Attributes:
+        curves: tag → what was measured in each epoch, None where it was not; `step` counts from 0.
     """
 
     def __init__(
@@ -33,13 +37,11 @@ class Record(Callback):
         metric: str,
         mode: Mode,
         *,
-        keep_curves: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__()
         self.clock = clock
-        self.keep_curves = keep_curves
-        self.curves: dict[str, list[float]] = {}
+        self.curves: Curves = {}
         self.best = Best(metric, mode)
         self.metrics: dict[str, float] = {}
         self.epochs = 0
@@ -53,6 +55,7 @@ class Record(Callback):
         self._validated = 0.0
         self._phase_began = 0.0
         self._is_best = False  # what the last validation of the epoch measured
+        self._was_validated = False  # in the epoch under way
 
     def count_samples(self, samples: int, *, first: bool) -> None:
         """Set how many training samples there were, for a training whose steps are taken elsewhere.
@@ -112,6 +115,7 @@ class Record(Callback):
         """Stop the clock of a validation."""
         self._validated += self.clock() - self._phase_began
         if not trainer.sanity_checking:
+            self._was_validated = True
             self._judge(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -122,9 +126,7 @@ class Record(Callback):
         self._epoch_began, self._validated = self.clock(), 0.0
         if self._first is None:
             self._first = (self._counted, self.train_seconds)
-        if self.keep_curves:
-            for tag, value in {"step": logged_step(trainer) - 1, **measures(trainer)}.items():
-                self.curves.setdefault(tag, []).append(value)
+        self._add_to_curves(trainer)
         was_best = self._is_best
         if self._judge(trainer) or was_best:
             self.metrics = measures(trainer)
@@ -137,6 +139,16 @@ class Record(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock of the test."""
         self.test_seconds += self.clock() - self._phase_began
+
+    def _add_to_curves(self, trainer: Trainer) -> None:
+        fresh, self._was_validated = self._was_validated, False
+        shown = trainer.callback_metrics.items()
+        measured = {tag: float(value) for tag, value in shown if fresh or not tag.startswith("val/")}
+        epochs = len(self.curves.get("step", ()))
+        for tag in dict.fromkeys(["step", *self.curves, *measured]):
+            curve = self.curves.setdefault(tag, [None] * epochs)
+            curve += [None] * (epochs - len(curve))  # an earlier version left out what was not measured
+            curve.append(logged_step(trainer) - 1 if tag == "step" else measured.get(tag))
 
     def _judge(self, trainer: Trainer) -> bool:
         self._is_best = self.best.judge(trainer)

@@ -25,6 +25,7 @@ _PARTS = ("model", "loss", "optimizer", "scheduler", "metrics", "regularization"
 _ALWAYS_USED = ("regularization.gradient_clip",)  # by the trainer
 _WITHOUT_M = ("search", "hydra.launcher", "hydra.sweeper", "hydra.sweep")
 OUR_PLUGINS = "hydra_plugins.hydra_lightune."
+_OF_RUNS = "search.keep_predictions"  # which a run follows, trial or not
 _GPUS = ("search.gpus_per_job", "search.jobs_per_gpu")
 
 
@@ -60,6 +61,7 @@ def of_run(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
     if asked:
         yield f"{asked[-1]} starts nothing without -m; this is one run, in this process"
     known = [*(["search.space"] if space else []), *(["hydra.launcher"] if asked else [])]
+    known.append(_OF_RUNS)
     if idle := [word for word in words if word.is_below(*_WITHOUT_M) and not word.is_below(*known)]:
         yield f"{_together(idle)} without -m; this is one run"
     yield from _of_any(cfg, words, tests=bool(cfg.test))
@@ -83,7 +85,7 @@ def of_multirun(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
         yield from _of_launcher(config, words)
     elif "search." not in OmegaConf.to_yaml(sweeper):
         choice = f"hydra/sweeper={config.hydra.runtime.choices.get('hydra/sweeper')}"
-        if idle := [word for word in words if word.is_below("search")]:
+        if idle := [word for word in words if word.is_below("search") and not word.is_below(_OF_RUNS)]:
             yield f"{_together(idle)} with {choice}, which takes the keys of hydra.sweeper"
         elif searched:
             yield f"search.space ({', '.join(searched)}) is not searched with {choice}"

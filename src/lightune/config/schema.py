@@ -57,6 +57,8 @@ SEARCH: dict[str, Any] = {
 }
 """The plain keys of `search`; those of SEARCH_NODES hold more than one value and are looked into by the study."""
 SEARCH_NODES = ("space", "enqueue", "pruner", "objectives")
+SEARCH_OF_RUNS: dict[str, Any] = {"keep_predictions": bool}
+"""Keys of `search` that each run follows, trial or not; no sweeper knows them."""
 MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 
 # What `build` hands to a part by the name of its argument, so that nobody writes it by hand.

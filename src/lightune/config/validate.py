@@ -144,10 +144,11 @@ def search_problems(search: Mapping[str, Any], path: str = "search") -> Iterator
         search: key → value; keys may be missing.
         path: where it stands, for messages.
     """
-    known = [*schema.SEARCH, *schema.SEARCH_NODES]
+    plain = {**schema.SEARCH, **schema.SEARCH_OF_RUNS}
+    known = [*plain, *schema.SEARCH_NODES]
     for key, value in search.items():
-        if key in schema.SEARCH:
-            yield from value_problems(f"{path}.{key}", value, schema.SEARCH[key])
+        if key in plain:
+            yield from value_problems(f"{path}.{key}", value, plain[key])
         elif key not in known:
             hint = did_you_mean(key, known)
             yield Problem(f"{path}.{key}", f"is no key of search;{hint} (it has {', '.join(known)})")

@@ -111,6 +111,8 @@ class CSV(InMemoryData):
         tables = {part: self._read(file) for part, file in source.items()}
         self._require_columns(tables)
         table, part = _joined(tables), _parts_of_files(tables)
+        numbers = np.concatenate([np.arange(_row_count(each)) for each in tables.values()])
+        sources = [str(source[name]) for name, each in tables.items() for _ in range(_row_count(each))]
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
@@ -131,6 +133,7 @@ class CSV(InMemoryData):
         order, official_val, official_test = by_parts(kept, part)
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
+        read = np.array(rows)[keep][order]  # places in the files
         return Samples(
             raw[chosen],
             targets[chosen],
@@ -149,6 +152,8 @@ class CSV(InMemoryData):
                 **target_schema,
             },
             report=report,
+            rows=numbers[read],
+            files=[sources[place] for place in read] if len(tables) > 1 else (),
         )
 
     @property

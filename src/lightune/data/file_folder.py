@@ -142,6 +142,10 @@ class FileFolder(InMemoryData):
             inputs, found = inputs[torch.from_numpy(keep)], found.only(keep.tolist())
         return self._samples_of(found, inputs, copies, report)
 
+    def _called(self, path: Path) -> Path:
+        """Return the path that a person knows a file by: those of the sample are gone once they are read."""
+        return Path(*path.parts[-2:]) if self.path is None else path
+
     def _fill(self, tensors: Tensor, read: Callable[[int], Tensor]) -> dict[int, str]:
         """Read each place of a tensor in threads; return place → why it cannot be read."""
 
@@ -173,6 +177,7 @@ class FileFolder(InMemoryData):
             copies=copies,
             schema={"classes": list(found.classes), "files": dict(self.schema_of_files()), "target": "class"},
             report=report,
+            files=[str(self._called(file.path)) for file in found.files],
         )
 
 

@@ -147,11 +147,11 @@ class InMemoryData(LightningDataModule):
         official = samples.official_test, samples.groups, samples.official_val
         return Rows(len(samples.targets), labels, *official, samples.copies)
 
-    @property
-    def test_rows(self) -> Indices:
-        """Numbers of the samples of the test part, in the order in which it is served."""
+    def rows_of(self, part: Literal["train", "val", "test"]) -> Indices:
+        """Return the numbers of the samples of a part, in the order in which it is served."""
         assert self._split is not None, "divide comes first"
-        return self._split.test
+        rows: Indices = getattr(self._split, part)
+        return rows
 
     def divide(self, split: Split, *, seed: int) -> None:
         """Set a division: fit the preparation on its training part and prepare every part with it.

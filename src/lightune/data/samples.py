@@ -32,6 +32,8 @@ class Samples:
         may_be_missing: whether NaN among the inputs means a missing value, which the preparation fills in.
         schema: what the samples are, as texts, numbers and lists: `classes`, `columns`, …; a checkpoint holds it.
         report: what was found when they were read, one (subject, remark) a line.
+        rows: (N,) number of the row in its file that each sample was, from 0; None where they are as in the file.
+        files: the file that each sample came from; empty where there is one or none.
     """
 
     inputs: Tensor
@@ -44,6 +46,8 @@ class Samples:
     may_be_missing: bool = False
     schema: Mapping[str, Any] = field(default_factory=dict)
     report: Sequence[tuple[str, str]] = ()
+    rows: Indices | None = None
+    files: Sequence[str] = ()
 
 
 def sound(samples: Samples) -> Samples:
@@ -144,6 +148,8 @@ def _part_problems(samples: Samples, rows: int) -> Iterator[str]:
     if not 0 <= samples.official_test + samples.official_val < rows:
         kept = f"{samples.official_test} and {samples.official_val}"
         yield f"official_test and official_val must be from 0 to less than the {rows} rows together, got {kept}"
+    if (samples.rows is not None and len(samples.rows) != rows) or len(samples.files) not in (0, rows):
+        yield f"rows and files must name each of the {rows} samples, or none"
     for name, groups in samples.groups.items():
         if len(groups) != rows:
             yield f"groups[{name!r}] must have a group for each of the {rows} rows, got {len(groups)}"

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -117,6 +118,7 @@ class TextCSV(InMemoryData):
                 "encoding": self.encoding,
             },
             report=report,
+            rows=np.array(kept)[order],
         )
 
     @property

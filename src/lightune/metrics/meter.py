@@ -34,6 +34,10 @@ class StageMeter(nn.Module):
         stage: `train`, `val` or `test`; the prefix of every name.
         predict: makes predictions of outputs, many batches at a time; by default outputs are predictions.
         buffered_values: numbers that are kept before they are counted in, >= 0.
+
+    Attributes:
+        last: predictions and targets (N, …) of the last reading, in the order in which they came; kept of the
+            validation alone.
     """
 
     def __init__(
@@ -56,6 +60,9 @@ class StageMeter(nn.Module):
         self._values, self._most_values = 0, buffered_values
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
+        self._keeps = stage == "val"
+        self._kept: list[tuple[Tensor, Tensor]] = []
+        self.last: tuple[Tensor, Tensor] | None = None
 
     @property
     def collection(self) -> MetricCollection:
@@ -73,7 +80,7 @@ class StageMeter(nn.Module):
         self._losses.append(loss.detach())
         self._sizes.append(len(target))
         self._values += 1
-        if self._has_metrics:
+        if self._keeps or self._has_metrics:
             self._outputs.append(outputs.detach())
             self._targets.append(target)
             self._values += outputs.numel()
@@ -110,6 +117,9 @@ class StageMeter(nn.Module):
         if self._has_metrics:
             measures |= self.collection.compute()
             self.collection.reset()
+        if self._keeps:
+            parts, self._kept = self._kept, []
+            self.last = tuple(map(_joined, map(list, zip(*parts, strict=True)))) if parts else None  # type: ignore[assignment]
         return measures
 
     def _mean_loss(self) -> Tensor:
@@ -128,8 +138,12 @@ class StageMeter(nn.Module):
         if self._outputs:
             with torch.no_grad():
                 predictions = self._predict(_joined(self._outputs))
-            self.collection.to(predictions.device)
-            self.collection.update(*self._adapt(predictions, _joined(self._targets)))
+            targets = _joined(self._targets)
+            if self._has_metrics:
+                self.collection.to(predictions.device)
+                self.collection.update(*self._adapt(predictions, targets))
+            if self._keeps:
+                self._kept.append((predictions, targets))
         self._losses, self._sizes, self._values = [], [], 0
         self._outputs, self._targets = [], []
 

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -34,7 +34,7 @@ class FitResult:
         seconds: wall time of `setup`, `train`, `validate` and `test`.
         samples_per_second: as of a run.
         checkpoint: the best checkpoint, relative to the run's folder.
-        curves: tag → value at the end of each epoch, and `step`.
+        curves: tag → value at the end of each epoch, None where none was measured, and `step`.
     """
 
     index: int
@@ -49,13 +49,13 @@ class FitResult:
     seconds: dict[str, float]
     samples_per_second: float | None
     checkpoint: str | None
-    curves: dict[str, list[float]] = field(default_factory=dict)
+    curves: dict[str, list[float | None]] = field(default_factory=dict)
 
     @property
     def logged_steps(self) -> int:
         """Steps that its figures are drawn over, >= 0: not every optimizer's are counted."""
         steps = self.curves.get("step")
-        return int(steps[-1]) + 1 if steps else self.steps
+        return int(steps[-1] or 0) + 1 if steps else self.steps
 
     def entry(self, index: int) -> Entry:
         """Return what the result of the run shows of it."""
@@ -98,12 +98,15 @@ def mean_curves(fits: Sequence[FitResult]) -> dict[str, list[float]]:
         return [statistics.fmean(values) for values in zip(*curves, strict=False)]
 
     epochs = min(len(fit.curves["step"]) for fit in fits)
-    whole = [
-        {tag: values for tag, values in fit.curves.items() if len(values) == len(fit.curves["step"])}
-        for fit in fits
-    ]  # what is not measured in every epoch has no common place
-    curves = _means([{**each, "step": fits[0].curves["step"]} for each in whole], across)
+    whole = [_whole(fit.curves) for fit in fits]
+    curves = _means([{**each, "step": whole[0]["step"]} for each in whole], across)
     return {tag: values[:epochs] for tag, values in curves.items()}
+
+
+def _whole(curves: Mapping[str, Sequence[float | None]]) -> dict[str, list[float]]:
+    """Return the curves that have a value in every epoch: others have no common place."""
+    known = {tag: [value for value in values if value is not None] for tag, values in curves.items()}
+    return {tag: values for tag, values in known.items() if len(values) == len(curves["step"])}
 
 
 def _means(maps: Sequence[dict[str, Value]], mean: Callable[[list[Value]], Value]) -> dict[str, Value]:

@@ -1,19 +1,38 @@
-"""What a run predicted for its test part, sample by sample, in a file that any table tool reads."""
+"""What a run predicted, sample by sample: for its test part in a table, for its validation part in an archive."""
 
 import csv
 import io
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lightune.data import InMemoryData
 from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.plain_text import cell
 
-__all__ = ["PREDICTIONS_FILE", "Predictions", "read_predictions", "write_predictions"]
+__all__ = [
+    "PREDICTIONS_FILE",
+    "VALIDATION_FILE",
+    "Names",
+    "Predictions",
+    "names_of",
+    "read_predictions",
+    "read_validation",
+    "validations_below",
+    "write_predictions",
+    "write_validation",
+]
 
 PREDICTIONS_FILE = "predictions.csv"
+VALIDATION_FILE = "predictions_val.npz"
+
+_EXACT_VALUES = 4_000_000  # probabilities, beyond which half precision does
 
 
 @dataclass(frozen=True)
@@ -32,41 +51,94 @@ class Predictions:
     predicted: Tensor
     targets: Tensor
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether classes are predicted, not values."""
+        return self.targets.ndim == 1
 
-def write_predictions(folder: Path, fits: Sequence[Predictions]) -> None:
+
+@dataclass(frozen=True)
+class Names:
+    """What samples and classes are called.
+
+    Args:
+        classes: in the order of their numbers; empty where they have numbers only.
+        rows: number in the data set → number of the row in its file; empty where they are the same.
+        files: number in the data set → the file it came from; empty where there is one or none.
+    """
+
+    classes: Sequence[str] = ()
+    rows: Sequence[int] | NDArray[np.int64] = ()
+    files: Sequence[str] = ()
+
+    def row(self, number: int) -> int:
+        """Return the number of a sample's row in its file; of one without, that in the data set."""
+        return int(self.rows[number]) if len(self.rows) else number
+
+    def of_class(self, number: int) -> str:
+        """Return what a class is called."""
+        return self.classes[number] if self.classes else str(number)
+
+    @property
+    def header(self) -> list[str]:
+        """The columns that name a sample."""
+        return ["row", "file"] if self.files else ["row"]
+
+    def cells(self, number: int) -> list[str]:
+        """Return the cells that name a sample."""
+        return [str(self.row(number)), *([cell(self.files[number])] if self.files else [])]
+
+
+def names_of(data: object) -> Names:
+    """Return the names that data have for their samples and classes; data that make batches of their own, none."""
+    if not isinstance(data, InMemoryData):
+        return Names()
+    samples = data.samples
+    rows = () if samples.rows is None else samples.rows
+    return Names(tuple(map(str, samples.schema.get("classes", ()))), rows, samples.files)
+
+
+def write_predictions(folder: Path, fits: Sequence[Predictions], names: Names | None = None) -> None:
     """Write `predictions.csv`: one line a sample and fit, with `fit`, `row`, the target and the prediction.
 
-    Classes have the columns `target`, `predicted` (the likeliest class) and `p_0`, `p_1`, …; values have
-    `target_0`, …, `predicted_0`, …. Numbers are written so that they read back to the bit.
+    Classes have the columns `target`, `predicted` (the likeliest class) and a `p_` column each, by their names;
+    values have `target_0`, …, `predicted_0`, …. Samples that come from several files have a column `file`. Numbers
+    are written so that they read back to the bit.
     """
+    names = names or Names()
     buffer = io.StringIO(newline="")
     lines = csv.writer(buffer)
-    of_classes = fits[0].targets.ndim == 1
+    of_classes = fits[0].of_classes
     width = fits[0].predicted.shape[1]
     if of_classes:
-        lines.writerow(["fit", "row", "target", "predicted", *(f"p_{number}" for number in range(width))])
+        called = [names.of_class(number) for number in range(width)]
+        columns = ["target", "predicted", *(cell(f"p_{name}") for name in called)]
     else:
-        names = [f"{name}_{number}" for name in ("target", "predicted") for number in range(width)]
-        lines.writerow(["fit", "row", *names])
+        columns = [f"{name}_{number}" for name in ("target", "predicted") for number in range(width)]
+    lines.writerow(["fit", *names.header, *columns])
     for fit in fits:
         likeliest = fit.predicted.argmax(dim=1).tolist()
-        columns = zip(fit.rows.tolist(), fit.targets.tolist(), likeliest, fit.predicted.tolist(), strict=True)
-        for row, target, choice, values in columns:
-            truth = [target, choice] if of_classes else [_short(value) for value in target]
-            lines.writerow([fit.fit, row, *truth, *map(_short, values)])
+        together = zip(fit.rows.tolist(), fit.targets.tolist(), likeliest, fit.predicted.tolist(), strict=True)
+        for row, target, choice, values in together:
+            truth = (
+                [cell(called[target]), cell(called[choice])] if of_classes else [_short(value) for value in target]
+            )
+            lines.writerow([fit.fit, *names.cells(row), *truth, *map(_short, values)])
     write_whole(folder / PREDICTIONS_FILE, buffer.getvalue().encode())
 
 
 def read_predictions(folder: Path) -> list[Predictions]:
-    """Read what `write_predictions` wrote.
+    """Read what `write_predictions` wrote; rows are those that it names.
 
     Raises:
         OSError: if there is no such file.
     """
     with (folder / PREDICTIONS_FILE).open(encoding="utf-8", newline="") as file:
         header, *lines = csv.reader(file)
-    of_classes = header[2] == "target"
-    first = 4 if of_classes else 2 + (len(header) - 2) // 2
+    of_classes = "target" in header
+    truth = header.index("target" if of_classes else "target_0")
+    first = truth + 2 if of_classes else truth + (len(header) - truth) // 2
+    number = {cell(name.removeprefix("p_")): place for place, name in enumerate(header[first:])}
     fits: dict[int, list[list[str]]] = {}
     for line in lines:
         fits.setdefault(int(line[0]), []).append(line)
@@ -75,12 +147,70 @@ def read_predictions(folder: Path) -> list[Predictions]:
             fit,
             torch.tensor([int(line[1]) for line in part]),
             torch.tensor([[float(value) for value in line[first:]] for line in part]),
-            torch.tensor([int(line[2]) for line in part])
+            torch.tensor([number[line[truth]] for line in part])
             if of_classes
-            else torch.tensor([[float(value) for value in line[2:first]] for line in part]),
+            else torch.tensor([[float(value) for value in line[truth:first]] for line in part]),
         )
         for fit, part in fits.items()
     ]
+
+
+def write_validation(folder: Path, predictions: Predictions, names: Names) -> None:
+    """Write `predictions_val.npz`, NumPy's archive of arrays.
+
+    It has `rows` (N,), numbers as in `predictions.csv`; `predicted` (N, K), class probabilities (float16 beyond
+    four million of them) or values in the units of the target; `targets` (N,) or (N, K); and `classes` (C,), their
+    names.
+    """
+    predicted = predictions.predicted.numpy()
+    if predictions.of_classes and predicted.size > _EXACT_VALUES:
+        predicted = predicted.astype(np.float16)
+    called = [names.of_class(number) for number in range(predicted.shape[1])] if predictions.of_classes else []
+    content = io.BytesIO()
+    np.savez(
+        content,
+        rows=np.array([names.row(row) for row in predictions.rows.tolist()], dtype=np.int64),
+        predicted=predicted,
+        targets=predictions.targets.numpy(),
+        classes=np.array(called, dtype=np.str_),
+    )
+    write_whole(folder / VALIDATION_FILE, content.getvalue())
+
+
+def read_validation(folder: Path, *, fit: int = 0) -> Predictions:
+    """Read what `write_validation` wrote; nothing in the file is run.
+
+    Raises:
+        OSError: if there is no such file.
+        ValueError: if it is damaged, or no such archive.
+    """
+    file = folder / VALIDATION_FILE
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            rows, targets = (torch.from_numpy(content[name]) for name in ("rows", "targets"))
+            predicted = torch.from_numpy(content["predicted"]).float()
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{file} cannot be read ({error})") from error
+    is_sound = rows.ndim == 1 and predicted.ndim == 2 and len(rows) == len(predicted) == len(targets)
+    if not is_sound or not (targets.ndim == 1 or targets.shape == predicted.shape):
+        raise ValueError(f"{file} has arrays that do not belong together")
+    return Predictions(fit, rows, predicted, targets)
+
+
+def validations_below(run_dir: Path) -> Iterator[Predictions]:
+    """Yield what each fit of a run predicted for its validation part.
+
+    Raises:
+        OSError: if a fit has no such file.
+        ValueError: if one is damaged.
+    """
+    fits = sorted((path for path in (run_dir / "fits").glob("*") if path.name.isdecimal()), key=_number)
+    for home in fits or [run_dir]:
+        yield read_validation(home, fit=_number(home) if fits else 0)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name)
 
 
 def _short(value: float) -> str:

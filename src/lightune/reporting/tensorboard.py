@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -103,6 +105,11 @@ class TensorBoard(Logger):
         self.log_metrics(final, step)
         self._write(session_end(status))
         self.experiment.flush()
+
+    @rank_zero_only
+    def log_picture(self, tag: str, picture: NDArray[np.uint8], step: int) -> None:
+        """Add a picture (H, W, 3) uint8."""
+        self.experiment.add_image(tag, picture, step, dataformats="HWC")
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

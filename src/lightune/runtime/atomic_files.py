@@ -22,8 +22,11 @@ _waiting: list[dict[Path, Path]] = []  # target → what will be moved there
 def written_together() -> Iterator[None]:
     """Move files written meanwhile into place at the end: the disk is waited for about once, not for each.
 
-    They appear in the order of their writing, each whole.
+    They appear in the order of their writing, each whole; within another such context, at the end of that.
     """
+    if _waiting:
+        yield
+        return
     _waiting.append({})
     try:
         yield

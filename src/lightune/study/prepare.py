@@ -4,7 +4,7 @@ import contextlib
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.own_code import OwnCode, changed_code, own_code
+from lightune.config.schema import SEARCH_OF_RUNS
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -125,7 +126,11 @@ def prepare(
                 config = compose_again(loader, config, folder, hydra_context.config_loader)
             if resumed and (judge := judge_of(hydra_context.callbacks)) is not None:
                 judge(config)
-            began = read_definition(config, loader, spec.overrides) if spec is not None else asked
+            began = (
+                read_definition(config, loader, _as_asked(spec.overrides, arguments))
+                if spec is not None
+                else asked
+            )
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
             conceal(config, url, pin=True)
             loader.load_sweep_config(config, space.overrides(space.first_point()))
@@ -185,6 +190,17 @@ def undo(study: StudyContext, store: TrialStore | None) -> None:
         if not study.resumed:
             study.lease.end()
             _remove_start(study.folder, study.kept)
+
+
+def _as_asked(began: Sequence[str], asked: Sequence[str]) -> list[str]:
+    """Return the overrides that a study began with, but for what each run leaves, which is as today's say."""
+    kept = [line for line in began if not _says_what_is_left(line)]
+    # a study that began before the key was there has none in its files
+    return [*kept, *(f"++{line.lstrip('+')}" for line in asked if _says_what_is_left(line))]
+
+
+def _says_what_is_left(line: str) -> bool:
+    return any(line.lstrip("+").startswith(f"search.{key}=") for key in SEARCH_OF_RUNS)
 
 
 def _require_free(folder: Path, *, strict: bool) -> None:

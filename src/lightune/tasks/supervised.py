@@ -136,6 +136,11 @@ class SupervisedTask(LightningModule):
         """Return the predictions of a batch."""
         return self.predictions(self(batch if isinstance(batch, Tensor) else batch[0]))
 
+    @property
+    def validated(self) -> tuple[Tensor, Tensor] | None:
+        """What the last validation predicted (N, …), and its targets (N, …), in this process."""
+        return self._meters["val"].last
+
     def on_train_epoch_end(self) -> None:
         """Log what the training part measured in an epoch that ended before its last batch."""
         if self._meters["train"].has_samples:

@@ -4,19 +4,19 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
 from lightune.callbacks import (
     BestAndLast,
@@ -28,7 +28,9 @@ from lightune.callbacks import (
     Record,
     SharedStop,
     TestPredictions,
+    ValidationPredictions,
 )
+from lightune.callbacks.best import Best
 from lightune.callbacks.record import measures
 from lightune.checkpoints import load_weights, logged_steps, read_checkpoint
 from lightune.config.build import FitPlan
@@ -37,10 +39,13 @@ from lightune.data import InMemoryData
 from lightune.engine.lean import engage
 from lightune.errors import CheckpointError
 from lightune.private_api.lightning import set_logged_step
+from lightune.reporting.curves import write_curves
+from lightune.reporting.errors import write_classes
 from lightune.reporting.fits import FitResult
-from lightune.reporting.predictions import Predictions
+from lightune.reporting.predictions import VALIDATION_FILE, Predictions, names_of, write_validation
 from lightune.reporting.result import Objective
 from lightune.reporting.tensorboard import TensorBoard
+from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import compiled, in_channels_last
 from lightune.tasks import SupervisedTask
 
@@ -70,8 +75,11 @@ class Fit:
         watchers: callbacks beside its own.
         checkpoint: from which it is resumed; None to train from scratch.
         resumed: whether the folder may hold what an earlier process wrote.
-        fits: how many fits the run has, > 0; where there are more, the figures of every epoch are kept for their
-            mean.
+        fits: how many fits the run has, > 0.
+
+    Attributes:
+        validation: what the best epoch predicted for the validation part, once `keep_validation` was called; None
+            where the task or the data do not tell.
     """
 
     def __init__(
@@ -94,8 +102,12 @@ class Fit:
         metric, mode = cfg.monitor.metric, cfg.monitor.mode
         self.cfg, self.data, self.task, self.plan = cfg, data, task, plan
         self.folder, self._run_dir = folder, run_dir
-        self.record = Record(metric, mode, keep_curves=fits > 1)
-        self._tests = TestPredictions()
+        self.record = Record(metric, mode)
+        self.validation: Predictions | None = None  # of the best epoch, once that is known
+        self._tests, self._validates = TestPredictions(), ValidationPredictions(self.record.best)
+        if isinstance(task, SupervisedTask):
+            self._validates.source = lambda: task.validated
+        self._keeps = bool(OmegaConf.select(cfg, "search.keep_predictions", default=True))
         label = f"fit {plan.index + 1}/{fits}" if fits > 1 else ""
         progress = Progress(metric, mode, console, label, best=self.record.best)
         own = [
@@ -104,6 +116,7 @@ class Fit:
             progress,
             Randomness(),
             Continuation(),
+            self._validates,
             self._tests,
         ]  # the first: no figure of NaN weights
         first = [*own, *watchers, SharedStop()]
@@ -165,6 +178,59 @@ class Fit:
                 out_of_bag = self.record.metrics[name]
                 self.record.metrics[f"{name}_632"] = (1 - _SHARE_632) * learnt + _SHARE_632 * out_of_bag
 
+    def validated_by(self, source: Callable[[], tuple[Tensor, Tensor] | None]) -> None:
+        """Set what returns predictions and targets of the last validation, where that takes place elsewhere."""
+        self._validates.source = source
+
+    def keep_validation(self, *, ended: bool = True) -> None:
+        """Set `validation`: as the best epoch of this process had it, or measured again with the best weights.
+
+        Args:
+            ended: whether the training has ended by itself; else what is at hand is all there is.
+        """
+        if self.validation is not None or self.record.best.value is None:
+            return
+        gathered = None
+        if self._validates.is_of_best and (ended or self.trainer.world_size == 1):
+            gathered = self._validates.of_all(self.trainer)
+        elif ended and isinstance(self.task, SupervisedTask):
+            gathered = self._validate_best()
+        if gathered is not None:
+            places, predicted, targets = gathered
+            self.validation = Predictions(self.plan.index, self._rows("val", places), predicted, targets)
+
+    def _validate_best(self) -> tuple[Tensor, Tensor, Tensor] | None:
+        """Measure the validation part with the best weights, which an earlier process has trained."""
+        try:
+            self._load_best()
+        except CheckpointError as error:
+            log.warning("%s is left out: %s", VALIDATION_FILE, error)
+            return None
+        trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
+        again = ValidationPredictions(Best(self.record.best.metric, self.record.best.mode))
+        with _no_sync_advice(self.task), _streams_closed(self.data):
+            trainer.validate(self.task, datamodule=self.data, verbose=False)
+        assert isinstance(self.task, SupervisedTask)
+        again.keep(self.task.validated)
+        return again.of_all(trainer)
+
+    def leave(self) -> None:
+        """Write what a fit leaves beside its checkpoints: curves, predictions and figures of each class."""
+        with written_together():
+            write_curves(self.folder, self.record.curves, epochs=self.record.epochs)
+            if self.validation is not None:
+                names = names_of(self.data)
+                if self._keeps:
+                    write_validation(self.folder, self.validation, names)
+                if self.validation.of_classes:
+                    write_classes(self.folder, "val", [self.validation], names)
+
+    def _rows(self, part: Literal["val", "test"], places: Tensor) -> Tensor:
+        """Return the numbers of the samples at places of a part; of data that divide themselves, the places."""
+        if not isinstance(self.data, InMemoryData):
+            return places
+        return torch.from_numpy(self.data.rows_of(part))[places]
+
     def log_at(self, step: int) -> None:
         """Log at a step from now on: the weights that are tested were trained by another trainer."""
         set_logged_step(self.trainer, step)
@@ -186,10 +252,9 @@ class Fit:
         with _no_sync_advice(self.task), _streams_closed(self.data):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
-        if predicts and isinstance(self.data, InMemoryData) and (gathered := self._tests.of_all(self.trainer)):
+        if predicts and (gathered := self._tests.of_all(self.trainer)):
             places, predicted, targets = gathered
-            rows = torch.from_numpy(self.data.test_rows)[places]
-            predictions = Predictions(self.plan.index, rows, predicted, targets)
+            predictions = Predictions(self.plan.index, self._rows("test", places), predicted, targets)
         return measures(self.trainer), predictions
 
     @property

@@ -10,7 +10,20 @@ from lightune.reporting.result import FILE_NAME, read_result
 __all__ = ["forget_finished", "keep_finished", "put_back_finished"]
 
 _ASIDE = ".finished"
-_KEPT = (FILE_NAME, "predictions.csv", "resumed.yaml", FIT_FILE, "*.ckpt", "*.ckpt.sha256")
+_KEPT = (
+    FILE_NAME,
+    "predictions.csv",
+    "predictions_val.npz",
+    "curves.csv",
+    "classes_*.csv",
+    "confusion_*.csv",
+    "mistakes_*.csv",
+    "mislabelled.csv",
+    "resumed.yaml",
+    FIT_FILE,
+    "*.ckpt",
+    "*.ckpt.sha256",
+)
 
 
 def keep_finished(run_dir: Path) -> None:

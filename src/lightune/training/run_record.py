@@ -21,9 +21,12 @@ from lightune.metrics.meter import MetricSet
 from lightune.paths import program_typed, resume_command
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
+from lightune.reporting.confusion_picture import confusion_picture
+from lightune.reporting.curves import write_curves
+from lightune.reporting.errors import confusion_of, write_errors, write_mislabelled
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
 from lightune.reporting.hparams import HParam
-from lightune.reporting.predictions import Predictions, write_predictions
+from lightune.reporting.predictions import Names, Predictions, names_of, validations_below, write_predictions
 from lightune.reporting.result import (
     TRACEBACK_FILE,
     Entry,
@@ -99,12 +102,14 @@ class RunRecord:
         Raises:
             CheckpointError: if the best weights of one of several fits are missing or damaged.
         """
+        fit.keep_validation()
         if self.context.parts.resampled:
             fit.judge_resubstitution()
         result = fit.result()
         if self.context.has_several_fits:
             fit.require_best()
             if self.context.processes.is_first:
+                fit.leave()
                 fit_files.write_fit(result, fit.folder)
         return result
 
@@ -117,8 +122,20 @@ class RunRecord:
         """
         self._tested = mean_metrics(measured)
         if len(predictions) == len(self.context.parts.plans) and self.context.processes.is_first:
-            write_predictions(self.context.run_dir, predictions)
+            names = names_of(self.context.parts.data)
+            write_predictions(self.context.run_dir, predictions, names)
+            write_errors(self.context.run_dir, "test", predictions, names)
+            if predictions[0].of_classes:
+                self._draw(predictions, names)
             self._bound(predictions)
+
+    def _draw(self, predictions: Sequence[Predictions], names: Names) -> None:
+        """Show the confusions of the test part in TensorBoard."""
+        if self._boards:
+            confusion = confusion_of(predictions)
+            picture = confusion_picture(confusion, [names.of_class(number) for number in range(len(confusion))])
+            for board in self._boards:
+                board.log_picture("test/confusion", picture, self.finished[0].logged_steps)
 
     @property
     def ending(self) -> Status:
@@ -194,6 +211,7 @@ class RunRecord:
         self.close()
         if self.context.processes.is_first:
             if not self._is_put_back:
+                self._leave(ended=result.status in ("completed", "early_stopped", "pruned"))
                 write_result(result)
             if result.status != "interrupted":
                 forget_finished(result.run_dir)
@@ -201,6 +219,34 @@ class RunRecord:
             value = "never measured" if objective.value is None else f"{objective.value:.6g}"
             best = "" if objective.epoch is None else f", best, at epoch {objective.epoch + 1}"
             log.info("%s: %s %s%s", status.replace("_", " "), objective.metric, value, best)
+
+    def _leave(self, *, ended: bool) -> None:
+        """Write curves and predictions: of a single fit, of one that was cut off, and of several together."""
+        context, current = self.context, self.current
+        if current is not None and not (context.has_several_fits and ended):
+            current.keep_validation(ended=ended)
+            current.leave()
+        if not context.has_several_fits or len(self.finished) < len(context.parts.plans):
+            return
+        curves = mean_curves(self.finished)
+        write_curves(context.run_dir, curves, epochs=len(curves["step"]))
+        if any(plan.fold for plan in context.parts.plans):
+            self._doubt_labels()
+
+    def _doubt_labels(self) -> None:
+        """Name the rows whose label is probably wrong, by the networks that have not learnt from them."""
+        context = self.context
+        try:
+            judged = list(validations_below(context.run_dir))
+        except OSError:  # left out on request, or the task does not tell
+            return
+        if judged[0].of_classes:
+            splits = [plan.split for plan in context.parts.plans if plan.split is not None]
+            known = zip(
+                judged, splits, strict=True
+            )  # the archives have the rows of files, of which there may be many
+            fits = [replace(each, rows=torch.from_numpy(split.val)) for each, split in known]
+            write_mislabelled(context.run_dir, fits, names_of(context.parts.data))
 
     def close(self) -> None:
         """Close the event files of the run."""

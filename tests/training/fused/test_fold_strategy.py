@@ -21,6 +21,8 @@ from lightune.checkpoints import WholeCheckpointIO, read_checkpoint
 from lightune.config.trust import _added, trust
 from lightune.data import Digits, Samples
 from lightune.engine.fused.data import StackedData
+from lightune.reporting.curves import read_curves
+from lightune.reporting.predictions import read_validation
 from lightune.run import InterruptedRun, TrainingError, prepare
 
 SMALL = (
@@ -86,14 +88,27 @@ def assert_same(ours: Path, theirs: Path, rel=1e-6, tiny=1e-9):
     fits = sorted(path.name for path in (theirs / "fits").iterdir())
     assert sorted(path.name for path in (ours / "fits").iterdir()) == fits
     close(curves(ours), curves(theirs), rel)
+    close(read_curves(ours), read_curves(theirs), rel)
     for fit in fits:
         left, right = ours / "fits" / fit, theirs / "fits" / fit
         assert (left / "fit.json").exists()
+        assert_same_validation(left, right, rel)
         close(curves(left), curves(right), rel)
         for name in ("best", "last"):
             saved = [read_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for folder in (left, right)]
             for key in ("state_dict", "optimizer_states", "lr_schedulers", "epoch", "global_step"):
                 close(saved[0][key], saved[1][key], 1e-5, tiny)
+
+
+def assert_same_validation(ours: Path, theirs: Path, rel: float):
+    """Compare curves, and what two fits predicted for their validation parts at their best epochs."""
+    close(read_curves(ours), read_curves(theirs), rel)
+    one, other = read_validation(ours), read_validation(theirs)
+    assert torch.equal(one.rows, other.rows)
+    assert torch.equal(one.targets, other.targets)
+    assert torch.allclose(one.predicted, other.predicted, rtol=1e-5, atol=1e-5)
+    figures = [(folder / "classes_val.csv").exists() for folder in (ours, theirs)]
+    assert figures == [one.of_classes] * 2
 
 
 LARGE = {

@@ -177,6 +177,10 @@ class FusedLoop:
         """Put a member's optimizer state, by default that of now, into its own torch optimizer."""
         member_state.fill_optimizer(self.step, self._row_of(member), member, state)
 
+    def validated(self, member: Member) -> tuple[Tensor, Tensor] | None:
+        """Return what a member's last validation predicted (N, …) and its targets (N, …)."""
+        return self.step.validated(self._row_of(member))
+
     def schedule_of(self, member: Member) -> Schedule:
         """Return a member's schedule, with its own torch optimizer and scheduler."""
         return self.step.schedules[self._row_of(member)]

@@ -33,6 +33,9 @@ class StackedMeter:
         metrics: the set that makes this stage's metrics.
         stage: `train` or `val`; the prefix of every name.
         members: M.
+
+    Attributes:
+        last: predictions (M, N, …) and targets (M, N, …) of the last reading; kept of the validation alone.
     """
 
     def __init__(self, metrics: MetricSet, stage: str, *, members: int) -> None:
@@ -43,6 +46,13 @@ class StackedMeter:
         self._samples = self._values = 0
         self._predictions: list[Tensor] = []
         self._targets: list[Tensor] = []
+        self._keeps = stage == "val"
+        self._kept: list[tuple[Tensor, Tensor]] = []
+        self.last: tuple[Tensor, Tensor] | None = None
+
+    def last_of(self, member: int) -> tuple[Tensor, Tensor] | None:
+        """Return predictions (N, …) and targets (N, …) of one member at the last reading."""
+        return None if self.last is None else (self.last[0][member], self.last[1][member])
 
     def add(self, losses: Tensor, predictions: Tensor, target: Tensor, rows: Sequence[int] | None = None) -> None:
         """Add a batch of all members: mean losses (M,), predictions (M, B, …) and targets (M, B, …)."""
@@ -50,7 +60,7 @@ class StackedMeter:
         samples = target.shape[1]
         self._loss = losses * samples if self._loss is None else self._loss + losses * samples
         self._samples += samples
-        if self._gauge is not None:
+        if self._keeps or self._gauge is not None:
             self._predictions.append(predictions)
             self._targets.append(target)
             self._values += predictions.numel()
@@ -61,20 +71,35 @@ class StackedMeter:
         """Return every measure as `stage/name`: (M,) float; then start over."""
         assert self._loss is not None
         measures = {f"{self.stage}/loss": self._loss / self._samples}
+        self._count_in()
         if self._gauge is not None:
-            self._count_in()
             measures |= self._gauge.compute()
+        if self._keeps:
+            parts, self._kept = self._kept, []
+            self.last = parts[0] if len(parts) == 1 else _side_by_side(parts)
         self._loss, self._samples = None, 0
         return measures
 
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with these rows only; between readings."""
         self._gauge = _gauge(self._metrics, self.stage, len(rows))
+        self.last = None
 
     def _count_in(self) -> None:
-        if self._predictions and self._gauge is not None:
-            self._gauge.update(torch.cat(self._predictions, dim=1), torch.cat(self._targets, dim=1))
+        if self._predictions:
+            together = torch.cat(self._predictions, dim=1), torch.cat(self._targets, dim=1)
+            if self._gauge is not None:
+                self._gauge.update(*together)
+            if self._keeps:
+                self._kept.append(together)
         self._predictions, self._targets, self._values = [], [], 0
+
+
+def _side_by_side(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] | None:
+    if not parts:
+        return None
+    predictions, targets = zip(*parts, strict=True)
+    return torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
 
 
 def _gauge(metrics: MetricSet, stage: str, members: int) -> Gauge | None:

@@ -43,6 +43,11 @@ class RaggedMeter:
         read = [meter.read() for _, meter in self._groups]
         return {name: torch.cat([one[name] for one in read])[order.to(read[0][name].device)] for name in read[0]}
 
+    def last_of(self, member: int) -> tuple[Tensor, Tensor] | None:
+        """Return predictions (N, …) and targets (N, …) of one member at the last reading."""
+        rows, meter = next((rows, meter) for rows, meter in self._groups if member in rows)
+        return meter.last_of(rows.index(member))
+
     def keep(self, rows: Sequence[int]) -> None:
         """Continue with these rows only; between readings."""
         self._sizes = [self._sizes[row] for row in rows]

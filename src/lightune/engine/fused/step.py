@@ -121,6 +121,10 @@ class StackedStep:
         """Return what a stage measured since the last reading: `stage/metric` → one value a row."""
         return {name: values.tolist() for name, values in self._meters[stage].read().items()}
 
+    def validated(self, row: int) -> tuple[Tensor, Tensor] | None:
+        """Return what a row's last validation predicted (N, …) and its targets (N, …)."""
+        return self._meters["val"].last_of(row)
+
     def end_epoch(self, measures: Sequence[dict[str, float]]) -> None:
         """Move the schedules on by an epoch; measures: of each row, `stage/metric` → value."""
         for row, own in enumerate(measures):

@@ -21,6 +21,7 @@ _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
 _QUIET_KEYS = {
     "output_root",
     "note",
+    "search.keep_predictions",
     *(f"{node}.{key}" for node in ("search", "hydra.sweeper") for key in (*_HOW_MUCH, *_WHERE)),
     "hydra.sweeper.max_batch_size",
     "hydra/launcher",

@@ -114,6 +114,7 @@ class MemberTrainer:
         """
         self._loop = loop
         trainer, member = self.trainer, self.member
+        self.fit.validated_by(lambda: loop.validated(member))
         with self._acting():
             self._record.open_session(trainer.loggers)
             schedule, generator = loop.schedule_of(member), loop.generator_of(member)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from curves import curves as read_curves
 from curves import session_start
 from epoch_watch import ON, at_epoch, watching
@@ -17,6 +18,8 @@ from studies import result_of
 
 from lightune.checkpoints import read_checkpoint
 from lightune.cli import tools
+from lightune.reporting.curves import read_curves as read_curve_file
+from lightune.reporting.predictions import read_validation
 from lightune.study.executors.executor import Done, Job
 from lightune.study.executors.fused import executor as fused_executor
 from lightune.study.executors.fused.candidate import CandidateLifecycle
@@ -52,6 +55,17 @@ def _logged(_watched_epochs):
     """Configurations may name what watches epochs."""
 
 
+@pytest.mark.parametrize("launcher", ["fused", "basic"])
+def test_a_study_goes_on_without_predictions_on_request_and_is_the_same_study(study, launcher):
+    swept = ("optimizer.lr=1e-2,2e-2,3e-2,4e-2", "trainer.max_epochs=1")
+    folder, _, _ = study(*swept, "search.n_trials=2", launcher=launcher)
+    again, code, _ = study(*swept, "search.keep_predictions=false", launcher=launcher)
+    assert (code, again) == (0, folder)
+    left = [(folder / "trials" / str(number) / "predictions_val.npz").exists() for number in range(4)]
+    assert left == [True, True, False, False]
+    assert (folder / "trials" / "3" / "classes_val.csv").exists()
+
+
 def test_trials_trained_together_end_as_those_trained_alone(study):
     swept = ("optimizer=sgd", "optimizer.lr=1e-2,1e30,3e-2", "trainer.max_epochs=2")
     together, code, said = study(*swept)
@@ -67,6 +81,12 @@ def test_trials_trained_together_end_as_those_trained_alone(study):
         ours, theirs = together / "trials" / number, alone / "trials" / number
         left = [{name for name in content(folder) if not name.startswith("events")} for folder in (ours, theirs)]
         assert left[0] | {".lock"} == left[1] | {".lock", "console.log"}
+        assert {"curves.csv", "classes_val.csv", "predictions_val.npz"} <= left[0] or number == "1"
+        if number != "1":
+            ours_said, theirs_said = read_validation(ours), read_validation(theirs)
+            assert torch.equal(ours_said.rows, theirs_said.rows)
+            assert torch.allclose(ours_said.predicted, theirs_said.predicted, atol=1e-6)
+            assert read_curve_file(ours).keys() == read_curve_file(theirs).keys()
         assert hparams_of(ours) == hparams_of(theirs) == ["optimizer.lr"]
         for file in ("config.yaml", "overrides.yaml"):
             text = (theirs / ".hydra" / file).read_text().replace("study: a\n", "study: s\n")
