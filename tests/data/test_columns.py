@@ -6,9 +6,11 @@ from lightune.data.columns import Column, decide, parse_categories, parse_number
 NA = ("", "NA", "?")
 MANY = [f"word {number}" for number in range(50)]
 
+DATES = "holds dates; numbers made of them, such as a month or an age, would be used"
+
 
 def decided(cells, **arguments):
-    return decide("c", cells, na_values=arguments.pop("na_values", NA), **arguments)
+    return decide(arguments.pop("name", "c"), cells, na_values=arguments.pop("na_values", NA), **arguments)
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,8 @@ def test_a_comma_may_stand_before_decimals():
     [
         (["7"] * 30, "never varies"),
         (["", "NA"], "has no values"),
-        (["2024-01-05", "2024-02-06 12:30"], "holds dates"),
-        (["5.1.2024", "6/2/24"], "holds dates"),
+        (["2024-01-05", "2024-02-06 12:30"], DATES),
+        (["5.1.2024", "6/2/24"], DATES),
         (MANY, "nearly every row has a value of its own"),
     ],
 )
@@ -91,6 +93,9 @@ def test_a_few_words_among_numbers_are_a_question():
     cells = [str(number) for number in range(40)] * 2
     assert decided([*cells, "unknown"]).note.startswith("numbers but for 'unknown'")
     assert "identifier" in decided([str(number) for number in range(7, 47)]).note
+    squares = [str(number**2) for number in range(40)]
+    named = [name for name in ("client_id", "userId", "humid", "area") if decided(squares, name=name).note]
+    assert named == ["client_id", "userId"]
     assert decided(cells).note == ""
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -159,3 +161,15 @@ def test_the_fingerprint_does_not_depend_on_how_the_samples_lie_in_memory():
     lying = inputs.T.contiguous().T
     assert not lying.is_contiguous()
     assert Rows(lying, torch.zeros(3)).fingerprint() == Rows(inputs, torch.zeros(3)).fingerprint()
+
+
+def test_groups_that_a_division_cuts_are_asked_about():
+    data = table()
+    data.read(replace(data.load(), groups={"patient": np.arange(20) // 5, "site": np.arange(20) // 10}))
+    data.divide(SPLIT, seed=0)
+    assert data.questions() == [
+        ("question", "2 groups of patient in several parts: validation.groups=patient keeps each on one side"),
+        ("question", "1 group of site in several parts: validation.groups=site keeps each on one side"),
+    ]
+    data.read(replace(data.samples, official_test=4, groups={"site": np.arange(20) // 10}))
+    assert data.questions()[0][1].endswith("in several parts: the official parts divide them")

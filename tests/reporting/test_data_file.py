@@ -61,3 +61,15 @@ def test_what_was_found_is_shown_at_any_width(table, terminal):
     assert lines[0].split() == ["rows", "80"]
     assert any(line.rstrip().split(maxsplit=1) == ["numeric", "age, height, value"] for line in lines)
     assert not terminal or all(len(line) <= 60 for line in lines)
+
+
+def test_questions_of_the_division_stand_in_the_table_and_in_the_file(tmp_path, table):
+    said = "age predicts class nearly alone (AUC 1.00"
+    read = CSV(path=str(table), target="class", ignore=["value"])
+    read.divide(Holdout().splits(read.rows, seed=0)[0], seed=0)
+    record_data(tmp_path, read)
+    report = json.loads((tmp_path / "data.json").read_text())["report"]
+    assert [line for subject, line in report if subject == "question" and line.startswith(said)]
+    console = Console(file=io.StringIO(), width=200)
+    show_data(read, console)
+    assert said in console.file.getvalue()

@@ -49,6 +49,7 @@ _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
 )
+_IDENTIFIER = re.compile(r"(^|[^a-z])(id|key|code|number|no|nr)$|(?-i:[a-z]I[Dd])$", re.IGNORECASE)
 _FEW = 20  # distinct values that a categorical column may always have
 _OWN = 0.5  # share of a text column's cells, beyond which distinct values are no categories
 _STRAY = 0.1  # share of distinct cells that keep a column of numbers from being numeric, which is worth a word
@@ -117,7 +118,9 @@ def decide(
         return replace(column, note="never varies" if distinct else "has no values")
     for point in (".", ",") if decimal == "auto" else (decimal,):
         if _are_numbers(distinct, point, codes=kind == "numeric"):
-            return replace(column, kind="numeric", decimal=point, note=_identifier(distinct, point, len(cells)))
+            return replace(
+                column, kind="numeric", decimal=point, note=_identifier(name, distinct, point, len(cells))
+            )
     strays = _strays(distinct, "." if decimal == "auto" else decimal)
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
@@ -127,7 +130,7 @@ def decide(
         advice = "add it to data.na_values to read it as missing"
         raise ValueError(f"{name} has {count} infinite value{several} ({_listed(strays)}); {advice}")
     if distinct and all(_DATE.fullmatch(value) for value in distinct):
-        return replace(column, note="holds dates")
+        return replace(column, note="holds dates; numbers made of them, such as a month or an age, would be used")
     note = ""
     if strays and len(strays) <= _STRAY * len(distinct) and len(distinct) > _FEW:
         note = f"numbers but for {_listed(strays)}: data.na_values would read that as missing"
@@ -233,13 +236,15 @@ def _strays(values: Iterable[str], decimal: str) -> list[str]:
     return sorted(value for value in values if not _are_numbers([value], decimal))
 
 
-def _identifier(distinct: Collection[str], decimal: str, rows: int) -> str:
-    """Return a word on a column that only numbers the rows."""
+def _identifier(name: str, distinct: Collection[str], decimal: str, rows: int) -> str:
+    """Return a word on a column that only numbers the rows, or is called an identifier and never repeats."""
     if decimal != "." or len(distinct) != rows or rows <= _FEW or not all(map(str.isdecimal, distinct)):
         return ""
     numbers = [int(value) for value in distinct]
-    consecutive = max(numbers) - min(numbers) == rows - 1
-    return "numbers the rows: is it an identifier? data.ignore leaves it out" if consecutive else ""
+    if max(numbers) - min(numbers) == rows - 1:
+        return "numbers the rows: is it an identifier? data.ignore leaves it out"
+    is_called_so = _IDENTIFIER.search(name)
+    return "is another number in each row: is it an identifier? data.ignore leaves it out" if is_called_so else ""
 
 
 def _listed(values: Sequence[str], shown: int = 3) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter, find_dialect, read_columns
 from lightune.data.file_lists import twins_among
+from lightune.data.leaks import telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column
 from lightune.data.placement import Placement
@@ -169,6 +170,28 @@ class CSV(InMemoryData):
         prepared = self._preparation
         is_embedded = isinstance(prepared, TablePreparation) and not prepared.onehot
         return tuple(prepared.cardinalities) if is_embedded else ()  # type: ignore[union-attr, arg-type]
+
+    def questions(self) -> list[tuple[str, str]]:
+        """Return what columns predict the target nearly alone of training rows, and what groups are divided."""
+        columns = used([Column.from_plain(plain) for plain in self.samples.schema["columns"]])
+        rows, targets = self._parts["train"]
+        telling = telling_columns(
+            self.samples.inputs[rows].numpy(),
+            targets.numpy(),
+            [column.name for column in columns],
+            numbers=sum(column.kind == "numeric" for column in columns),
+            num_classes=self.num_classes,
+        )
+        measure = "AUC" if self.num_classes else "rank correlation"
+        asked = [
+            (
+                "question",
+                f"{each.name} predicts {self._target} nearly alone ({measure} {each.score:.2f}, the next column "
+                f"{each.next:.2f}): is it known before {self._target} is? data.ignore leaves it out",
+            )
+            for each in telling
+        ]
+        return [*asked, *super().questions()]
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
         """Return a preparation that has learnt from training rows (N, F + C)."""

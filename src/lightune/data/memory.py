@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
+from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
 from lightune.data.samples import Samples, sound
@@ -217,6 +218,14 @@ class InMemoryData(LightningDataModule):
             "samples": dict(self.samples.schema),
         }
 
+    def questions(self) -> list[tuple[str, str]]:
+        """Return what a person should be asked of the divided data, one (subject, remark) a line."""
+        rows = {part: rows.numpy() for part, (rows, _) in self._parts.items()}
+        return [
+            ("question", f"{_groups(count)} of {name} in several parts: {_advice(self.samples, name)}")
+            for name, count in crossing_groups(self.samples.groups, rows)
+        ]
+
     def release(self) -> None:
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
         if self._scales_late:
@@ -334,6 +343,16 @@ class InMemoryData(LightningDataModule):
     @property
     def _scaled_bytes(self) -> int:
         return self.samples.inputs.numel() * torch.float32.itemsize
+
+
+def _groups(count: int) -> str:
+    return f"{count:,} groups" if count > 1 else "1 group"
+
+
+def _advice(samples: Samples, name: str) -> str:
+    if samples.official_test or samples.official_val:
+        return "the official parts divide them"
+    return f"validation.groups={name} keeps each on one side"
 
 
 def _digest(*tensors: Tensor, rows: Tensor | None = None) -> str:

@@ -33,7 +33,7 @@ def record_data(folder: Path, data: LightningDataModule) -> None:
             "fingerprint": data.fingerprint(),
             "parts": {part: {"rows": rows, "digest": digest} for part, (rows, digest) in data.digests().items()},
             "samples": dict(samples.schema),
-            "report": [list(line) for line in samples.report],
+            "report": [list(line) for line in (*samples.report, *data.questions())],
         }
         write_json(folder / DATA_FILE, content)
 
@@ -80,8 +80,8 @@ def _listed(words: list[str]) -> str:
 
 
 def show_data(data: LightningDataModule, console: Console) -> None:
-    """Print what was found when the samples were read, in a short table; nothing where there is nothing to say."""
-    if not isinstance(data, InMemoryData) or not data.samples.report:
-        return
-    print_pairs(data.samples.report, console)
-    console.print()
+    """Print what was found in the samples, in a short table; nothing where there is nothing to say."""
+    found = [*data.samples.report, *data.questions()] if isinstance(data, InMemoryData) else []
+    if found:
+        print_pairs(found, console)
+        console.print()
