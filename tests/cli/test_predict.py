@@ -157,3 +157,16 @@ def test_an_output_that_cannot_be_written_is_said_and_no_input_is_blamed(class_r
     code, _, err = tool("predict", class_run.folder, "--input", class_run.table)
     assert (code, "--output  predictions.csv cannot be written (No space left on device)" in err) == (2, True)
     assert not (here / "predictions.csv").exists()
+
+
+def test_an_input_that_does_not_look_like_the_training_is_told_in_one_line(class_run, tool, here):
+    header, *rows = class_run.table.read_text().splitlines()
+    (here / "same.csv").write_text("\n".join([header, *rows, *rows]) + "\n")
+    older = [",".join([str(int(row.split(",")[0]) + 30), *row.split(",")[1:]]) for row in rows]
+    (here / "older.csv").write_text("\n".join([header, *older, *older]) + "\n")
+    assert tool("predict", class_run.folder, "--input", "same.csv").err == ""
+    err = tool("predict", class_run.folder, "--input", "older.csv", "--output", "o.csv").err
+    (line,) = err.splitlines()
+    assert line.startswith("older.csv: drift: not as in training (population stability index): age (")
+    (here / "few.csv").write_text("\n".join([header, *older[:50]]) + "\n")
+    assert tool("predict", class_run.folder, "--input", "few.csv", "--output", "f.csv").err == ""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
+from lightune.data.profile import is_profiled, profile_of
 from lightune.data.samples import Samples, sound
 from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.data.stream import StreamLoader
@@ -216,7 +217,19 @@ class InMemoryData(LightningDataModule):
             "num_targets": self.num_targets,
             "preparation": self.preparation.plain(),  # type: ignore[operator]
             "samples": dict(self.samples.schema),
+            "profile": self.profile(),
         }
+
+    def profile(self) -> list[dict[str, Any]]:
+        """Return what the training part looks like, to compare an input with; see `profile_of`.
+
+        Of texts it is the validation part, if there is one: training knows the tokens that it was learnt from.
+        """
+        schema = self.samples.schema
+        if not is_profiled(schema):
+            return []
+        part = "val" if "text" in schema and self.sizes["val"] else "train"
+        return profile_of(schema, self.samples.inputs[self._parts[part][0]], self.preparation)
 
     def questions(self) -> list[tuple[str, str]]:
         """Return what a person should be asked of the divided data, one (subject, remark) a line."""

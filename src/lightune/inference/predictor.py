@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightune.data.profile import Drift
 from lightune.inference.file_input import FileInput
 from lightune.inference.network import PredictingNetwork, mean_prediction
 from lightune.inference.table_input import TableInput, Tally
@@ -52,6 +53,7 @@ class Predictor:
         self.values = int(described["num_targets"])
         self.kind = str(described["kind"])
         self.input_shape = tuple(described["input_shape"])
+        self._profile = described.get("profile", [])
         self.batch_size = batch_size
         self._device = torch.device(device)
         self.raw_shape = tuple(map(int, described.get("raw_shape", self.input_shape)))
@@ -123,7 +125,11 @@ class Predictor:
             rule = "belongs to no run that reads files: it was trained on data that name no columns"
             raise ValueError(f"{rule}; predict in Python, lightune.load(RUN).predict(samples)")
         skip = {"skip": skip_unreadable} if isinstance(self._input, FileInput) else {}
+        if tally.drift is None and self._profile:
+            tally.drift = Drift(self._profile, self.schema, self.preparation)
         for names, raw in self._input.chunks(path, tally, **skip):
+            if tally.drift is not None:
+                tally.drift.add(raw)
             yield names, self.of_raw(raw)
 
     def _predictions(self, samples: Any) -> Tensor:

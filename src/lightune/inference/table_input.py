@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightune.data.columns import MISSING, Column, numbers_among, raw_rows, used
 from lightune.data.delimited import read_rows_like
+from lightune.data.profile import Drift
 
 __all__ = ["TableInput", "Tally"]
 
@@ -29,6 +30,7 @@ class Tally:
         absent: columns that the network was trained on and that are not there; all their values count as missing.
         additional: columns that are there and of no use to the network.
         unreadable: files that were left out → why.
+        drift: the comparison with what the training data looked like; None where that is not known.
     """
 
     rows: int = 0
@@ -36,6 +38,7 @@ class Tally:
     absent: tuple[str, ...] = ()
     additional: tuple[str, ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
+    drift: Drift | None = None
 
     def lines(self) -> Iterator[str]:
         """Yield what a person should know, a line each."""
@@ -48,6 +51,8 @@ class Tally:
             yield f"{name}: {count:,} {cells} a value that training had not"
         for name, why in self.unreadable.items():
             yield f"{name} is left out: {why}"
+        if self.drift is not None and (line := self.drift.line(besides=self.absent)):
+            yield line
 
 
 class TableInput:
