@@ -2,6 +2,8 @@ import csv
 import errno
 import shutil
 
+import openpyxl
+import polars
 import pytest
 
 import lightune
@@ -170,3 +172,17 @@ def test_an_input_that_does_not_look_like_the_training_is_told_in_one_line(class
     assert line.startswith("older.csv: drift: not as in training (population stability index): age (")
     (here / "few.csv").write_text("\n".join([header, *older[:50]]) + "\n")
     assert tool("predict", class_run.folder, "--input", "few.csv", "--output", "f.csv").err == ""
+
+
+def test_parquet_and_excel_files_are_predicted_as_delimited_ones(class_run, tool, here):
+    columns = read(class_run.table)
+    frame = polars.read_csv(class_run.table, infer_schema_length=None)
+    frame.write_parquet(here / "new.parquet")
+    book = openpyxl.Workbook()
+    for row in ([*frame.columns], *frame.rows()):
+        book.active.append(row)
+    book.save(here / "new.xlsx")
+    predicted = lightune.load(class_run.folder).predict(columns).tolist()
+    for name in ("new.parquet", "new.xlsx"):
+        assert tool("predict", class_run.folder, "--input", name)[::2] == (0, "")
+        assert [row["predicted"] for row in read(here / "predictions.csv")] == predicted

@@ -2,7 +2,8 @@ import gzip
 
 import pytest
 
-from lightune.data.delimited import Dialect, find_dialect, read_columns, read_rows
+from lightune.data.delimited import Dialect, find_dialect, read_rows
+from lightune.data.table_files import read_table
 
 TABLE = "name,age\nAda,36\nAlan,41\n"
 
@@ -19,12 +20,12 @@ def test_a_delimiter_is_found_by_the_columns_that_it_makes(tmp_path, delimiter):
     rows = ["name", "age", "note"], ["Ada", "36", others[:1]], ["Alan", "41", f"x{others[1:]}y"]
     file = written(tmp_path, "\n".join(map(delimiter.join, rows)))
     assert find_dialect(file) == Dialect(delimiter, "utf-8")
-    assert list(read_columns(file, Dialect(delimiter, "utf-8"))) == ["name", "age", "note"]
+    assert list(read_table(file, delimiter=delimiter)) == ["name", "age", "note"]
 
 
 def test_a_file_of_one_column_is_a_table(tmp_path):
     file = written(tmp_path, "text\nhello there\ngood bye\n")
-    assert read_columns(file, find_dialect(file)) == {"text": ("hello there", "good bye")}
+    assert read_table(file) == {"text": ("hello there", "good bye")}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
@@ -33,12 +34,12 @@ def test_marks_and_line_ends_make_no_difference(tmp_path, encoding, end):
     text = "näme,age\nAda,36\n\nAlan,41\n".replace("\n", end)
     mark = b"\xff\xfe" if encoding == "utf-16-le" else b""
     file = written(tmp_path, mark + text.encode(encoding))
-    assert read_columns(file, find_dialect(file)) == {"näme": ("Ada", "Alan"), "age": ("36", "41")}
+    assert read_table(file) == {"näme": ("Ada", "Alan"), "age": ("36", "41")}
 
 
 def test_a_compressed_file_is_read(tmp_path):
     file = written(tmp_path, gzip.compress(TABLE.encode()), "t.csv.gz")
-    assert read_columns(file, find_dialect(file)) == {"name": ("Ada", "Alan"), "age": ("36", "41")}
+    assert read_table(file) == {"name": ("Ada", "Alan"), "age": ("36", "41")}
 
 
 def test_cells_may_hold_delimiters_quotes_and_line_ends(tmp_path):
@@ -48,7 +49,7 @@ def test_cells_may_hold_delimiters_quotes_and_line_ends(tmp_path):
 
 def test_the_index_that_others_write_has_a_name(tmp_path):
     file = written(tmp_path, ",a\n0,x\n1,y\n")
-    assert list(read_columns(file, find_dialect(file))) == ["unnamed", "a"]
+    assert list(read_table(file)) == ["unnamed", "a"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_index_that_others_write_has_a_name(tmp_path):
 def test_what_is_no_table_is_refused_with_its_place(tmp_path, content, message):
     file = written(tmp_path, content)
     with pytest.raises(ValueError, match=message):
-        read_columns(file, find_dialect(file, delimiter="," if content else "auto"))
+        read_table(file, delimiter="," if content else "auto")
 
 
 SOUND = gzip.compress(TABLE.encode() * 100, mtime=0)
@@ -81,7 +82,7 @@ SOUND = gzip.compress(TABLE.encode() * 100, mtime=0)
 def test_a_damaged_archive_is_refused(tmp_path, content):
     file = written(tmp_path, content, "t.csv.gz")
     with pytest.raises(ValueError, match=r"t.csv.gz is damaged"):
-        read_columns(file, find_dialect(file))
+        read_table(file)
 
 
 def test_an_encoding_that_does_not_exist_is_refused(tmp_path):

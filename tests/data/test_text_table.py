@@ -166,3 +166,11 @@ def test_seldom_tokens_are_unknown(tmp_path):
     assert not [token for token in vocabulary_of(divided(path, split)) if token.startswith("n")]
     assert len(vocabulary_of(divided(path, split, max_vocabulary=3))) == 3
     assert vocabulary_of(divided(path, split, min_frequency=1000)) == {}
+
+
+def test_the_profile_is_of_texts_that_the_vocabulary_was_not_learnt_from(tmp_path):
+    data = TextCSV(path=str(write_texts(tmp_path / "t.csv")))
+    data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+    unknown, _ = data.described()["profile"]
+    assert unknown["name"] == "unknown tokens"
+    assert sum(unknown["counts"]) == data.sizes["val"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
-from lightune.data.delimited import Delimiter, find_dialect, read_columns
+from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import twins_among
 from lightune.data.leaks import telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
@@ -21,6 +21,7 @@ from lightune.data.preparation import Categories, Missing, TablePreparation, Tab
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.scaling import Scaling
+from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveInt
 from lightune.validation import Indices
@@ -37,8 +38,8 @@ class CSV(InMemoryData):
     """A table whose target is a class. What each column is, is decided as `lightune.data.columns` says.
 
     Args:
-        path: a file, `.gz` too, or a folder with `train`, `test` and perhaps `val` files; None for the sample that
-            comes with lightune.
+        path: a file of those that `rows_of` reads, or a folder with `train`, `test` and perhaps `val` files; None
+            for the sample that comes with lightune.
         target: column to predict.
         numeric: columns that are numbers; `auto` decides by their cells.
         categorical: columns that are categories; `auto` decides by their cells.
@@ -233,7 +234,7 @@ class CSV(InMemoryData):
 
     def _read(self, file: Path) -> dict[str, Sequence[str]]:
         try:
-            return read_columns(file, find_dialect(file, delimiter=self.delimiter, encoding=self.encoding))
+            return read_table(file, delimiter=self.delimiter, encoding=self.encoding)
         except ValueError as error:
             raise ConfigError([Problem("data.path", str(error))]) from error
 

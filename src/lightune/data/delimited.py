@@ -5,13 +5,13 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
-__all__ = ["DELIMITERS", "Delimiter", "Dialect", "find_dialect", "read_columns", "read_rows", "read_rows_like"]
+__all__ = ["DELIMITERS", "Delimiter", "Dialect", "check_header", "find_dialect", "read_rows"]
 
 Delimiter = Literal["auto", ",", ";", "\t", "|"]
 DELIMITERS = (",", ";", "\t", "|")
@@ -78,7 +78,7 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
             if header is None:
                 raise ValueError(f"{path} is empty")
             header = [name.strip() for name in header]
-            _check_header(header, path)
+            check_header(header, path)
             yield header
             width = len(header)
             for row in reader:
@@ -95,34 +95,18 @@ def read_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
         csv.field_size_limit(previous)
 
 
-def read_rows_like(path: Path, schema: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Yield header and rows of a file that is written as one before it was.
-
-    Args:
-        path: of the file.
-        schema: of the samples that were read from the other: its `delimiter` and `encoding`, if they are known.
+def check_header(header: list[str], path: Path) -> None:
+    """Refuse a header that names a column twice or not at all; the index that pandas writes is named `unnamed`.
 
     Raises:
-        OSError: if the file cannot be read.
-        ValueError: as `find_dialect` and `read_rows`.
+        ValueError: naming the columns.
     """
-    written = {key: schema[key] for key in ("delimiter", "encoding") if key in schema}
-    return read_rows(path, find_dialect(path, **written))
-
-
-def read_columns(path: Path, dialect: Dialect) -> dict[str, Sequence[str]]:
-    """Return the cells of each column of a file, by its name.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: as `read_rows`, or if there is no row below the header.
-    """
-    rows = read_rows(path, dialect)
-    header = next(rows)
-    columns = list(zip(*rows, strict=True))
-    if not columns:
-        raise ValueError(f"{path} has a header only, no rows")
-    return dict(zip(header, columns, strict=True))
+    if empty := [number for number, name in enumerate(header, 1) if not name]:
+        if len(header) == 1 or empty != [1]:
+            raise ValueError(f"{path}: the header has no name for column {', '.join(map(str, empty))}")
+        header[0] = "unnamed"
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"{path}: the header names a column twice: {', '.join(twice)}")
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -165,15 +149,6 @@ def _cells(lines: Sequence[str], delimiter: str) -> tuple[bool, int]:
         return False, 0
     counts = counts[:-1] if len(lines) == _SAMPLE and len(counts) > 1 else counts  # the last may go on
     return counts[0] > 1 and len(set(counts)) == 1, counts[0]
-
-
-def _check_header(header: Sequence[str], path: Path) -> None:
-    if empty := [number for number, name in enumerate(header, 1) if not name]:
-        if len(header) == 1 or empty != [1]:
-            raise ValueError(f"{path}: the header has no name for column {', '.join(map(str, empty))}")
-        header[0] = "unnamed"  # type: ignore[index]  # the index that pandas writes
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise ValueError(f"{path}: the header names a column twice: {', '.join(twice)}")
 
 
 def _shown(row: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lightune.data.delimited import find_dialect, read_columns
 from lightune.data.official_parts import part_named
+from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
 
 __all__ = [
@@ -253,7 +253,7 @@ def _matching(
 
 def _in_manifest(root: Path, labels: Path, report: list[tuple[str, str]]) -> Iterator[Named]:
     try:
-        table = read_columns(labels, find_dialect(labels))
+        table = read_table(labels)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem("data.labels", str(error))]) from error
     if absent := [name for name in ("path", "target") if name not in table]:

@@ -118,7 +118,7 @@ class Drift:
 def _looked_at(
     schema: Mapping[str, Any], raw: Tensor, preparation: nn.Module
 ) -> Iterator[tuple[str, NDArray[np.float64], int]]:
-    """Yield what is looked at: its name, its value in each sample, and how many categories it has, 0 for numbers."""
+    """Yield what is looked at: its name, its value in each sample, its number of categories or 0."""
     if "columns" in schema:
         for place, column in enumerate(used([Column.from_plain(plain) for plain in schema["columns"]])):
             categories = len(column.categories) if column.kind == "categorical" else 0

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from lightune.data.columns import NA_VALUES
-from lightune.data.delimited import Delimiter, find_dialect, read_columns
+from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import in_order, require_distinct
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import by_parts, parts_in_column
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
+from lightune.data.table_files import read_table
 from lightune.data.text_tokens import TextPreparation, Tokens, cut, interned
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import PositiveInt
@@ -27,8 +28,8 @@ class TextCSV(InMemoryData):
     """A column of texts, cut into tokens, and a column of classes.
 
     Args:
-        path: a file, `.gz` too; None for the sample that comes with lightune: the title, director and actors of
-            1,547 films, and the language of each.
+        path: a file of those that `rows_of` reads; None for the sample that comes with lightune: the title,
+            director and actors of 1,547 films, and the language of each.
         text: column of the texts.
         target: column of the classes.
         tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8.
@@ -139,7 +140,7 @@ class TextCSV(InMemoryData):
         if not file.is_file():
             raise ConfigError([Problem("data.path", f"there is no file {file.absolute()}")])
         try:
-            table = read_columns(file, find_dialect(file, delimiter=self.delimiter, encoding=self.encoding))
+            table = read_table(file, delimiter=self.delimiter, encoding=self.encoding)
         except ValueError as error:
             raise ConfigError([Problem("data.path", str(error))]) from error
         named: dict[str, Any] = {"text": self.text, "target": self.target, "split": self.split}

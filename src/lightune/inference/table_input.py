@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightune.data.columns import MISSING, Column, numbers_among, raw_rows, used
-from lightune.data.delimited import read_rows_like
 from lightune.data.profile import Drift
+from lightune.data.table_files import rows_like
 
 __all__ = ["TableInput", "Tally"]
 
@@ -84,7 +84,7 @@ class TableInput:
             OSError: if the file cannot be read.
             ValueError: if it is no table, or has none of the columns.
         """
-        rows = read_rows_like(path, self._schema)
+        rows = rows_like(path, self._schema)
         header = next(rows)
         self._compare(header, tally)
         while chunk := list(islice(rows, _ROWS)):

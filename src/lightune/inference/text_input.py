@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightune.data.delimited import read_rows_like
+from lightune.data.table_files import rows_like
 from lightune.data.text_tokens import cut, numbered
 from lightune.inference.table_input import Tally
 
@@ -45,7 +45,7 @@ class TextInput:
             OSError: if the file cannot be read.
             ValueError: if it is a table without the column.
         """
-        rows = read_rows_like(path, self._schema)
+        rows = rows_like(path, self._schema)
         header = next(rows)
         if self._column not in header:
             raise ValueError(f"has no column {self._column!r}; it has {', '.join(header)}")

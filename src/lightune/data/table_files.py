@@ -1,0 +1,147 @@
+"""Tables in files: delimited text, Parquet and Excel, all of them as texts, so that one set of rules decides.
+
+What is missing in a Parquet or Excel file is an empty text; numbers, dates and truth values are written as a
+delimited file would have them. Parquet is read by polars, Excel by openpyxl, if they are installed.
+"""
+
+import datetime
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lightune.data.delimited import Delimiter, check_header, find_dialect, read_rows
+
+__all__ = ["read_table", "rows_like", "rows_of"]
+
+_PARQUET = frozenset({".parquet", ".pq"})
+_EXCEL = frozenset({".xlsx", ".xlsm"})
+_ROWS = 50_000  # of a Parquet file, read at a time
+_MIDNIGHT = datetime.time()
+
+
+def rows_of(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8") -> Iterator[list[str]]:
+    """Yield the cells of the header, then of each row; empty lines are left out.
+
+    Args:
+        path: a delimited text file, `.gz` or not; Parquet (`.parquet`, `.pq`) or Excel (`.xlsx`, `.xlsm`).
+        delimiter: of a delimited file; `auto` finds out.
+        encoding: of a delimited file, where no mark at its beginning says so.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no table, or damaged, or a package is missing that reads it.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _PARQUET:
+        return _in_parquet(path)
+    if suffix in _EXCEL:
+        return _in_excel(path)
+    if suffix == ".xls":
+        raise ValueError(f"{path} is of Excel before 2007; save it as .xlsx or .csv")
+    return read_rows(path, find_dialect(path, delimiter=delimiter, encoding=encoding))
+
+
+def rows_like(path: Path, schema: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield header and rows of a file that is written as one before it was.
+
+    Args:
+        path: of the file.
+        schema: of the samples that were read from the other: its `delimiter` and `encoding`, if they are known.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as `rows_of`.
+    """
+    return rows_of(path, **{key: schema[key] for key in ("delimiter", "encoding") if key in schema})
+
+
+def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8") -> dict[str, Sequence[str]]:
+    """Return the cells of each column of a file, by its name.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: as `rows_of`, or if there is no row below the header.
+    """
+    rows = rows_of(path, delimiter=delimiter, encoding=encoding)
+    header = next(rows)
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        raise ValueError(f"{path} has a header only, no rows")
+    return dict(zip(header, columns, strict=True))
+
+
+def _in_parquet(path: Path) -> Iterator[list[str]]:
+    polars = _package("polars", path)
+    with path.open("rb"):  # so that a file that cannot be read says so as others do
+        pass
+    try:
+        whole = polars.scan_parquet(path, glob=False)
+        schema = whole.collect_schema()
+        nested = [f"{name} ({kind})" for name, kind in schema.items() if kind.is_nested() or kind == polars.Binary]
+        if nested:
+            raise ValueError(f"{path} has columns that hold no single values: {', '.join(nested)}")
+        header = [name.strip() for name in schema]
+        check_header(header, path)
+        yield header
+        times = [name for name, kind in schema.items() if kind == polars.Datetime]
+        numbers = [name for name, kind in schema.items() if kind.is_float()]
+        written = (
+            whole.with_columns(polars.col(numbers).fill_nan(None))
+            .with_columns(polars.col(times).dt.to_string("%Y-%m-%d %H:%M:%S"))
+            .with_columns(polars.col(polars.Boolean).replace_strict({True: "True", False: "False"}))
+            .with_columns(polars.all().cast(polars.String).fill_null(""))
+        )
+        first = 0
+        while rows := written.slice(first, _ROWS).collect().rows():
+            first += len(rows)
+            yield from map(list, rows)
+    except polars.exceptions.PolarsError as error:
+        raise ValueError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from error
+
+
+def _in_excel(path: Path) -> Iterator[list[str]]:
+    openpyxl = _package("openpyxl", path)
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as Excel ({error})") from error
+    try:
+        filled = [
+            sheet for sheet in book.worksheets if any(map(any, sheet.iter_rows(max_row=2, values_only=True)))
+        ]
+        if len(filled) != 1:
+            names = ", ".join(sheet.title for sheet in filled)
+            several = f"has several sheets ({names}); save the one to be read as a file of its own"
+            raise ValueError(f"{path} {several if filled else 'is empty'}")
+        rows = ([_text(cell) for cell in row] for row in filled[0].iter_rows(values_only=True))
+        rows = (row for row in rows if any(row))
+        header = [name.strip() for name in next(rows)]
+        while not header[-1]:
+            header.pop()
+        check_header(header, path)
+        yield header
+        width = len(header)
+        for number, row in enumerate(rows, 2):
+            if any(row[width:]):
+                raise ValueError(f"{path}, row {number}: has a cell beyond the header's {width} columns")
+            yield (row + [""] * width)[:width]
+    finally:
+        book.close()
+
+
+def _text(value: Any) -> str:
+    """Return a cell as a delimited file would have it."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat() if value.time() == _MIDNIGHT else value.isoformat(" ", "seconds")
+    return str(value)
+
+
+def _package(name: str, path: Path) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(f"{path} needs {name}, which is not installed; pip install 'lightune[tables]'") from error
