@@ -21,6 +21,7 @@ from lightune.paths import resume_command
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
+from lightune.study.storage.records import is_seed
 from lightune.training.imports import import_training
 from lightune.training.resumption import load_run_config, run_of
 from lightune.training.run_owner import is_at_work
@@ -128,7 +129,7 @@ def _best_trial(folder: Path, command: str) -> tuple[Path, str]:
     best = study.best()
     if not best:
         raise ConfigError([Problem(str(folder), "has no trial with a result yet")])
-    rank = "best trial"
+    rank = f"the first of {best[0]['seeds']} seeds of the best point" if _is_repeated(best[0]) else "best trial"
     if len(best) > 1:
         another = shlex.quote(str(study.trial_folder(best[1])))
         rank = f"the first of {len(best)} trials on the Pareto front (another: lightune {command} {another})"
@@ -150,13 +151,17 @@ def _best(options: argparse.Namespace) -> None:
         print(json.dumps(plain if len(study.objectives) > 1 else plain[0], indent=2))
         return
     for row in rows:
-        values = "  ".join(f"{column} {float(row[column]):.6g}" for column in study.columns)
-        point = " ".join(f"{key}={row[key]}" for key in study.keys if row[key])
-        say(f"trial {row['number']}  {values}  {point}  {_shown(study.trial_folder(row))}")
+        keys = [key for key in study.keys if row[key] and not (is_seed(key) and _is_repeated(row))]
+        point = " ".join(f"{key}={row[key]}" for key in keys)
+        say(f"trial {row['number']}  {study.figures(row, '.6g')}  {point}  {_shown(study.trial_folder(row))}")
     which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
     program, remark = (study.program, "") if study.program else _UNKNOWN
     again = f"{program} --config-dir {shlex.quote(str(study.folder))} --config-name best"
     say(f"run {which} again: {again}{remark}")
+
+
+def _is_repeated(row: dict[str, str]) -> bool:
+    return int(row.get("seeds", 1)) > 1
 
 
 def _trainer() -> str:
@@ -192,7 +197,7 @@ def _list(options: argparse.Namespace) -> None:
             table.add_row(str(folder), "cannot be read", refusal.problems[0].message)
             continue
         best = study.best()
-        value = "  ".join(f"{column} {float(best[0][column]):.4f}" for column in study.columns) if best else ""
+        value = study.figures(best[0], ".4f") if best else ""
         if len(best) > 1:
             value += f"  (the first of {len(best)} on the Pareto front: lightune best {shlex.quote(str(folder))})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""

@@ -1,13 +1,18 @@
 """Studies and runs that lie in folders, as they are read there."""
 
 import os
+import random
 from pathlib import Path
 
 import pytest
 from studies import write_study
 
 from lightune.errors import ConfigError
+from lightune.study.definition.settings import Objective
+from lightune.study.definition.spec import Spec, write_spec
+from lightune.study.outcome.outcome import Outcome
 from lightune.study.outputs.reader import find_runs, find_studies, found, open_study
+from lightune.study.outputs.table import write_table
 
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
 
@@ -121,3 +126,39 @@ def test_runs_are_listed_from_the_newest_with_their_results(tmp_path):
         ("a", "completed"),
         ("killed", "unfinished"),
     ]
+
+
+@pytest.mark.parametrize("draws", [0, 1, 2])
+def test_the_best_point_is_the_same_in_the_record_and_in_the_table(open_store, draws):
+    """Whichever trials have ended so far, and whatever they gave."""
+    draw = random.Random(draws)
+    objectives = (Objective("val/accuracy", "max"),)
+    store = open_store("x=1,2,3,4,5,6,7,8", "seed=0,1", objectives=objectives)
+    spec = Spec.of("study", {}, overrides=[], space=store.space, settings=store.settings, storage="journal",
+                   config="conf", files={})  # fmt: skip
+    write_spec(store.folder, spec)
+    seen = set()
+    while (trial := store.ask(set())) is not None:
+        ended = "completed" if draw.random() < 0.8 else "failed"
+        store.tell(trial.number, Outcome(ended, (draw.random(),) if ended == "completed" else None, 0.1))
+        write_table(store.folder, store.records(), ["x", "seed"], objectives)
+        found = [(each.number, each.values, each.seeds, each.deviations) for each in store.best()]
+        read = [
+            (int(row["number"]), (float(row["val/accuracy"]),), int(row["seeds"]),
+             (float(row["val/accuracy/std"]),) if "val/accuracy/std" in row else ())
+            for row in open_study(store.folder).best()
+        ]  # fmt: skip
+        assert found == read
+        seen |= {each[2] for each in found}
+    assert seen == {1, 2}
+
+
+def test_a_sampled_search_is_no_grid(open_store):
+    def is_grid(*arguments, **settings):
+        store = open_store(*arguments, **settings)
+        return Spec.of("s", {}, overrides=[], space=store.space, settings=store.settings, storage="journal",
+                       config="conf", files={}).is_grid  # fmt: skip
+
+    assert is_grid("x=1,2")
+    assert not is_grid("x=interval(0,1)")
+    assert not is_grid("x=1,2", sampler={"_target_": "optuna.samplers.RandomSampler"})

@@ -12,10 +12,10 @@ from rich.text import Text
 from lightune.study.definition.settings import Objective
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import COMPLETE, FINAL
-from lightune.study.storage.records import TrialRecord
+from lightune.study.storage.records import TrialRecord, is_seed
 from lightune.study.storage.trial_store import TrialStore
 
-__all__ = ["Display"]
+__all__ = ["Display", "describe", "figures_of"]
 
 _MOST_BEST = 3
 _MOST_RUNNING = 12
@@ -105,7 +105,7 @@ class Display:
 def describe(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
     """Return one line about how a trial ended."""
     names = [objective.metric or "value" for objective in objectives]
-    figures = [f"{name} {value:.6g}" for name, value in zip(names, trial.values or (), strict=False)]
+    figures = [f"{name} {text}" for name, text in zip(names, figures_of(trial), strict=False)]
     spent = [f"{trial.seconds:.1f} s"] if trial.seconds is not None else []
     why = [trial.error] if trial.error and trial.state == "failed" else []
     return "  ".join(
@@ -119,12 +119,20 @@ def _best_text(trial: TrialRecord, best: Sequence[TrialRecord]) -> str:
     return f"  (best: trial {best[0].number}, {_values(best[0])})" if len(best) == 1 else ""
 
 
+def figures_of(trial: TrialRecord) -> list[str]:
+    """Return each value of a trial as one reads it; of several seeds, the mean and how far they lie apart."""
+    spread = [f" ± {deviation:.2g} over {trial.seeds} seeds" for deviation in trial.deviations]
+    values = trial.values or ()
+    return [f"{value:.6g}{apart}" for value, apart in zip(values, spread or [""] * len(values), strict=True)]
+
+
 def _values(trial: TrialRecord) -> str:
-    return ", ".join(f"{value:.6g}" for value in trial.values or ())
+    return ", ".join(figures_of(trial))
 
 
 def _point(trial: TrialRecord, *, exact: bool = True) -> str:
-    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in trial.point.items())
+    shown = {key: text for key, text in trial.point.items() if not (trial.seeds > 1 and is_seed(key))}
+    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in shown.items())
 
 
 def _short(text: str) -> str:

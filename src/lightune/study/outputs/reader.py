@@ -14,7 +14,7 @@ from lightune.study.definition.spec import FILE_NAME, own_program, read_spec
 from lightune.study.outcome.outcome import FINAL, is_final
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
-from lightune.study.storage.records import best_of
+from lightune.study.storage.records import RepeatedPoint, best_of, best_points, is_seed
 
 __all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study"]
 
@@ -33,6 +33,7 @@ class StudyOnDisk:
         n_trials: how many it has when it is finished, if that is known.
         program: what it was started with, as it is typed; None if that is no program of lightune's, since the
             folder may be somebody else's.
+        is_grid: whether it is the grid of its space.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class StudyOnDisk:
     rows: list[dict[str, str]]
     n_trials: int | None = None
     program: str | None = "python train.py"
+    is_grid: bool = True
 
     def count(self, *states: str) -> int:
         """Return how many trials are in one of some states; all if none is named."""
@@ -61,14 +63,44 @@ class StudyOnDisk:
         return [key for key in (self.rows[0] if self.rows else ()) if key not in {*COLUMNS, *self.columns}]
 
     def best(self) -> list[dict[str, str]]:
-        """Return the best row, or those of the Pareto front."""
+        """Return the best row, or those of the Pareto front.
+
+        Where the seed is swept, it is the first row of the point with the best mean, and has that, with `seeds`,
+        how many there are, and `METRIC/std`, the standard deviation between them.
+        """
         valued = [row for row in self.rows if is_final(row["state"]) and row[self.columns[0]]]
-        return best_of(
-            sorted(valued, key=lambda row: int(row["number"])),
-            objectives=[Objective(objective["metric"], objective["mode"]) for objective in self.objectives],
-            values=lambda row: [float(row[column]) for column in self.columns],
-            point=lambda row: tuple(row.get(key) for key in self.keys),
-        )
+        valued.sort(key=lambda row: int(row["number"]))
+        seeded = any(map(is_seed, self.keys))
+        keys = [key for key in self.keys if not (seeded and is_seed(key))]
+        judged: Any = {
+            "objectives": [Objective(objective["metric"], objective["mode"]) for objective in self.objectives],
+            "values": lambda row: [float(row[column]) for column in self.columns],
+            "point": lambda row: tuple(row.get(key) for key in keys),
+        }
+        if not seeded:
+            return best_of(valued, **judged)
+        return [self._with_means(best) for best in best_points(valued, **judged, whole=self.is_grid)]
+
+    def _with_means(self, best: RepeatedPoint[dict[str, str]]) -> dict[str, str]:
+        means = dict(zip(self.columns, map(str, best.means), strict=True))
+        deviations = {
+            f"{column}/std": str(value) for column, value in zip(self.columns, best.deviations, strict=False)
+        }
+        return {**best.trials[0], **means, **deviations, "seeds": str(len(best.trials))}
+
+    def figures(self, row: dict[str, str], digits: str) -> str:
+        """Return the figures of a row as one reads them.
+
+        Args:
+            row: as `best` returns it.
+            digits: how numbers are written, such as `.4f`.
+        """
+        shown = []
+        for column in self.columns:
+            deviation = row.get(f"{column}/std")
+            spread = f" ± {float(deviation):.2g} over {row['seeds']} seeds" if deviation is not None else ""
+            shown.append(f"{column} {float(row[column]):{digits}}{spread}")
+        return "  ".join(shown)
 
     def trial_folder(self, row: dict[str, str]) -> Path:
         """Return the folder of a trial."""
@@ -84,7 +116,7 @@ def open_study(folder: Path) -> StudyOnDisk:
     spec = read_spec(folder)
     if spec is None:
         raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
-    study = StudyOnDisk(folder, spec.objectives, [], spec.n_trials, own_program(spec.program))
+    study = StudyOnDisk(folder, spec.objectives, [], spec.n_trials, own_program(spec.program), spec.is_grid)
     try:
         study.rows.extend(read_table(folder))
         for row in study.rows:

@@ -21,6 +21,7 @@ from lightune.study.definition.spec import own_program
 from lightune.study.hydra.composer import Composer
 from lightune.study.messages import LIGHTUNE, vocabulary_of
 from lightune.study.observer import Ending
+from lightune.study.outputs.display import figures_of
 from lightune.study.outputs.hparams import FOLDER as BOARD
 from lightune.study.outputs.hparams import complete_row
 from lightune.study.outputs.table import write_table
@@ -47,7 +48,7 @@ class StudyFiles:
     def __init__(self, study: StudyContext, store: TrialStore, *, every: float = 2.0) -> None:
         self._study, self._store, self._every = study, store, every
         self._composer = Composer(study.hydra_context.config_loader, study.config)
-        self._best: int | None = None
+        self._best: TrialRecord | None = None
         self._written = time.monotonic()
 
     def trial_started(self, number: int) -> None:
@@ -81,11 +82,11 @@ class StudyFiles:
         study = self._study
         keys = [entry.key for entry in study.space.entries if not isinstance(entry, str)]
         write_table(study.folder, trials, keys, study.settings.objectives)
-        if best and best[0].number != self._best:
+        if best and best[0] != self._best:
             composed = self._composer.compose(study.space.overrides(best[0].point))
             program = study.spec.program if not study.resumed else own_program(study.spec.program)
             write_best(study.folder, best, composed, program or "PROGRAM")
-            self._best = best[0].number
+            self._best = best[0]
 
 
 def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, program: str) -> None:
@@ -122,7 +123,7 @@ def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, 
             f"# It is the first of {len(best)} on the Pareto front, which `lightune best {folder}` lists;"
         )
         lines.append(f"# `lightune evaluate {folder / 'trials' / 'NUMBER'}` measures another.")
-    values = ", ".join(map(str, best[0].values or ()))
+    values = ", ".join(figures_of(best[0]))
     lines.append(f"# Its value: {values}")
     lines.append(f"#   {program} --config-dir {shlex.quote(str(folder))} --config-name best")
     content = OmegaConf.to_yaml(OmegaConf.create({"defaults": defaults, **whole, "hydra": hydra}))

@@ -3,15 +3,29 @@
 This module must not import Optuna, torch or Lightning.
 """
 
+import statistics
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.space.space import Point
 
-__all__ = ["ATTEMPT", "FOLDER", "IDENTITY", "OUTCOME", "OWNER", "STOPS", "TrialRecord", "best_of", "folder_of"]
+__all__ = [
+    "ATTEMPT",
+    "FOLDER",
+    "IDENTITY",
+    "OUTCOME",
+    "OWNER",
+    "STOPS",
+    "RepeatedPoint",
+    "TrialRecord",
+    "best_of",
+    "best_points",
+    "folder_of",
+    "is_seed",
+]
 
 OWNER, FOLDER, ATTEMPT, OUTCOME, IDENTITY = "owner", "folder", "attempt", "outcome", "identity"
 STOPS = "stops"
@@ -40,6 +54,8 @@ class TrialRecord:
         seconds: wall time, if it has ended.
         folder: relative to the study's folder, if it is known.
         error: why it failed.
+        seeds: trials of its point that `values` are the means of, which differ in their seed alone.
+        deviations: standard deviation between these, one for each objective; empty if there is one.
     """
 
     number: int
@@ -49,6 +65,58 @@ class TrialRecord:
     seconds: float | None
     folder: str | None
     error: str | None
+    seeds: int = 1
+    deviations: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class RepeatedPoint(Generic[_T]):
+    """A point that was tried with several seeds, or one.
+
+    Args:
+        trials: in the order of their numbers.
+        means: of their values, one for each objective.
+        deviations: standard deviations between them, one for each objective; empty if there is one trial.
+    """
+
+    trials: tuple[_T, ...]
+    means: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+
+def is_seed(key: str) -> bool:
+    """Return True if a swept key is the seed: another seed is a repeat of the point, no other point."""
+    return key.lstrip("+") == "seed"
+
+
+def best_points(
+    trials: Sequence[_T], *, objectives: Sequence[Objective], values: Callable[[_T], Sequence[float]],
+    point: Callable[[_T], Hashable], whole: bool,
+) -> list[RepeatedPoint[_T]]:  # fmt: skip
+    """Return the point with the best mean over its seeds, or the Pareto front of such points.
+
+    Args:
+        trials: those that have values, in the order of their numbers.
+        objectives: one or more.
+        values: returns a trial's values, one for each objective.
+        point: returns the point at which a trial was made, without its seed.
+        whole: whether points with fewer seeds than others are passed over: those of a grid that are not done yet,
+            or of which a seed failed or was pruned.
+    """
+    tried: dict[Hashable, list[_T]] = {}
+    for trial in trials:
+        tried.setdefault(point(trial), []).append(trial)
+    most = max(map(len, tried.values()), default=0) if whole else 1
+    points = [_repeated(seeds, values) for seeds in tried.values() if len(seeds) >= most]
+    return best_of(
+        points, objectives=objectives, values=lambda each: each.means, point=lambda each: point(each.trials[0])
+    )
+
+
+def _repeated(trials: list[_T], values: Callable[[_T], Sequence[float]]) -> RepeatedPoint[_T]:
+    columns = list(zip(*map(values, trials), strict=True))
+    deviations = tuple(map(statistics.stdev, columns)) if len(trials) > 1 else ()
+    return RepeatedPoint(tuple(trials), tuple(map(statistics.fmean, columns)), deviations)
 
 
 def best_of(

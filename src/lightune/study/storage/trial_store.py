@@ -46,7 +46,9 @@ from lightune.study.storage.records import (
     STOPS,
     TrialRecord,
     best_of,
+    best_points,
     folder_of,
+    is_seed,
 )
 from lightune.study.storage.samplers import is_grid, make_pruner, make_sampler, suggest
 from lightune.trial import Trial
@@ -328,14 +330,32 @@ class TrialStore:
         )
 
     def best(self) -> list[TrialRecord]:
-        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values."""
+        """Return the best trial, or the Pareto front of several objectives; nothing if no trial has values.
+
+        Where the seed is swept, it is the first trial of the point with the best mean, and has that.
+        """
+        seeded = any(is_seed(dimension.key) for dimension in self.space.dimensions)
 
         def point(trial: FrozenTrial) -> Hashable:
-            return frozenset(trial.params.items())
+            return frozenset(each for each in trial.params.items() if not (seeded and is_seed(each[0])))
 
         valued = [trial for trial in self._trials() if trial.state == TrialState.COMPLETE and trial.values]
-        best = best_of(valued, objectives=self.settings.objectives, values=lambda trial: trial.values, point=point)
-        return [self._record(trial) for trial in best]
+        judged: Any = {
+            "objectives": self.settings.objectives,
+            "values": lambda trial: trial.values,
+            "point": point,
+        }
+        if not seeded:
+            return [self._record(trial) for trial in best_of(valued, **judged)]
+        return [
+            replace(
+                self._record(best.trials[0]),
+                values=best.means,
+                seeds=len(best.trials),
+                deviations=best.deviations,
+            )
+            for best in best_points(valued, **judged, whole=self.is_grid)
+        ]
 
 
 def _listed_points(space: Space, settings: Settings, is_grid: bool) -> Sequence[Point]:
