@@ -15,6 +15,8 @@ from studies import result_of, rows
 
 from lightune.checkpoints import read_checkpoint
 from lightune.paths import conf_dir
+from lightune.run import prepare
+from lightune.training.resumption import load_run_config
 
 HERE = Path(__file__).parent / "fixtures" / "version_0_1"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
@@ -68,6 +70,15 @@ def require_as_expected(folder):
 def test_a_run_that_was_killed_is_resumed(left, name):
     assert run_train(f"resume={run_of(name)}") == 0
     require_as_expected(run_of(name))
+
+
+def test_what_knows_no_augmentation_varies_nothing(left):
+    saved = [*Path("outputs").rglob(".hydra/config.yaml"), *Path("outputs/studies").glob("*/conf/*/train.yaml")]
+    assert len(saved) > 5
+    assert not any("augmentation" in file.read_text() for file in saved)
+    cfg = load_run_config(run_of("finished"))
+    assert "augmentation" not in cfg
+    assert prepare(cfg).data.variation is None
 
 
 def test_a_finished_run_is_lengthened(left):

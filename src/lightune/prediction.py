@@ -81,7 +81,8 @@ def _network(cfg: Any, content: dict[str, Any], described: dict[str, Any], file:
     scaler = None
     if "target_scaler.shift" in weights:
         scaler = Affine(weights["target_scaler.shift"], weights["target_scaler.scale"])
-    task = build_task(cfg, {**shapes, **sizes}, scaler)
+    counts = [1] * shapes["num_classes"]  # of the training: no weight of a class counts any more
+    task = build_task(cfg, {**shapes, **sizes, "class_counts": counts}, scaler)
     if not isinstance(task, SupervisedTask):
         rule = f"is a {type(task).__name__}, and predictions are made with lightune's own task only"
         raise ConfigError([Problem("task", rule)])

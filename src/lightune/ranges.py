@@ -57,5 +57,7 @@ Probability = Annotated[float, Range(ge=0, lt=1)]
 Fraction = Annotated[float, Range(gt=0, lt=1)]
 """A proper part of a whole, such as the share of samples held out."""
 UnitInterval = Annotated[float, Range(ge=0, le=1)]
+Rotation = Annotated[float, Range(ge=0, le=180)]
+"""The size of an angle in degrees."""
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
 """What NumPy and torch take as a seed."""

@@ -194,6 +194,12 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
             ["validation.val_fraction=0.2"],
             "validation.val_fraction=0.2 has no effect: Official has an official validation part",
         ),
+        (
+            "Digits",
+            ["augmentation.saturation=0.2"],
+            "augmentation.saturation=0.2 has no effect: images of 1 channel",
+        ),
+        ("Digits", ["augmentation.contrast=0.2"], ""),
         ("Own", ["validation=kfold", "validation.k=3"], "validation=kfold and validation.k=3 have no effect: Own"),
     ],
     ids=str,
@@ -201,7 +207,7 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
 def test_what_the_data_have_no_use_for_is_said(compose, data, words, line):
     from dataclasses import replace
 
-    from lightune.data import Diabetes, Wine
+    from lightune.data import Diabetes, Digits, Wine
 
     class Official(Wine):
         def load(self):
@@ -209,7 +215,7 @@ def test_what_the_data_have_no_use_for_is_said(compose, data, words, line):
 
     class Own: ...
 
-    known = {"Wine": Wine, "Diabetes": Diabetes, "Official": Official, "Own": Own}
+    known = {"Digits": Digits, "Wine": Wine, "Diabetes": Diabetes, "Official": Official, "Own": Own}
     parts = SimpleNamespace(data=known[data](), plans=(0,))
     said = list(no_effect.after_building(compose(*words), parts))
     assert len(said) == bool(line)

@@ -31,6 +31,7 @@ def overrides_for(option):
     """Return what it takes to train an option: some need data that they fit."""
     group, _, name = option.replace("/after_experiment", "").rpartition("/")
     extra = {
+        "augmentation": {"audio": ["data=audio_folder"]},
         "loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]},
         "model": {"audio_cnn": ["data=audio_folder"], "text_mean": ["data=text_csv"]},
     }

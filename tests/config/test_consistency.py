@@ -7,7 +7,7 @@ from lightune import compose
 from lightune.config.consistency import find_problems, options_with
 from lightune.config.static.signatures import describe
 
-PARTS = ("task", "data", "model", "loss", "metrics")
+PARTS = ("task", "data", "augmentation", "model", "loss", "metrics")
 
 
 def judged(cfg, parts=PARTS):
@@ -25,6 +25,27 @@ def refused(*overrides):
 
 def test_the_parts_of_the_default_fit_together():
     assert refused() == {}
+
+
+def test_refuses_to_vary_what_cannot_be_varied_so_and_says_why():
+    assert refused("data=csv", "augmentation=standard") == {
+        "augmentation": "flip, crop are for images, but CSV is a table, which nothing varies: "
+        "no change of a cell is known to keep its row's target; choose augmentation=none"
+    }
+    assert refused("data=text_csv", "augmentation.time_mask=0.1")["augmentation"] == (
+        "time_mask is for sounds, but TextCSV is a text, which nothing varies: "
+        "no change of a token is known to keep its text's target; choose augmentation=none"
+    )
+    assert refused("data=image_folder", "augmentation=audio")["augmentation"] == (
+        "time_shift, time_mask, frequency_mask are for sounds, but ImageFolder is an image; "
+        "choose augmentation=none or standard"
+    )
+    assert refused("data=audio_folder", "augmentation=flip")["augmentation"] == (
+        "flip is for images, but AudioFolder is a sound; choose augmentation=none or audio"
+    )
+    assert refused("data=audio_folder", "augmentation=audio") == {}
+    assert refused("data=csv", "augmentation=standard", "augmentation.flip=0", "augmentation.crop=0") == {}
+    assert refused("data=digits", "augmentation=flip") == {}
 
 
 def test_refuses_what_does_not_fit_the_data_and_says_what_does():

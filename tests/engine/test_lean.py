@@ -41,6 +41,7 @@ def run(tmp_path, monkeypatch):
         ["scheduler=plateau", "scheduler.patience=0", "optimizer=sgd", "regularization=l2"],
         ["+trainer.max_steps=47", "scheduler=warmup_cosine"],
         ["+trainer.max_steps=45"],
+        ["augmentation=standard", "augmentation.rotate=20", "augmentation.contrast=0.3", "augmentation.auto=0.3"],
     ],
 )
 def test_the_size_of_a_step_changes_nothing(run, overrides):

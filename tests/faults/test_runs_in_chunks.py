@@ -26,6 +26,14 @@ def test_a_run_killed_within_an_epoch_goes_on_to_the_same_bit(then, whole, kille
     assert_same(resume(run_dir, [size(then)]), whole(*MOVING, size(1)))
 
 
+@pytest.mark.parametrize("then", [1, "auto"])
+def test_a_run_whose_samples_are_varied_goes_on_to_the_same_bit(then, whole, killed, assert_same):
+    varied = ("augmentation=rotate", "augmentation.brightness=0.3", "augmentation.flip=0.5")
+    run_dir = killed(*varied, size(5), ALWAYS, after=23, takes_chunks=True)
+    assert read_checkpoint(newest_checkpoint(run_dir))["global_step"] == 18
+    assert_same(resume(run_dir, [size(then)]), whole(*varied, size(1)))
+
+
 @pytest.mark.parametrize("after", [16, 25])
 def test_a_run_killed_at_any_minibatch_goes_on_in_chunks(after, whole, killed, assert_same):
     run_dir = killed(*MOVING, size(1), ALWAYS, after=after)

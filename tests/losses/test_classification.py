@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from lightune.errors import ConfigError
 from lightune.losses import BinaryCrossEntropy, CrossEntropy
 
 OUTPUTS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [0.3, 0.2, 0.1]])
@@ -49,3 +50,55 @@ def test_binary_cross_entropy_of_more_classes_is_one_versus_rest():
 @pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy()])
 def test_predictions_of_half_precision_outputs_are_single_precision(loss):
     assert loss.predict(OUTPUTS.bfloat16()).dtype == torch.float32
+
+
+def weighed(losses, weights):
+    own = torch.tensor(weights)[CLASSES]
+    return (losses * own).sum() / own.sum()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_sample_counts_as_much_as_its_class_weighs(smoothing):
+    weights = [1.0, 2.0, 0.5]
+    each = nn.functional.cross_entropy(OUTPUTS, CLASSES, label_smoothing=smoothing, reduction="none")
+    loss = CrossEntropy(smoothing, weights, num_classes=3)
+    torch.testing.assert_close(loss(OUTPUTS, CLASSES), weighed(each, weights))
+    if not smoothing:  # where torch weighs samples, too; it weighs the smoothed share by class
+        theirs = nn.functional.cross_entropy(OUTPUTS, CLASSES, weight=torch.tensor(weights))
+        torch.testing.assert_close(loss(OUTPUTS, CLASSES), theirs)
+
+
+def test_a_decision_counts_as_much_as_its_samples_class_weighs():
+    truth = nn.functional.one_hot(CLASSES, 3).float()
+    each = nn.functional.binary_cross_entropy_with_logits(OUTPUTS, truth, reduction="none").mean(1)
+    weights = [1.0, 2.0, 0.5]
+    torch.testing.assert_close(BinaryCrossEntropy(weights)(OUTPUTS, CLASSES), weighed(each, weights))
+    one, target = OUTPUTS[:, :1], torch.tensor([0, 1, 1, 0])
+    each = nn.functional.binary_cross_entropy_with_logits(one, target[:, None].float(), reduction="none")[:, 0]
+    own = torch.tensor([1.0, 4.0])[target]
+    torch.testing.assert_close(BinaryCrossEntropy([1.0, 4.0])(one, target), (each * own).sum() / own.sum())
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, BinaryCrossEntropy])
+def test_a_judged_loss_counts_all_samples_the_same(loss):
+    plain, weighs = loss(), loss(class_weights=[1.0, 9.0, 0.1])
+    assert not torch.equal(weighs(OUTPUTS, CLASSES), plain(OUTPUTS, CLASSES))
+    assert torch.equal(weighs.eval()(OUTPUTS, CLASSES), plain(OUTPUTS, CLASSES))
+    assert weighs.state_dict() == {}
+
+
+def test_balanced_classes_count_the_same_in_all():
+    counts = [10, 40, 150, 0]
+    weights = CrossEntropy(class_weights="balanced", class_counts=counts).weights
+    assert weights[:3].tolist() == pytest.approx([200 / (4 * count) for count in counts[:3]])
+    assert weights.isfinite().all()
+    assert CrossEntropy(class_counts=counts).weights is None
+
+
+def test_weights_that_do_not_fit_are_refused():
+    with pytest.raises(
+        ConfigError, match=r"loss.class_weights  must be a weight for each of the 3 classes, got 2"
+    ):
+        CrossEntropy(class_weights=[1.0, 2.0], num_classes=3)
+    with pytest.raises(ConfigError, match=r"loss.class_weights  balanced needs data that tell class_counts"):
+        BinaryCrossEntropy("balanced")

@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from pytorch_lightning import Callback, seed_everything
 from torch.optim.lr_scheduler import ConstantLR
 
+from lightune.augmentation import Augmentation
 from lightune.config.trust import read_environment
 from lightune.data import InMemoryData, Samples
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks, Member
@@ -108,8 +109,9 @@ class LargeValues(LargeImages):
         return Samples(samples.inputs, samples.inputs[:, 0, 0].sum(dim=1, keepdim=True) * 40 + 150)
 
 
-def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0):
+def blobs(seed, data=Blobs, batch_size=BATCH, divided=Holdout, fold=0, augmentation=None):
     made = data(batch_size=batch_size)
+    made.augment(augmentation or Augmentation())
     split = divided().splits(made.rows, seed=seed, test_seed=seed)[fold]
     made.divide(split, seed=seed)
     return made
@@ -135,12 +137,13 @@ class Spec(SimpleNamespace):
             "batch_size": BATCH,
             "divided": Holdout,
             "fold": 0,
+            "augmentation": None,
         }
         assert parts.keys() <= defaults.keys(), parts
         super().__init__(seed=seed, **{**defaults, **parts})
 
     def member(self):
-        data = blobs(self.seed, self.data, self.batch_size, self.divided, self.fold)
+        data = blobs(self.seed, self.data, self.batch_size, self.divided, self.fold, self.augmentation)
         seed_everything(self.seed, verbose=False)
         task = SupervisedTask(
             self.model(),

@@ -59,6 +59,17 @@ def test_two_processes_measure_every_sample_once():
     assert not followers()
 
 
+@pytest.mark.slow
+def test_two_processes_vary_the_samples_that_one_varies():
+    varied = ["augmentation=standard", "augmentation.rotate=20", "loss.class_weights=balanced", "test=false"]
+    alone = train(compose(["trainer=cpu", "data.batch_size=64", *SHORT, *varied]))
+    together = train(compose(["trainer=ddp_cpu", "data.batch_size=32", *SHORT, *varied]))
+    plain = train(compose(["trainer=cpu", "data.batch_size=64", *SHORT, "test=false"]))
+    states = [read_checkpoint(r.run_dir / "checkpoints/last.ckpt")["state_dict"] for r in (alone, together, plain)]
+    far = [max((states[0][key] - other[key]).abs().max() for key in other) for other in states[1:]]
+    assert far[0] < 0.02 < far[1]
+
+
 class Signal(Callback):
     def __init__(self, after):
         super().__init__()

@@ -1,1 +1,6 @@
 """Random variation of training samples: pure functions of (seed, epoch, row) on whole batches."""
+
+from lightune.augmentation.strengths import Augmentation
+from lightune.augmentation.values import ValueRange
+
+__all__ = ["Augmentation", "ValueRange"]

@@ -116,6 +116,9 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         yield f"{_together(idle)}: the samples are in memory; data.placement=stream has workers prepare them"
     if len(parts.plans) == 1 and (idle := [word for word in words if word.is_below("validation.fused")]):
         yield f"{_together(idle)}: this run is one fit"
+    saturated = "augmentation.saturation"
+    if data.kind == "image" and data.input_shape[0] != 3 and (idle := [w for w in words if w.is_below(saturated)]):
+        yield f"{_together(idle)}: images of {data.input_shape[0]} channel(s) have no colours"
     if data.num_classes == 0 and (idle := [word for word in words if word.is_below("validation.stratify")]):
         yield f"{_together(idle)} on a regression, which has no classes"
     if data.num_classes and (idle := [word for word in words if word.is_below("data.target_scaling")]):

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 
+from lightune.augmentation import Augmentation
 from lightune.checkpoints import plain_values
 from lightune.config.batches import require_batches
 from lightune.config.dry_run import (
@@ -158,7 +159,25 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
             data.read(kept(_source(cfg.data), lambda: data.samples))  # now, while a refusal is still due
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
+    if cfg.get("augmentation") is not None:
+        _augment(cfg, data)
     return data
+
+
+def _augment(cfg: DictConfig, data: LightningDataModule) -> None:
+    """Set how the training samples are varied; data of earlier versions' configurations are not."""
+    augmentation = make("augmentation", cfg.augmentation, {})
+    with naming_key("augmentation"):
+        kind = type(augmentation).__name__
+        require(
+            isinstance(augmentation, Augmentation), f"must be a lightune.augmentation.Augmentation, got {kind}"
+        )
+        named = ", ".join(augmentation.strengths)
+        if isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader:
+            data.augment(augmentation)
+        else:
+            rule = f"{type(data).__name__} makes training batches of its own, which {named} cannot vary"
+            require(not named, f"{rule}; choose augmentation=none")
 
 
 def _source(node: DictConfig) -> str:

@@ -25,6 +25,10 @@ _KINDS = {
     "audio": ("sounds", "a sound"),
     "text": ("texts", "a text"),
 }
+_UNVARIED = {
+    "table": "no change of a cell is known to keep its row's target",
+    "text": "no change of a token is known to keep its text's target",
+}
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 _OUR_DATA = "lightune.data."
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
@@ -41,6 +45,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _fractions(tree)
     yield from _validation_off(tree)
     yield from _paths(tree, targets)
+    yield from _augmentation(tree, targets)
     yield from _plateau(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
@@ -71,6 +76,31 @@ def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem
         path = data.get(key) if isinstance(data, dict) else None
         if isinstance(path, str) and not Path(path).expanduser().exists():
             yield Problem(f"data.{key}", f"there is no file or folder {Path(path).expanduser().absolute()}")
+
+
+def _augmentation(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    data, augmentation, node = targets.get("data"), targets.get("augmentation"), tree.get("augmentation")
+    kind = None if data is None else data.constants.get("kind")
+    if data is None or augmentation is None or kind is None or not isinstance(node, dict):
+        return
+    of_kind = {key: augmentation.constants.get(f"{key}_strengths", ()) for key in ("image", "audio")}
+    own = of_kind.get(kind, ())
+    named = [name for name, value in node.items() if _is_number(value) and value > 0 and not name.startswith("_")]
+    unfit = [name for name in named if name not in own and any(name in names for names in of_kind.values())]
+    if not unfit:
+        return
+    given = _KINDS.get(kind, (kind, kind))[1]
+    others = " and ".join(_KINDS[key][0] for key, names in of_kind.items() if set(unfit) & set(names))
+    does = "is" if len(unfit) == 1 else "are"
+    rule = f"{', '.join(unfit)} {does} for {others}, but {data.name} is {given}"
+    why = f", which nothing varies: {_UNVARIED[kind]}" if kind in _UNVARIED else ""
+    fits = f"choose augmentation=none{f' or {_first(own)}' if own else ''}"
+    yield Problem("augmentation", f"{rule}{why}; {fits}")
+
+
+def _first(strengths: tuple[str, ...]) -> str:
+    """Return the option of augmentation for samples that can have some strengths."""
+    return "standard" if "flip" in strengths else "audio"
 
 
 def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -34,8 +34,8 @@ _MANY_STEPS = 100_000  # for trying a scheduler: more than any warm-up has
 
 
 def shapes_of(data: LightningDataModule) -> dict[str, Any]:
-    """Return those of `input_shape`, `num_classes`, `num_targets` and `cardinalities` that the data know."""
-    names = ("input_shape", "num_classes", "num_targets", "cardinalities")
+    """Return those of the attributes named here that the data have, once they are divided."""
+    names = ("input_shape", "num_classes", "num_targets", "cardinalities", "class_counts")
     return {name: getattr(data, name) for name in names if hasattr(data, name)}
 
 

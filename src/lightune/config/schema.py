@@ -18,6 +18,7 @@ from lightune.ranges import (
 
 GROUPS = (
     "data",
+    "augmentation",
     "model",
     "loss",
     "optimizer",
@@ -30,6 +31,9 @@ GROUPS = (
     "logger",
     "task",
 )
+
+OPTIONAL_GROUPS = ("augmentation",)
+"""Groups that runs and studies of earlier versions do not have, which is what the option `none` of each says."""
 
 ROOT: dict[str, Any] = {
     "name": str,
@@ -65,7 +69,7 @@ MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 _SHAPES = ("input_shape", "num_outputs", "num_classes", "num_targets", "cardinalities")
 SUPPLIED: dict[str, tuple[str, ...]] = {
     "model": _SHAPES,
-    "loss": ("num_classes", "num_targets"),
+    "loss": ("num_classes", "num_targets", "class_counts"),
     "metrics": ("num_classes", "num_targets"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),

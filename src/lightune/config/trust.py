@@ -10,6 +10,7 @@ from collections.abc import Sequence
 __all__ = ["inherit", "is_own", "is_trusted", "read_environment", "trust", "trusted", "whitelist"]
 
 BUILT_IN = (
+    "lightune.augmentation.*",
     "lightune.callbacks.*",
     "lightune.data.*",
     "lightune.losses.*",

@@ -133,6 +133,8 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
         if inside:
             yield Problem(group, f"holds keys of the root ({', '.join(inside)}); {_HEADER}")
     for group in schema.GROUPS:
+        if group in schema.OPTIONAL_GROUPS and group not in tree:
+            continue
         if not isinstance(tree.get(group), dict) and tree.get(group) is not BROKEN:
             yield Problem(group, f"must be a mapping, got {show(tree.get(group))}; choose an option of the group")
 

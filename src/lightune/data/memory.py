@@ -9,6 +9,8 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
+from lightune.augmentation import Augmentation, ValueRange
+from lightune.data.augmented import AugmentedLoader, RawLoader, Variation
 from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader
 from lightune.data.placement import Placement, place
@@ -20,7 +22,7 @@ from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
 from lightune.validation import Indices, Rows, Split
 
-Loader = TensorLoader | StreamLoader | Prefetched
+Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 SCHEMA = 1
@@ -74,6 +76,8 @@ class InMemoryData(LightningDataModule):
         self._scaled: dict[str, Tensor] = {}
         self._scales_late = False
         self._preparation: nn.Module | None = None
+        self._augmentation: Augmentation | None = None
+        self._variation: Variation | None = None
         self.is_streamed = False
         self._seed = 0
         self._training: Loader | None = None
@@ -111,10 +115,28 @@ class InMemoryData(LightningDataModule):
         """Return the same data, to be divided in another way; the samples are shared, and scaled when needed."""
         other = copy.copy(self)
         other._parts, other._scaled, other._scales_late = {}, {}, True
-        other._split = other._preparation = other.target_scaler = None
+        other._split = other._preparation = other._variation = other.target_scaler = None
         other._training = other._position = other._digests = other.trainer = None
         other._streams = []
         return other
+
+    def augment(self, augmentation: Augmentation) -> None:
+        """Set how training samples are varied, from the next division on; all others are served as they are.
+
+        Args:
+            augmentation: the strengths; with all of them zero samples are served as without.
+
+        Raises:
+            ValueError: if samples of this kind cannot be varied so.
+        """
+        if unfit := augmentation.unfit_for(self.kind):
+            raise ValueError(f"{', '.join(unfit)} cannot vary {type(self).__name__} (kind {self.kind})")
+        self._augmentation = augmentation if augmentation.strengths else None
+
+    @property
+    def variation(self) -> Variation | None:
+        """How training samples are varied, once the data are divided; None if they are served as they are."""
+        return self._variation
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -130,6 +152,13 @@ class InMemoryData(LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes; 0 for regression."""
         return self.samples.num_classes
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Number of training samples of each class, once the data are divided; empty for regression."""
+        if not self.num_classes:
+            return []
+        return torch.bincount(self._parts["train"][1], minlength=self.num_classes).tolist()
 
     @property
     def num_targets(self) -> int:
@@ -167,7 +196,9 @@ class InMemoryData(LightningDataModule):
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
-        self._preparation = self.fit_preparation(inputs[train])
+        raw = inputs[train]
+        self._preparation = self.fit_preparation(raw)
+        self._variation = None if self._augmentation is None else self._varied(self._augmentation, raw)
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):
@@ -176,7 +207,8 @@ class InMemoryData(LightningDataModule):
         self._scaled = {}
         if not (self.is_streamed or self._scales_late):
             for part in self._parts:
-                self.scaled(part)
+                if part != "train" or self._variation is None:
+                    self.scaled(part)
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
         """Return a preparation that has learnt from training samples; see `lightune.data.preparation`.
@@ -263,6 +295,7 @@ class InMemoryData(LightningDataModule):
             batch_size=self._training_batch,
             shuffle=not getattr(self.trainer, "overfit_batches", 0),
             steps=self.steps_per_execution,
+            varied=True,
         )
         if self._position is not None:
             self._training.load_state_dict(self._position)
@@ -318,37 +351,67 @@ class InMemoryData(LightningDataModule):
     def _training_batch(self) -> int:
         return self.sizes["train"] if self.batch_size == "full" else self.batch_size
 
-    def _loader(self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1) -> Loader:
+    def _varied(self, augmentation: Augmentation, raw: Tensor) -> Variation:
+        kind: Any = self.kind
+        return Variation(augmentation, kind, ValueRange.of(raw), self.preparation, self._seed)
+
+    def _loader(
+        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1, varied: bool = False
+    ) -> Loader:
         trainer = self.trainer
         rows, targets = self._parts[part]
-        inputs = rows if self.is_streamed else self.scaled(part)
+        variation = self._variation if varied else None
+        if variation is not None:
+            inputs = torch.arange(len(rows))
+        else:
+            inputs = rows if self.is_streamed else self.scaled(part)
         device = trainer.strategy.root_device if trainer is not None else torch.device("cpu")
         where, _ = self.placed(device)
         if where == "device":
             inputs, targets = inputs.to(device), targets.to(device)
-        loader = TensorLoader(
+
+        def epoch() -> int:
+            return trainer.current_epoch if trainer else 0
+
+        order = TensorLoader(
             inputs,
             targets,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=self._seed,
-            epoch=lambda: trainer.current_epoch if trainer else 0,
+            epoch=epoch,
             process=trainer.global_rank if trainer else 0,
             processes=trainer.world_size if trainer else 1,
             steps=steps,
         )
-        if not self.is_streamed:
-            ahead = device.type == "cuda" and where == "host"
-            return Prefetched(loader, CopyAside(device)) if ahead else loader
-        samples, cuda = self.samples, device.type == "cuda"
+        if variation is not None:
+            raw = self._raw(order, rows, where, device)
+            return AugmentedLoader(raw, variation.on(device), device, epoch)
+        if self.is_streamed:
+            return self._stream(order, device, preparation=self.preparation)
+        return Prefetched(order, CopyAside(device)) if _copies_ahead(where, device) else order
+
+    def _raw(
+        self, order: TensorLoader, rows: Tensor, where: Placement, device: torch.device
+    ) -> RawLoader | StreamLoader | Prefetched:
+        """Return what gives out training samples as they were read, with their numbers in the training part."""
+        if self.is_streamed:
+            return self._stream(order, device, rows=rows)
+        inputs = self.samples.inputs
+        if where == "device":
+            inputs, rows = inputs.to(device), rows.to(device)
+        raw = RawLoader(inputs, rows, order)
+        return Prefetched(raw, CopyAside(device)) if _copies_ahead(where, device) else raw
+
+    def _stream(self, order: TensorLoader, device: torch.device, **how: Any) -> StreamLoader:
         stream = StreamLoader(
-            samples.inputs,
-            samples.targets,
-            self.preparation,
+            self.samples.inputs,
+            self.samples.targets,
             dtype=self.raw_dtype,
-            order=loader,
+            order=order,
             num_workers=self.num_workers,
-            pin_memory=cuda,
+            pin_memory=device.type == "cuda",
+            **how,
         )
         self._streams.append(stream)
         return stream
@@ -366,6 +429,10 @@ def _advice(samples: Samples, name: str) -> str:
     if samples.official_test or samples.official_val:
         return "the official parts divide them"
     return f"validation.groups={name} keeps each on one side"
+
+
+def _copies_ahead(where: Placement, device: torch.device) -> bool:
+    return device.type == "cuda" and where == "host"
 
 
 def _digest(*tensors: Tensor, rows: Tensor | None = None) -> str:

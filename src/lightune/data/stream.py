@@ -20,9 +20,11 @@ class StreamLoader(WrappedLoader):
     Args:
         inputs: of all samples, as they were read.
         targets: of all samples.
-        preparation: maps samples as read to inputs float32.
+        preparation: maps samples as read to inputs float32; None leaves them as they are, for an
+            `AugmentedLoader`, and gives out (samples, their numbers in the training part, targets).
         dtype: in which it is given samples.
-        order: gives out row numbers in the place of samples.
+        order: gives out the places of samples in their stead; without a preparation, their numbers in `rows`.
+        rows: (n,) int64, places of the samples of the part.
         num_workers: processes that prepare batches, >= 0; none of them means this one.
         pin_memory: whether batches lie where a GPU can fetch them by itself.
     """
@@ -31,17 +33,18 @@ class StreamLoader(WrappedLoader):
         self,
         inputs: Tensor,
         targets: Tensor,
-        preparation: nn.Module,
+        preparation: nn.Module | None = None,
         *,
         dtype: torch.dtype = torch.float32,
         order: TensorLoader,
+        rows: Tensor | None = None,
         num_workers: int,
         pin_memory: bool,
     ) -> None:
         super().__init__(order)
         self._chunks: list[list[int]] = []
-        self._loader: DataLoader[Batch] = DataLoader(
-            _Rows(inputs, targets, preparation, dtype),
+        self._loader: DataLoader[Any] = DataLoader(
+            _rows(inputs, targets, preparation, dtype, rows),
             batch_sampler=self._chunks,
             num_workers=num_workers,
             prefetch_factor=_BATCHES_AHEAD if num_workers else None,
@@ -50,9 +53,10 @@ class StreamLoader(WrappedLoader):
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # its seeds for workers must not be taken from the network's numbers
         )
-        self.sample_bytes = preparation(inputs[:1].to(dtype)).nbytes
+        first = inputs[:1].to(dtype)
+        self.sample_bytes = first.nbytes if preparation is None else preparation(first).nbytes
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         states = []
         self._chunks.clear()
         for rows, _ in self.order:
@@ -82,6 +86,28 @@ class _Rows(Dataset[Any]):
         """Return a whole batch at once, which is what DataLoader asks for first."""
         chosen = torch.as_tensor(rows)
         return self._preparation(self._inputs[chosen].to(self._dtype)), self._targets[chosen]
+
+
+class _RawRows(Dataset[Any]):
+    def __init__(self, inputs: Tensor, targets: Tensor, rows: Tensor) -> None:
+        self._inputs, self._targets, self._rows = inputs, targets, rows
+
+    def __getitem__(self, number: int) -> Batch:
+        return self._inputs[self._rows[number]], self._targets[self._rows[number]]
+
+    def __getitems__(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return a whole batch of samples as they were read, with their numbers."""
+        chosen = torch.as_tensor(numbers)
+        rows = self._rows[chosen]
+        return self._inputs[rows], chosen, self._targets[rows]
+
+
+def _rows(
+    inputs: Tensor, targets: Tensor, preparation: nn.Module | None, dtype: torch.dtype, rows: Tensor | None
+) -> Dataset[Any]:
+    if preparation is not None:
+        return _Rows(inputs, targets, preparation, dtype)
+    return _RawRows(inputs, targets, torch.arange(len(inputs)) if rows is None else rows)
 
 
 def _as_it_is(batch: Any) -> Any:

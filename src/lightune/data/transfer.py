@@ -6,17 +6,19 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lightune.data.loader import Batch, TensorLoader
-from lightune.data.wrapped import WrappedLoader
+from lightune.data.wrapped import Ordered, WrappedLoader
+
+Parts = tuple[Tensor, ...]
+"""A batch: inputs and targets, and perhaps what else goes with them."""
 
 
 class Mover(Protocol):
     """What brings batches to a device."""
 
-    def start(self, batch: Batch) -> Any:
+    def start(self, batch: Parts) -> Any:
         """Begin to move a batch; return what `finish` takes."""
 
-    def finish(self, moving: Any) -> Batch:
+    def finish(self, moving: Any) -> Parts:
         """Return the batch on its device, fit to be used from now on."""
 
 
@@ -31,20 +33,19 @@ class CopyAside:
         self._device = device
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
-    def start(self, batch: Batch) -> list[Tensor]:
+    def start(self, batch: Parts) -> list[Tensor]:
         """Begin to copy a batch."""
         pinned = [part.pin_memory() for part in batch]
         with torch.cuda.stream(self._stream):
             return [part.to(self._device, non_blocking=True) for part in pinned]
 
-    def finish(self, moving: list[Tensor]) -> Batch:
+    def finish(self, moving: list[Tensor]) -> Parts:
         """Make what is computed from now on wait for the copy."""
         current = torch.cuda.current_stream(self._device)
         current.wait_stream(self._stream)
         for part in moving:
             part.record_stream(current)
-        inputs, targets = moving
-        return inputs, targets
+        return tuple(moving)
 
 
 class Prefetched(WrappedLoader):
@@ -55,7 +56,7 @@ class Prefetched(WrappedLoader):
         mover: brings its batches to the device.
     """
 
-    def __init__(self, loader: TensorLoader, mover: Mover) -> None:
+    def __init__(self, loader: Ordered, mover: Mover) -> None:
         super().__init__(loader)
         self._mover = mover
 
@@ -64,7 +65,7 @@ class Prefetched(WrappedLoader):
         """Bytes of one input."""
         return self.order.sample_bytes
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         ahead: tuple[Any, dict[str, int]] | None = None
         for batch in self.order:
             moving = self._mover.start(batch), self.order.state_dict()
@@ -74,6 +75,6 @@ class Prefetched(WrappedLoader):
         if ahead is not None:
             yield self._give(*ahead)
 
-    def _give(self, moving: Any, state: dict[str, int]) -> Batch:
+    def _give(self, moving: Any, state: dict[str, int]) -> Parts:
         self._given = state  # the loader is one batch ahead of what was given out
         return self._mover.finish(moving)

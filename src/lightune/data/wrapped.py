@@ -1,10 +1,40 @@
-"""What a loader hands on that prepares or moves the batches of a `TensorLoader`."""
+"""What a loader hands on that prepares or moves the batches of another."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from torch import Tensor
 
-from lightune.data.loader import TensorLoader
+__all__ = ["Ordered", "WrappedLoader"]
 
-__all__ = ["WrappedLoader"]
+
+class Ordered(Protocol):
+    """A loader that knows its order and its position in it, as `TensorLoader` does."""
+
+    @property
+    def batch_size(self) -> int:
+        """Samples a batch, of all processes together, > 0."""
+
+    @property
+    def batches(self) -> int:
+        """Number of batches in an epoch."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one input."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def state_dict(self) -> dict[str, int]:
+        """Return which epoch is under way, from 0, and how many of its batches were given out."""
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Skip the batches of an epoch that were given out before."""
+
+    def served(self) -> Tensor:
+        """Return the places (n,) int64 of the samples that this process is given, where none are shuffled."""
 
 
 class WrappedLoader:
@@ -14,7 +44,7 @@ class WrappedLoader:
         order: the inner loader, which says what comes next.
     """
 
-    def __init__(self, order: TensorLoader) -> None:
+    def __init__(self, order: Ordered) -> None:
         self.order = order
         self._given: dict[str, int] | None = None
 

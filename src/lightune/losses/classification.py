@@ -1,24 +1,96 @@
 """Losses of classification. Each says how many outputs it needs and turns outputs into probabilities."""
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lightune.ranges import UnitInterval
+from lightune.errors import ConfigError, Problem
+from lightune.ranges import PositiveFloat, UnitInterval
+
+ClassWeights = Literal["none", "balanced"] | list[PositiveFloat]
 
 
-class CrossEntropy(nn.Module):
+class ClassWeighted(nn.Module):
+    """Base of losses that can count classes differently while training.
+
+    In evaluation form each sample counts the same: what is judged does not depend on how it was trained.
+
+    Args:
+        class_weights: `none`; `balanced`, N / (C n) for a class that n of the N training samples are of, so that
+            all classes count the same (King & Zeng 2001); or a weight > 0 for each class.
+        class_counts: how many training samples are of each class, for `balanced`.
+        num_classes: number of classes, where it is known.
+
+    Raises:
+        ConfigError: if there is not a weight for each class, or `balanced` is asked of unknown counts.
+    """
+
+    def __init__(
+        self,
+        class_weights: ClassWeights = "none",
+        class_counts: Sequence[int] | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.class_weights = class_weights
+        weights = _weights(class_weights, class_counts, num_classes)
+        self.register_buffer("weights", weights, persistent=False)  # the data tell it again
+        self.weights: Tensor | None
+
+    @abstractmethod
+    def of_each(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the losses (B,) of samples, from outputs: (B, …) float and target: (B,) int64."""
+
+
+def weighted_mean(losses: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+    """Average losses (B,) of samples with target classes (B,) int64, each with its class's weight (C,)."""
+    own = weights.gather(0, target).to(losses.dtype)
+    return (losses * own).sum() / own.sum()
+
+
+def _weights(
+    class_weights: ClassWeights, class_counts: Sequence[int] | None, num_classes: int | None
+) -> Tensor | None:
+    if class_weights == "none":
+        return None
+    if class_weights == "balanced":
+        if class_counts is None:
+            rule = "balanced needs data that tell class_counts, the training samples of each class"
+            raise ConfigError([Problem("loss.class_weights", f"{rule}; write a weight for each class")])
+        counts = torch.tensor(list(class_counts), dtype=torch.float64)
+        return (counts.sum() / (len(counts) * counts.clamp(min=1))).float()  # a class without samples has no say
+    weights = torch.tensor(class_weights, dtype=torch.float32)
+    if num_classes is not None and len(weights) != num_classes:
+        rule = f"must be a weight for each of the {num_classes} classes, got {len(weights)}"
+        raise ConfigError([Problem("loss.class_weights", rule)])
+    return weights
+
+
+class CrossEntropy(ClassWeighted):
     """Negative log-likelihood of the true class under the softmax of the outputs.
 
     Args:
         label_smoothing: share of the target spread evenly over all classes, in [0, 1]
             (Szegedy et al. 2016, section 7).
+        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_counts: how many training samples are of each class.
+        num_classes: number of classes, where it is known.
     """
 
     problem = "classification"
 
-    def __init__(self, label_smoothing: UnitInterval = 0.0) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        label_smoothing: UnitInterval = 0.0,
+        class_weights: ClassWeights = "none",
+        class_counts: Sequence[int] | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__(class_weights, class_counts, num_classes)
         self.label_smoothing = label_smoothing
 
     def num_outputs(self, num_classes: int) -> int:
@@ -27,20 +99,39 @@ class CrossEntropy(nn.Module):
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Average over outputs: (B, C) float and target: (B,) int64; returns a scalar."""
-        return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)
+        if self.weights is None or not self.training:
+            return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)
+        return weighted_mean(self.of_each(outputs, target), target, self.weights)
+
+    def of_each(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the losses (B,) of samples."""
+        return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing, reduction="none")
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Map outputs: (B, C) to class probabilities (B, C) float32."""
         return outputs.float().softmax(dim=1)
 
 
-class BinaryCrossEntropy(nn.Module):
+class BinaryCrossEntropy(ClassWeighted):
     """Cross-entropy of independent yes-or-no decisions: one output for two classes, else one a class.
 
     With more than two classes this is one-versus-rest; the most probable class is the decision.
+
+    Args:
+        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_counts: how many training samples are of each class.
+        num_classes: number of classes, where it is known.
     """
 
     problem = "classification"
+
+    def __init__(
+        self,
+        class_weights: ClassWeights = "none",
+        class_counts: Sequence[int] | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__(class_weights, class_counts, num_classes)
 
     def num_outputs(self, num_classes: int) -> int:
         """Return the outputs that a model needs: 1 for two classes, else one a class."""
@@ -48,9 +139,23 @@ class BinaryCrossEntropy(nn.Module):
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Average over outputs: (B, 1) or (B, C) float and target: (B,) int64; returns a scalar."""
+        if self.weights is None or not self.training:
+            return functional.binary_cross_entropy_with_logits(outputs, self._wanted(outputs, target))
+        return weighted_mean(self.of_each(outputs, target), target, self.weights)
+
+    def of_each(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the losses (B,) of samples, each the mean over its decisions."""
+        wanted = self._wanted(outputs, target)
+        return functional.binary_cross_entropy_with_logits(outputs, wanted, reduction="none").mean(dim=1)
+
+    @staticmethod
+    def _wanted(outputs: Tensor, target: Tensor) -> Tensor:
         columns = outputs.shape[1]
-        wanted = target.unsqueeze(1) if columns == 1 else functional.one_hot(target, columns)
-        return functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))
+        own = target.unsqueeze(1)
+        wanted = (
+            own if columns == 1 else own == torch.arange(columns, device=target.device)
+        )  # as one_hot, for vmap
+        return wanted.to(outputs.dtype)
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Map outputs: (B, 1) or (B, C) to probabilities (B, 2) or (B, C) float32."""

@@ -21,6 +21,8 @@ from lightune.reporting.hparams import FILE_VERSION, HParam, event_file, session
 
 _FLUSH_SECONDS = 10
 
+_ONE_CLASS = ("regularization", "augmentation")  # groups whose options are numbers of one class
+
 
 class TensorBoard(Logger):
     """Write event files into the run's folder, and to disk every ten seconds rather than at every value.
@@ -203,7 +205,7 @@ def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HP
 
 def _flatten(path: str, value: Any, flat: dict[str, HParam]) -> None:
     if isinstance(value, dict):
-        if (target := value.get("_target_")) and path != "regularization":  # always the one class
+        if (target := value.get("_target_")) and path not in _ONE_CLASS:
             flat[path] = str(target).rpartition(".")[2]
         for key, item in value.items():
             if not key.startswith("_"):

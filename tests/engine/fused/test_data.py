@@ -6,6 +6,8 @@ import pytest
 import torch
 from fused_members import LargeImages, Spec
 
+from lightune.augmentation import Augmentation
+from lightune.engine.fused import data as fused_data
 from lightune.engine.fused.data import RaggedBatch, StackedData, alike, share_samples
 from lightune.validation import CrossValidation
 
@@ -43,6 +45,52 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone, 
     for (watch, _), rows in zip(apart, together, strict=True):
         assert len(watch.rows) == len(rows)
         assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+VARIED = [
+    Augmentation(flip=0.5, crop=0.2),
+    Augmentation(rotate=20, brightness=0.5),
+    None,
+    Augmentation(auto=0.7),
+]
+
+
+@pytest.mark.parametrize("at_once", [1, 2**20])
+@pytest.mark.parametrize("of_a_run", [{}, {"divided": partial(CrossValidation, k=4)}], ids=["trials", "folds"])
+def test_members_vary_their_samples_as_they_do_alone(alone, of_a_run, at_once, monkeypatch):
+    monkeypatch.setattr(fused_data, "_MOST_VARIED_AT_ONCE", at_once)
+    group = [
+        Spec(seed, augmentation=how, fold=place if of_a_run else 0, **of_a_run)
+        for place, (seed, how) in enumerate(zip(SEEDS, VARIED, strict=True))
+    ]
+    apart = alone(group, 2, precision="32-true")
+    data = StackedData([spec.member().data for spec in group])
+    together = [[] for _ in group]
+    for epoch in range(2):
+        data.epochs = [epoch] * len(group)
+        for batch in data.train():
+            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
+                for member, x in zip(members, part.x, strict=True):
+                    together[member].append(x)
+    for (watch, _), rows in zip(apart, together, strict=True):
+        assert len(watch.rows) == len(rows)
+        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
+def test_members_of_one_object_at_one_epoch_vary_their_samples_once():
+    own = Spec(0, augmentation=VARIED[0]).member().data
+    stacked = StackedData([own, own, own])
+    stacked.epochs = [0, 0, 1]
+    first = next(iter(stacked.train()))
+    assert torch.equal(first.x[0], first.x[1])
+    assert not torch.equal(first.x[0], first.x[2])
+    varied = [stacked._varied._variations[0]]
+    made = []
+    stacked._varied._variations[0] = lambda raw, rows, epoch: made.append(epoch) or varied[0](raw, rows, epoch)
+    for _ in stacked.train():
+        pass
+    assert sorted(set(made)) == [0, 1]
+    assert len(made) == 2  # of the whole epoch at once
 
 
 def test_folds_of_other_numbers_of_batches_are_refused():

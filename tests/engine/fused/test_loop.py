@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from lightune.augmentation import Augmentation
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
@@ -174,6 +175,30 @@ def test_centred_rmsprop_is_followed(alone, fused):
 
 def test_label_smoothing_is_each_members_own(alone, fused):
     group = [Spec(loss=partial(CrossEntropy, label_smoothing=share)) for share in (0.0, 0.1, 0.5)]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+def test_members_of_different_augmentation_are_those_trained_alone(alone, fused):
+    strengths = [Augmentation(), Augmentation(flip=0.5, crop=0.2), Augmentation(rotate=30), Augmentation(auto=0.5)]
+    group = [Spec(seed, augmentation=how) for seed, how in zip(SEEDS, strengths, strict=True)]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_classes_weigh_in_each_member_as_they_do_alone(alone, fused, smoothing):
+    weighed = [partial(CrossEntropy, smoothing, weights) for weights in ([1.0, 2.0, 5.0], [3.0, 1.0, 0.5])]
+    group = [Spec(seed, loss=loss) for seed, loss in enumerate(weighed)]
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classes_weigh_in_binary_decisions_as_they_do_alone(alone, fused, classes):
+    weights = [4.0, 1.0, 2.0][:classes]
+    kind = {"data": Pairs, "classes": 2, "metrics": ClassificationMetrics(2)} if classes == 2 else {}
+    outputs = 1 if classes == 2 else 3
+    model = partial(MLP, SHAPE, outputs, layers=2, units=8)
+    losses = [partial(BinaryCrossEntropy, own) for own in (weights, weights[::-1])]
+    group = [Spec(seed, model=model, loss=loss, **kind) for seed, loss in enumerate(losses)]
     compare(alone(group, EPOCHS), fused(group, EPOCHS))
 
 

@@ -26,8 +26,11 @@ FREE = [
     "regularization.gradient_clip=1.0",
     "loss.label_smoothing=0.1",
     "model.dropout=0.1",
+    "augmentation=standard",
+    "augmentation.rotate=10",
 ]
 BOUND = ["model.units=3", "model=cnn", "optimizer=sgd", "data.batch_size=7", "optimizer.amsgrad=true", "loss=bce"]
+BOUND += ["loss.class_weights=balanced"]
 
 
 @pytest.mark.parametrize("override", FREE)

@@ -1,5 +1,6 @@
 """The batches of several members: each in its own order, gathered with one index operation."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,6 +13,7 @@ from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
 
 _MOST_BATCHES_VALIDATED_AT_ONCE = 4  # without gradients they take about the memory of one training batch
+_MOST_VARIED_AT_ONCE = 2**20  # numbers of a member's samples
 _MOST_BYTES_OF_COPIES = 32 * 1024**2  # scaling a batch costs little, but more than taking it
 
 
@@ -79,11 +81,15 @@ class StackedData:
         numbers = {id(member): index for index, member in enumerate(self._unique)}
         self._source = [numbers[id(member)] for member in data]
         dtype, device = self._dtype, self._device
+        self._varied = VariedInputs(self._unique, dtype, device) if _any_varied(self._unique) else None
         if share_samples(self._unique):
             loaders = [member.rows_in_batches("train") for member in self._unique]
             validation = [member.rows_in_batches("val") for member in self._unique]
         else:
-            loaders = [_in_memory(member.train_dataloader()) for member in self._unique]
+            loaders = [
+                member.rows_in_batches("train") if self._varied else _in_memory(member.train_dataloader())
+                for member in self._unique
+            ]
             validation = [_in_memory(member.val_dataloader()) for member in self._unique]
         self._batch_sizes = [loader.batch_size for loader in loaders]
         self._sizes = {
@@ -94,7 +100,7 @@ class StackedData:
             raise ValueError("members must have as many batches an epoch")
         self.steps_per_epoch = loaders[0].batches
         self._train, self._val = (
-            _Pool(loaders, self._unique, dtype, device),
+            _Pool(loaders, self._unique, dtype, device, self._varied),
             _Pool(validation, self._unique, dtype, device),
         )
         # alone, a validation batch is large; here every member has one at the same time
@@ -143,7 +149,7 @@ class StackedData:
             sizes = [size] * last + [samples - size * last] * even  # the last takes what is left
             if sizes:
                 together = torch.stack([order[: sum(sizes)] for order in orders])
-                yield from self._train.batches(together, self._source, sizes)
+                yield from self._train.batches(together, self._source, sizes, self.epochs)
         for step in range(whole, self.steps_per_epoch):
             rows = [
                 order[step * size : None if step == last else (step + 1) * size]
@@ -156,7 +162,8 @@ class StackedData:
         for members in alike([len(own) for own in rows]).values():
             together = torch.stack([rows[member] for member in members])
             sources = [self._source[member] for member in members]
-            parts.append((members, self._train.take(together, sources)))
+            epochs = [self.epochs[member] for member in members]
+            parts.append((members, self._train.take(together, sources, epochs)))
         return RaggedBatch(parts)
 
     def val(self) -> Iterator[StackedBatch]:
@@ -215,19 +222,21 @@ class _Pool:
         loaders: Sequence[TensorLoader],
         data: Sequence[InMemoryData],
         dtype: torch.dtype,
-        device: torch.device | str,
+        device: torch.device,
+        varied: "VariedInputs | None" = None,
     ) -> None:
         sizes = [len(loader.targets) for loader in loaders]
         self._first = [sum(sizes[:index]) for index in range(len(sizes))]
         self._dtype = dtype
-        self._shared = share_samples(data)
+        self._varied = varied
+        self._shared = varied is None and share_samples(data)
         if self._shared:
             self._rows = _below([loader.inputs for loader in loaders]).to(device)
             self._inputs = data[0].samples.inputs.to(device)
             self._shift, self._scale = (
                 torch.stack([getattr(own.scaler, name) for own in data]).to(device) for name in ("shift", "scale")
             )
-        else:
+        elif varied is None:
             self._inputs = _below([_as(loader.inputs, dtype) for loader in loaders]).to(device)
         self._targets = _below([_as(loader.targets, dtype) for loader in loaders]).to(device)
         scaled = [
@@ -238,22 +247,45 @@ class _Pool:
             self._targets if scaled[0] is None else _below([s for s in scaled if s is not None]).to(device)
         )
 
-    def batches(self, rows: Tensor, source: Sequence[int], size: int | list[int]) -> Iterator[StackedBatch]:
-        """Iterate over batches of rows (M, N), of one size or of these, of the members that have these sources."""
-        for part in torch.split(self._shifted(rows, source), size, dim=1):
-            yield self._batch(part, source)
+    def batches(
+        self, rows: Tensor, source: Sequence[int], size: int | list[int], epochs: Sequence[int] = ()
+    ) -> Iterator[StackedBatch]:
+        """Iterate over batches of rows (M, N), of one size or of these.
 
-    def take(self, rows: Tensor, source: Sequence[int]) -> StackedBatch:
+        Args:
+            rows: (M, N) in the members' parts.
+            source: which data each member has.
+            size: samples a batch, > 0, or those of each.
+            epochs: of each member, from 0; samples that are varied depend on it.
+        """
+        if self._varied is None:
+            for part in torch.split(self._shifted(rows, source), size, dim=1):
+                yield self._batch(part, source)
+            return
+        sizes = [size] * -(-rows.shape[1] // size) if isinstance(size, int) else size
+        steps = self._varied.batches_at_once(max(sizes))
+        for first in range(0, len(sizes), steps):
+            own = sizes[first : first + steps]
+            start = sum(sizes[:first])
+            some = rows[:, start : start + sum(own)]
+            inputs = torch.split(self._varied.take(some, source, epochs), own, dim=1)
+            for part, x in zip(torch.split(self._shifted(some, source), own, dim=1), inputs, strict=True):
+                yield self._batch(part, source, x)
+
+    def take(self, rows: Tensor, source: Sequence[int], epochs: Sequence[int] = ()) -> StackedBatch:
         """Return one batch of rows (M, B)."""
-        return self._batch(self._shifted(rows, source), source)
+        x = None if self._varied is None else self._varied.take(rows, source, epochs)
+        return self._batch(self._shifted(rows, source), source, x)
 
     def _shifted(self, rows: Tensor, source: Sequence[int]) -> Tensor:
         return rows + torch.tensor([self._first[own] for own in source], device=rows.device).unsqueeze(1)
 
-    def _batch(self, part: Tensor, source: Sequence[int]) -> StackedBatch:
+    def _batch(self, part: Tensor, source: Sequence[int], x: Tensor | None = None) -> StackedBatch:
         flat = part.reshape(-1)
         wanted = self._take(self._wanted, flat, part)
         target = wanted if self._wanted is self._targets else self._take(self._targets, flat, part)
+        if x is not None:
+            return StackedBatch(x, wanted, target)
         if not self._shared:
             return StackedBatch(self._take(self._inputs, flat, part), wanted, target)
         x = self._take(self._inputs, self._rows[flat], part).float()
@@ -264,6 +296,47 @@ class _Pool:
     @staticmethod
     def _take(pool: Tensor, flat: Tensor, part: Tensor) -> Tensor:
         return pool.index_select(0, flat).reshape(*part.shape, *pool.shape[1:])
+
+
+class VariedInputs:
+    """The training inputs of several data objects of which some are varied, each as it is alone.
+
+    Members of one data object that are at the same epoch have the same inputs, which are made once.
+
+    Args:
+        data: each object once.
+        dtype: of the inputs.
+        device: where they are made.
+    """
+
+    def __init__(self, data: Sequence[InMemoryData], dtype: torch.dtype, device: torch.device) -> None:
+        self._dtype = dtype
+        self._samples = [own.samples.inputs.to(device) for own in data]
+        self._rows = [own.rows_in_batches("train").inputs.to(device) for own in data]
+        self._variations = [None if own.variation is None else own.variation.on(device) for own in data]
+        self._preparations = [copy.deepcopy(own.preparation).to(device) for own in data]
+        self._raw_dtypes = [own.raw_dtype for own in data]
+
+    def batches_at_once(self, size: int) -> int:
+        """Return how many batches of a size are made at once: many, as it costs little more than one."""
+        numbers = self._samples[0][0].numel() * size
+        return max(1, _MOST_VARIED_AT_ONCE // max(1, numbers))
+
+    def take(self, rows: Tensor, source: Sequence[int], epochs: Sequence[int]) -> Tensor:
+        """Return inputs (M, n, …) of rows (M, n) of the members' training parts, for an epoch of each."""
+        wanted = list(zip(source, epochs, strict=True))
+        made: dict[tuple[int, int], Tensor] = {}
+        for (own, epoch), chosen in zip(wanted, rows, strict=True):
+            if (own, epoch) not in made:
+                made[own, epoch] = self._inputs(own, epoch, chosen)
+        return torch.stack([made[each] for each in wanted])
+
+    def _inputs(self, own: int, epoch: int, rows: Tensor) -> Tensor:
+        raw, variation = self._samples[own][self._rows[own][rows]], self._variations[own]
+        if variation is not None:
+            return variation(raw, rows, epoch).to(self._dtype)
+        inputs: Tensor = self._preparations[own](raw.to(self._raw_dtypes[own]))
+        return inputs.to(self._dtype)
 
 
 def share_samples(data: Sequence[InMemoryData]) -> bool:
@@ -290,6 +363,10 @@ def _in_memory(loader: object) -> TensorLoader:
     if not isinstance(loader, TensorLoader):
         raise ValueError("members must have their samples in memory, not in a stream")
     return loader
+
+
+def _any_varied(data: Sequence[InMemoryData]) -> bool:
+    return any(own.variation is not None for own in data)
 
 
 def _below(parts: list[Tensor]) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 
 from lightune.data import InMemoryData
-from lightune.losses import CrossEntropy
+from lightune.losses import ClassWeighted, CrossEntropy
 from lightune.tasks import SupervisedTask
 
 __all__ = ["Ending", "EpochEnd", "Member"]
@@ -60,6 +60,12 @@ class Member:
         """Share of the target spread over all classes, in [0, 1]; 0 for losses that have none."""
         loss = self.task.loss
         return loss.label_smoothing if type(loss) is CrossEntropy else 0.0
+
+    @property
+    def class_weights(self) -> torch.Tensor | None:
+        """How much a sample of each class counts in training, (C,); None if all count the same."""
+        loss = self.task.loss
+        return loss.weights if isinstance(loss, ClassWeighted) else None
 
     def load_weights(self, dtype: torch.dtype) -> None:
         """Load the weights of its checkpoint, if it has one, into its network, which is converted to the dtype."""

@@ -5,6 +5,7 @@ operations without autograd, hooks or Python modules; each step replays the reco
 this costs a fraction of running autograd through M networks, or through `vmap` itself.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,13 +16,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
 from lightune.engine.fused.dropout import DropoutMasks, Site
-from lightune.losses import CrossEntropy
+from lightune.losses import ClassWeighted, CrossEntropy, weighted_mean
 from lightune.private_api.torch import unsafe_view, without_examples
 from lightune.runtime.compiler_folder import no_empty_compiler_folder
 
 Tensors = dict[str, Tensor]
 Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
 LossOf = Callable[[Tensor, Tensor, Tensor], Tensor]
+WeightedLossOf = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class Program:
@@ -31,6 +33,7 @@ class Program:
         masks: the network in training form, and its dropout.
         loss: maps outputs (B, K) and targets to a scalar mean; without state.
         label_smoothing: (M,) share of the target spread over all classes, for cross-entropy; None without.
+        class_weights: (M, C) how much a sample of each class counts in training; None if all count the same.
         recorded: programs that were recorded for networks of this structure before; it is added to.
     """
 
@@ -40,12 +43,15 @@ class Program:
         loss: nn.Module,
         *,
         label_smoothing: Tensor | None = None,
+        class_weights: Tensor | None = None,
         recorded: Recorded | None = None,
     ) -> None:
         self._masks = masks
         self._model = masks.model
         self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
         self._loss = _smoothed_cross_entropy if label_smoothing is not None else _without_smoothing(loss)
+        self._training_loss = _unweighted(self._loss) if class_weights is None else _class_weighted(loss)
         self._recorded: Recorded = {} if recorded is None else recorded
 
     def train(
@@ -71,8 +77,9 @@ class Program:
         key = self.record_train(parameters, buffers, x, target)
         graph, sites = self._recorded[key]
         with torch.no_grad():
+            numbers = self._smoothing(x, members), self._weights(x, members)
             result: tuple[Tensors, Tensor, Tensor, Tensors] = graph(
-                parameters, buffers, x, target, self._smoothing(x, members), self._masks.draw(sites, members)
+                parameters, buffers, x, target, *numbers, self._masks.draw(sites, members)
             )
         return result
 
@@ -87,7 +94,8 @@ class Program:
         if key not in self._recorded:
             self._model.train()
             sites = self._sites(parameters, buffers, x)
-            arguments = (parameters, buffers, x, target, x.new_zeros(len(x)), self._masks.blank(sites, len(x)))
+            numbers = x.new_zeros(len(x)), self._weights(x, range(len(x)))
+            arguments = (parameters, buffers, x, target, *numbers, self._masks.blank(sites, len(x)))
             self._recorded[key] = (record(self._step, arguments), sites)
         return key
 
@@ -119,20 +127,26 @@ class Program:
         self._masks.keep(rows)
         if self.label_smoothing is not None:
             self.label_smoothing = self.label_smoothing[rows]
+        if self.class_weights is not None:
+            self.class_weights = self.class_weights[rows]
 
     def accepts(self, model: nn.Module, label_smoothing: float) -> bool:
         """Return True if a member can be computed by this program as it is."""
         return self._masks.accepts(model) and (self.label_smoothing is not None or not label_smoothing)
 
-    def add_members(self, row: int, model: nn.Module, seed: int, label_smoothing: float) -> None:
+    def add_members(
+        self, row: int, model: nn.Module, seed: int, label_smoothing: float, class_weights: Tensor | None = None
+    ) -> None:
         """Put a member into a row in the place of another."""
         self._masks.add_members(row, model, seed)
         if self.label_smoothing is not None:
             self.label_smoothing[row] = label_smoothing
+        if self.class_weights is not None:
+            self.class_weights[row] = 1.0 if class_weights is None else class_weights
 
     def _key(self, stage: str, x: Tensor, target: Tensor) -> Any:
-        smooths = self.label_smoothing is not None
-        return (stage, x.shape, target.shape, x.dtype, x.device, smooths, self._masks.names)
+        forms = self.label_smoothing is not None, self.class_weights is not None
+        return (stage, x.shape, target.shape, x.dtype, x.device, forms, self._masks.names)
 
     def _sites(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> list[Site]:
         own, state = _first(parameters), _clones(_first(buffers))
@@ -143,6 +157,11 @@ class Program:
         if self.label_smoothing is None:
             return x.new_zeros(len(x))
         return self.label_smoothing if members is None else self.label_smoothing[list(members)]
+
+    def _weights(self, x: Tensor, members: Sequence[int] | None = None) -> Tensor:
+        if self.class_weights is None:
+            return x.new_zeros(len(x), 0)
+        return self.class_weights if members is None else self.class_weights[list(members)]
 
     def _forward(self, parameters: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         outputs: Tensor = functional_call(self._model, (parameters, buffers), (x,))
@@ -155,18 +174,25 @@ class Program:
         x: Tensor,
         target: Tensor,
         smoothing: Tensor,
+        weights: Tensor,
         masks: list[Tensor],
     ) -> tuple[Tensors, Tensor, Tensor, Tensors]:
         def loss_of_member(
-            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor, masks: list[Tensor]
+            own: Tensors,
+            state: Tensors,
+            x: Tensor,
+            target: Tensor,
+            smoothing: Tensor,
+            weights: Tensor,
+            masks: list[Tensor],
         ) -> tuple[Tensor, tuple[Tensor, Tensors]]:
             after = _clones(state)  # what the forward pass does to its buffers is done to these
             self._masks.supply(masks)
             outputs = self._forward(own, after, x)
-            return self._loss(outputs, target, smoothing), (outputs, after)
+            return self._training_loss(outputs, target, smoothing, weights), (outputs, after)
 
         step = vmap(grad_and_value(loss_of_member, has_aux=True), randomness="error")
-        gradients, (losses, (outputs, after)) = step(parameters, buffers, x, target, smoothing, masks)
+        gradients, (losses, (outputs, after)) = step(parameters, buffers, x, target, smoothing, weights, masks)
         return gradients, losses, outputs, after
 
     def _evaluation(
@@ -222,7 +248,29 @@ def _clones(tensors: Tensors) -> Tensors:
 def _without_smoothing(loss: nn.Module) -> LossOf:
     if type(loss) is CrossEntropy and not loss.label_smoothing:
         return lambda outputs, target, _: _negative_log_likelihood(outputs.log_softmax(dim=1), target)
-    return lambda outputs, target, _: loss(outputs, target)
+    plain = copy.deepcopy(loss).eval() if isinstance(loss, ClassWeighted) else loss  # which counts all the same
+    return lambda outputs, target, _: plain(outputs, target)
+
+
+def _unweighted(loss: LossOf) -> WeightedLossOf:
+    return lambda outputs, target, smoothing, _: loss(outputs, target, smoothing)
+
+
+def _class_weighted(loss: nn.Module) -> WeightedLossOf:
+    if type(loss) is CrossEntropy:
+        return lambda outputs, target, smoothing, weights: weighted_mean(
+            _cross_entropies(outputs, target, smoothing), target, weights
+        )
+    if not isinstance(loss, ClassWeighted):
+        raise ValueError(f"{type(loss).__name__} knows no weights of classes")
+    return lambda outputs, target, _, weights: weighted_mean(loss.of_each(outputs, target), target, weights)
+
+
+def _cross_entropies(outputs: Tensor, target: Tensor, smoothing: Tensor) -> Tensor:
+    """Return the cross-entropy (B,) of samples, with a smoothing that is a tensor."""
+    log_probabilities = functional.log_softmax(outputs, dim=1)
+    likelihood = -log_probabilities.gather(1, target.unsqueeze(1)).squeeze(1)
+    return (1 - smoothing) * likelihood - smoothing * log_probabilities.mean(dim=1)
 
 
 def _smoothed_cross_entropy(outputs: Tensor, target: Tensor, smoothing: Tensor) -> Tensor:

@@ -70,7 +70,10 @@ class StackedStep:
         self.stack = Stack(models, dtype=dtype, device=device)
         shares = [member.label_smoothing for member in members]
         smoothing = self.stack.flat.new_tensor(shares) if any(shares) else None
-        self.program = Program(masks, members[0].task.loss, label_smoothing=smoothing, recorded=recorded)
+        weights = _stacked_weights(members, self.stack.flat)
+        self.program = Program(
+            masks, members[0].task.loss, label_smoothing=smoothing, class_weights=weights, recorded=recorded
+        )
         self.schedules = schedules
         kind = type(schedules[0].optimizer)
         self.optimizer = StackedOptimizer(kind, schedules.groups, self.stack.flat, self.stack.columns)
@@ -157,7 +160,7 @@ class StackedStep:
             member = members[row]
             model = member.task.model
             self.stack.add_members(row, model)
-            self.program.add_members(row, model, member.seed, member.label_smoothing)
+            self.program.add_members(row, model, member.seed, member.label_smoothing, member.class_weights)
             self.schedules.add_members(row, schedule)
             self.optimizer.add_members(row, self.schedules.groups)
         self._lay_out(members)
@@ -244,6 +247,15 @@ def _some(stacked: dict[str, Tensor], rows: list[int]) -> dict[str, Tensor]:
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
+
+
+def _stacked_weights(members: Sequence[Member], like: Tensor) -> Tensor | None:
+    """Return the class weights (M, C) of members; None if no class of any counts more than another."""
+    known = [member.class_weights for member in members]
+    first = next((own for own in known if own is not None), None)
+    if first is None:
+        return None
+    return torch.stack([torch.ones_like(first) if own is None else own for own in known]).to(like)
 
 
 def _stacked_scaler(scalers: Sequence[Affine | None], like: Tensor) -> tuple[Tensor, Tensor] | None:

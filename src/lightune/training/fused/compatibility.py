@@ -14,7 +14,19 @@ from lightune.engine.fused.numbers import NUMBERS
 __all__ = ["check_supported", "may_differ", "structure"]
 
 _FREE_ROOTS = frozenset(
-    ("name", "note", "tags", "seed", "output_root", "test", "logger", "callbacks", "scheduler", "validation")
+    (
+        "name",
+        "note",
+        "tags",
+        "seed",
+        "output_root",
+        "test",
+        "logger",
+        "callbacks",
+        "scheduler",
+        "validation",
+        "augmentation",
+    )
 )
 """Root keys and groups that may differ as a whole."""
 

@@ -47,7 +47,7 @@ class StructureCache:
 
     Args:
         like: what one of its configurations was built of.
-        divided: seed and validation → what a configuration with these was built of, while it is in use.
+        divided: seed, validation and augmentation → what a configuration with them was built of, while used.
         verified: sets of variants of members that were found equivalent in one group.
         recorded: programs that were recorded.
     """
@@ -155,7 +155,8 @@ def build_member(cfg: DictConfig, known: StructureCache) -> tuple[Member, Parts]
     Returns:
         The training and what it would be built of alone, or why it cannot be fused, in one line.
     """
-    division = json.dumps([cfg.seed, OmegaConf.to_container(cfg.validation, resolve=True)], default=str)
+    own = OmegaConf.masked_copy(cfg, ["validation", "augmentation"])
+    division = json.dumps([cfg.seed, OmegaConf.to_container(own, resolve=True)], default=str)
     try:
         parts = build(cfg, like=known.like, division=known.divided.get(division))
     except ConfigError as error:
