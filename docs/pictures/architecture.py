@@ -27,6 +27,7 @@ SAID = {
     "job": ("one Hydra job", 2),
     "exporting": ("for other programs", 2),
     "evaluation": ("measured again", 2),
+    "prediction": ("loaded to predict", 2),
     "run": ("one run", 2),
     "training": ("its fits and processes", 2),
     "config": ("between run and parts", 3),

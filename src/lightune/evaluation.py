@@ -1,37 +1,52 @@
 """Measure a finished run again, from its own configuration and checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 from omegaconf import open_dict
-from pytorch_lightning import seed_everything
+from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
+from lightune.callbacks import TestPredictions
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_fit
-from lightune.config.trainer import point_at
+from lightune.config.trainer import build_trainer, point_at
+from lightune.data import InMemoryData
+from lightune.data.loader import TensorLoader
+from lightune.data.memory import JUDGING_BATCH
 from lightune.errors import ConfigError, Problem
+from lightune.inference.labelled import read_labelled
+from lightune.prediction import restore
 from lightune.reporting.data_file import require_same_data
+from lightune.reporting.errors import write_errors
 from lightune.reporting.fits import mean_metrics
+from lightune.reporting.predictions import Names, Predictions, names_of, write_predictions
 from lightune.run import prepare
 from lightune.runtime.quiet import quiet
-from lightune.training.resumption import load_run_config
+from lightune.tasks import SupervisedTask
+from lightune.training.resumption import load_run_config, run_of
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_files"]
 
 _STEPS = {"test": "test", "val": "validation"}
 
 
 def evaluate(
-    run_dir: str | Path, *, split: Literal["test", "val"] = "test", checkpoint: str = "best"
+    run_dir: str | Path,
+    *,
+    split: Literal["test", "val"] = "test",
+    checkpoint: str = "best",
+    errors: Path | None = None,
 ) -> dict[str, float]:
-    """Measure a checkpoint of a run on its test or validation part; nothing is written.
+    """Measure a checkpoint of a run on its test or validation part; nothing is written but what `errors` asks for.
 
     Args:
         run_dir: the run's folder.
         split: which part to measure on.
         checkpoint: `best`, `last`, or the path of a file; of a run of several fits, one of theirs.
+        errors: folder that predictions and the tables of errors are written to; None for none.
 
     Returns:
         `stage/metric` → value, the mean over the run's fits if it has several and no file is given; with the
@@ -56,9 +71,10 @@ def evaluate(
     parts = prepare(cfg)
     assert parts.trainer is not None
     require_same_data(folder, parts.data)
-    measured = []
+    measured, predictions = [], []
+    tests = TestPredictions()
     with quiet(verbose=False):
-        trainer = point_at(parts.trainer, cfg, run_dir=folder, bare=True)
+        trainer = point_at(parts.trainer, cfg, run_dir=folder, first=[tests], bare=True)
         for plan in parts.plans if named else [_owner(Path(checkpoint), parts.plans, folder)]:
             home = folder / "fits" / str(plan.index) if len(parts.plans) > 1 else folder
             file = home / "checkpoints" / f"{checkpoint}.ckpt" if named else Path(checkpoint)
@@ -72,7 +88,110 @@ def evaluate(
                 raise ConfigError([Problem("task", f"{type(task).__name__} has no {step}; try --split {other}")])
             measure(task, datamodule=parts.data, verbose=False)
             measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+            if errors is not None:
+                predictions.append(_predicted(task, trainer, parts.data, plan, split, tests))
+    if errors is not None:
+        _write_errors(errors, split, predictions, names_of(parts.data))
     return mean_metrics(measured)
+
+
+def evaluate_files(
+    run_dir: str | Path,
+    paths: Sequence[Path],
+    *,
+    checkpoint: str = "best",
+    labels: Path | None = None,
+    skip_unreadable: bool = False,
+    errors: Path | None = None,
+    tell: Callable[[str], object] = lambda remark: None,
+) -> dict[str, float]:
+    """Measure a checkpoint of a run on new samples whose targets are known; its own data are not needed.
+
+    Args:
+        run_dir: the run's folder, or that of one of its fits.
+        paths: tables with the column of the target, or folders with a folder a class.
+        checkpoint: `best`, `last`, or the path of a file.
+        labels: for pictures and sounds: a table with the columns `path` and `target`.
+        skip_unreadable: whether a picture or sound that cannot be decoded is left out.
+        errors: folder that predictions and the tables of errors are written to; None for none.
+        tell: shows a line on what was found in the files.
+
+    Returns:
+        `test/metric` → value, the mean over the run's fits if it has several and no file is given.
+
+    Raises:
+        ConfigError: if the folder is no run, or the files cannot be read as labelled samples of its kind.
+        CheckpointError: as `evaluate`.
+    """
+    fits = restore(run_dir, checkpoint=checkpoint)
+    cfg = load_run_config(run_of(Path(run_dir)))
+    cfg.logger = {}
+    with open_dict(cfg):
+        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
+    how = {"labels": labels, "pattern": cfg.data.get("pattern"), "skip_unreadable": skip_unreadable}
+    try:
+        samples = read_labelled(paths, fits[0].described, **how)
+    except (OSError, ValueError) as error:
+        why = f"{error.filename} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise ConfigError([Problem("--input", why)]) from error
+    for remark in samples.remarks:
+        tell(remark)
+    measured, predictions = [], []
+    for number, fit in enumerate(fits):
+        tests = TestPredictions()
+        with quiet(verbose=False), torch.no_grad():
+            parts = [fit.preparation(part) for part in torch.split(samples.raw, JUDGING_BATCH)]
+            loader = TensorLoader(torch.cat(parts), samples.targets, batch_size=JUDGING_BATCH)
+            trainer = build_trainer(cfg, run_dir=Path(run_dir), watchers=[tests], bare=True)
+            trainer.test(fit.task, dataloaders=loader, verbose=False)
+        measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+        gathered = tests.of_all(trainer)
+        assert gathered is not None
+        predictions.append(Predictions(number, *gathered))
+    if errors is not None:
+        names = Names(fits[0].described["samples"].get("classes", ()), samples.rows, samples.files)
+        _write_errors(errors, "input", predictions, names)
+    return mean_metrics(measured)
+
+
+def _predicted(
+    task: LightningModule,
+    trainer: Trainer,
+    data: LightningDataModule,
+    plan: FitPlan,
+    split: Literal["test", "val"],
+    tests: TestPredictions,
+) -> Predictions:
+    """Return what a task predicted for the part that it was measured on.
+
+    Raises:
+        ConfigError: if it does not tell.
+    """
+    gathered = None
+    if isinstance(task, SupervisedTask):
+        if split == "test":
+            gathered = tests.of_all(trainer)
+        elif task.validated is not None:
+            predicted, targets = (each.cpu() for each in task.validated)
+            gathered = torch.arange(len(targets)), predicted.float(), targets
+    if gathered is None:
+        rule = f"needs predictions, which {type(task).__name__} does not tell; lightune's own task does"
+        raise ConfigError([Problem("--errors", rule)])
+    places, predicted, targets = gathered
+    rows = torch.from_numpy(data.rows_of(split))[places] if isinstance(data, InMemoryData) else places
+    return Predictions(plan.index, rows, predicted, targets)
+
+
+def _write_errors(folder: Path, part: str, fits: Sequence[Predictions], names: Names) -> None:
+    """Write predictions, and the tables of errors: of fits that judge different samples, those of all together."""
+    try:
+        write_predictions(folder, fits, names)
+        if any(not torch.equal(each.rows, fits[0].rows) for each in fits):
+            of_all = ([getattr(each, name) for each in fits] for name in ("rows", "predicted", "targets"))
+            fits = [Predictions(0, *map(torch.cat, of_all))]
+        write_errors(folder, part, fits, names)
+    except OSError as error:
+        raise ConfigError([Problem("--errors", f"{folder} cannot be written ({error.strerror})")]) from error
 
 
 def _owner(checkpoint: Path, plans: Sequence[FitPlan], run_dir: Path) -> FitPlan:

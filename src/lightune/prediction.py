@@ -1,9 +1,11 @@
 """Load a finished run for predictions: its networks and what prepares their inputs, without its data."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import build_task
@@ -17,7 +19,22 @@ from lightune.runtime.quiet import quiet
 from lightune.tasks.supervised import DESCRIBED, SupervisedTask
 from lightune.training.resumption import load_run_config, run_of
 
-__all__ = ["load"]
+__all__ = ["Restored", "load", "restore"]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One fit of a run, as its checkpoint has it.
+
+    Args:
+        task: with the weights.
+        preparation: maps raw samples to the network's inputs.
+        described: what the checkpoint holds of the samples.
+    """
+
+    task: SupervisedTask
+    preparation: nn.Module
+    described: dict[str, Any]
 
 
 def load(
@@ -38,25 +55,39 @@ def load(
         ConfigError: if the folder is no run, or its configuration cannot run here.
         CheckpointError: if a checkpoint is missing, damaged, not to be trusted, or holds no preparation.
     """
+    restored = restore(run_dir, checkpoint=checkpoint)
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if chosen.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError([Problem("--device", f"there is no GPU here, got {device}")])
+    networks = [PredictingNetwork(each.preparation, each.task.model, each.task.predictions) for each in restored]
+    return Predictor(networks, restored[-1].described, device=chosen, batch_size=batch_size)
+
+
+def restore(run_dir: str | Path, *, checkpoint: str = "best") -> list[Restored]:
+    """Restore the task and the preparation of each fit of a run; nothing of its data is needed.
+
+    Args:
+        run_dir: the run's folder, or that of one of its fits.
+        checkpoint: `best`, `last`, or the path of a file.
+
+    Raises:
+        ConfigError: as `load`.
+        CheckpointError: as `load`.
+    """
     folder = Path(run_dir)
     cfg = load_run_config(run_of(folder))
     if problems := [each for each in find_problems(cfg) if not each.key.startswith("data.")]:  # they may be gone
         raise ConfigError(problems)
-    files = _checkpoints(folder, checkpoint)
-    networks, described = [], None
+    restored = []
     with quiet(verbose=False):
-        for file in files:
+        for file in _checkpoints(folder, checkpoint):
             content = read_checkpoint(file)
             described = content.get(DESCRIBED)
             if not isinstance(described, dict):
                 rule = "holds no preparation: an earlier version wrote it, or a task or data of one's own"
                 raise CheckpointError(f"{file}: {rule}; predictions need one")
-            networks.append(_network(cfg, content, described, file))
-    assert described is not None
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    if chosen.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError([Problem("--device", f"there is no GPU here, got {device}")])
-    return Predictor(networks, described, device=chosen, batch_size=batch_size)
+            restored.append(_restored(cfg, content, described, file))
+    return restored
 
 
 def _checkpoints(folder: Path, checkpoint: str) -> list[Path]:
@@ -68,7 +99,7 @@ def _checkpoints(folder: Path, checkpoint: str) -> list[Path]:
     return [home / f"{checkpoint}.ckpt" for home in fits or [folder / "checkpoints"]]
 
 
-def _network(cfg: Any, content: dict[str, Any], described: dict[str, Any], file: Path) -> PredictingNetwork:
+def _restored(cfg: Any, content: dict[str, Any], described: dict[str, Any], file: Path) -> Restored:
     try:
         shapes = {name: int(described[name]) for name in ("num_classes", "num_targets")}
         sizes = {name: tuple(map(int, described[name])) for name in ("input_shape", "cardinalities")}
@@ -87,4 +118,4 @@ def _network(cfg: Any, content: dict[str, Any], described: dict[str, Any], file:
         rule = f"is a {type(task).__name__}, and predictions are made with lightune's own task only"
         raise ConfigError([Problem("task", rule)])
     load_weights(task, weights, file)
-    return PredictingNetwork(preparation, task.model, task.predictions)
+    return Restored(task, preparation, described)

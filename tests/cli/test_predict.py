@@ -2,11 +2,15 @@ import csv
 import errno
 import shutil
 
+import numpy as np
 import openpyxl
 import polars
 import pytest
+import torch
 
 import lightune
+from lightune.inference.certainty import Sets
+from lightune.reporting.predictions import read_validation
 
 
 def read(file):
@@ -186,3 +190,98 @@ def test_parquet_and_excel_files_are_predicted_as_delimited_ones(class_run, tool
     for name in ("new.parquet", "new.xlsx"):
         assert tool("predict", class_run.folder, "--input", name)[::2] == (0, "")
         assert [row["predicted"] for row in read(here / "predictions.csv")] == predicted
+
+
+def test_sets_and_rejections_stand_beside_the_probabilities(class_run, tool, here):
+    words = ["--sets", "0.9", "--reject", "confidence", "--reject-rate", "0.2"]
+    code, _, err = tool("predict", class_run.folder, "--input", class_run.table, *words)
+    lines = read(here / "predictions.csv")
+    assert (code, list(lines[0])[-3:]) == (0, ["set", "outlier", "rejected"])
+    left = read_validation(class_run.folder)
+    wanted = Sets([(left.predicted, left.targets)], 0.9, ["old", "young"])
+    predicted = torch.from_numpy(lightune.load(class_run.folder).predict_proba(read(class_run.table)))
+    assert [[line["set"]] for line in lines] == list(wanted.cells(predicted, predicted))
+    rejected = sum(line["rejected"] == "true" for line in lines)
+    assert err == f"{rejected} of them rejected by confidence\n"
+    assert {line["rejected"] for line in lines if float(line["outlier"]) == 0} <= {"false"}
+
+
+def test_intervals_stand_beside_values_and_hold_most_of_them(value_run, tool, here):
+    assert tool("predict", value_run.folder, "--input", value_run.table, "--interval", "0.8").code == 0
+    lines = read(here / "predictions.csv")
+    assert list(lines[0]) == ["row", "predicted", "lower", "upper"]
+    middles = [(float(line["lower"]) + float(line["upper"])) / 2 for line in lines]
+    assert middles == pytest.approx([float(line["predicted"]) for line in lines], abs=1e-3)
+    truth = [float(line["value"]) for line in read(value_run.table)]
+    inside = [
+        float(line["lower"]) <= value <= float(line["upper"]) for line, value in zip(lines, truth, strict=True)
+    ]
+    assert 0.6 < sum(inside) / len(inside) <= 1
+
+
+def test_distances_are_computed_once_from_the_data_and_then_kept_with_the_run(fold_run, tool, here):
+    run = shutil.copytree(fold_run.folder, here / "run")
+    table, aside = fold_run.table, fold_run.table.with_suffix(".aside")
+    words = ["predict", run, "--input", here / "new.csv", "--reject", "distance"]
+    (here / "new.csv").write_text("age,height,city\n40,170,Rome\n9000,9000,Rome\n")
+    table.rename(aside)
+    try:
+        code, _, err = tool(*words)
+        assert code == 2
+        assert (
+            "--reject distance  is fitted on the run's validation part: there is no sound features_val.npz" in err
+        )
+        assert "its data cannot be read here (data.path: there is no " in err
+        assert not (here / "predictions.csv").exists()
+        aside.rename(table)
+        assert tool(*words).code == 0
+        first = (here / "predictions.csv").read_bytes()
+        table.rename(aside)
+        assert tool(*words).code == 0
+        assert (here / "predictions.csv").read_bytes() == first
+    finally:
+        if aside.exists():
+            aside.rename(table)
+    ordinary, strange = read(here / "predictions.csv")
+    assert (ordinary["rejected"], strange["rejected"]) == ("false", "true")
+    assert float(strange["outlier"]) > 10 * float(ordinary["outlier"])
+    with np.load(run / "features_val.npz") as kept:
+        assert [kept[name].shape[1] for name in kept.files] == [8, 8, 8]
+    assert tool("predict", run / "fits" / "1", *words[2:]).code == 0
+
+
+def test_another_checkpoint_is_calibrated_from_the_data(class_run, tool, here):
+    words = ["predict", class_run.folder, "--input", class_run.table, "--sets", "0.8"]
+    assert tool(*words, "--checkpoint", "last").code == 0
+    left = shutil.copytree(class_run.folder, here / "copy")
+    (left / "predictions_val.npz").unlink()
+    assert tool(*words).code == 0
+    best = (here / "predictions.csv").read_bytes()
+    assert tool("predict", left, *words[2:]).code == 0
+    assert (here / "predictions.csv").read_bytes() == best
+
+
+@pytest.mark.parametrize(
+    ("run", "words", "why"),
+    [
+        ("class_run", ["--interval", "0.9"], "--interval  is for values, and the run predicts classes; --sets is"),
+        ("value_run", ["--sets", "0.9"], "--sets  is for classes, and the run predicts values; --interval is"),
+        (
+            "value_run",
+            ["--reject", "confidence"],
+            "--reject  confidence is for classes, and the run predicts values",
+        ),
+        ("class_run", ["--reject-rate", "0.1"], "--reject-rate  is for --reject confidence and --reject distance"),
+        (
+            "class_run",
+            ["--sets", "0.999"],
+            "--sets  0.999 takes at least 999 samples of the validation part, and there",
+        ),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_certainty_that_does_not_fit_is_refused(run, words, why, request, tool, here):
+    run = request.getfixturevalue(run)
+    code, _, err = tool("predict", run.folder, "--input", run.table, *words)
+    assert (code, why in err) == (2, True), err
+    assert not (here / "predictions.csv").exists()

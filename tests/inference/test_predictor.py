@@ -14,6 +14,12 @@ from lightune.inference.table_input import Tally
 IDENTITY = Affine(torch.zeros(2), torch.ones(2))
 
 
+def predicted_of(predictor, *given, **how):
+    """Yield names and predictions of a file."""
+    for names, raw in predictor.read_file(*given, **how):
+        yield names, predictor.of_raw(raw)
+
+
 class Counted(nn.Module):
     """Answer each sample with itself; no more than some fit into memory."""
 
@@ -89,12 +95,12 @@ def test_pictures_are_predicted_from_files_from_pictures_and_as_they_were_read(t
     ):
         assert judge.predict_proba(samples).tolist() == [[18, 18]]
     assert judge.counted == "file"
-    ((names, predicted),) = judge.predict_file(tmp_path, Tally())
+    ((names, predicted),) = predicted_of(judge, tmp_path, Tally())
     assert (names, predicted.tolist()) == ([str(tmp_path / "a.png")], [[18, 18]])
     (tmp_path / "b.png").touch()
     with pytest.raises(ValueError, match=r"b\.png is empty"):
-        list(judge.predict_file(tmp_path, Tally()))
-    assert [names for names, _ in judge.predict_file(tmp_path, Tally(), skip_unreadable=True)] == [names]
+        list(predicted_of(judge, tmp_path, Tally()))
+    assert [names for names, _ in predicted_of(judge, tmp_path, Tally(), skip_unreadable=True)] == [names]
 
 
 def test_texts_are_predicted_from_texts_only(tmp_path):
@@ -106,7 +112,7 @@ def test_texts_are_predicted_from_texts_only(tmp_path):
     with pytest.raises(ValueError, match="must be a list of texts, got a"):
         judge.predict(torch.zeros(1, 2))
     (tmp_path / "t.csv").write_text("t\na b\n")
-    assert [predicted.tolist() for _, predicted in judge.predict_file(tmp_path / "t.csv", Tally())] == [[[2, 3]]]
+    assert [predicted.tolist() for _, predicted in predicted_of(judge, tmp_path / "t.csv", Tally())] == [[[2, 3]]]
 
 
 def test_no_samples_have_no_predictions():

@@ -5,7 +5,7 @@ This module must not import torch or Lightning at its top.
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,15 @@ from lightune.training.imports import import_training
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from lightune.inference.certainty import Beside
     from lightune.inference.predictor import Predictor
     from lightune.inference.table_input import Tally
 
 __all__ = ["add_arguments", "predict"]
 
 OUTPUT = "predictions.csv"
+
+_REJECT_RATE = 0.05
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
     add("--threshold", type=_share, metavar="P", help="of two classes: the second from this probability on")
+    add("--sets", type=_share, metavar="SHARE", help="of classes: sets that hold the true one as often as this")
+    add("--interval", type=_share, metavar="SHARE", help="of values: intervals that hold the true one as often")
+    add(
+        "--reject",
+        choices=("none", "confidence", "distance"),
+        default="none",
+        help="mark what the network is not sure of, or what is far from its data (default: none)",
+    )
+    add(
+        "--reject-rate",
+        type=_share,
+        metavar="SHARE",
+        help="of ordinary samples that --reject marks (default: 0.05)",
+    )
     add("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one (default: auto)")
     add("--batch-size", type=_count, default=1024, metavar="N", help="samples at a time (default: 1024)")
 
@@ -75,15 +92,65 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     if options.on_unreadable == "skip" and predictor.counted == "row":
         rule = "is for pictures and sounds, and the run predicts rows of a table, all of which are read"
         raise ConfigError([Problem("--on-unreadable", rule)])
+    beside = _beside(predictor, options, folder)
     try:
-        total = _write(predictor, options)
+        total = _write(predictor, options, beside)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError([Problem("--output", f"{options.output} cannot be written ({reason})")]) from error
     say(f"{total:,} predictions of {predictor.target} in {options.output}")
+    for each in beside:
+        if (rejected := getattr(each, "rejected", None)) is not None:
+            say(f"{rejected:,} of them rejected by {options.reject}", error=True)
 
 
-def _write(predictor: "Predictor", options: argparse.Namespace) -> int:
+def _beside(predictor: "Predictor", options: argparse.Namespace, folder: Path) -> "list[Beside]":
+    """Return the columns that are asked for beside the predictions.
+
+    Raises:
+        ConfigError: if one does not fit the run, or there is nothing to fit it on.
+    """
+    from lightune.calibration import reference_features, validated
+    from lightune.inference.certainty import Beside, Confidence, Distance, Intervals, Sets
+
+    if problems := list(_misplaced(predictor, options)):
+        raise ConfigError(problems)
+    rate = options.reject_rate or _REJECT_RATE
+    networks, how = predictor.networks, {"checkpoint": options.checkpoint}
+    makers: dict[str, Callable[[str], Beside]] = {
+        "--sets": lambda key: Sets(validated(folder, networks, asked=key, **how), options.sets, predictor.classes),
+        "--interval": lambda key: Intervals(validated(folder, networks, asked=key, **how), options.interval),
+        "--reject confidence": lambda key: Confidence(validated(folder, networks, asked=key, **how), rate),
+        "--reject distance": lambda key: Distance(
+            networks, reference_features(folder, networks, asked=key, **how), rate
+        ),
+    }
+    asked = {
+        "--sets": options.sets is not None,
+        "--interval": options.interval is not None,
+        f"--reject {options.reject}": options.reject != "none",
+    }
+    beside = []
+    for key in (key for key, is_asked in asked.items() if is_asked):
+        try:
+            beside.append(makers[key](key))
+        except ValueError as error:
+            raise ConfigError([Problem(key, str(error))]) from error
+    return beside
+
+
+def _misplaced(predictor: "Predictor", options: argparse.Namespace) -> Iterator[Problem]:
+    if options.interval is not None and predictor.classes:
+        yield Problem("--interval", "is for values, and the run predicts classes; --sets is for these")
+    if options.sets is not None and not predictor.classes:
+        yield Problem("--sets", "is for classes, and the run predicts values; --interval is for these")
+    if options.reject == "confidence" and not predictor.classes:
+        yield Problem("--reject", "confidence is for classes, and the run predicts values; choose distance")
+    if options.reject_rate is not None and options.reject == "none":
+        yield Problem("--reject-rate", "is for --reject confidence and --reject distance")
+
+
+def _write(predictor: "Predictor", options: argparse.Namespace, beside: "Sequence[Beside]") -> int:
     from lightune.inference.table_input import Tally
 
     paths: Sequence[Path] = options.input
@@ -91,28 +158,34 @@ def _write(predictor: "Predictor", options: argparse.Namespace) -> int:
     with whole_file(options.output) as file:
         lines = csv.writer(file, lineterminator="\n")
         several = len(paths) > 1 and predictor.counted == "row"
-        lines.writerow([*(["file"] if several else []), predictor.counted, *_header(predictor)])
+        header = [*_header(predictor), *(name for each in beside for name in each.header)]
+        lines.writerow([*(["file"] if several else []), predictor.counted, *header])
         for path in paths:
             tally = Tally()
-            for names, predicted in _predicted(predictor, path, tally, skip=skip):
-                for name, cells in zip(names, _cells(predictor, predicted, options.threshold), strict=True):
-                    lines.writerow([*([cell(str(path))] if several else []), cell(name), *cells])
+            for names, raw in _read(predictor, path, tally, skip=skip):
+                predicted = predictor.of_raw(raw)
+                more = [each.cells(raw, predicted) for each in beside]
+                for name, *cells in zip(
+                    names, _cells(predictor, predicted, options.threshold), *more, strict=True
+                ):
+                    named = [*([cell(str(path))] if several else []), cell(name)]
+                    lines.writerow([*named, *(each for part in cells for each in part)])
             for line in tally.lines():
                 say(f"{path}: {line}", error=True)
             total += tally.rows
     return total
 
 
-def _predicted(
+def _read(
     predictor: "Predictor", path: Path, tally: "Tally", *, skip: bool
 ) -> Iterator[tuple[list[str], "Tensor"]]:
-    """Yield names and predictions of a file.
+    """Yield names and samples of a file.
 
     Raises:
         ConfigError: if the file cannot be read as what the run was trained on.
     """
     try:
-        yield from predictor.predict_file(path, tally, skip_unreadable=skip)
+        yield from predictor.read_file(path, tally, skip_unreadable=skip)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem("--input", _told(path, error))]) from error
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import export, predict
+from lightune.cli import evaluate, export, predict
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
 from lightune.config.trust import read_environment
@@ -22,7 +22,6 @@ from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.study.storage.records import is_seed
-from lightune.training.imports import import_training
 from lightune.training.resumption import load_run_config, run_of
 from lightune.training.run_owner import is_at_work
 
@@ -69,12 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, or its name")
     best.add_argument("--json", action="store_true", help="print JSON instead of lines")
     best.set_defaults(command=_best)
-    evaluate = commands.add_parser("evaluate", help="measure a checkpoint of a run, or of a study's best trial")
-    evaluate.add_argument("run", type=Path, metavar="RUN", help="the run's folder, a study's, or a study's name")
-    evaluate.add_argument("--split", choices=("test", "val"), default="test", help="which part (default: test)")
-    evaluate.add_argument("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    evaluate.set_defaults(command=_evaluate)
+    evaluating = commands.add_parser("evaluate", help="measure a run, or a study's best trial, again")
+    evaluate.add_arguments(evaluating)
+    evaluating.set_defaults(command=_evaluate)
     prediction = commands.add_parser(
         "predict", help="predict new samples with a run, or with a study's best trial"
     )
@@ -110,17 +106,8 @@ def _chosen(path: Path, command: str) -> Path:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folder = _chosen(options.run, "evaluate")
-    load_run_config(folder)  # as for predictions
-    import_training()
-    from lightune.evaluation import evaluate
-
-    metrics = evaluate(folder, split=options.split, checkpoint=options.checkpoint)
-    if options.json:
-        print(json.dumps(metrics, indent=2))
-        return
-    width = max(map(len, metrics))
-    for name, value in metrics.items():
-        say(f"{name:<{width}}  {value:.4f}")
+    load_run_config(run_of(folder) if options.input else folder)  # as for predictions
+    evaluate.evaluate(options, folder)
 
 
 def _best_trial(folder: Path, command: str) -> tuple[Path, str]:

@@ -15,7 +15,7 @@ from lightune.inference.network import PredictingNetwork, mean_prediction
 from lightune.inference.table_input import TableInput, Tally
 from lightune.inference.text_input import TextInput
 
-__all__ = ["Predictor"]
+__all__ = ["Predictor", "input_of"]
 
 _BATCH = 1024
 
@@ -57,7 +57,7 @@ class Predictor:
         self.batch_size = batch_size
         self._device = torch.device(device)
         self.raw_shape = tuple(map(int, described.get("raw_shape", self.input_shape)))
-        self._input = _input_of(self.schema)
+        self._input = input_of(self.schema)
 
     @property
     def network(self) -> PredictingNetwork:
@@ -107,10 +107,10 @@ class Predictor:
         """What one line of a prediction is of: a `row` of a file, or a `file`."""
         return "row" if self._input is None else self._input.counted
 
-    def predict_file(
+    def read_file(
         self, path: Path, tally: Tally, *, skip_unreadable: bool = False
     ) -> Iterator[tuple[list[str], Tensor]]:
-        """Yield the names of samples and their predictions (n, K), some at a time.
+        """Yield the names of samples and these (n, …) as `of_raw` takes them, some at a time.
 
         Args:
             path: a table; or a picture or sound, or a folder of them.
@@ -130,7 +130,7 @@ class Predictor:
         for names, raw in self._input.chunks(path, tally, **skip):
             if tally.drift is not None:
                 tally.drift.add(raw)
-            yield names, self.of_raw(raw)
+            yield names, raw
 
     def _predictions(self, samples: Any) -> Tensor:
         as_read = isinstance(samples, np.ndarray | Tensor) and tuple(samples.shape[1:]) == self.raw_shape
@@ -158,7 +158,8 @@ class Predictor:
         return torch.cat(done) if done else torch.empty(0, len(self.classes) or self.values)
 
 
-def _input_of(schema: Mapping[str, Any]) -> TableInput | TextInput | FileInput | None:
+def input_of(schema: Mapping[str, Any]) -> TableInput | TextInput | FileInput | None:
+    """Return what reads new samples; None of samples that come from no file."""
     if "columns" in schema:
         return TableInput(schema)
     if "text" in schema:

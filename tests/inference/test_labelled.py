@@ -1,0 +1,85 @@
+import pytest
+import torch
+from media import write_pictures
+
+from lightune.evaluation import evaluate, evaluate_files
+from lightune.inference.labelled import read_labelled
+from lightune.prediction import restore
+from lightune.reporting.result import read_result
+
+
+def described(run):
+    return restore(run.folder)[0].described
+
+
+def test_the_columns_of_a_table_may_stand_in_any_order_and_missing_targets_are_left_out(class_run, tmp_path):
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("class,city,age\nyoung,Rome,30\nNA,Oslo,50\nold,Bonn,50\n")
+    second.write_text("age,class\n44,old\n")
+    read = read_labelled([first, second], described(class_run))
+    assert read.targets.tolist() == [1, 0, 0]
+    assert list(read.rows) == [0, 2, 0]
+    assert list(read.files) == [str(first), str(first), str(second)]
+    assert f"{first}: 1 row without a class is left out" in read.remarks
+    assert len(read.raw) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("age,city\n3,Rome\n", "has no column 'class', which the run predicts; it has age, city"),
+        ("age,class\n3,ancient\n4,old\n", r"classes that the training had not: 'ancient' \(it had old, young\)"),
+        ("age,class\n3,\n", "has no row with a class"),
+    ],
+)
+def test_a_table_without_known_targets_is_refused(class_run, tmp_path, text, why):
+    (tmp_path / "new.csv").write_text(text)
+    with pytest.raises(ValueError, match=why):
+        read_labelled([tmp_path / "new.csv"], described(class_run))
+
+
+def test_values_must_be_numbers(value_run, tmp_path):
+    file = tmp_path / "new.csv"
+    file.write_text("value,age\n1.5,20\n40,30\n")
+    assert read_labelled([file], described(value_run)).targets.tolist() == [[1.5], [40.0]]
+    file.write_text("value,age\nmany,20\n")
+    with pytest.raises(ValueError, match="value has cells that are no numbers"):
+        read_labelled([file], described(value_run))
+
+
+@pytest.mark.parametrize("kind", ["picture", "sound", "text"])
+def test_what_a_run_was_trained_on_has_known_targets(kind, request):
+    run = request.getfixturevalue(f"{kind}_run")
+    read = read_labelled([run.source], described(run))
+    count = len(read.targets)
+    assert count == len(read.raw) == len(read.rows) >= 38
+    assert sorted(set(read.targets.tolist())) == [0, 1]
+    assert len(read.files) == (0 if kind == "text" else count)
+
+
+def test_folders_of_other_classes_are_left_out_and_damaged_files_on_request(picture_run, tmp_path):
+    root = write_pictures(tmp_path / "new")
+    known = described(picture_run)["samples"]["classes"]
+    whole = len(read_labelled([root], described(picture_run)).targets)
+    (root / known[0] / "broken.png").write_bytes(b"no picture")
+    (root / "another").mkdir()
+    next((root / known[0]).glob("*.*")).rename(root / "another" / "x.png")
+    with pytest.raises(ValueError, match=r"broken\.png"):
+        read_labelled([root], described(picture_run))
+    read = read_labelled([root], described(picture_run), skip_unreadable=True)
+    assert len(read.targets) == whole - 1
+    assert len(read.remarks) == 2
+
+
+@pytest.mark.parametrize("kind", ["value", "fold"])
+def test_the_test_part_as_a_file_has_the_figures_of_the_run(kind, request, tmp_path):
+    run = request.getfixturevalue(f"{kind}_run")
+    rows = run.table.read_text().splitlines()
+    tested = {int(line.split(",")[1]) for line in (run.folder / "predictions.csv").read_text().splitlines()[1:]}
+    file = tmp_path / "test.csv"
+    file.write_text("\n".join([rows[0], *(rows[1 + row] for row in sorted(tested))]) + "\n")
+    figures = evaluate_files(run.folder, [file])
+    measured = read_result(run.folder).metrics
+    assert figures == pytest.approx({name: measured[name] for name in measured if "test/" in name}, rel=1e-5)
+    assert figures == pytest.approx(evaluate(run.folder), rel=1e-5)
+    assert torch.is_grad_enabled()
