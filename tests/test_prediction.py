@@ -1,5 +1,6 @@
 import csv
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -151,3 +152,14 @@ def test_images_predict_from_arrays(tmp_path):
     assert predictor.predict(images[:1]).tolist()[0] in predictor.classes == list(map(str, range(10)))
     with pytest.raises(ValueError, match=r"must have shape \(N, 1, 8, 8\)"):
         predictor.predict(images[:, :, :4])
+
+
+def test_a_package_that_cuts_texts_and_is_missing_is_named(text_run, monkeypatch):
+    content = read_checkpoint(text_run.folder / "checkpoints" / "best.ckpt")
+    content["lightune"]["samples"]["tokenizer"] = "{}"
+    monkeypatch.setattr("lightune.prediction.read_checkpoint", lambda _: content)
+    with pytest.raises(ConfigError, match="is no tokenizer"):
+        lightune.load(text_run.folder)
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ConfigError, match="needs tokenizers, which is not installed; pip install"):
+        lightune.load(text_run.folder)

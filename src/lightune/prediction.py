@@ -60,7 +60,10 @@ def load(
     if chosen.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError([Problem("--device", f"there is no GPU here, got {device}")])
     networks = [PredictingNetwork(each.preparation, each.task.model, each.task.predictions) for each in restored]
-    return Predictor(networks, restored[-1].described, device=chosen, batch_size=batch_size)
+    try:
+        return Predictor(networks, restored[-1].described, device=chosen, batch_size=batch_size)
+    except ValueError as error:
+        raise ConfigError([Problem(str(run_dir), f"{error}")]) from error
 
 
 def restore(run_dir: str | Path, *, checkpoint: str = "best") -> list[Restored]:

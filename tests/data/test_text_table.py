@@ -1,12 +1,15 @@
 import csv
 
 import pytest
+import tokenizers
 import torch
 from media import write_texts
 
 from lightune.data import TextCSV
 from lightune.data.samples import sound
 from lightune.errors import ConfigError
+from lightune.inference.table_input import Tally
+from lightune.inference.text_input import TextInput
 from lightune.validation import CrossValidation, Holdout
 
 
@@ -174,3 +177,38 @@ def test_the_profile_is_of_texts_that_the_vocabulary_was_not_learnt_from(tmp_pat
     unknown, _ = data.described()["profile"]
     assert unknown["name"] == "unknown tokens"
     assert sum(unknown["counts"]) == data.sizes["val"]
+
+
+def write_tokenizer(file):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="[U]"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=20, special_tokens=["[U]"], show_progress=False)
+    tokenizer.train_from_iterator(["purr meow"] * 3, trainer)
+    tokenizer.save(str(file))
+    return file
+
+
+def test_a_tokenizers_file_travels_with_the_schema_to_predictions(tmp_path):
+    file = write_tokenizer(tmp_path / "t.json")
+    samples = TextCSV(path=table(tmp_path, ("purr meo", "a"), ("PURR", "b")), tokens=str(file)).load()
+    assert samples.schema["vocabulary"] == ["purr", "meo", "[U]"]
+    assert ("tokens", f"as {file} cuts them, small and capital letters, too: not data.lowercase") in samples.report
+    file.unlink()
+    raw = TextInput(samples.schema).raw(["meow purr", "P"], Tally())
+    assert raw.tolist() == [[-2, 0], [2, -1]]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "said"),
+    [
+        ("words", "must be word, char, byte, or the .json file of a tokenizer, got words"),
+        ("no.json", "no.json cannot be read (No such file or directory)"),
+        ("bad.json", "bad.json is no tokenizer of the package tokenizers (Model missing"),
+    ],
+)
+def test_tokens_that_are_none_are_refused(tmp_path, monkeypatch, tokens, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.json").write_text("{}")
+    (refused,) = problems(TextCSV(tokens=tokens))
+    assert refused.startswith("data.tokens: ")
+    assert said in refused

@@ -1,8 +1,11 @@
+import sys
+
 import pytest
+import tokenizers
 import torch
 
 from lightune.data.preparation import preparation_from
-from lightune.data.text_tokens import PADDING, UNKNOWN_TOKEN, TextPreparation, cut, interned, numbered
+from lightune.data.text_tokens import PADDING, UNKNOWN_TOKEN, TextPreparation, cut, cutter, interned, numbered
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,34 @@ def test_a_vocabulary_is_kept_as_plain_values():
     assert isinstance(again, TextPreparation)
     assert torch.equal(again.table, prepared.table)
     assert again.vocabulary == prepared.vocabulary
+
+
+def tokenizer_text(*, padded=False):
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordPiece({"[U]": 0, "pur": 1, "##r": 2, "M": 3}, unk_token="[U]")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[U] $A", special_tokens=[("[U]", 0)]
+    )
+    if padded:
+        tokenizer.enable_padding(length=9)
+        tokenizer.enable_truncation(1)
+    return tokenizer.to_str()
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_tokenizer_cuts_as_its_file_says_and_adds_nothing(padded):
+    cut_by_it = cutter("word", lowercase=True, tokenizer=tokenizer_text(padded=padded))
+    assert cut_by_it("purr M woof") == ["pur", "##r", "M", "[U]"]
+    assert cutter("char", lowercase=False)("aB") == ["a", "B"]
+
+
+def test_what_is_no_tokenizer_and_a_missing_package_are_said(monkeypatch):
+    with pytest.raises(ValueError, match=r"^is no tokenizer of the package tokenizers \(Model missing"):
+        cutter("t.json", tokenizer="{}")
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(
+        ValueError, match=r"^needs tokenizers, which is not installed; pip install 'lightune\[text\]'$"
+    ):
+        cutter("t.json", tokenizer=tokenizer_text())

@@ -1,9 +1,9 @@
 """Texts of one's own: a column of a delimited text file, and what class each is of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from lightune.data.official_parts import by_parts, parts_in_column
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.table_files import read_table
-from lightune.data.text_tokens import TextPreparation, Tokens, cut, interned
+from lightune.data.text_tokens import TextPreparation, Tokens, cutter, interned
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import PositiveInt
 
@@ -32,8 +32,9 @@ class TextCSV(InMemoryData):
             director and actors of 1,547 films, and the language of each.
         text: column of the texts.
         target: column of the classes.
-        tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8.
-        lowercase: whether capital letters count as small ones.
+        tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8; or the `.json`
+            file of a tokenizer of the package tokenizers, for sub-words.
+        lowercase: whether capital letters count as small ones; a tokenizer's file decides that itself.
         min_frequency: times that a token must stand in the training rows to be known, > 0.
         max_vocabulary: tokens that are known at most, the commonest, > 0.
         max_length: tokens that are kept of a text, from its beginning, > 0.
@@ -53,7 +54,7 @@ class TextCSV(InMemoryData):
         path: str | None = None,
         text: str = "text",
         target: str = "label",
-        tokens: Tokens = "word",
+        tokens: str = "word",
         lowercase: bool = True,
         min_frequency: PositiveInt = 2,
         max_vocabulary: PositiveInt = 20_000,
@@ -76,6 +77,8 @@ class TextCSV(InMemoryData):
         Raises:
             ConfigError: with every key that does not fit the file.
         """
+        tokenizer = self._tokenizer()
+        cut = self._cutter(tokenizer)
         table = self._read()
         texts, labels = table[self.text], [cell.strip() for cell in table[self.target]]
         kept = [row for row, cell in enumerate(labels) if cell not in NA_VALUES]
@@ -87,9 +90,13 @@ class TextCSV(InMemoryData):
             rule = f"{self.target} has one class only, {classes[0]!r}" if classes else f"{self.target} is empty"
             raise ConfigError([Problem("data.target", rule)])
         require_distinct(classes, "data.target")
-        cells = [cut(texts[row], self.tokens, lowercase=self.lowercase) for row in kept]
+        cells = [cut(texts[row]) for row in kept]
         raw, tokens = interned(cells, self.max_length)
         report += _remarks(cells, len(tokens), self.max_length)
+        if tokenizer:
+            report.append(
+                ("tokens", f"as {self.tokens} cuts them, small and capital letters, too: not data.lowercase")
+            )
         number = {name: place for place, name in enumerate(classes)}
         targets = torch.tensor([number[labels[row]] for row in kept])
         part = (
@@ -117,6 +124,7 @@ class TextCSV(InMemoryData):
                 "vocabulary": tokens,
                 "delimiter": self.delimiter,
                 "encoding": self.encoding,
+                **({"tokenizer": tokenizer} if tokenizer else {}),
             },
             report=report,
             rows=np.array(kept)[order],
@@ -133,6 +141,26 @@ class TextCSV(InMemoryData):
         known = len(self.samples.schema["vocabulary"])
         limits = {"min_frequency": self.min_frequency, "max_vocabulary": self.max_vocabulary}
         return TextPreparation.fit(raw, tokens=known, **limits)
+
+    def _tokenizer(self) -> str:
+        """Return the JSON text of the tokenizer that `tokens` names; empty for none."""
+        if self.tokens in get_args(Tokens):
+            return ""
+        if not self.tokens.endswith(".json"):
+            rule = f"must be {', '.join(get_args(Tokens))}, or the .json file of a tokenizer, got {self.tokens}"
+            raise ConfigError([Problem("data.tokens", rule)])
+        file = Path(self.tokens).expanduser()
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no UTF-8"
+            raise ConfigError([Problem("data.tokens", f"{file.absolute()} cannot be read ({reason})")]) from error
+
+    def _cutter(self, tokenizer: str) -> Callable[[str], list[str]]:
+        try:
+            return cutter(self.tokens, lowercase=self.lowercase, tokenizer=tokenizer)
+        except ValueError as error:
+            raise ConfigError([Problem("data.tokens", f"{self.tokens} {error}")]) from error
 
     def _read(self) -> dict[str, Sequence[str]]:
         sample = Path(str(files("lightune.data") / "files" / "film_people.csv.gz"))

@@ -1,13 +1,14 @@
 """Texts as numbers: cut into tokens, each known by its place among all that were seen, then by a vocabulary."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["PADDING", "UNKNOWN_TOKEN", "TextPreparation", "Tokens", "cut", "interned", "numbered"]
+__all__ = ["PADDING", "UNKNOWN_TOKEN", "TextPreparation", "Tokens", "cut", "cutter", "interned", "numbered"]
 
 Tokens = Literal["word", "char", "byte"]
 
@@ -25,6 +26,38 @@ def cut(text: str, tokens: Tokens, *, lowercase: bool = True) -> list[str]:
     if tokens == "word":
         return _WORD.findall(text)
     return list(text) if tokens == "char" else [f"{byte:02x}" for byte in text.encode(errors="replace")]
+
+
+def cutter(tokens: str, *, lowercase: bool = True, tokenizer: str = "") -> Callable[[str], list[str]]:
+    """Return what cuts a text into tokens.
+
+    Args:
+        tokens: `word`, `char` or `byte`; of no use beside a tokenizer.
+        lowercase: whether capital letters count as small ones; a tokenizer decides that itself.
+        tokenizer: the JSON text of a tokenizer of the package tokenizers; empty for none. What it would add, cut
+            off or fill up is left out.
+
+    Raises:
+        ValueError: if the package is not installed, or the text is no tokenizer.
+    """
+    if not tokenizer:
+        return partial(cut, tokens=cast(Tokens, tokens), lowercase=lowercase)
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ValueError("needs tokenizers, which is not installed; pip install 'lightune[text]'") from error
+    try:
+        made = Tokenizer.from_str(tokenizer)
+    except Exception as error:
+        raise ValueError(f"is no tokenizer of the package tokenizers ({error})") from error
+    made.no_padding()
+    made.no_truncation()
+
+    def cut_by_it(text: str) -> list[str]:
+        found: list[str] = made.encode(text, add_special_tokens=False).tokens
+        return found
+
+    return cut_by_it
 
 
 def interned(texts: Iterable[Sequence[str]], max_length: int) -> tuple[Tensor, list[str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lightune.data.table_files import rows_like
-from lightune.data.text_tokens import cut, numbered
+from lightune.data.text_tokens import cutter, numbered
 from lightune.inference.table_input import Tally
 
 __all__ = ["TextInput"]
@@ -22,15 +22,19 @@ class TextInput:
     """Turn texts into raw tensors by the schema that is kept with a network.
 
     Args:
-        schema: `text`, `tokens`, `lowercase`, `max_length`, `vocabulary`, and how the training's file was written,
-            `delimiter` and `encoding`, as a checkpoint holds them.
+        schema: `text`, `tokens`, `lowercase`, `max_length`, `vocabulary`, perhaps `tokenizer`, and how the
+            training's file was written, `delimiter` and `encoding`, as a checkpoint holds them.
+
+    Raises:
+        ValueError: if a package is missing that cuts texts as in training.
     """
 
     counted = "row"
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._column, self._tokens = str(schema["text"]), schema["tokens"]
-        self._lowercase, self._max_length = bool(schema["lowercase"]), int(schema["max_length"])
+        self._column, self._max_length = str(schema["text"]), int(schema["max_length"])
+        chosen = {"lowercase": bool(schema["lowercase"]), "tokenizer": str(schema.get("tokenizer", ""))}
+        self._cut = cutter(str(schema["tokens"]), **chosen)  # type: ignore[arg-type]
         self._schema = schema
         self._known = {token: number for number, token in enumerate(schema["vocabulary"])}
 
@@ -73,8 +77,7 @@ class TextInput:
             raise ValueError(f"samples must be a list of texts, got one; predict([{samples[:_SHOWN]!r}])")
         texts = [self._text(sample) for sample in samples]
         tally.rows += len(texts)
-        cells = (cut(text, self._tokens, lowercase=self._lowercase) for text in texts)
-        return numbered(cells, self._known, self._max_length)
+        return numbered(map(self._cut, texts), self._known, self._max_length)
 
     def _text(self, sample: Any) -> str:
         if isinstance(sample, Mapping):
