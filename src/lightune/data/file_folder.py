@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightune.data.decoded_cache import DecodedCache
 from lightune.data.file_lists import FileList, list_files
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
 from lightune.data.memory import BatchSize, InMemoryData
@@ -44,6 +45,7 @@ class FileFolder(InMemoryData):
         labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
         on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
         duplicates: what is done with files that have equal content, as of `CSV`.
+        cache: folder that keeps what was decoded; None to keep nothing.
         served: arguments of `InMemoryData`.
     """
 
@@ -57,9 +59,11 @@ class FileFolder(InMemoryData):
         labels: str | None,
         on_unreadable: OnUnreadable,
         duplicates: Duplicates,
+        cache: Path | None,
         **served: Any,
     ) -> None:
         super().__init__(**served)
+        self._cache = None if cache is None else DecodedCache(cache)
         self.path, self.classes, self.labels = path, classes, labels
         self.on_unreadable, self.duplicates = on_unreadable, duplicates
 
@@ -121,7 +125,7 @@ class FileFolder(InMemoryData):
 
     def _load(self, root: Path) -> Samples:
         found = self._list(root)
-        inputs, unreadable = self.read_files([file.path for file in found.files])
+        inputs, unreadable = self._decode([file.path for file in found.files])
         report = list(found.report)
         if unreadable:
             whole = len(unreadable) == len(found.files)
@@ -145,6 +149,26 @@ class FileFolder(InMemoryData):
     def _called(self, path: Path) -> Path:
         """Return the path that a person knows a file by: those of the sample are gone once they are read."""
         return Path(*path.parts[-2:]) if self.path is None else path
+
+    def _decode(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
+        """Return what `read_files` would; files that were all decoded before need not be decoded again."""
+        if self._cache is None or self.path is None:
+            return self.read_files(paths)
+        form = self.schema_of_files()
+        kept = None
+        with suppress(OSError):  # a file that cannot be read is told when it is decoded
+            kept = self._cache.find(paths, form)
+        if kept is not None:
+            return kept, {}
+        inputs, unreadable = self.read_files(paths)
+        if not unreadable:
+            self._cache.keep(paths, form, inputs)
+        return inputs, unreadable
+
+    def settled(self) -> None:
+        """Write what was decoded, where it is to be kept."""
+        if self._cache is not None:
+            self._cache.store()
 
     def _fill(self, tensors: Tensor, read: Callable[[int], Tensor]) -> dict[int, str]:
         """Read each place of a tensor in threads; return place → why it cannot be read."""
@@ -199,6 +223,8 @@ class ImageFolder(FileFolder):
         scaling: how pixels are scaled, with statistics of the training part only, per channel.
         placement: where samples lie, as of `InMemoryData`.
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
+        cache: whether what was decoded is kept below the output root, for the next start of the same data.
+        output_root: the folder; None to keep nothing.
     """
 
     kind = "image"
@@ -218,9 +244,11 @@ class ImageFolder(FileFolder):
         scaling: Scaling = "standard",
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
+        cache: bool = True,
+        output_root: str | None = None,
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
-        super().__init__(path, classes, labels, on_unreadable, duplicates, **served)
+        super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
         self.format = ImageFormat(image_size, resize, channels)
 
     def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
@@ -269,6 +297,8 @@ class AudioFolder(FileFolder):
         scaling: how energies are scaled, with statistics of the training part only.
         placement: where samples lie, as of `InMemoryData`.
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
+        cache: whether what was decoded is kept below the output root, for the next start of the same data.
+        output_root: the folder; None to keep nothing.
     """
 
     kind = "audio"
@@ -290,9 +320,11 @@ class AudioFolder(FileFolder):
         scaling: Scaling = "standard",
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
+        cache: bool = True,
+        output_root: str | None = None,
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
-        super().__init__(path, classes, labels, on_unreadable, duplicates, **served)
+        super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
         self.pattern = pattern
         self.format = SoundFormat(sample_rate, seconds, crop, mels)
 
@@ -318,6 +350,10 @@ class AudioFolder(FileFolder):
             ZipFile(packed) as sounds,
         ):
             sounds.extractall(folder)
+
+
+def _cache_in(output_root: str | None, cache: bool) -> Path | None:
+    return Path(output_root) / "cache" if cache and output_root is not None else None
 
 
 def _reason(error: Exception) -> str:

@@ -271,6 +271,9 @@ class InMemoryData(LightningDataModule):
             for name, count in crossing_groups(self.samples.groups, rows)
         ]
 
+    def settled(self) -> None:
+        """Do what waits until nothing can be refused any more: a run's folder is there."""
+
     def release(self) -> None:
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
         if self._scales_late:

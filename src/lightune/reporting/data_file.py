@@ -36,6 +36,7 @@ def record_data(folder: Path, data: LightningDataModule) -> None:
             "report": [list(line) for line in (*samples.report, *data.questions())],
         }
         write_json(folder / DATA_FILE, content)
+        data.settled()
 
 
 def require_same_data(folder: Path, data: LightningDataModule) -> None:

@@ -87,11 +87,12 @@ def _write_once(target: Path, content: Any) -> None:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[IO[str]]:
-    """Open a text file that is moved into place when all of it was written: for what is written bit by bit.
+def whole_file(target: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file that is moved into place when all of it was written: for what is written bit by bit.
 
     Args:
-        target: the file; its folder is made as needed. Lines end as they are written.
+        target: the file; its folder is made as needed.
+        binary: whether it is of bytes, else of text, the lines of which end as they are written.
 
     Raises:
         OSError: if the disk is full or the folder cannot be written to; the old file is then untouched.
@@ -99,7 +100,7 @@ def whole_file(target: Path) -> Iterator[IO[str]]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with temporary.open("wb") if binary else temporary.open("w", encoding="utf-8", newline="") as file:
             yield file
         _to_disk(temporary)
         temporary.replace(target)
