@@ -199,6 +199,7 @@ class InMemoryData(LightningDataModule):
         raw = inputs[train]
         self._preparation = self.fit_preparation(raw)
         self._variation = None if self._augmentation is None else self._varied(self._augmentation, raw)
+        del raw  # a copy, before others are made
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):

@@ -17,7 +17,7 @@ from odd_networks import (
 
 from lightune import compose
 from lightune.config.trust import _added, trust
-from lightune.training.fused.planner import plan
+from lightune.training.fused.planner import StructureCache, build_member, plan
 
 SMALL = ["trainer=cpu", "model.units=8", "trainer.max_epochs=2"]
 
@@ -171,3 +171,16 @@ def test_members_of_one_division_hold_the_samples_once():
     assert data[0] is data[1]
     assert data[0] is not data[2]
     assert data[0].samples is data[2].samples
+
+
+def test_trials_of_different_augmentation_divide_their_data_apart():
+    known = StructureCache()
+    words = ["trainer=cpu", "model.units=4"]
+    cfgs = [
+        compose([*words, *own]) for own in ([], ["augmentation=flip"], ["augmentation=flip", "optimizer.lr=0.1"])
+    ]
+    none, flip, again = (build_member(cfg, known)[0].data for cfg in cfgs)
+    assert none.variation is None
+    assert flip.variation.augmentation.strengths == {"flip": 0.5}
+    assert again is flip
+    assert flip.samples is none.samples
