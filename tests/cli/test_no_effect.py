@@ -182,6 +182,11 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
         ("Wine", ["validation.fused=never"], "validation.fused=never has no effect: this run is one fit"),
         ("Wine", ["validation.stratify=true", "validation.test_fraction=0.2", "data.batch_size=8"], None),
         ("Diabetes", ["validation.stratify=true"], "validation.stratify=true has no effect on a regression"),
+        (
+            "Wine",
+            ["validation.order=year", "validation.stratify=true"],
+            "validation.stratify=true has no effect: validation.order=year divides",
+        ),
         ("Wine", ["++data.target_scaling=none"], "++data.target_scaling=none has no effect on a classification"),
         ("Diabetes", ["++data.target_scaling=none"], None),
         (

@@ -201,3 +201,17 @@ def test_a_column_that_predicts_the_target_alone_is_asked_about_by_training_rows
     assert said.startswith("alive predicts survived nearly alone (AUC 1.00, the next column 0.")
     data.divide(Split(np.arange(0, 60, 3), np.arange(60, 80), np.arange(80, 100)), seed=0)  # one class
     assert data.questions() == []
+
+
+def test_time_is_read_from_dates_numbers_and_columns_that_are_left_out(tmp_path):
+    file = tmp_path / "t.csv"
+    lines = [f"{n % 7},2021-{n % 12 + 1:02}-01,{100 - n},{'ab'[n % 2]},{'xy'[n % 3 % 2]}" for n in range(40)]
+    file.write_text("\n".join(["x,day,left,kind,y", *lines[:5], "1,2021-01-01,3,a,", *lines[5:]]) + "\n")
+    data = CSV(str(file), "y", ignore=["left"])
+    times = data.rows.times
+    assert list(times) == ["x", "day", "left"]
+    assert times["x"]().tolist() == [n % 7 for n in range(40)]
+    assert times["left"]().tolist() == [100 - n for n in range(40)]
+    assert np.argsort(times["day"](), kind="stable").tolist() == sorted(range(40), key=lambda n: n % 12)
+    (split,) = Holdout(val_fraction=0.25, test_fraction=0.25, order="left").splits(data.rows, seed=0)
+    assert (split.test.tolist(), split.val.tolist()) == (list(range(10)), list(range(10, 20)))

@@ -121,6 +121,9 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         yield f"{_together(idle)}: images of {data.input_shape[0]} channel(s) have no colours"
     if data.num_classes == 0 and (idle := [word for word in words if word.is_below("validation.stratify")]):
         yield f"{_together(idle)} on a regression, which has no classes"
+    by_time = OmegaConf.select(config, "validation.order")
+    if by_time and (idle := [word for word in words if word.is_below("validation.stratify")]):
+        yield f"{_together(idle)}: validation.order={by_time} divides"
     if data.num_classes and (idle := [word for word in words if word.is_below("data.target_scaling")]):
         yield f"{_together(idle)} on a classification, whose targets are classes"
 

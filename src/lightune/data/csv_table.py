@@ -1,6 +1,7 @@
 """Tables of one's own: a delimited text file, or a folder with one a part."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import twins_among
+from lightune.data.instants import instants
 from lightune.data.leaks import telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column
@@ -114,7 +116,8 @@ class CSV(InMemoryData):
         self._require_columns(tables)
         table, part = _joined(tables), _parts_of_files(tables)
         numbers = np.concatenate([np.arange(_row_count(each)) for each in tables.values()])
-        sources = [str(source[name]) for name, each in tables.items() for _ in range(_row_count(each))]
+        several = len(tables) > 1
+        sources = [str(source[name]) for name, each in tables.items() for _ in range(_row_count(each) * several)]
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
@@ -136,8 +139,9 @@ class CSV(InMemoryData):
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
         read = np.array(rows)[keep][order]  # places in the files
+        inputs = raw[chosen]
         return Samples(
-            raw[chosen],
+            inputs,
             targets[chosen],
             num_classes=len(target_schema.get("classes", ())),
             official_test=official_test,
@@ -155,7 +159,8 @@ class CSV(InMemoryData):
             },
             report=report,
             rows=numbers[read],
-            files=[sources[place] for place in read] if len(tables) > 1 else (),
+            files=[sources[place] for place in read] if several else (),
+            times=self._times(table, columns, inputs, np.flatnonzero(keep)[order]),
         )
 
     @property
@@ -300,6 +305,26 @@ class CSV(InMemoryData):
             raise ConfigError(problems)
         return columns
 
+    def _times(
+        self, table: Table, columns: Sequence[Column], inputs: Tensor, chosen: Indices
+    ) -> dict[str, Callable[[], NDArray[np.float64]]]:
+        """Return what reads the time of each sample from a column: a number, or a date that is left out.
+
+        Args:
+            table: the rows that have a target.
+            columns: what they are.
+            inputs: (N, …) raw samples, whose numbers are read from here.
+            chosen: (N,) the row of each sample in the table.
+        """
+        times: dict[str, Callable[[], NDArray[np.float64]]] = {}
+        for place, column in enumerate(used(columns)):
+            if column.kind == "numeric":
+                times[column.name] = partial(_numbers_of, inputs, place)
+        for column in columns:
+            if column.kind == "ignored" and (column.name in self.ignore or column.note.startswith("holds dates")):
+                times[column.name] = partial(_times_of, column.name, table[column.name], self.na_values, chosen)
+        return times
+
     def _tensors(
         self, table: Table, columns: Sequence[Column]
     ) -> tuple[Tensor, Tensor, dict[str, Any], NDArray[np.bool_]]:
@@ -355,6 +380,15 @@ class CSVRegression(CSV):
 
 
 _SAMPLE_TARGETS = {"penguins.csv": "species", "cars.csv": "mpg"}
+
+
+def _numbers_of(inputs: Tensor, place: int) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = inputs[:, place].numpy()
+    return numbers
+
+
+def _times_of(name: str, cells: Sequence[str], na_values: Sequence[str], chosen: Indices) -> NDArray[np.float64]:
+    return instants(name, cells, na_values)[chosen]
 
 
 def _joined(tables: Mapping[str, Table]) -> Table:

@@ -1,11 +1,12 @@
 """Samples as they are read, and judged then: what cannot be learnt from is refused with its rows and columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightune.validation import Indices
@@ -34,6 +35,7 @@ class Samples:
         report: what was found when they were read, one (subject, remark) a line.
         rows: (N,) number of the row in its file that each sample was, from 0; None where they are as in the file.
         files: the file that each sample came from; empty where there is one or none.
+        times: column name → what returns its points in time (N,), NaN where one is missing.
     """
 
     inputs: Tensor
@@ -48,6 +50,7 @@ class Samples:
     report: Sequence[tuple[str, str]] = ()
     rows: Indices | None = None
     files: Sequence[str] = ()
+    times: Mapping[str, Callable[[], NDArray[np.float64]]] = field(default_factory=dict)
 
 
 def sound(samples: Samples) -> Samples:

@@ -7,7 +7,8 @@ import numpy as np
 
 from lightune.ranges import Fraction, Seed
 from lightune.validation.copies import one_of_each
-from lightune.validation.splits import Indices, Rows, Split, cut
+from lightune.validation.in_time import cut_latest
+from lightune.validation.splits import Indices, Rows, Split, Times, cut
 
 
 class Division(ABC):
@@ -24,6 +25,7 @@ class Division(ABC):
     """
 
     groups: str | None = None  # column whose groups are not divided, where a way of judging takes one
+    order: str | None = None  # column of time, where a way of judging takes one
 
     def __init__(
         self,
@@ -69,12 +71,40 @@ class Division(ABC):
         Raises:
             ValueError: naming the argument at fault, if a part would be empty or too small.
         """
+        if self.order is not None:
+            return self._splits_in_time(rows, self.order)
         if rows.copies is not None:
             reduced, whole = one_of_each(rows)
             splits = self.splits(reduced, seed=seed, test_seed=test_seed)
             return [Split(whole(each.train), whole(each.val), whole(each.test)) for each in splits]
         rest, test = self._set_test_aside(rows, seed if test_seed is None else test_seed)
         return [Split(train, val, test) for train, val in self.divide(rest, rows, seed=seed)]
+
+    def divide_in_time(self, rest: Indices, times: Times, rows: Rows) -> list[tuple[Indices, Indices]]:
+        """Divide what is not test by time: return rows to learn from and later ones to judge by, one pair a fit.
+
+        Args:
+            rest: row numbers in the order of time.
+            times: of them, ascending.
+            rows: the samples.
+
+        Raises:
+            ValueError: naming the argument at fault, if a part would be empty.
+        """
+        raise NotImplementedError
+
+    def _splits_in_time(self, rows: Rows, column: str) -> list[Split]:
+        """Return one split a fit: the latest rows are test, unless that is official. Equal rows may be divided."""
+        if self.groups is not None:
+            raise ValueError(f"order={column} divides by time, and groups={self.groups} by groups; leave one out")
+        times = rows.time(column)
+        every = np.arange(rows.count)
+        rest, test = every[: rows.count - rows.official_test], every[rows.count - rows.official_test :]
+        rest = rest[np.argsort(times[rest], kind="stable")]
+        if not rows.official_test:
+            rest, test = cut_latest(rest, times[rest], self.test_fraction, key="test_fraction")
+        pairs = self.divide_in_time(rest, times[rest], rows)
+        return [Split(np.sort(train), np.sort(val), np.sort(test)) for train, val in pairs]
 
     @abstractmethod
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:

@@ -7,7 +7,8 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from lightune.ranges import Fraction, PositiveInt, Range, Seed
 from lightune.validation.division import Division
-from lightune.validation.splits import Indices, Rows
+from lightune.validation.in_time import forward_chained
+from lightune.validation.splits import Indices, Rows, Times
 
 
 class CrossValidation(Division):
@@ -18,6 +19,8 @@ class CrossValidation(Division):
         n_repeats: how often to divide anew, > 0; the figure is the mean over all k * n_repeats fits.
         stratify: whether every fold has each class in the proportion of the whole; no effect on regression.
         groups: column of the data whose groups are never divided between learning and judging; None for none.
+        order: column of time: each fold is judged by what comes next after what it learns from (forward chaining),
+            and the latest rows are test; None for none.
         test_fraction: share of all samples set aside for the test, in (0, 1). An official test split is kept.
         fused: `auto` trains the fits of a run as one program where that is exact and faster, `never` one by one.
         split_seed: of the division; None for that of the run, or, in a study that sweeps `seed`, for the one that
@@ -32,6 +35,7 @@ class CrossValidation(Division):
         n_repeats: PositiveInt = 1,
         stratify: bool = True,
         groups: str | None = None,
+        order: str | None = None,
         test_fraction: Fraction = 0.15,
         fused: Literal["auto", "never"] = "auto",
         split_seed: Seed | None = None,
@@ -42,7 +46,7 @@ class CrossValidation(Division):
         )
         self.k = k
         self.n_repeats = n_repeats
-        self.groups = groups
+        self.groups, self.order = groups, order
 
     def divide(self, rest: Indices, rows: Rows, *, seed: int) -> list[tuple[Indices, Indices]]:
         """Return the folds of the first division, then those of the next.
@@ -58,6 +62,16 @@ class CrossValidation(Division):
             for repeat in range(self.n_repeats)
             for train, val in self._folds(strata, inside, _mixed(seed, repeat)).split(rest, strata, inside)
         ]
+
+    def divide_in_time(self, rest: Indices, times: Times, rows: Rows) -> list[tuple[Indices, Indices]]:
+        """Return what was before and what comes next, k times.
+
+        Raises:
+            ValueError: if there are too few samples, or times, or the division is to be repeated.
+        """
+        if self.n_repeats > 1:
+            raise ValueError(f"n_repeats must be 1 where time divides, got {self.n_repeats}")
+        return forward_chained(rest, times, self.k)
 
     def _folds(self, strata: Indices | None, groups: Indices | None, seed: int) -> KFold:
         with_strata, with_groups = strata is not None, groups is not None

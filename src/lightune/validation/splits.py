@@ -1,6 +1,6 @@
 """What every way of dividing samples has in common: the rows they divide, and the test part that is cut first."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 Indices = NDArray[np.int64]
+Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Rows:
         groups: column name → (count,) number of the group of each sample, such as the patient that it comes from.
         official_val: how many of them, before those, form an official validation split; 0 if there is none.
         copies: (count,) number of the set of equal samples that each belongs to; None where none are equal.
+        times: column name → what returns its points in time (count,), NaN where one is missing.
     """
 
     count: int
@@ -44,6 +46,21 @@ class Rows:
     groups: Mapping[str, Indices] = field(default_factory=dict)
     official_val: int = 0
     copies: Indices | None = None
+    times: Mapping[str, Callable[[], Times]] = field(default_factory=dict)
+
+    def time(self, name: str) -> Times:
+        """Return the points in time (count,) of a column.
+
+        Raises:
+            ValueError: if the data have no such column, or it lacks one.
+        """
+        if name not in self.times:
+            there = ", ".join(self.times) or "none"
+            raise ValueError(f"order must be a column of dates or numbers (there are: {there}), got {name}")
+        times = self.times[name]()
+        if missing := int(np.isnan(times).sum()):
+            raise ValueError(f"order must be known of every row, and {name} is missing in {missing:,}")
+        return times
 
     def column(self, name: str | None) -> Indices | None:
         """Return the groups of a column; None for no column.
