@@ -167,3 +167,14 @@ def test_tensorboard_shows_the_confusions_of_the_test(tmp_path):
     result = train(compose(words))
     (picture,) = events(result.run_dir).Images("test/confusion")
     assert picture.encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_a_task_that_does_not_tell_what_it_predicts_is_named(tmp_path, caplog):
+    cfg = compose(["data=wine", "model.units=4", "trainer=cpu", f"output_root={tmp_path}"])
+    record = RunRecord(RunContext(cfg, prepare(cfg), tmp_path, None))
+    with caplog.at_level("INFO", logger="lightune"):
+        record.add_test([{"test/loss": 1.0}], [])
+    assert caplog.messages == [
+        "predictions and errors of the test are left out: SupervisedTask does not tell what it predicts"
+    ]
+    assert list(tmp_path.glob("*.csv")) == []

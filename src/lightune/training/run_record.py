@@ -121,6 +121,9 @@ class RunRecord:
             predictions: of each fit; fewer than there are fits where a task makes none.
         """
         self._tested = mean_metrics(measured)
+        if len(predictions) < len(self.context.parts.plans):
+            kind = type(self.context.parts.task).__name__
+            log.info("predictions and errors of the test are left out: %s does not tell what it predicts", kind)
         if len(predictions) == len(self.context.parts.plans) and self.context.processes.is_first:
             names = names_of(self.context.parts.data)
             write_predictions(self.context.run_dir, predictions, names)
