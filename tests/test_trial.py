@@ -30,5 +30,10 @@ def test_a_table_shows_numbers_as_numbers_and_a_key_that_does_not_exist_as_a_das
     assert Trial(1, point=point, keys=("optimizer.lr",)).hparams() == {"optimizer.lr": shown}
 
 
+def test_a_column_of_texts_has_texts_only():
+    shown = Trial(1, point={"a": "8", "b": "8"}, keys=("a", "b"), texts=("b",)).hparams()
+    assert shown == {"a": 8.0, "b": "8"}
+
+
 def test_added_keys_are_shown_without_their_plus():
     assert Trial(1, point={"+x": "1"}, keys=("+x",)).hparams() == {"x": 1.0}

@@ -26,6 +26,7 @@ class Trial:
         number: its number in the study, >= 0.
         point: swept key → the text of its value.
         keys: all keys that the study sweeps; those that do not exist at this point are not in `point`.
+        texts: those of the keys whose values a table shows as texts, as not every trial has a number there.
         resume: whether an earlier, interrupted start of this trial may have left a checkpoint in its folder.
         prunes: whether the study has a pruner; without one nothing needs to be reported.
         reported: the last step that earlier starts of this trial have reported, >= 0.
@@ -37,6 +38,7 @@ class Trial:
     number: int
     point: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     resume: bool = False
     prunes: bool = False
     reported: int = 0
@@ -46,16 +48,16 @@ class Trial:
 
     def hparams(self) -> dict[str, float | str]:
         """Return key → value as a table of trials shows them: numbers where every trial has one, `-` for none."""
-        return {key.lstrip("+"): _shown(self.point.get(key)) for key in self.keys}
+        return {key.lstrip("+"): self._shown(key) for key in self.keys}
 
-
-def _shown(text: str | None) -> float | str:
-    if text is None:
-        return "-"
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    def _shown(self, key: str) -> float | str:
+        text = self.point.get(key, "-")
+        if key in self.texts:
+            return text
+        try:
+            return float(text)
+        except ValueError:
+            return text
 
 
 _running: list[Trial] = []

@@ -2,10 +2,11 @@
 
 import pytest
 from curves import hparams_records
+from omegaconf import OmegaConf
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from lightune.reporting.tensorboard import TensorBoard
-from lightune.study.outputs.hparams import complete_row
+from lightune.study.outputs.hparams import complete_row, write_experiment
 
 
 @pytest.fixture
@@ -43,3 +44,29 @@ def test_a_row_with_an_end_is_left_alone(trial):
     before = [file.read_bytes() for file in trial.iterdir()]
     complete_row(trial, {"seed": 1}, "trials/3")
     assert [file.read_bytes() for file in trial.iterdir()] == before
+
+
+@pytest.mark.parametrize(
+    ("sweep", "values"),
+    [
+        ("x=8,16", [8.0, 16.0]),
+        ("x=1e-3,1e-2", [0.001, 0.01]),
+        ("x=range(1,3)", [1.0, 2.0]),
+        ("x=null,1.0", ["null", "1.0"]),
+        ("x=8,[8,16]", ["8", "[8,16]"]),
+        ("x=16,full", ["16", "full"]),
+        ("x=nan,1", ["nan", "1"]),
+        ("x=true,false", ["True", "False"]),
+    ],
+)
+def test_what_the_page_offers_to_untick_is_what_the_rows_have(tmp_path, open_store, sweep, values):
+    """The page compares them as they are: a text is none of a column's numbers, nor the other way round."""
+    store = open_store(sweep)
+    board = OmegaConf.create({"logger": {"board": {"_target_": "lightune.reporting.tensorboard.TensorBoard"}}})
+    write_experiment(tmp_path, board, store.space, store.settings.objectives)
+    (column,) = hparams_records(tmp_path / "_sweep")[metadata.EXPERIMENT_TAG].experiment.hparam_infos
+    offered = [value.string_value or value.number_value for value in column.domain_discrete.values]
+    rows = [trial.hparams()["x"] for trial in iter(lambda: store.ask(range(len(values))), None)]
+    assert offered == rows == values
+    kind = api_pb2.DATA_TYPE_FLOAT64 if isinstance(values[0], float) else api_pb2.DATA_TYPE_STRING
+    assert column.type == kind

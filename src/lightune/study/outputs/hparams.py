@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.study.definition.settings import Objective
-from lightune.study.space.dimensions import Dimension, Interval, Steps
+from lightune.study.space.dimensions import Dimension, Interval, text_keys
 from lightune.study.space.space import Space
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def _column(dimension: Dimension) -> "Column":
     from lightune.reporting.hparams import Column
 
     name = dimension.key.lstrip("+")
+    in_texts = bool(text_keys([dimension]))
     if isinstance(dimension, Interval):
-        return Column(name) if dimension.when else Column(name, interval=(dimension.low, dimension.high))
-    if isinstance(dimension, Steps) and not dimension.when:
-        return Column(name, numbers=dimension.numbers)
+        return Column(name) if in_texts else Column(name, interval=(dimension.low, dimension.high))
+    if not in_texts:
+        return Column(name, numbers=list(map(float, dimension.grid())))
     return Column(name, texts=[*dimension.grid(), *(["-"] if dimension.when else [])])

@@ -25,6 +25,7 @@ from lightune.study.outputs.display import figures_of
 from lightune.study.outputs.hparams import FOLDER as BOARD
 from lightune.study.outputs.hparams import complete_row
 from lightune.study.outputs.table import write_table
+from lightune.study.space.dimensions import text_keys
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
@@ -62,7 +63,8 @@ class StudyFiles:
         folder = study.folder / trial.folder
         keys = tuple(dimension.key for dimension in study.space.dimensions)
         name = os.path.relpath(folder, str(OmegaConf.select(study.config, "output_root") or "."))
-        complete_row(folder, Trial(trial.number, trial.point, keys).hparams(), name)
+        texts = text_keys(study.space.dimensions)
+        complete_row(folder, Trial(trial.number, trial.point, keys, texts).hparams(), name)
 
     def message(self, text: str) -> None:
         """Do nothing: no file has messages."""

@@ -5,14 +5,14 @@ values. This module must not import Optuna, torch or Lightning at its top.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-__all__ = ["Choice", "Dimension", "Interval", "Steps", "typed_key"]
+__all__ = ["Choice", "Dimension", "Interval", "Steps", "text_keys", "typed_key"]
 
 Number = int | float
 
@@ -133,6 +133,23 @@ class Steps:
     def edges(self) -> tuple[str, ...]:
         """Return the texts to judge before the first trial."""
         return tuple(dict.fromkeys((str(self.numbers[0]), str(self.numbers[-1]))))
+
+
+def text_keys(dimensions: Iterable["Dimension"]) -> tuple[str, ...]:
+    """Return the keys of which not every trial has a number: in a table, all their values are texts."""
+    return tuple(dimension.key for dimension in dimensions if not _has_numbers(dimension))
+
+
+def _has_numbers(dimension: "Dimension") -> bool:
+    texts = dimension.texts if isinstance(dimension, Choice) else ()
+    return not dimension.when and all(map(_is_number, texts))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

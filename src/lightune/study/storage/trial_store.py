@@ -33,6 +33,7 @@ from lightune.study.outcome.outcome import (
     read_outcome,
     read_status,
 )
+from lightune.study.space.dimensions import text_keys
 from lightune.study.space.space import Point, Space
 from lightune.study.storage.lease import Lease, is_name
 from lightune.study.storage.leftovers import clear_away
@@ -204,6 +205,7 @@ class TrialStore:
             number=number,
             point=point,
             keys=tuple(dimension.key for dimension in self.space.dimensions),
+            texts=text_keys(self.space.dimensions),
             resume=resume,
             prunes=self.prunes,
             reported=self.reported(number) if resume and self.prunes else 0,
