@@ -152,3 +152,9 @@ def test_a_misspelt_key_in_a_mapping_is_answered_with_the_key(words, key):
 @pytest.mark.parametrize("value", ["null", "3", "true"])
 def test_what_is_no_option_is_answered_with_the_group(value):
     assert f"model  must be one of its options, got {value} (there are audio_cnn, cnn" in said(f"model={value}")
+
+
+def test_a_key_that_no_part_has_is_answered_with_the_guide_to_parts_of_ones_own():
+    assert "does not exist (loss has label_smoothing); parts of your own: docs/your_own_code.md" in said(
+        "loss.weight=3"
+    )

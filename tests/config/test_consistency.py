@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
-from lightune.config.consistency import find_problems, options_with
+from lightune.config.consistency import advice_on, find_problems
 from lightune.config.static.signatures import describe
 
 PARTS = ("task", "data", "augmentation", "model", "loss", "metrics")
@@ -190,6 +190,16 @@ def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, valu
 
 
 def test_options_are_found_by_what_their_targets_say():
-    assert options_with("model", "accepts", "image") == "cnn, mlp"
-    assert options_with("loss", "problem", "regression") == "huber, mae, mse"
-    assert options_with("loss", "problem", "poetry") == "another"
+    assert advice_on("model", "accepts", "image") == "choose model=cnn, mlp"
+    assert advice_on("loss", "problem", "regression") == "choose loss=huber, mae, mse"
+    none = "none of bce, cross_entropy, huber, mae, mse is for that"
+    assert advice_on("loss", "problem", "poetry") == f"{none}; make one of your own: docs/your_own_code.md"
+
+
+def test_a_kind_that_no_model_takes_is_answered_with_those_there_are_and_the_guide(tmp_path, monkeypatch):
+    text = "class Waves:\n    kind = 'waves'\n\n    def __init__(self, **keys): ...\n"
+    (tmp_path / "consistency_waves.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = refused("data._target_=consistency_waves.Waves", "model=cnn")["model"]
+    assert said.startswith("CNN takes images, but Waves is of the kind 'waves'; none of audio_cnn, cnn, ")
+    assert said.endswith(" is for that; make one of your own: docs/your_own_code.md")

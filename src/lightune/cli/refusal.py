@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.compose import composing
+from lightune.config.schema import GROUPS, GUIDE
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.config.suggestions import leaves_of, similar_keys
@@ -218,7 +219,8 @@ def _unknown(key: str, value: str, cfg: DictConfig, options_with: Callable[[str]
     if near := similar_keys(key, leaves_of(cfg)):
         return f"does not exist; did you mean {' or '.join(map(repr, near))}?"
     keys = [str(each) for each in (node if isinstance(node, DictConfig) else cfg) if not str(each).startswith("_")]
-    return f"does not exist ({parent or 'the root'} has {', '.join(keys)})"
+    guide = f"; parts of your own: {GUIDE}" if parent in GROUPS else ""
+    return f"does not exist ({parent or 'the root'} has {', '.join(keys)}){guide}"
 
 
 def _takes(node: DictConfig, argument: str) -> str | None:

@@ -11,12 +11,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.config import schema
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import Problem
 from lightune.paths import conf_dir
 
-__all__ = ["find_problems"]
+__all__ = ["advice_on", "find_problems"]
 
 _COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
 _KINDS = {
@@ -62,10 +63,10 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
         return
     kind, accepted = data.constants.get("kind"), model.constants.get("accepts")
     if kind and accepted and kind not in accepted:
-        fits = options_with("model", "accepts", kind)
+        advice = advice_on("model", "accepts", kind)
         takes = " or ".join(_KINDS.get(name, (name, name))[0] for name in accepted)
-        given = _KINDS.get(kind, (kind, kind))[1]
-        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is {given}; choose model={fits}")
+        given = _KINDS.get(kind, (kind, f"of the kind {kind!r}"))[1]
+        yield Problem("model", f"{model.name} takes {takes}, but {data.name} is {given}; {advice}")
 
 
 def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
@@ -117,8 +118,8 @@ def _problem_of(group: str, targets: dict[str, Target]) -> Iterator[Problem]:
         return
     wanted, given = data.constants.get("problem"), part.constants.get("problem")
     if wanted and given and wanted != given:
-        fits = options_with(group, "problem", wanted)
-        yield Problem(group, f"{part.name} is for {given}, but {data.name} is {wanted}; choose {group}={fits}")
+        advice = advice_on(group, "problem", wanted)
+        yield Problem(group, f"{part.name} is for {given}, but {data.name} is {wanted}; {advice}")
 
 
 def _fractions(tree: dict[str, Any]) -> Iterator[Problem]:
@@ -203,8 +204,8 @@ def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:
     return [name for name in chosen if name in metrics.constants["names"]] if isinstance(chosen, list) else []
 
 
-def options_with(group: str, constant: str, wanted: str) -> str:
-    """List the options of a group whose target has a class constant that is, or contains, the wanted word.
+def advice_on(group: str, constant: str, wanted: str) -> str:
+    """Say which options of a group have a target whose class constant is, or contains, the wanted word.
 
     Args:
         group: the config group, e.g. `loss`.
@@ -212,14 +213,17 @@ def options_with(group: str, constant: str, wanted: str) -> str:
         wanted: the word.
 
     Returns:
-        The names in alphabetical order, joined by commas; `another` if no option fits.
+        What to choose; if no option fits, which there are, and where it says how to make one.
     """
-    fitting = []
+    fitting, known = [], []
     for file in sorted((conf_dir() / group).glob("*.yaml")):
+        known.append(file.stem)
         value = _constant(file, group, constant)
         if value == wanted or (isinstance(value, tuple) and wanted in value):
             fitting.append(file.stem)
-    return ", ".join(fitting) or "another"
+    if fitting:
+        return f"choose {group}={', '.join(fitting)}"
+    return f"none of {', '.join(sorted(known))} is for that; make one of your own: {schema.GUIDE}"
 
 
 def _constant(file: Path, group: str, constant: str) -> Any:

@@ -35,6 +35,9 @@ GROUPS = (
 OPTIONAL_GROUPS = ("augmentation",)
 """Groups that runs and studies of earlier versions do not have, which is what the option `none` of each says."""
 
+GUIDE = "docs/your_own_code.md"
+"""Where it says how to make parts of one's own."""
+
 ROOT: dict[str, Any] = {
     "name": str,
     "note": str,
