@@ -158,3 +158,17 @@ def test_a_key_that_no_part_has_is_answered_with_the_guide_to_parts_of_ones_own(
     assert "does not exist (loss has label_smoothing); parts of your own: docs/your_own_code.md" in said(
         "loss.weight=3"
     )
+
+
+def test_a_space_on_the_command_line_is_answered_with_what_adds_it():
+    text = said("search.space={model.units: [4, 8], seed: [1, 2]}")
+    assert text.splitlines()[1:] == [
+        "  search.space  is empty in the YAML, and keys are added to it: "
+        "write '++search.space={model.units: [4, 8], seed: [1, 2]}'"
+    ]
+
+
+def test_a_folder_that_is_not_there_is_named_once(tmp_path, recwarn):
+    text = said("--config-dir", str(tmp_path / "nowhere"), "model=odd")
+    assert text.splitlines()[1:] == [f"  --config-dir  there is no folder {tmp_path / 'nowhere'}"]
+    assert not recwarn.list

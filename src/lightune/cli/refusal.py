@@ -53,6 +53,7 @@ _FUNCTIONS = (
     "bool",
     "json_str",
 )
+_SPACE = "search.space."
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -138,6 +139,9 @@ def _problems(command: _Command) -> Iterator[Problem]:
             parsed += [override] if override.key_or_group else []
             unread += [] if override.key_or_group else [place]
     yield from _syntax_problems(command.overrides, unread)
+    if command.config_dir is not None and not Path(command.config_dir).is_dir():
+        yield Problem("--config-dir", f"there is no folder {Path(command.config_dir).absolute()}")
+        return
     if command.config_name not in (None, "train"):
         return
     with composing(command.config_dir) as files:
@@ -185,6 +189,10 @@ def _key_problems(values: Sequence[Override], cfg: DictConfig, loader: ConfigLoa
             added.add(override.key_or_group)
         elif not override.is_hydra_override():
             for key, text in _keys_set(override):
+                if key.startswith(_SPACE) and override.key_or_group not in added:
+                    advice = f"write {shlex.quote(f'++{override.input_line}')}"
+                    yield Problem(_SPACE.rstrip("."), f"is empty in the YAML, and keys are added to it: {advice}")
+                    break
                 if key not in added and not _exists(cfg, key):
                     yield Problem(key, _unknown(key, text, cfg, options_with))
 

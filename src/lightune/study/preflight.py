@@ -92,7 +92,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
 
 def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> Iterator[Problem]:
     """Check the points to try first, unless a misspelt key of `search` may be what they stand in."""
-    if list(search_problems(config.search)):
+    if list(search_problems(config.get("search") or {})):
         return
     for index, point in enumerate(settings.enqueue):
         try:

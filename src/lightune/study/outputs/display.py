@@ -108,9 +108,8 @@ def describe(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
     figures = [f"{name} {text}" for name, text in zip(names, figures_of(trial), strict=False)]
     spent = [f"{trial.seconds:.1f} s"] if trial.seconds is not None else []
     why = [trial.error] if trial.error and trial.state == "failed" else []
-    return "  ".join(
-        [f"trial {trial.number}", trial.state.replace("_", " "), *figures, *spent, _point(trial), *why]
-    )
+    parts = [f"trial {trial.number}", trial.state.replace("_", " "), *figures, *spent, _point(trial), *why]
+    return "  ".join(filter(None, parts))
 
 
 def _best_text(trial: TrialRecord, best: Sequence[TrialRecord]) -> str:
