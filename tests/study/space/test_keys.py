@@ -85,3 +85,8 @@ def test_a_sweep_that_changes_no_configuration_is_refused(refused):
     said = refused("seed=1,2", "optimizer=adam,adam.yaml")
     assert said.keys() == {"optimizer"}
     assert said["optimizer"].strip().startswith("has no effect: the configuration is the same whatever its value")
+
+
+@pytest.mark.parametrize("numbers", ["range(1,3)", "tag(log,interval(1,2))", "interval(1,2)"])
+def test_numbers_are_no_options(refused, numbers):
+    assert refused(f"model={numbers}", "note=a,b")["model"].startswith("model has no option 1")

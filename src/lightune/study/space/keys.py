@@ -40,11 +40,14 @@ def existing_options(
     problems: list[Problem] = []
     entries: list[str | Dimension] = []
     for entry in space.entries:
-        if not isinstance(entry, Choice) or not is_group(typed_key(entry), loader):
+        if isinstance(entry, str) or not is_group(typed_key(entry), loader):
             entries.append(entry)
             continue
         group = _group(entry.key)
         known = loader.get_group_options(group)
+        if not isinstance(entry, Choice):
+            problems.append(Problem(where(entry), _no_option(group, list(entry.edges()), known)))
+            continue
         values = {text: value_of_text(text) for text in entry.texts}
         missing = [text for text, value in values.items() if not _is_option(group, value, known, loader)]
         if missing:
