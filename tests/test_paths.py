@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from lightune.paths import conf_dir, create_run_dir, is_inside, is_plain_name, torchrun_size
+from lightune.paths import (
+    conf_dir,
+    create_run_dir,
+    is_inside,
+    is_plain_name,
+    resume_command,
+    shell_folder,
+    shown_path,
+    torchrun_size,
+    typed_in,
+)
 
 
 def test_the_configuration_has_its_root_file():
@@ -57,6 +67,19 @@ def test_a_link_that_leads_out_of_the_root_is_not_inside(tmp_path):
     assert not is_inside(root / "link" / "run", root)
     (tmp_path / "door").symlink_to(root)
     assert is_inside(tmp_path / "door" / "run", root)
+
+
+def test_a_path_is_shown_from_the_folder_where_the_command_was_typed(tmp_path, monkeypatch):
+    run = tmp_path / "outputs" / "run 1"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(run)
+    assert shown_path(run) == "."
+    with typed_in(str(tmp_path)):
+        assert shown_path(run) == "outputs/run 1"
+        assert shown_path(tmp_path.parent) == str(tmp_path.parent)
+        assert resume_command(run, "train") == "train 'resume=\"outputs/run 1\"'"
+        assert shell_folder() == str(tmp_path)
+    assert shell_folder() == str(run)
 
 
 def test_a_run_folder_is_made_with_its_parents(tmp_path):

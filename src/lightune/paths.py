@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
@@ -20,7 +21,10 @@ __all__ = [
     "plugin_folders",
     "program_typed",
     "resume_command",
+    "shell_folder",
+    "shown_path",
     "torchrun_size",
+    "typed_in",
     "use_plugin_folders",
 ]
 
@@ -55,12 +59,39 @@ def resume_command(run_dir: Path, program: str) -> str:
         run_dir: the run's folder.
         program: what trains, as it is typed.
     """
-    relative = os.path.relpath(run_dir)
-    folder = str(run_dir) if relative.startswith("..") else relative
+    folder = shown_path(run_dir)
     if not _NEEDS_NO_QUOTES.fullmatch(folder):
         escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
         folder = f'"{escaped}"'
     return f"{program} {shlex.quote(f'resume={folder}')}"
+
+
+_typed_in: list[str] = []
+
+
+@contextmanager
+def typed_in(folder: str) -> Iterator[None]:
+    """Let paths count from where the command was typed: with `hydra.job.chdir` a job works elsewhere.
+
+    Args:
+        folder: absolute.
+    """
+    _typed_in.append(folder)
+    try:
+        yield
+    finally:
+        _typed_in.pop()
+
+
+def shell_folder() -> str:
+    """Return the folder in which the command was typed, from which its paths count."""
+    return _typed_in[-1] if _typed_in else os.getcwd()
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as the user's shell takes it: a short one if it lies below the folder that the shell is in."""
+    relative = os.path.relpath(path, shell_folder())
+    return str(path) if relative.startswith("..") else relative
 
 
 def plugin_folders() -> list[str]:

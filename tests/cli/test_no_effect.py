@@ -11,6 +11,8 @@ from lightune.cli import no_effect
 from lightune.config.suggestions import leaves_of
 from lightune.job.folders import job_config
 from lightune.paths import conf_dir
+from lightune.study.definition.definition import read_definition
+from lightune.study.definition.identity import overrides_of
 
 OWN = """
 class Bare:
@@ -55,7 +57,11 @@ def run(compose, tmp_path, monkeypatch):
 def multirun(compose, run):
     def said(*words):
         config = compose(*words, mode=RunMode.MULTIRUN)
-        return list(no_effect.of_multirun(config, job_config(config)))
+        definition = None
+        if str(config.hydra.sweeper._target_).startswith(no_effect.OUR_PLUGINS):
+            loader = GlobalHydra.instance().config_loader()
+            definition = read_definition(config, loader, overrides_of(config, "task"))
+        return list(no_effect.of_multirun(config, job_config(config), definition))
 
     return said
 
@@ -148,6 +154,27 @@ def test_a_part_that_another_needs_is_used(run, model, words, said_of):
         (["search.jobs_per_gpu=2", "trainer=cpu"], "search.jobs_per_gpu=2 has no effect: trials train on the CPU"),
         (["search.n_trials=3", "hydra/sweeper=basic"], "search.n_trials=3 has no effect with hydra/sweeper=basic"),
         (["metrics.bootstrap=9"], "metrics.bootstrap=9 has no effect: it is for the test figure"),
+        (["optimizer.lr=0.1,0.2", "search.seed=3"], "search.seed=3 has no effect on a grid"),
+        (
+            ["search=grid", "optimizer.lr=0.1,0.2", "hydra.sweeper.seed=3", "hydra.sweeper.sampler.seed=4"],
+            "hydra.sweeper.sampler.seed=4 and hydra.sweeper.seed=3 have no effect on a grid",
+        ),
+        (["optimizer.lr=shuffle(0.1,0.2)", "search.seed=3"], None),
+        (["++search.space={optimizer.lr: 'shuffle(0.1,0.2)'}", "search.seed=3"], None),
+        (["optimizer.lr=interval(0.1,0.2)", "search.seed=3"], None),
+        (["search=random", "optimizer.lr=0.1,0.2", "search.seed=3"], None),
+        (["search=tpe", "hydra.sweeper.sampler.n_startup_trials=3", "optimizer.lr=0.1,0.2"], None),
+        (
+            ["search=tpe", "hydra.sweeper.sampler.seed=3", "optimizer.lr=0.1,0.2"],
+            "hydra.sweeper.sampler.seed=3 has no effect: search.seed",
+        ),
+        (
+            ["search=asha", "hydra.sweeper.sampler.constant_liar=false", "optimizer.lr=0.1,0.2"],
+            "hydra.sweeper.sampler.constant_liar=false has no effect: a study has it always",
+        ),
+        (["hydra.sweeper.max_batch_size=3"], "hydra.sweeper.max_batch_size=3 has no effect with hydra"),
+        (["hydra.launcher.n_jobs=3"], "hydra.launcher.n_jobs=3 has no effect: search.n_jobs"),
+        (["hydra.launcher.n_jobs=3", "hydra/sweeper=basic"], None),
         (
             ["task._target_=own_parts.Bare", "++search.space={optimizer.lr: [1, 2]}"],
             "own_parts.Bare does not take optimizer: search.space.optimizer.lr has no effect",

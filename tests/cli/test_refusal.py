@@ -172,3 +172,7 @@ def test_a_folder_that_is_not_there_is_named_once(tmp_path, recwarn):
     text = said("--config-dir", str(tmp_path / "nowhere"), "model=odd")
     assert text.splitlines()[1:] == [f"  --config-dir  there is no folder {tmp_path / 'nowhere'}"]
     assert not recwarn.list
+
+
+def test_a_key_that_several_values_set_is_said_once():
+    assert said("-m", "model={layrs: 1},{layrs: 2}").startswith("lightune: 1 problem,")

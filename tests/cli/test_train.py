@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 from command_line import run_tool
+from file_runs import QUICK, SMALL, write_source
 from omegaconf import OmegaConf
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
@@ -124,6 +125,23 @@ def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
     (result,) = runs(tmp_path)
     hydra_files = {path.name for path in (result.parent / ".hydra").iterdir()}
     assert hydra_files == {"config.yaml", "hydra.yaml", "overrides.yaml"}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_job_that_works_in_its_folder_reads_and_shows_paths_as_they_are_typed(cli, tmp_path):
+    source = write_source("image", tmp_path)
+    words = [*SMALL["image"], *QUICK, f"data.path={source.name}", "hydra.job.chdir=true", "metrics.bootstrap=0"]
+    run = cli(*words, "name=alone", "output_root=out puts")
+    assert run.code == 0, run.err
+    folder = next((tmp_path / "out puts" / "runs" / "alone").iterdir())
+    shown = dict(line.split(maxsplit=1) for line in run.out.splitlines() if line.startswith(("folder", "look")))
+    assert shown["folder"] == str(folder.relative_to(tmp_path))
+    assert shown["look"].endswith("tensorboard --logdir 'out puts'")
+    study = cli("-m", *words, "seed=0,1", "hydra/launcher=basic")
+    assert "2 of 2 trials finished, 0 pruned, 0 failed" in study.out
+    assert sorted(os.listdir()) == ["files", "out puts", "outputs"]
+    for root in ("out puts", "outputs"):
+        assert list((tmp_path / root).rglob("cache")) == [tmp_path / root / "cache"]
 
 
 @pytest.mark.filterwarnings("ignore")

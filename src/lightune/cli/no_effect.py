@@ -18,6 +18,7 @@ from lightune.study.definition.identity import overrides_of
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
+    from lightune.study.definition.definition import Definition
 
 __all__ = ["OUR_PLUGINS", "after_building", "of_multirun", "of_run"]
 
@@ -67,12 +68,13 @@ def of_run(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
     yield from _of_any(cfg, words, tests=bool(cfg.test))
 
 
-def of_multirun(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
+def of_multirun(config: DictConfig, cfg: DictConfig, definition: "Definition | None" = None) -> Iterator[str]:
     """Yield a line on what a command says that a multirun has no use for.
 
     Args:
         config: as Hydra composed it, with its own node.
         cfg: the same without it.
+        definition: what a study is; None of a multirun by another sweeper.
     """
     words = _words(config)
     if idle := [word for word in words if word.is_below("hydra.run")]:
@@ -83,6 +85,8 @@ def of_multirun(config: DictConfig, cfg: DictConfig) -> Iterator[str]:
     sweeper = config.hydra.sweeper
     if str(sweeper.get("_target_")).startswith(OUR_PLUGINS):
         yield from _of_launcher(config, words)
+        if definition is not None:
+            yield from _of_sampler(words, definition)
     elif "search." not in OmegaConf.to_yaml(sweeper):
         choice = f"hydra/sweeper={config.hydra.runtime.choices.get('hydra/sweeper')}"
         if idle := [word for word in words if word.is_below("search") and not word.is_below(_OF_RUNS)]:
@@ -176,13 +180,36 @@ def _of_launcher(config: DictConfig, words: Sequence[Word]) -> Iterator[str]:
         idle += [word for word in words if word.is_below(*_GPUS)]
     if target.endswith("BasicLauncher"):
         idle += [word for word in words if word.is_below("search.n_jobs")]
+    if target.startswith(OUR_PLUGINS) or target.endswith("BasicLauncher"):
+        idle += [word for word in words if word.is_below("hydra.sweeper.max_batch_size")]  # no batches
     if idle:
         yield f"{_together(idle)} with hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}"
+    if target.endswith("LocalLauncher") and (idle := [w for w in words if w.is_below("hydra.launcher.n_jobs")]):
+        yield f"{_together(idle)}: search.n_jobs says how many trials of a study run at the same time"
     if target.endswith(("LocalLauncher", "FusedLauncher")) and (idle := [w for w in words if w.is_below(*_GPUS)]):
         from lightune.study.executors.local.devices import visible_gpus
 
         if OmegaConf.select(config, "trainer.accelerator") == "cpu" or not visible_gpus():
             yield f"{_together(idle)}: trials train on the CPU here; search.n_jobs says how many at the same time"
+
+
+def _of_sampler(words: Sequence[Word], definition: "Definition") -> Iterator[str]:
+    """Yield a line on settings that the study's sampler has no use for."""
+    node = "hydra.sweeper.sampler"
+    target = str((definition.settings.sampler or {}).get("_target_"))
+    of_sampler = [word for word in words if word.key.startswith(f"{node}.") and word.key != f"{node}._target_"]
+    if definition.is_grid:
+        is_shuffled = any("shuffle" in text for text in (*definition.arguments, str(definition.settings.space)))
+        idle = [word for word in words if word.is_below("search.seed", "hydra.sweeper.seed")]
+        if idle := [*of_sampler, *([] if is_shuffled else idle)]:
+            yield f"{_together(idle)} on a grid, which tries every point in the order that they are listed"
+        return
+    if idle := [word for word in of_sampler if word.is_below(f"{node}.seed")]:
+        yield f"{_together(idle)}: search.seed is what a study's samplers are seeded with"
+    if target.endswith("TPESampler") and (
+        idle := [word for word in of_sampler if word.is_below(f"{node}.constant_liar")]
+    ):
+        yield f"{_together(idle)}: a study has it always, so that trials at the same time are not alike"
 
 
 def _used_parts(cfg: DictConfig) -> set[str]:

@@ -196,7 +196,7 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     if not problems:
         problems += _direction_problems(config)
     _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
-    _say(no_effect.of_multirun(config, job_config(config)))
+    _say(no_effect.of_multirun(config, job_config(config), definition))
     if _goes_on(config):
         require_contained(Path(str(config.hydra.sweep.dir)))
     elif not ours:  # a study goes on in the folder that it has

@@ -67,7 +67,7 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
     if isinstance(error, HydraException):
         command = _Command.of(_given(arguments))
         with suppress(HydraException, OmegaConfBaseException):  # the command is not what is wrong
-            if problems := list(_problems(command)):
+            if problems := list(dict.fromkeys(_problems(command))):
                 return str(ConfigError(problems))
     if isinstance(error, UnicodeError) and (problems := list(_unreadable_files(_Command.of(_given(arguments))))):
         return str(ConfigError(problems))

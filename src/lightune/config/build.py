@@ -150,7 +150,7 @@ def build_fit(
 
 
 def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
-    data: LightningDataModule = make("data", cfg.data, {"output_root": lambda: str(cfg.output_root)})
+    data: LightningDataModule = make("data", cfg.data, {"output_root": lambda: os.path.abspath(cfg.output_root)})
     with naming_key("data"):
         require(isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}")
         data.prepare_data()

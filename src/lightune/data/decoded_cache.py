@@ -67,7 +67,8 @@ class DecodedCache:
 
     def keep(self, files: Sequence[Path], form: Mapping[str, Any], decoded: Tensor) -> None:
         """Have a tensor (N, …) written by `store`."""
-        self._waiting = files, form, decoded
+        here = [file.absolute() for file in files]  # the process may work elsewhere when they are stored
+        self._waiting = here, form, decoded
 
     def store(self) -> None:
         """Write what was to be kept, and remove what was not used for longest where there is too much."""

@@ -5,6 +5,7 @@ This module must not import torch or Lightning at its top.
 
 import pickle
 import sys
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from lightune.errors import ConfigError, LightuneError, TrainingError, TrialErro
 from lightune.job.folders import folder_problems
 from lightune.job.handover import handover
 from lightune.job.hydra_files import conceal, write
-from lightune.paths import outer_rank
+from lightune.paths import outer_rank, shell_folder, typed_in
 from lightune.runtime.disk import why_unwritable
 from lightune.runtime.signals import raise_left
 from lightune.runtime.stopwatch import once_for_all
@@ -44,6 +45,12 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
         ConfigError: if the run's folder or a part is refused; nothing was trained.
         TrialError: if the training failed, in a multirun.
     """
+    own = HydraConfig.get()
+    with typed_in(own.runtime.cwd) if own.job.chdir else nullcontext():
+        return _train(cfg)
+
+
+def _train(cfg: DictConfig) -> float | list[float | None] | None:
     hydra_config = HydraConfig.get()
     resumed, handover.resumed = handover.resumed, None
     run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
@@ -59,7 +66,9 @@ def task(cfg: DictConfig) -> float | list[float | None] | None:
     parts = handover.take_parts()
     if parts is not None and hydra_config.job.env_set:
         validate(cfg)  # where the variables are set that its values may be made of
-    parts = parts or prepare(cfg, verbose=bool(hydra_config.verbose))
+    if parts is None:
+        with chdir(shell_folder()):  # where the paths of a configuration begin, of a run and of a trial
+            parts = prepare(cfg, verbose=bool(hydra_config.verbose))
     trial = current_trial()
     failure = None
     try:

@@ -1,6 +1,6 @@
 """The table that ends a run on the terminal."""
 
-import os
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightune.paths import is_inside
+from lightune.paths import is_inside, shown_path
 from lightune.reporting.result import Result
 
 __all__ = ["print_pairs", "show_summary"]
@@ -67,12 +67,12 @@ def _rows(result: Result, output_root: Path, fits: int) -> list[tuple[str, str]]
     rows.append(
         ("time", f"{result.seconds['train']:.1f} s training, {sum(result.seconds.values()):.1f} s in all{speed}")
     )
-    rows.append(("folder", _short(result.run_dir)))
+    rows.append(("folder", shown_path(result.run_dir)))
     if result.error is not None:
         rows.append(("error", f"{result.error.type}: {result.error.message}"))
-        rows.append(("traceback", _short(result.run_dir / result.error.traceback_file)))
+        rows.append(("traceback", shown_path(result.run_dir / result.error.traceback_file)))
     shown = output_root if is_inside(result.run_dir, output_root) else result.run_dir
-    rows.append(("look at it", f"tensorboard --logdir {_short(shown)}"))
+    rows.append(("look at it", f"tensorboard --logdir {shlex.quote(shown_path(shown))}"))
     return rows
 
 
@@ -90,9 +90,3 @@ def _interval(result: Result, name: str) -> str:
     if (interval := result.intervals.get(name)) is None:
         return ""
     return f"  {interval.low:.4f} to {interval.high:.4f} with {interval.level:.0%} confidence"
-
-
-def _short(path: Path) -> str:
-    """Return a path relative to the current folder if it lies below it."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

@@ -68,6 +68,29 @@ def test_a_misspelt_key_is_refused_with_the_nearest(refused, key, rule):
     assert rule in refused(f"{key}=1,2")[key]
 
 
+@pytest.mark.parametrize(
+    ("space", "words", "key", "rule"),
+    [
+        ("model:[{layrs:1},{layers:2}]", [], "search.space.model.layrs", "did you mean 'model.layers'?"),
+        ("trainer:[{max_epochs:1,max_step:3}]", [], "search.space.trainer.max_step", "did you mean"),
+        ("optimizer:[{lr:0.1,momentum:0.9},{lr:1}]", [], "search.space.optimizer.momentum", "adamw has no"),
+        (
+            "optimizer:[{lr:0.1,momentum:0.9},{lr:1}]",
+            ["optimizer=adamw,sgd"],
+            "optimizer.momentum",
+            f"{MOMENTUM.replace('adam', 'adamw')}optimizer.momentum: {{space: …, when: {{optimizer: sgd}}}}",
+        ),
+        ("callbacks:[{early_stoping:{patience:3}}]", [], "search.space.callbacks.early_stoping.patience", "no"),
+        ("monitor:[{metrc:val/loss},{mode:min}]", [], "search.space.monitor.metrc", "mean 'monitor.metric'?"),
+        ("", ["model={layers:1},{layers:2,unts:3}"], "model.unts", "did you mean 'model.units'?"),
+    ],
+)
+def test_a_key_of_a_swept_mapping_is_looked_for_as_any_other(refused, space, words, key, rule):
+    said = refused(*words, space=space)
+    assert said.keys() == {key}
+    assert rule in said[key]
+
+
 def test_a_misspelt_choice_is_refused_with_the_nearest(refused):
     said = refused("optimizer=sgd,adom", "data=digits,null", space="model:[mlpp]")
     assert "optimizer has no option adom; did you mean 'adam'? (there are adagrad, adam," in said["optimizer"]

@@ -18,7 +18,7 @@ from lightune.study.space.assignments import bare_key, mappings_of
 from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import is_group
 from lightune.study.space.reader import read_space
-from lightune.study.space.space import GRID, Space
+from lightune.study.space.space import Space, lists_points
 
 __all__ = ["Definition", "read_definition"]
 
@@ -36,6 +36,11 @@ class Definition:
     settings: Settings
     space: Space
     arguments: tuple[str, ...]
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether it is the grid of its space, and not a sampled search."""
+        return lists_points(self.settings.sampler) and self.space.is_discrete
 
     def is_that_of(self, config: DictConfig, arguments: Sequence[str]) -> bool:
         """Return True if a configuration still says this, which a callback of Hydra may have changed since.
@@ -65,9 +70,8 @@ def read_definition(config: DictConfig, loader: ConfigLoader, arguments: Sequenc
         ConfigError: with all that is wrong with the settings, or else with the space.
     """
     definition = _as_first_trial(config, loader, arguments)
-    settings, space = definition.settings, definition.space
-    is_listed = space.is_discrete if settings.sampler is None else settings.sampler.get("_target_") == GRID
-    return replace(definition, space=with_one_division(space, config, loader, sampled=not is_listed))
+    space = with_one_division(definition.space, config, loader, sampled=not definition.is_grid)
+    return replace(definition, space=space)
 
 
 def _as_first_trial(config: DictConfig, loader: ConfigLoader, arguments: Sequence[str]) -> Definition:

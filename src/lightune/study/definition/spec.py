@@ -20,7 +20,7 @@ from lightune.runtime.contained import is_below
 from lightune.study.definition.identity import differences
 from lightune.study.definition.settings import Settings
 from lightune.study.messages import LIGHTUNE, Vocabulary
-from lightune.study.space.space import GRID, Space
+from lightune.study.space.space import Space, lists_points
 
 __all__ = ["FILE_NAME", "Spec", "agree", "note_total", "own_program", "read_spec", "write_spec"]
 
@@ -97,8 +97,8 @@ class Spec:
     @property
     def is_grid(self) -> bool:
         """Whether it is the grid of its space, and not a sampled search."""
-        by_grid = self.sampler is None or self.sampler.get("_target_") == GRID
-        return by_grid and not any(isinstance(each, dict) and "low" in each for each in self.space.values())
+        intervals = (each for each in self.space.values() if isinstance(each, dict) and "low" in each)
+        return lists_points(self.sampler) and not any(intervals)
 
     @classmethod
     def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,

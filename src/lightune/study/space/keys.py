@@ -4,7 +4,7 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import Problem
+from lightune.study.space.assignments import mappings_of, values_of
 from lightune.study.space.dimensions import Choice, Dimension, typed_key
 from lightune.study.space.space import Point, Space
 from lightune.study.space.syntax import value_of_text
@@ -87,22 +88,36 @@ def existing_keys(
         The space without the keys that are missing somewhere, and a problem for each of them.
     """
     groups = {dimension.key for dimension in space.dimensions if is_group(typed_key(dimension), loader)}
-    keys = [d for d in space.dimensions if d.key not in groups and _PLAIN_KEY.fullmatch(d.key)]
+    plain = [dimension for dimension in space.dimensions if _PLAIN_KEY.fullmatch(typed_key(dimension))]
+    keys = [dimension for dimension in plain if dimension.key not in groups or mappings_of(dimension)]
     composed: dict[tuple[str, ...], DictConfig] = {}
-    seen: dict[str, list[_Seen]] = {dimension.key: [] for dimension in keys}
+    seen: dict[str, dict[str, list[_Seen]]] = {dimension.key: {} for dimension in keys}  # its keys → where
     for point in points if keys else ():
-        chosen = {key: text for key, text in point.items() if key in groups}
+        chosen = {key: text for key, text in point.items() if key in groups and not text.startswith("{")}
         lines = tuple(space.overrides(chosen))
         if lines not in composed:
             composed[lines] = compose(list(lines))
         config = composed[lines]
         for dimension in keys:
-            if dimension.key in point and dimension.key not in config.hydra.get("aliases", ()):
-                seen[dimension.key].append(_Seen(_options(chosen), config, _has(config, dimension.key)))
-    rules = {dimension.key: _no_key(dimension.key, seen[dimension.key]) for dimension in keys}
-    problems = [Problem(where(d), rule) for d in keys if (rule := rules[d.key])]
-    entries = tuple(entry for entry in space.entries if isinstance(entry, str) or not rules.get(entry.key))
+            if dimension.key in config.hydra.get("aliases", ()):
+                continue
+            for key in _keys_set(point.get(dimension.key), dimension.key, groups):
+                seen[dimension.key].setdefault(key, []).append(_Seen(_options(chosen), config, _has(config, key)))
+    problems, missing = [], set()
+    for dimension in keys:
+        for key, looks in seen[dimension.key].items():
+            if rule := _no_key(key, looks):
+                missing.add(dimension.key)
+                problems.append(Problem(f"{where(dimension)}{key.removeprefix(typed_key(dimension))}", rule))
+    entries = tuple(entry for entry in space.entries if isinstance(entry, str) or entry.key not in missing)
     return replace(space, entries=entries), problems
+
+
+def _keys_set(text: str | None, key: str, groups: Collection[str]) -> Iterable[str]:
+    """Return the keys that a point's text sets, of a mapping those in it; none of what chooses an option."""
+    if text is None:
+        return ()
+    return values_of(key, text) if text.startswith("{") else () if key in groups else (key,)
 
 
 def _options(chosen: Point) -> dict[str, str]:

@@ -15,7 +15,7 @@ from lightune.study.space.assignments import bare_key, is_one_of, keys_of, value
 from lightune.study.space.dimensions import Choice, Dimension, Interval, typed_key
 from lightune.study.space.syntax import value_of_text, value_text
 
-__all__ = ["GRID", "Point", "Space", "interval_in_grid"]
+__all__ = ["GRID", "Point", "Space", "interval_in_grid", "lists_points"]
 
 GRID = "optuna.samplers.GridSampler"
 """What `search=grid` names; the points are listed here, in Hydra's order, and not by Optuna's sampler."""
@@ -161,6 +161,15 @@ class Space:
     def describe(self) -> dict[str, Any]:
         """Return the space as plain values, for `study.json`."""
         return {dimension.key: _describe(dimension) for dimension in self.dimensions}
+
+
+def lists_points(sampler: Mapping[str, Any] | None) -> bool:
+    """Return True if a sampler takes the points of a space as they are listed, where it has no interval.
+
+    Args:
+        sampler: its node; None where none was chosen.
+    """
+    return sampler is None or sampler.get("_target_") == GRID
 
 
 def interval_in_grid(space: Space) -> str:

@@ -21,7 +21,7 @@ from optuna.trial import Trial
 from lightune.errors import ConfigError, Problem
 from lightune.private_api import optuna as private_api
 from lightune.study.definition.settings import Settings
-from lightune.study.space.space import GRID, Point, Space, interval_in_grid
+from lightune.study.space.space import GRID, Point, Space, interval_in_grid, lists_points
 
 __all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "require_able", "suggest"]
 
@@ -36,13 +36,11 @@ def is_grid(settings: Settings, space: Space) -> bool:
     Raises:
         ConfigError: if a grid is asked for where an interval is swept.
     """
-    if settings.sampler is None:
-        return space.is_discrete
-    if settings.sampler.get("_target_") != GRID:
-        return False
-    if not space.is_discrete:
+    if lists_points(settings.sampler) and space.is_discrete:
+        return True
+    if settings.sampler is not None and lists_points(settings.sampler):
         raise ConfigError([Problem("search", interval_in_grid(space))])
-    return True
+    return False
 
 
 def require_able(settings: Settings, space: Space) -> None:
