@@ -46,6 +46,12 @@ def test_a_key_of_another_option_names_that_option():
     assert "optimizer=gd and rmsprop and sgd have it" in said("optimizer.momentum=0.9")
 
 
+def test_a_key_of_another_option_that_chooses_in_other_groups_names_that_option():
+    text = said("data.path=churn.csv", "data.text=review")
+    assert "data.path  is no key of the chosen data; data=audio_folder and csv and csv_regression and" in text
+    assert "data.text  is no key of the chosen data; data=text_csv has it" in text
+
+
 def test_a_key_of_the_chosen_option_is_none_that_is_missing():
     assert said("optimizer=sgd", "optimizer.momentum=0.9") == "Hydra's own words"
 

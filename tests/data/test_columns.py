@@ -82,6 +82,8 @@ def test_a_kind_that_is_said_is_kept():
     assert decided(["1", "2"], kind="ignored").kind == "ignored"
     with pytest.raises(ValueError, match=r"no numbers \('x'\); add them to data.na_values"):
         decided(["1", "x"], kind="numeric")
+    with pytest.raises(ValueError, match=r"no numbers \('x'\); add them"):
+        decided(["1,5", "2,5", "x"], kind="numeric", decimal="auto")
 
 
 def test_infinite_numbers_are_refused():
@@ -92,6 +94,9 @@ def test_infinite_numbers_are_refused():
 def test_a_few_words_among_numbers_are_a_question():
     cells = [str(number) for number in range(40)] * 2
     assert decided([*cells, "unknown"]).note.startswith("numbers but for 'unknown'")
+    commas = [f"{number},5" for number in range(40)]
+    assert decided([*commas, "n/a"], decimal="auto").note.startswith("numbers but for 'n/a'")
+    assert decided([*commas, "n/a"]).note == "nearly every row has a value of its own"
     assert "identifier" in decided([str(number) for number in range(7, 47)]).note
     squares = [str(number**2) for number in range(40)]
     named = [name for name in ("client_id", "userId", "humid", "area") if decided(squares, name=name).note]

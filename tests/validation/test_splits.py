@@ -74,3 +74,17 @@ def test_a_cut_takes_its_share_of_each_class_and_keeps_the_order():
     assert sorted([*kept, *taken]) == rows.tolist()
     assert (np.diff(kept) > 0).all()
     assert (np.diff(taken) > 0).all()
+
+
+@pytest.mark.parametrize("way", WAYS, ids=by_name)
+def test_a_class_of_one_sample_is_refused_by_its_name(way):
+    labels, names = LABELS.copy(), ("a", "b", "c", "ghost")
+    labels[7] = 3
+    rule = r"^test_fraction .*\(1 of 4 classes has a single sample: ghost; .* or set stratify=false\)$"
+    with pytest.raises(ValueError, match=rule):
+        way.splits(Rows(200, labels, classes=names), seed=0)
+
+
+def test_a_target_of_numbers_that_is_taken_for_classes_is_told_in_a_line():
+    with pytest.raises(ValueError, match=r"200 of 200 .*: 0, 1, 2 and 197 more; .* data for regression\)$"):
+        Holdout().splits(Rows(200, np.arange(200)), seed=0)

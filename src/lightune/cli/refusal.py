@@ -15,7 +15,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
@@ -23,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lightune.config.compose import composing
+from lightune.config.compose import Composing, composing
 from lightune.config.schema import GROUPS, GUIDE
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
@@ -167,7 +166,7 @@ def _problems(command: _Command) -> Iterator[Problem]:
                 yield Problem(override.key_or_group, rule)
             elif not override.is_delete():
                 values.append(override)
-        yield from _key_problems(values, files.compose(chosen), files.loader)
+        yield from _key_problems(values, files.compose(chosen), files)
 
 
 def _option_problem(override: Override, options: Sequence[str]) -> Problem:
@@ -180,10 +179,10 @@ def _option_problem(override: Override, options: Sequence[str]) -> Problem:
     )
 
 
-def _key_problems(values: Sequence[Override], cfg: DictConfig, loader: ConfigLoader) -> Iterator[Problem]:
+def _key_problems(values: Sequence[Override], cfg: DictConfig, files: Composing) -> Iterator[Problem]:
     """Yield the keys that the composed configuration does not have."""
     added: set[str] = set()
-    options_with = cache(partial(_options_with, loader))
+    options_with = cache(partial(_options_with, files))
     for override in values:
         if override.is_add() or override.is_force_add():
             added.add(override.key_or_group)
@@ -241,12 +240,18 @@ def _takes(node: DictConfig, argument: str) -> str | None:
     return None
 
 
-def _options_with(loader: ConfigLoader, group: str) -> dict[str, set[str]]:
-    """Return the keys of each option of a group, as its file has them."""
+def _options_with(files: Composing, group: str) -> dict[str, set[str]]:
+    """Return the keys of each option of a group, as its file has them.
+
+    Files that choose options of other groups, too, can only be read as part of the whole configuration.
+    """
     keys: dict[str, set[str]] = {}
-    for option in loader.get_group_options(group):
+    for option in files.loader.get_group_options(group):
         with suppress(HydraException, OmegaConfBaseException, OSError):
-            found = loader.load_configuration(f"{group}/{option}", overrides=[], run_mode=RunMode.RUN)
+            try:
+                found = files.loader.load_configuration(f"{group}/{option}", overrides=[], run_mode=RunMode.RUN)
+            except HydraException:
+                found = files.compose([f"{group}={option}"])
             keys[option] = set(leaves_of(OmegaConf.select(found, group)))
     return keys
 

@@ -116,12 +116,13 @@ def decide(
         return replace(column, kind="categorical", categories=tuple(sorted(distinct)))
     if kind is None and len(distinct) < 2 and not (missing and distinct):
         return replace(column, note="never varies" if distinct else "has no values")
-    for point in (".", ",") if decimal == "auto" else (decimal,):
+    points = (".", ",") if decimal == "auto" else (decimal,)
+    for point in points:
         if _are_numbers(distinct, point, codes=kind == "numeric"):
             return replace(
                 column, kind="numeric", decimal=point, note=_identifier(name, distinct, point, len(cells))
             )
-    strays = _strays(distinct, "." if decimal == "auto" else decimal)
+    strays = min((_strays(distinct, point) for point in points), key=len)
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
     if strays and all(map(_INFINITE.fullmatch, strays)) and len(distinct) > len(strays):

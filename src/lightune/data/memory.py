@@ -176,7 +176,8 @@ class InMemoryData(LightningDataModule):
         samples = self.samples
         labels = samples.targets.numpy() if samples.num_classes else None
         official = samples.official_test, samples.groups, samples.official_val
-        return Rows(len(samples.targets), labels, *official, samples.copies, samples.times)
+        names = samples.schema.get("classes", ())
+        return Rows(len(samples.targets), labels, *official, samples.copies, samples.times, names)
 
     def rows_of(self, part: Literal["train", "val", "test"]) -> Indices:
         """Return the numbers of the samples of a part, in the order in which it is served."""

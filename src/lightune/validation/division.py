@@ -138,5 +138,6 @@ class Division(ABC):
         free, official_val = every[: rows.count - rows.official_val], every[rows.count - rows.official_val :]
         strata, groups = self.strata_of(rows, free), self.groups_of(rows)
         inside = None if groups is None else groups[free]
-        rest, test = cut(free, strata, self.test_fraction, groups=inside, seed=seed, key="test_fraction")
+        share, names = self.test_fraction, rows.classes
+        rest, test = cut(free, strata, share, groups=inside, seed=seed, key="test_fraction", classes=names)
         return np.concatenate([rest, official_val]), test

@@ -51,7 +51,7 @@ class Holdout(Division):
         share = self._share(rows)
         strata, groups = self.strata_of(rows, rest), self.groups_of(rows)
         inside = None if groups is None else groups[rest]
-        return [cut(rest, strata, share, groups=inside, seed=seed, key="val_fraction")]
+        return [cut(rest, strata, share, groups=inside, seed=seed, key="val_fraction", classes=rows.classes)]
 
     def divide_in_time(self, rest: Indices, times: Times, rows: Rows) -> list[tuple[Indices, Indices]]:
         """Cut the latest off once.

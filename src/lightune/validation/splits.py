@@ -1,6 +1,6 @@
 """What every way of dividing samples has in common: the rows they divide, and the test part that is cut first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +38,7 @@ class Rows:
         official_val: how many of them, before those, form an official validation split; 0 if there is none.
         copies: (count,) number of the set of equal samples that each belongs to; None where none are equal.
         times: column name → what returns its points in time (count,), NaN where one is missing.
+        classes: names of the classes, for what is refused; empty if they have none.
     """
 
     count: int
@@ -47,6 +48,7 @@ class Rows:
     official_val: int = 0
     copies: Indices | None = None
     times: Mapping[str, Callable[[], Times]] = field(default_factory=dict)
+    classes: Sequence[str] = ()
 
     def time(self, name: str) -> Times:
         """Return the points in time (count,) of a column.
@@ -84,6 +86,7 @@ def cut(
     seed: int,
     key: str,
     groups: Indices | None = None,
+    classes: Sequence[str] = (),
 ) -> tuple[Indices, Indices]:
     """Cut a share off some rows; return what is kept and what is cut, both sorted.
 
@@ -94,6 +97,7 @@ def cut(
         seed: of the shuffle.
         key: the argument that a refusal names.
         groups: group (n,) of each, none of which is divided; None for no groups.
+        classes: names of the classes, which a refusal tells; empty for their numbers.
 
     Raises:
         ValueError: naming `key`, if a part would be empty or too small to hold every class.
@@ -104,7 +108,23 @@ def cut(
             kept, taken = next(splitter.split(rows, groups=groups))
             kept, taken = rows[kept], rows[taken]
         else:
+            if strata is not None and len(rows) > 1:
+                _check_no_class_of_one(strata, classes)
             kept, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=strata)
     except ValueError as error:
         raise ValueError(f"{key} leaves a part too small for {len(rows)} samples ({error})") from error
     return np.sort(kept), np.sort(taken)
+
+
+def _check_no_class_of_one(strata: Indices, classes: Sequence[str], shown: int = 3) -> None:
+    numbers, counts = np.unique(strata, return_counts=True)
+    single = [classes[number] if len(classes) else str(number) for number in numbers[counts == 1]]
+    if not single:
+        return
+    which = ", ".join(single[:shown]) + (f" and {len(single) - shown:,} more" if len(single) > shown else "")
+    has = "has" if len(single) == 1 else "have"
+    number = "; if the target is a number, choose data for regression" if len(numbers) > 20 else ""
+    advice = "leave their rows out, join classes, or set stratify=false"
+    raise ValueError(
+        f"{len(single):,} of {len(numbers):,} classes {has} a single sample: {which}; {advice}{number}"
+    )
