@@ -43,6 +43,15 @@ def test_what_only_resembles_numbers_is_categorical(cells):
     assert column.categories == tuple(sorted({cell for cell in cells if cell not in NA}))
 
 
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_a_cell_of_two_lines_is_no_number(decimal):
+    cells = ["1\n2", "3", "4"]
+    assert decided(cells, decimal=decimal).kind == "categorical"
+    values, strays = parse_numbers(Column("c", "numeric", decimal=decimal), cells, NA)
+    assert np.array_equal(values, [np.nan, 3, 4], equal_nan=True)
+    assert strays == 1
+
+
 def test_what_is_missing_is_said():
     assert decided(["NA", "AN", "ZA"]).categories == ("AN", "ZA")
     assert decided(["NA", "AN", "ZA"], na_values=[""]).categories == ("AN", "NA", "ZA")  # Namibia

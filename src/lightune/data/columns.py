@@ -15,11 +15,12 @@ Which columns are numeric, categorical or left out can be said instead.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from math import isfinite
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lightune.data.cells import Cells
 
 __all__ = [
     "Column",
@@ -43,7 +44,7 @@ NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
 MISSING, UNKNOWN = -1.0, -2.0
 """The code of a category that is missing, and of one that was not there when the columns were decided on."""
 
-_DIGITS = frozenset("0123456789+-.eE\n")
+_DIGITS = b"0123456789+-.eE\n"
 _CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
@@ -107,8 +108,8 @@ def decide(
     Raises:
         ValueError: if it is said to be numeric and has cells that are no numbers, or if it has infinite numbers.
     """
-    distinct = {cell.strip() for cell in set(cells)} - set(na_values)
-    missing = _missing(cells, na_values)
+    cells = Cells.of(cells)
+    distinct, missing = set(cells.but(na_values)), cells.count(cells.among(na_values))
     column = Column(name, "ignored", missing=missing, distinct=len(distinct))
     if kind == "ignored":
         return replace(column, note="as data.ignore says")
@@ -118,7 +119,10 @@ def decide(
         return replace(column, note="never varies" if distinct else "has no values")
     points = (".", ",") if decimal == "auto" else (decimal,)
     for point in points:
-        if _are_numbers(distinct, point, codes=kind == "numeric"):
+        found = _numbers_in(cells, na_values, point) if distinct else None
+        if found is None or (point == "," and found.with_points):
+            continue
+        if kind == "numeric" or not found.with_codes:
             return replace(
                 column, kind="numeric", decimal=point, note=_identifier(name, distinct, point, len(cells))
             )
@@ -126,7 +130,7 @@ def decide(
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
     if strays and all(map(_INFINITE.fullmatch, strays)) and len(distinct) > len(strays):
-        count = sum(cell.strip() in strays for cell in cells)
+        count = cells.count(cells.among(strays))
         several = "s" if count > 1 else ""
         advice = "add it to data.na_values to read it as missing"
         raise ValueError(f"{name} has {count} infinite value{several} ({_listed(strays)}); {advice}")
@@ -145,26 +149,18 @@ def parse_numbers(column: Column, cells: Sequence[str], na_values: Collection[st
 
     A cell that is neither missing nor a number, which can only be in a file that came later, counts as missing.
     """
-    if column.decimal == ",":
-        cells = [cell.replace(",", ".") for cell in cells]
-        na_values = [value.replace(",", ".") for value in na_values]
-    if not numbers_among(na_values) and _DIGITS.issuperset("".join(cells)):
-        try:
-            values = np.fromiter(map(float, cells), np.float64, len(cells))
-            if np.isfinite(values).all():
-                return values, 0
-        except ValueError:
-            pass
-    known: dict[str, float] = {}
-    strays = set()
-    for cell in set(cells):
-        bare = cell.strip()
-        is_number = bare not in na_values and _are_numbers([bare], ".", codes=True)
-        known[cell] = float(bare) if is_number else np.nan
-        if not is_number and bare not in na_values:
-            strays.add(cell)
-    values = np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
-    return values, sum(map(strays.__contains__, cells)) if strays else 0
+    cells = Cells.of(cells)
+    absent = cells.among(na_values)
+    numbers = np.full(len(cells.texts), np.nan)
+    found = _numbers_in(cells, na_values, column.decimal)
+    if found is not None:
+        numbers[~absent] = found.values
+        return cells.spread(numbers), 0
+    single = [_floats([text], column.decimal) for text in cells.but(na_values)]
+    numbers[~absent] = [np.nan if value is None else value[0] for value in single]
+    strays = np.zeros(len(absent), dtype=np.bool_)
+    strays[~absent] = [value is None for value in single]
+    return cells.spread(numbers), cells.count(strays)
 
 
 def parse_categories(column: Column, cells: Sequence[str], na_values: Collection[str]) -> tuple[Floats, int]:
@@ -172,18 +168,16 @@ def parse_categories(column: Column, cells: Sequence[str], na_values: Collection
 
     The code is the place in `categories`; -1 where the cell is missing, -2 where it holds none of them.
     """
+    cells = Cells.of(cells)
     codes = {value: float(place) for place, value in enumerate(column.categories)}
-    known: dict[str, float] = {}
-    for cell in set(cells):
-        bare = cell.strip()
-        known[cell] = MISSING if bare in na_values else codes.get(bare, UNKNOWN)
-    values = np.fromiter(map(known.__getitem__, cells), np.float64, len(cells))
-    return values, int((values == UNKNOWN).sum())
+    known = np.array([codes.get(text, UNKNOWN) for text in cells.bare])
+    known[cells.among(na_values)] = MISSING
+    return cells.spread(known), cells.count(known == UNKNOWN)
 
 
 def numbers_among(na_values: Iterable[str]) -> list[float]:
     """Return the numbers, such as -999, that stand for a missing value."""
-    return [float(value) for value in na_values if _are_numbers([value], ".", codes=True)]
+    return [float(value) for value in na_values if _floats([value]) is not None]
 
 
 def used(columns: Sequence[Column]) -> list[Column]:
@@ -213,28 +207,42 @@ def raw_rows(
     return raw, {name: number for name, number in unfit.items() if number}
 
 
-def _missing(cells: Sequence[str], na_values: Collection[str]) -> int:
-    there = {cell for cell in set(cells) if cell.strip() in na_values}
-    return sum(map(there.__contains__, cells)) if there else 0
+class _Numbers(NamedTuple):
+    """Numbers (n,) that texts are, and whether one begins with a zero, as codes do, or is written with a point."""
+
+    values: Floats
+    with_codes: bool
+    with_points: bool
 
 
-def _are_numbers(values: Collection[str], decimal: str, *, codes: bool = False) -> bool:
-    """Return True if all texts are numbers; codes that begin with a zero are, if they are said to be."""
-    text = "\n".join(values)
+def _numbers_in(cells: Cells, na_values: Collection[str], decimal: str) -> _Numbers | None:
+    """Return the numbers that the texts are that are not missing; None if one of them is none."""
+    name = decimal, frozenset(na_values)
+    if name not in cells.remembered:
+        texts = cells.but(na_values)
+        lines, values = "\n".join(texts), _floats(texts, decimal)
+        found = None if values is None else _Numbers(values, bool(_CODE.search(lines)), "." in lines)
+        cells.remembered[name] = found
+    known: _Numbers | None = cells.remembered[name]
+    return known
+
+
+def _floats(texts: Sequence[str], decimal: str = ".") -> Floats | None:
+    """Return the finite numbers that texts are, codes that begin with a zero included; None if one is none."""
+    lines = "\n".join(texts)
     if decimal == ",":
-        if "." in text:
-            return False
-        text = text.replace(",", ".")
-    if not _DIGITS.issuperset(text) or (not codes and _CODE.search(text)):
-        return False
+        lines = lines.replace(",", ".")
+    if not lines.isascii() or lines.encode().translate(None, _DIGITS):
+        return None
     try:
-        return all(map(isfinite, map(float, text.split("\n")))) if values else False
+        numbers = np.fromiter(map(float, lines.split("\n") if texts else ()), np.float64)
     except ValueError:
-        return False
+        return None
+    return numbers if len(numbers) == len(texts) and np.isfinite(numbers).all() else None
 
 
 def _strays(values: Iterable[str], decimal: str) -> list[str]:
-    return sorted(value for value in values if not _are_numbers([value], decimal))
+    return sorted(value for value in values if _CODE.fullmatch(value) or _floats([value], decimal) is None)
 
 
 def _identifier(name: str, distinct: Collection[str], decimal: str, rows: int) -> str:

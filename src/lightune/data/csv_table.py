@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lightune.data.cells import Cells
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import twins_among
@@ -30,7 +31,7 @@ from lightune.validation import Indices
 
 __all__ = ["CSV", "CSVRegression"]
 
-Table = Mapping[str, Sequence[str]]
+Table = Mapping[str, Cells]
 
 _MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # of a target of whole numbers, or of others: beyond, they are values
 _SHOWN = 5
@@ -116,14 +117,13 @@ class CSV(InMemoryData):
         self._require_columns(tables)
         table, part = _joined(tables), _parts_of_files(tables)
         numbers = np.concatenate([np.arange(_row_count(each)) for each in tables.values()])
-        several = len(tables) > 1
-        sources = [str(source[name]) for name, each in tables.items() for _ in range(_row_count(each) * several)]
+        sources = np.repeat([str(source[name]) for name in tables], [*map(_row_count, tables.values())])
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
         report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
         if len(rows) < _row_count(table):
-            table = {name: [cells[row] for row in rows] for name, cells in table.items()}
+            table = {name: cells.only(rows) for name, cells in table.items()}
             part = None if part is None else part[rows]
         columns = self._decide(table)
         raw, targets, target_schema, keep = self._tensors(table, columns)
@@ -138,7 +138,7 @@ class CSV(InMemoryData):
         order, official_val, official_test = by_parts(kept, part)
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
-        read = np.array(rows)[keep][order]  # places in the files
+        read = rows[keep][order]  # places in the files
         inputs = raw[chosen]
         return Samples(
             inputs,
@@ -159,7 +159,7 @@ class CSV(InMemoryData):
             },
             report=report,
             rows=numbers[read],
-            files=[sources[place] for place in read] if several else (),
+            files=sources[read].tolist() if len(tables) > 1 else (),
             times=self._times(table, columns, inputs, np.flatnonzero(keep)[order]),
         )
 
@@ -237,7 +237,7 @@ class CSV(InMemoryData):
             raise ConfigError([Problem("data.path", rule)])
         return {part: there[0] for part, there in found.items() if there}
 
-    def _read(self, file: Path) -> dict[str, Sequence[str]]:
+    def _read(self, file: Path) -> dict[str, Cells]:
         try:
             return read_table(file, delimiter=self.delimiter, encoding=self.encoding)
         except ValueError as error:
@@ -273,14 +273,14 @@ class CSV(InMemoryData):
         if problems:
             raise ConfigError(problems)
 
-    def _rows_with_target(self, table: Table) -> list[int]:
-        absent = {cell for cell in set(table[self._target]) if cell.strip() in self.na_values}
-        rows = [row for row, cell in enumerate(table[self._target]) if cell not in absent]
-        if not rows:
+    def _rows_with_target(self, table: Table) -> Indices:
+        target = table[self._target]
+        rows = np.flatnonzero(target.spread(~target.among(self.na_values)))
+        if not len(rows):
             raise ConfigError([Problem("data.target", f"{self._target} is missing in every row")])
         return rows
 
-    def _left_out_rows(self, table: Table, rows: Sequence[int]) -> Iterator[tuple[str, str]]:
+    def _left_out_rows(self, table: Table, rows: Indices) -> Iterator[tuple[str, str]]:
         if without := _row_count(table) - len(rows):
             yield "target", f"{without:,} rows without a {self._target} are left out"
 
@@ -341,11 +341,10 @@ class CSV(InMemoryData):
                 raise ConfigError([Problem("data.missing", "drop leaves no row: each has a missing value")])
         return torch.from_numpy(raw[keep]), targets[torch.from_numpy(keep)], schema, keep
 
-    def _targets(self, cells: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
+    def _targets(self, cells: Cells) -> tuple[Tensor, dict[str, Any]]:
         """Return classes (N,) int64 and their names, sorted: by value, where they are numbers."""
-        names = {cell: cell.strip() for cell in set(cells)}
-        column = decide(self._target, list(names), na_values=(), decimal=self.decimal)
-        classes = sorted(set(names.values()))
+        column = decide(self._target, cells.texts, na_values=(), decimal=self.decimal)
+        classes = sorted(set(cells.bare))
         same: Mapping[str, Any] = {name: name.casefold() for name in classes}
         if column.kind == "numeric":
             same = values = {name: float(name.replace(column.decimal, ".")) for name in classes}
@@ -359,7 +358,8 @@ class CSV(InMemoryData):
             rule = f"{self._target} has classes that are written in several ways: {twins}"
             raise ConfigError([Problem("data.target", f"{rule}; write them alike")])
         number = {name: place for place, name in enumerate(classes)}
-        return torch.tensor([number[names[cell]] for cell in cells]), {"classes": classes}
+        numbers = np.array([number[name] for name in cells.bare])
+        return torch.from_numpy(cells.spread(numbers)), {"classes": classes}
 
 
 class CSVRegression(CSV):
@@ -368,7 +368,7 @@ class CSVRegression(CSV):
     problem = "regression"
     sample = "cars.csv"
 
-    def _targets(self, cells: Sequence[str]) -> tuple[Tensor, dict[str, Any]]:
+    def _targets(self, cells: Cells) -> tuple[Tensor, dict[str, Any]]:
         """Return values (N, 1) float32."""
         column = decide(self._target, cells, na_values=(), decimal=self.decimal)
         if column.kind != "numeric":
@@ -395,7 +395,7 @@ def _joined(tables: Mapping[str, Table]) -> Table:
     if len(tables) == 1:
         return next(iter(tables.values()))
     names = next(iter(tables.values()))
-    return {name: [cell for table in tables.values() for cell in table[name]] for name in names}
+    return {name: Cells.joined([table[name] for table in tables.values()]) for name in names}
 
 
 def _parts_of_files(tables: Mapping[str, Table]) -> Indices | None:

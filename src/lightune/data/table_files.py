@@ -6,11 +6,12 @@ delimited file would have them. Parquet is read by polars, Excel by openpyxl, if
 
 import datetime
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lightune.data.cells import Cells, columns_of
 from lightune.data.delimited import Delimiter, check_header, find_dialect, read_rows
 
 __all__ = ["read_table", "rows_like", "rows_of"]
@@ -57,7 +58,7 @@ def rows_like(path: Path, schema: Mapping[str, Any]) -> Iterator[list[str]]:
     return rows_of(path, **{key: schema[key] for key in ("delimiter", "encoding") if key in schema})
 
 
-def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8") -> dict[str, Sequence[str]]:
+def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8") -> dict[str, Cells]:
     """Return the cells of each column of a file, by its name.
 
     Raises:
@@ -66,8 +67,8 @@ def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "ut
     """
     rows = rows_of(path, delimiter=delimiter, encoding=encoding)
     header = next(rows)
-    columns = list(zip(*rows, strict=True))
-    if not columns:
+    columns = columns_of(rows, len(header))
+    if not len(columns[0]):
         raise ValueError(f"{path} has a header only, no rows")
     return dict(zip(header, columns, strict=True))
 

@@ -1,6 +1,6 @@
 """Texts of one's own: a column of a delimited text file, and what class each is of."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -162,7 +162,7 @@ class TextCSV(InMemoryData):
         except ValueError as error:
             raise ConfigError([Problem("data.tokens", f"{self.tokens} {error}")]) from error
 
-    def _read(self) -> dict[str, Sequence[str]]:
+    def _read(self) -> Mapping[str, Sequence[str]]:
         sample = Path(str(files("lightune.data") / "files" / "film_people.csv.gz"))
         file = sample if self.path is None else Path(self.path).expanduser()
         if not file.is_file():
