@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
-from lightune.config.instantiate import make
+from lightune.config.build import make_data
 from lightune.config.validate import find_problems
 from lightune.data import InMemoryData
 from lightune.data.file_folder import FileFolder
@@ -130,7 +130,7 @@ def _some_samples(cfg: DictConfig, predictor: Predictor) -> Tensor | list[Tensor
     if "download" in cfg.data:
         cfg.data.download = False
     try:
-        data = make("data", cfg.data, {})
+        data = make_data(cfg)
         if isinstance(data, FileFolder):
             return data.originals(_COMPARED)
         if not isinstance(data, InMemoryData) or dict(data.samples.schema) != predictor.schema:

@@ -215,3 +215,46 @@ def test_time_is_read_from_dates_numbers_and_columns_that_are_left_out(tmp_path)
     assert np.argsort(times["day"](), kind="stable").tolist() == sorted(range(40), key=lambda n: n % 12)
     (split,) = Holdout(val_fraction=0.25, test_fraction=0.25, order="left").splits(data.rows, seed=0)
     assert (split.test.tolist(), split.val.tolist()) == (list(range(10)), list(range(10, 20)))
+
+
+@pytest.mark.parametrize("way", [Holdout(groups="id"), CrossValidation(k=3, groups="id")])
+@pytest.mark.parametrize("duplicates", ["together", "keep"])
+def test_any_column_may_say_what_rows_belong_together_and_is_no_input_then(tmp_path, way, duplicates):
+    path = table(tmp_path, line=lambda n: f"{n % 50},x,{f'p{n // 4}' if n > 3 else ''},z,{n % 7},{n % 2}")
+    data = CSV(path=path, target="churned", group_column="id", duplicates=duplicates)
+    groups = np.array([f"p{n // 4}" if n > 3 else f"alone {n}" for n in range(60)])
+    for split in way.splits(data.rows, seed=0):
+        sides = [set(groups[rows]) for rows in (split.train, split.val, split.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides)) == 18
+    assert ("left out", "id: keeps rows together, as validation.groups says") in data.samples.report
+    assert data.input_shape == (2,)
+
+
+def test_a_column_of_groups_is_an_input_if_it_is_named_as_one(tmp_path):
+    data = CSV(path=table(tmp_path), target="churned", group_column="group", numeric=["group"], ignore=["age"])
+    assert data.input_shape == (2,)
+    assert data.samples.groups["group"][:7].tolist() == [0, 1, 2, 3, 4, 5, 0]
+    assert CSV(path=table(tmp_path), target="churned", group_column="group", ignore=["age"]).input_shape == (1,)
+
+
+def test_groups_follow_their_rows(tmp_path):
+    words = ["train", "test", "val"]
+    path = table(
+        tmp_path, line=lambda n: f"{n if n % 5 else ''},x,{n // 6},{words[n % 3]},1,{n % 2 if n > 9 else ''}"
+    )
+    said = {"split": "born", "missing": "drop", "categorical": ["id"]}
+    samples = CSV(path=path, target="churned", group_column="id", **said).load()
+    kept = [n for part in (0, 2, 1) for n in range(10, 60) if n % 5 and n % 3 == part]
+    assert samples.rows.tolist() == kept
+    _, wanted = np.unique([str(n // 6) for n in kept], return_inverse=True)
+    assert np.unique(samples.groups["id"], return_inverse=True)[1].tolist() == wanted.tolist()
+
+
+def test_a_column_of_groups_that_is_not_there_or_is_the_target_is_refused(tmp_path):
+    for name, said in (
+        ("who", "there is no column 'who'; the columns are age, city"),
+        ("churned", "must be another"),
+    ):
+        (problem,) = problems(CSV(path=table(tmp_path), target="churned", group_column=name))
+        assert problem.startswith(f"validation.groups: {said}")
+    assert problems(CSV(group_column="species"))[0].startswith("validation.groups: must be another column")

@@ -212,3 +212,20 @@ def test_tokens_that_are_none_are_refused(tmp_path, monkeypatch, tokens, said):
     (refused,) = problems(TextCSV(tokens=tokens))
     assert refused.startswith("data.tokens: ")
     assert said in refused
+
+
+def test_any_column_may_say_what_texts_belong_together(tmp_path):
+    rows = [(f"t{n % 30}", "ab"[n % 2], f"p{n // 4}" if n > 3 else "") for n in range(40)]
+    data = TextCSV(path=table(tmp_path, *rows, header=("text", "label", "who")), group_column="who")
+    groups = [who or n for n, (_, _, who) in enumerate(rows)]
+    for split in [
+        *Holdout(groups="who").splits(data.rows, seed=0),
+        *CrossValidation(k=3, groups="who").splits(data.rows, seed=0),
+    ]:
+        sides = [{groups[row] for row in part} for part in (split.train, split.val, split.test)]
+        assert sum(map(len, sides)) == len(set.union(*sides)) == 13
+    for name in ("whom", "text", "label"):
+        (problem,) = problems(
+            TextCSV(path=table(tmp_path, *rows[:4], header=("text", "label", "who")), group_column=name)
+        )
+        assert problem.startswith("validation.groups: ")

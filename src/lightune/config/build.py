@@ -33,7 +33,7 @@ from lightune.secrets import redact_all, secret_values
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
 
-__all__ = ["FitPlan", "Parts", "build", "build_fit", "build_task"]
+__all__ = ["FitPlan", "Parts", "build", "build_fit", "build_task", "make_data"]
 
 _SERVING = (
     "cache",
@@ -149,15 +149,34 @@ def build_fit(
     return task
 
 
+def make_data(cfg: DictConfig) -> Any:
+    """Make the data of a configuration; nothing is read yet.
+
+    Args:
+        cfg: the configuration.
+
+    Raises:
+        ConfigError: if their arguments are refused.
+    """
+    supply = {"output_root": lambda: os.path.abspath(cfg.output_root), "group_column": lambda: _group_column(cfg)}
+    return make("data", cfg.data, supply)
+
+
+def _group_column(cfg: DictConfig) -> str | None:
+    """Return the column whose groups a division keeps together; None for none."""
+    column: str | None = cfg.validation.get("groups")
+    return column
+
+
 def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
-    data: LightningDataModule = make("data", cfg.data, {"output_root": lambda: os.path.abspath(cfg.output_root)})
+    data: LightningDataModule = make_data(cfg)
     with naming_key("data"):
         require(isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}")
         data.prepare_data()
         if isinstance(data, InMemoryData):
             if like is not None and isinstance(like.data, InMemoryData):
                 data.read(like.data.samples)
-            data.read(kept(_source(cfg.data), lambda: data.samples))  # now, while a refusal is still due
+            data.read(kept(_source(cfg), lambda: data.samples))  # now, while a refusal is still due
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
     if cfg.get("augmentation") is not None:
@@ -181,12 +200,12 @@ def _augment(cfg: DictConfig, data: LightningDataModule) -> None:
             require(not named, f"{rule}; choose augmentation=none")
 
 
-def _source(node: DictConfig) -> str:
+def _source(cfg: DictConfig) -> str:
     """Return all that the samples of a data set may depend on; the other keys of its node say how it is served."""
-    plain = OmegaConf.to_container(node, resolve=True)
+    plain = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(plain, dict)
     read = {key: value for key, value in plain.items() if key not in _SERVING}
-    return f"{os.getcwd()} {read!r}"
+    return f"{os.getcwd()} {read!r} {_group_column(cfg)!r}"
 
 
 def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:

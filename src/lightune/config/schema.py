@@ -71,7 +71,7 @@ MONITOR: dict[str, Any] = {"metric": str, "mode": Literal["min", "max"]}
 # What `build` hands to a part by the name of its argument, so that nobody writes it by hand.
 _SHAPES = ("input_shape", "num_outputs", "num_classes", "num_targets", "cardinalities")
 SUPPLIED: dict[str, tuple[str, ...]] = {
-    "data": ("output_root",),
+    "data": ("output_root", "group_column"),
     "model": _SHAPES,
     "loss": ("num_classes", "num_targets", "class_counts"),
     "metrics": ("num_classes", "num_targets"),

@@ -1,6 +1,7 @@
 """Tables of one's own: a delimited text file, or a folder with one a part."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightune.data.cells import Cells
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import twins_among
+from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.instants import instants
 from lightune.data.leaks import telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
@@ -55,6 +57,8 @@ class CSV(InMemoryData):
         duplicates: `together` keeps rows with equal inputs on one side of each split, `drop` keeps the first of
             them, `keep` divides them like others.
         split: column that says which part a row belongs to: `train`, `val` or `test`.
+        group_column: column whose equal values are a group that a split may keep together; it is no input, unless
+            `numeric` or `categorical` names it.
         decimal: what stands before decimals; `auto` tries the point, then the comma.
         delimiter: what stands between two cells; `auto` finds out.
         encoding: of the file, where no mark at its beginning says so.
@@ -92,6 +96,7 @@ class CSV(InMemoryData):
         target_scaling: Scaling = "standard",
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
+        group_column: str | None = None,
     ) -> None:
         served = {"target_scaling": target_scaling, "placement": placement, "num_workers": num_workers}
         super().__init__(batch_size=batch_size, **served)  # type: ignore[arg-type]
@@ -100,7 +105,7 @@ class CSV(InMemoryData):
         self.missing, self.missing_indicator = missing, missing_indicator
         self.na_values = NA_VALUES if na_values is None else tuple(str(value) for value in na_values)
         self.categories, self.min_frequency = categories, min_frequency
-        self.duplicates, self.split = duplicates, split
+        self.duplicates, self.split, self.group_column = duplicates, split, group_column
         self.decimal, self.delimiter, self.encoding = decimal, delimiter, encoding
         self.table_scaling = scaling
 
@@ -136,6 +141,7 @@ class CSV(InMemoryData):
         if remark:
             report.append(("duplicates", remark))
         order, official_val, official_test = by_parts(kept, part)
+        groups = groups_in_column(self.group_column, table, self.na_values)
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
         read = rows[keep][order]  # places in the files
@@ -146,6 +152,7 @@ class CSV(InMemoryData):
             num_classes=len(target_schema.get("classes", ())),
             official_test=official_test,
             official_val=official_val,
+            groups={name: each[keep][order] for name, each in groups.items()},
             copies=None if copies is None else copies[order],
             may_be_missing=True,
             schema={
@@ -263,6 +270,7 @@ class CSV(InMemoryData):
             for name in names
             if name not in first
         ]
+        problems += group_problems(self.group_column, first, {"target": self._target, "split": self.split})
         named = [name for names in (*single.values(), *said.values()) for name in names]
         problems += [
             Problem(
@@ -285,7 +293,8 @@ class CSV(InMemoryData):
             yield "target", f"{without:,} rows without a {self._target} are left out"
 
     def _decide(self, table: Table) -> list[Column]:
-        said: dict[str, Kind] = dict.fromkeys(self.ignore, "ignored")
+        grouping = () if self.group_column is None else (self.group_column,)
+        said: dict[str, Kind] = dict.fromkeys((*self.ignore, *grouping), "ignored")
         said |= dict.fromkeys(_listed(self.numeric), "numeric")
         said |= dict.fromkeys(_listed(self.categorical), "categorical")
         columns, problems = [], []
@@ -293,11 +302,13 @@ class CSV(InMemoryData):
             if name in (self._target, self.split):
                 continue
             try:
-                columns.append(
-                    decide(name, cells, na_values=self.na_values, decimal=self.decimal, kind=said.get(name))
-                )
+                column = decide(name, cells, na_values=self.na_values, decimal=self.decimal, kind=said.get(name))
             except ValueError as error:
                 problems.append(Problem("data.numeric" if name in said else "data.path", str(error)))
+                continue
+            if column.kind == "ignored" and name == self.group_column and name not in self.ignore:
+                column = replace(column, note="keeps rows together, as validation.groups says")
+            columns.append(column)
         if not problems and all(column.kind == "ignored" for column in columns):
             why = "; ".join(f"{column.name}: {column.note}" for column in columns[:_SHOWN]) or "there is no other"
             problems.append(Problem("data.path", f"no column is left to predict {self._target} from ({why})"))

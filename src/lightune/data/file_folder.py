@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lightune.data.decoded_cache import DecodedCache
 from lightune.data.file_lists import FileList, list_files
+from lightune.data.group_column import numbered
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
@@ -188,16 +189,14 @@ class FileFolder(InMemoryData):
 
     def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
         number = {name: place for place, name in enumerate(found.classes)}
-        groups = [file.group or f"\n{place}" for place, file in enumerate(found.files)]  # a name has no line's end
-        is_grouped = any(file.group for file in found.files)
-        named = {"group": np.unique(groups, return_inverse=True)[1].reshape(-1)} if is_grouped else {}
+        groups = [file.group for file in found.files]
         return Samples(
             inputs,
             torch.tensor([number[file.label] for file in found.files]),
             num_classes=len(found.classes),
             official_test=found.count("test"),
             official_val=found.count("val"),
-            groups=named,
+            groups={"group": numbered(groups)} if any(groups) else {},
             copies=copies,
             schema={"classes": list(found.classes), "files": dict(self.schema_of_files()), "target": "class"},
             report=report,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lightune.data.columns import NA_VALUES
 from lightune.data.delimited import Delimiter
 from lightune.data.file_lists import in_order, require_distinct
+from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import by_parts, parts_in_column
 from lightune.data.row_digests import Duplicates, handle_copies
@@ -41,6 +42,7 @@ class TextCSV(InMemoryData):
         duplicates: `together` keeps equal texts on one side of each split, `drop` keeps the first of them, `keep`
             divides them like others.
         split: column that says which part a text belongs to: `train`, `val` or `test`.
+        group_column: column whose equal values are a group that a split may keep together.
         delimiter: what stands between two cells; `auto` finds out.
         encoding: of the file, where no mark at its beginning says so.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
@@ -64,9 +66,11 @@ class TextCSV(InMemoryData):
         delimiter: Delimiter = "auto",
         encoding: str = "utf-8",
         batch_size: BatchSize = 64,
+        group_column: str | None = None,
     ) -> None:
         super().__init__(batch_size=batch_size, scaling="none", placement="host")
         self.path, self.text, self.target, self.split = path, text, target, split
+        self.group_column = group_column
         self.tokens, self.lowercase = tokens, lowercase
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         self.duplicates, self.delimiter, self.encoding = duplicates, delimiter, encoding
@@ -107,12 +111,14 @@ class TextCSV(InMemoryData):
             report.append(("duplicates", remark))
         order, official_val, official_test = by_parts(chosen, part)
         places = torch.from_numpy(order)
+        groups = groups_in_column(self.group_column, table, NA_VALUES)
         return Samples(
             raw[places],
             targets[places],
             num_classes=len(classes),
             official_test=official_test,
             official_val=official_val,
+            groups={name: each[kept][order] for name, each in groups.items()},
             copies=None if copies is None else copies[order],
             schema={
                 "classes": classes,
@@ -178,7 +184,9 @@ class TextCSV(InMemoryData):
             for key, name in named.items()
             if name is not None and name not in table
         ]
-        said = [name for name in named.values() if name is not None]
+        taken = {key: name for key, name in named.items() if name is not None}
+        problems += group_problems(self.group_column, table, taken)
+        said = list(taken.values())
         problems += [
             Problem("data", f"column {name!r} stands in two of text, target and split")
             for name in sorted({name for name in said if said.count(name) > 1})

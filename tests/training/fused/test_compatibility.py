@@ -30,7 +30,7 @@ FREE = [
     "augmentation.rotate=10",
 ]
 BOUND = ["model.units=3", "model=cnn", "optimizer=sgd", "data.batch_size=7", "optimizer.amsgrad=true", "loss=bce"]
-BOUND += ["loss.class_weights=balanced"]
+BOUND += ["loss.class_weights=balanced", "validation.groups=patient"]
 
 
 @pytest.mark.parametrize("override", FREE)

@@ -39,6 +39,9 @@ _FREE_OPTIMIZER_SWITCHES = ("foreach", "fused", "capturable")
 _FREE_STRENGTHS = ("l1", "l2", "dropout", "gradient_clip")
 """Those of `regularization`."""
 
+_BOUND_KEYS = frozenset(("validation.groups",))
+"""Those below them that may not: a column of groups is no input."""
+
 _FREE_KEYS = frozenset(
     (
         *(f"optimizer.{name}" for numbers in NUMBERS.values() for name in numbers),
@@ -89,7 +92,7 @@ def may_differ(key: str) -> bool:
     Args:
         key: of a configuration, e.g. `optimizer.lr`; a slash may stand for a dot in the name of a group.
     """
-    return key in _FREE_KEYS or key.replace("/", ".").partition(".")[0] in _FREE_ROOTS
+    return key in _FREE_KEYS or (key not in _BOUND_KEYS and key.replace("/", ".").partition(".")[0] in _FREE_ROOTS)
 
 
 def structure(tree: Mapping[Any, Any]) -> str:
@@ -106,7 +109,8 @@ def structure(tree: Mapping[Any, Any]) -> str:
     rest["model"].pop("dropout", None)
     if rest["loss"].get("_target_") == "lightune.losses.CrossEntropy":
         rest["loss"].pop("label_smoothing", None)
-    return json.dumps(rest, sort_keys=True, default=str)
+    groups = tree["validation"].get("groups")
+    return json.dumps([rest, groups], sort_keys=True, default=str)
 
 
 def check_supported(tree: Mapping[str, Any]) -> str | None:
