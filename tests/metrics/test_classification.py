@@ -61,6 +61,24 @@ def test_metrics_of_two_classes_are_those_of_class_one():
     )
 
 
+@pytest.mark.parametrize("average", ["macro", "weighted"])
+def test_a_class_without_samples_counts_for_nothing_in_the_area(average, recwarn):
+    probabilities, target = draw(4)
+    target[target == 3] = 2
+    there = sk.roc_auc_score(torch.nn.functional.one_hot(target, 3).numpy(), probabilities[:, :3], average=average)
+    measured = measure(ClassificationMetrics(4, average=average), probabilities, target)
+    assert measured["val/auroc"] == pytest.approx(there, abs=1e-6)
+    assert not [each for each in recwarn if "samples in targets" in str(each.message)]
+
+
+def test_no_area_is_above_one():
+    target = (torch.arange(13) >= 10).long()  # whose area torchmetrics rounds to 1.0000001
+    scores = target * 0.5 + torch.linspace(0.1, 0.3, 13)
+    meter = StageMeter(ClassificationMetrics(2), "val")
+    meter.add(torch.tensor(0.0), torch.stack([1 - scores, scores], dim=1), target)
+    assert meter.read()["val/auroc"].item() == 1
+
+
 def test_training_measures_accuracy_unless_it_is_told_otherwise():
     probabilities, target = draw(3)
     assert set(measure(ClassificationMetrics(3), probabilities, target, "train")) == {

@@ -1,10 +1,13 @@
 """Accuracy, precision, recall, F1 and the area under the ROC curve."""
 
+import warnings
 from typing import Literal
 
+import torch
 import torchmetrics.classification as tm
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
+from torchmetrics.utilities import dim_zero_cat
 
 from lightune.ranges import NonNegativeInt, PositiveInt
 
@@ -16,7 +19,8 @@ class ClassificationMetrics:
     """Make the metrics of a stage.
 
     With two classes precision, recall, F1 and AUROC are those of class 1; with more they are averaged over
-    classes. Accuracy is always the share of samples that are right.
+    classes. Accuracy is always the share of samples that are right. A class without samples, or beside which
+    there are no others, has no ROC curve and counts for nothing in the mean AUROC.
 
     Args:
         num_classes: number of classes, >= 2.
@@ -55,11 +59,32 @@ class ClassificationMetrics:
         if self.num_classes == 2:
             return _BINARY[name]()
         if name == "auroc":
-            return tm.MulticlassAUROC(
-                self.num_classes, average="weighted" if self.average == "weighted" else "macro"
-            )
+            return _MeanAUROC(self.num_classes, weighted=self.average == "weighted")
         average = "micro" if name == "accuracy" else self.average
         return _MULTICLASS[name](num_classes=self.num_classes, average=average)
+
+
+class _MeanAUROC(tm.MulticlassAUROC):
+    """The mean area over the classes that have a ROC curve, which torchmetrics averages with 0 for the others."""
+
+    def __init__(self, num_classes: int, *, weighted: bool) -> None:
+        super().__init__(num_classes, average=None)
+        self._weighted = weighted
+
+    def compute(self) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No (positive|negative) samples", UserWarning)
+            areas = super().compute()
+        counts = torch.bincount(dim_zero_cat(self.target), minlength=len(areas))
+        weights = counts * (counts < counts.sum()) if self._weighted else (counts > 0) & (counts < counts.sum())
+        mean: Tensor = (areas * weights).sum() / weights.sum().clamp(min=1)
+        return mean.clamp(max=1.0)
+
+
+class _AUROC(tm.BinaryAUROC):
+    def compute(self) -> Tensor:
+        area: Tensor = super().compute()
+        return area.clamp(max=1.0)  # its rounding may exceed 1
 
 
 _BINARY: dict[str, type[Metric]] = {
@@ -67,7 +92,7 @@ _BINARY: dict[str, type[Metric]] = {
     "precision": tm.BinaryPrecision,
     "recall": tm.BinaryRecall,
     "f1": tm.BinaryF1Score,
-    "auroc": tm.BinaryAUROC,
+    "auroc": _AUROC,
 }
 _MULTICLASS: dict[str, type[Metric]] = {
     "accuracy": tm.MulticlassAccuracy,

@@ -44,13 +44,13 @@ def test_ties_count_half(classes):
     compare(ClassificationMetrics(classes), predictions, torch.randint(classes, (MEMBERS, SAMPLES)))
 
 
-@pytest.mark.filterwarnings("ignore:No positive samples")
 @pytest.mark.parametrize("average", ["macro", "weighted"])
 def test_a_class_that_is_nowhere(average):
     torch.manual_seed(0)
     predictions = torch.randn(MEMBERS, SAMPLES, 4).softmax(dim=2)
     predictions[..., 3] = 0
     compare(ClassificationMetrics(4, average=average), predictions, torch.randint(3, (MEMBERS, SAMPLES)))
+    compare(ClassificationMetrics(4, average=average), predictions, torch.ones(MEMBERS, SAMPLES).long())
 
 
 @pytest.mark.parametrize("targets", [1, 3])

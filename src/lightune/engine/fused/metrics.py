@@ -186,9 +186,8 @@ class _Classification:
             return _area(scores[..., 1:].transpose(1, 2), (target == 1).unsqueeze(1))[:, 0]
         classes = torch.arange(self._classes, device=target.device).reshape(1, -1, 1)
         areas = _area(scores.transpose(1, 2), target.unsqueeze(1) == classes)
-        if self._average != "weighted":
-            return areas.mean(dim=1)
-        return (areas * _ratio(actual, actual.sum(1, keepdim=True))).sum(dim=1)
+        weights = actual if self._average == "weighted" else ((actual > 0) & (actual < target.shape[1])).long()
+        return _ratio((areas * weights).sum(dim=1), weights.sum(dim=1))
 
 
 class _Regression:
