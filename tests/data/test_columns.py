@@ -84,6 +84,12 @@ def test_one_value_and_nothing_else_is_a_category_where_some_are_missing():
     assert decided(["yes", "", "yes"]).kind == "categorical"
 
 
+def test_cells_with_a_point_and_with_a_comma_are_not_numbers_of_one_column():
+    assert decided(["1,5", "2,5", "1.5"] * 9, decimal="auto").kind == "categorical"
+    with pytest.raises(ValueError, match=r"no numbers \('1.5'\)"):
+        decided(["1,5", "2,5", "1.5"], decimal="auto", kind="numeric")
+
+
 def test_a_kind_that_is_said_is_kept():
     assert decided(["01", "02"], kind="numeric").kind == "numeric"
     assert decided(["1", "2"], kind="categorical").categories == ("1", "2")

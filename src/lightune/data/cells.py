@@ -1,23 +1,59 @@
 """The cells of a column as they stand in a file, without each equal text being held, and judged, for itself."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, compress, islice
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightune.validation import Indices
 
-__all__ = ["CellCollector", "Cells", "Codes", "Flags", "columns_of"]
+__all__ = ["CODE", "NEW", "CellCollector", "Cells", "Codes", "Flags", "Numbers", "columns_of", "numbers_of"]
 
 Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
+CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)
+"""A whole number that begins with a zero."""
+
+_DIGITS = b"0123456789+-.eE\n"
+NEW = 0.25
+"""Share of different texts among cells, beyond which numbering them takes longer than it saves."""
+
 _LOOKED_AT = 20_000  # cells, after which it is known whether texts repeat
-_NEW = 0.25  # share of different texts among them, from which numbering them takes longer than it saves
+
+
+class Numbers(NamedTuple):
+    """Numbers that texts are.
+
+    Args:
+        values: (n,) float64, finite.
+        with_codes: whether one begins with a zero, as codes do: `01234`.
+        with_points: whether one is written with a point.
+    """
+
+    values: NDArray[np.float64]
+    with_codes: bool
+    with_points: bool
+
+
+def numbers_of(texts: Sequence[str], decimal: str = ".") -> Numbers | None:
+    """Return the finite numbers that texts are, such as `-3`, `2.5`, `1e-3`, `01`; None if one is none."""
+    written = "\n".join(texts)
+    lines = written.replace(",", ".") if decimal == "," else written
+    if not lines.isascii() or lines.encode().translate(None, _DIGITS):
+        return None
+    try:
+        values = np.fromiter(map(float, lines.split("\n") if texts else ()), np.float64)
+    except ValueError:
+        return None
+    if len(values) != len(texts) or not np.isfinite(values).all():  # a text may have two lines
+        return None
+    return Numbers(values, bool(CODE.search(written)), "." in written)
 
 
 class Cells(Sequence[str]):
@@ -32,7 +68,7 @@ class Cells(Sequence[str]):
 
     def __init__(self, texts: list[str], codes: Codes | None = None) -> None:
         self.texts, self._codes = texts, codes
-        self.remembered: dict[Any, Any] = {}  # what was found of the texts, under names that others choose
+        self.remembered: dict[Any, Any] = {}  # what was found of the texts
 
     @classmethod
     def of(cls, cells: Sequence[str]) -> "Cells":
@@ -76,6 +112,26 @@ class Cells(Sequence[str]):
         left_out = self.among(values)
         return list(compress(self.bare, ~left_out)) if left_out.any() else self.bare
 
+    def different(self, left_out: Collection[str]) -> int:
+        """Return how many different texts there are, spaces around them left out, but for some values."""
+        return len(set(self.but(left_out)))
+
+    def numbers(self, left_out: Collection[str], decimal: str) -> "Numbers | None":
+        """Return the finite numbers (n,) that the texts are but for some values; None if one is none.
+
+        Args:
+            left_out: texts that need be none.
+            decimal: what stands before decimals; a point does beside a comma.
+        """
+        name = decimal, frozenset(left_out)
+        if name not in self.remembered:
+            self.remembered[name] = self._numbers(left_out, decimal)
+        known: Numbers | None = self.remembered[name]
+        return known
+
+    def _numbers(self, left_out: Collection[str], decimal: str) -> "Numbers | None":
+        return numbers_of(self.but(left_out), decimal)
+
     def count(self, flagged: Flags) -> int:
         """Return how many cells hold a text that is flagged."""
         return int((flagged if self._codes is None else flagged[self._codes]).sum())
@@ -118,8 +174,9 @@ class CellCollector:
     """
 
     def __init__(self) -> None:
-        self._number: defaultdict[str, int] | None = defaultdict()
-        self._number.default_factory = self._number.__len__  # a text that is new has the next number
+        number: defaultdict[str, int] = defaultdict()
+        number.default_factory = number.__len__  # a text that is new has the next number
+        self._number: defaultdict[str, int] | None = number
         self._codes: list[Codes] = []
         self._texts: list[Sequence[str]] = []
         self._count = 0
@@ -131,7 +188,7 @@ class CellCollector:
             self._texts.append(cells)
             return
         self._codes.append(np.fromiter(map(self._number.__getitem__, cells), np.int32, len(cells)))
-        if self._count >= _LOOKED_AT and len(self._number) > _NEW * self._count:
+        if self._count >= _LOOKED_AT and len(self._number) > NEW * self._count:
             self._texts = [self._numbered()]
             self._number = None
 

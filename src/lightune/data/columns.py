@@ -15,12 +15,12 @@ Which columns are numeric, categorical or left out can be said instead.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightune.data.cells import Cells
+from lightune.data.cells import CODE, Cells, numbers_of
 
 __all__ = [
     "Column",
@@ -44,8 +44,6 @@ NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
 MISSING, UNKNOWN = -1.0, -2.0
 """The code of a category that is missing, and of one that was not there when the columns were decided on."""
 
-_DIGITS = b"0123456789+-.eE\n"
-_CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
@@ -109,23 +107,22 @@ def decide(
         ValueError: if it is said to be numeric and has cells that are no numbers, or if it has infinite numbers.
     """
     cells = Cells.of(cells)
-    distinct, missing = set(cells.but(na_values)), cells.count(cells.among(na_values))
-    column = Column(name, "ignored", missing=missing, distinct=len(distinct))
+    different, missing = cells.different(na_values), cells.count(cells.among(na_values))
+    column = Column(name, "ignored", missing=missing, distinct=different)
     if kind == "ignored":
         return replace(column, note="as data.ignore says")
     if kind == "categorical":
-        return replace(column, kind="categorical", categories=tuple(sorted(distinct)))
-    if kind is None and len(distinct) < 2 and not (missing and distinct):
-        return replace(column, note="never varies" if distinct else "has no values")
+        return replace(column, kind="categorical", categories=tuple(sorted(set(cells.but(na_values)))))
+    if kind is None and different < 2 and not (missing and different):
+        return replace(column, note="never varies" if different else "has no values")
     points = (".", ",") if decimal == "auto" else (decimal,)
     for point in points:
-        found = _numbers_in(cells, na_values, point) if distinct else None
+        found = cells.numbers(na_values, point) if different else None
         if found is None or (point == "," and found.with_points):
             continue
         if kind == "numeric" or not found.with_codes:
-            return replace(
-                column, kind="numeric", decimal=point, note=_identifier(name, distinct, point, len(cells))
-            )
+            return replace(column, kind="numeric", decimal=point, note=_identifier(name, cells, column, point))
+    distinct = set(cells.but(na_values))
     strays = min((_strays(distinct, point) for point in points), key=len)
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
@@ -152,12 +149,12 @@ def parse_numbers(column: Column, cells: Sequence[str], na_values: Collection[st
     cells = Cells.of(cells)
     absent = cells.among(na_values)
     numbers = np.full(len(cells.texts), np.nan)
-    found = _numbers_in(cells, na_values, column.decimal)
+    found = cells.numbers(na_values, column.decimal)
     if found is not None:
         numbers[~absent] = found.values
         return cells.spread(numbers), 0
-    single = [_floats([text], column.decimal) for text in cells.but(na_values)]
-    numbers[~absent] = [np.nan if value is None else value[0] for value in single]
+    single = [numbers_of([text], column.decimal) for text in cells.but(na_values)]
+    numbers[~absent] = [np.nan if value is None else value.values[0] for value in single]
     strays = np.zeros(len(absent), dtype=np.bool_)
     strays[~absent] = [value is None for value in single]
     return cells.spread(numbers), cells.count(strays)
@@ -177,7 +174,7 @@ def parse_categories(column: Column, cells: Sequence[str], na_values: Collection
 
 def numbers_among(na_values: Iterable[str]) -> list[float]:
     """Return the numbers, such as -999, that stand for a missing value."""
-    return [float(value) for value in na_values if _floats([value]) is not None]
+    return [float(value) for value in na_values if numbers_of([value]) is not None]
 
 
 def used(columns: Sequence[Column]) -> list[Column]:
@@ -207,49 +204,21 @@ def raw_rows(
     return raw, {name: number for name, number in unfit.items() if number}
 
 
-class _Numbers(NamedTuple):
-    """Numbers (n,) that texts are, and whether one begins with a zero, as codes do, or is written with a point."""
-
-    values: Floats
-    with_codes: bool
-    with_points: bool
-
-
-def _numbers_in(cells: Cells, na_values: Collection[str], decimal: str) -> _Numbers | None:
-    """Return the numbers that the texts are that are not missing; None if one of them is none."""
-    name = decimal, frozenset(na_values)
-    if name not in cells.remembered:
-        texts = cells.but(na_values)
-        lines, values = "\n".join(texts), _floats(texts, decimal)
-        found = None if values is None else _Numbers(values, bool(_CODE.search(lines)), "." in lines)
-        cells.remembered[name] = found
-    known: _Numbers | None = cells.remembered[name]
-    return known
-
-
-def _floats(texts: Sequence[str], decimal: str = ".") -> Floats | None:
-    """Return the finite numbers that texts are, codes that begin with a zero included; None if one is none."""
-    lines = "\n".join(texts)
-    if decimal == ",":
-        lines = lines.replace(",", ".")
-    if not lines.isascii() or lines.encode().translate(None, _DIGITS):
-        return None
-    try:
-        numbers = np.fromiter(map(float, lines.split("\n") if texts else ()), np.float64)
-    except ValueError:
-        return None
-    return numbers if len(numbers) == len(texts) and np.isfinite(numbers).all() else None
-
-
 def _strays(values: Iterable[str], decimal: str) -> list[str]:
-    return sorted(value for value in values if _CODE.fullmatch(value) or _floats([value], decimal) is None)
+    return sorted(value for value in values if not _is_number(value, decimal))
 
 
-def _identifier(name: str, distinct: Collection[str], decimal: str, rows: int) -> str:
+def _is_number(value: str, decimal: str) -> bool:
+    found = numbers_of([value], decimal)
+    return found is not None and not found.with_codes and not (decimal == "," and found.with_points)
+
+
+def _identifier(name: str, cells: Cells, column: Column, decimal: str) -> str:
     """Return a word on a column that only numbers the rows, or is called an identifier and never repeats."""
-    if decimal != "." or len(distinct) != rows or rows <= _FEW or not all(map(str.isdecimal, distinct)):
+    rows = len(cells)
+    if decimal != "." or column.distinct != rows or rows <= _FEW or not all(map(str.isdecimal, cells.bare)):
         return ""
-    numbers = [int(value) for value in distinct]
+    numbers = [int(value) for value in cells.bare]
     if max(numbers) - min(numbers) == rows - 1:
         return "numbers the rows: is it an identifier? data.ignore leaves it out"
     is_called_so = _IDENTIFIER.search(name)

@@ -5,7 +5,7 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ def find_dialect(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "
     return Dialect(max(DELIMITERS, key=lambda each: _cells(lines, each)), encoding)
 
 
-def read_rows(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+def read_rows(path: Path, dialect: Dialect) -> Generator[list[str], None, None]:
     """Yield the cells of the header, then of each row; empty lines are left out.
 
     Raises:

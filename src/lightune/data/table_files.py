@@ -6,18 +6,21 @@ delimited file would have them. Parquet is read by polars, Excel by openpyxl, if
 
 import datetime
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from lightune.data.cells import Cells, columns_of
 from lightune.data.delimited import Delimiter, check_header, find_dialect, read_rows
+from lightune.data.quick_tables import quick_columns
 
 __all__ = ["read_table", "rows_like", "rows_of"]
 
 _PARQUET = frozenset({".parquet", ".pq"})
 _EXCEL = frozenset({".xlsx", ".xlsm"})
+_OLD_EXCEL = ".xls"
 _ROWS = 50_000  # of a Parquet file, read at a time
 _MIDNIGHT = datetime.time()
 
@@ -39,7 +42,7 @@ def rows_of(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8
         return _in_parquet(path)
     if suffix in _EXCEL:
         return _in_excel(path)
-    if suffix == ".xls":
+    if suffix == _OLD_EXCEL:
         raise ValueError(f"{path} is of Excel before 2007; save it as .xlsx or .csv")
     return read_rows(path, find_dialect(path, delimiter=delimiter, encoding=encoding))
 
@@ -65,9 +68,15 @@ def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "ut
         OSError: if the file cannot be read.
         ValueError: as `rows_of`, or if there is no row below the header.
     """
-    rows = rows_of(path, delimiter=delimiter, encoding=encoding)
-    header = next(rows)
-    columns = columns_of(rows, len(header))
+    if path.suffix.lower() in (*_PARQUET, *_EXCEL, _OLD_EXCEL):
+        others = rows_of(path)
+        header = next(others)
+        columns = columns_of(others, len(header))
+    else:
+        dialect = find_dialect(path, delimiter=delimiter, encoding=encoding)
+        with closing(read_rows(path, dialect)) as rows:
+            header = next(rows)
+            columns = quick_columns(path, dialect, len(header)) or columns_of(rows, len(header))
     if not len(columns[0]):
         raise ValueError(f"{path} has a header only, no rows")
     return dict(zip(header, columns, strict=True))
