@@ -14,6 +14,7 @@
 This module must not import torch or Lightning.
 """
 
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +35,13 @@ __all__ = [
     "TrainingError",
     "TrialError",
     "UnwritableError",
+    "memory_asked",
     "one_line",
+    "reason_of",
 ]
+
+_ALLOCATOR = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes")
+_INSIDE_TORCH = re.compile(r"\s*(Exception raised from|frame #0:) .*")  # a trace of its own C++ code
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,23 @@ def one_line(error: BaseException) -> str:
     """Return an error as a line: its type and what it says; of a configuration, each problem."""
     if isinstance(error, ConfigError):
         return "; ".join(str(problem) for problem in error.problems)
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {reason_of(error)}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says as one line, without what torch adds about its own code."""
+    said = _INSIDE_TORCH.sub("", " ".join(str(error).split()))
+    return memory_asked(error) or (f'{said}"' if said.count('"') % 2 else said)
+
+
+def memory_asked(error: BaseException) -> str | None:
+    """Return how much memory was asked for where main memory could not give it; None if the error is another."""
+    found = _ALLOCATOR.search(str(error)) if isinstance(error, RuntimeError) else None
+    if found is None:
+        return None
+    size = int(found[1])
+    shown = f"{size / 1e9:,.0f} GB" if size > 1e9 else f"{size / 1e6:,.1f} MB"
+    return f"{shown} of memory were asked for at once"
 
 
 def render(problems: Sequence[Problem]) -> str:

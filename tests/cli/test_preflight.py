@@ -58,6 +58,17 @@ def judged(tmp_path, monkeypatch, capsys):
     return call
 
 
+def test_a_multirun_without_the_group_of_the_search_is_a_study_as_it_is_by_default(train_config):
+    found = []
+    for words in (["optimizer.lr=1e-3,1e-2"], ["optimizer.lr=1e-3,1e-2", "~search"]):
+        callback = preflight.Preflight()
+        callback.on_multirun_start(train_config(*words))
+        found.append(callback.take_definition())
+    assert [(one.is_grid, one.settings.seed, list(one.space.grid())) for one in found] == [
+        (True, 0, [{"optimizer.lr": "0.001"}, {"optimizer.lr": "0.01"}])
+    ] * 2
+
+
 def test_a_grid_is_composed_once_for_each_choice_of_options(judged):
     said, composed, count = judged("model=mlp,cnn", "optimizer.lr=1e-3,1e-2", "seed=range(0,5)", "note='5',six")
     assert (composed, count) == (2, 40)

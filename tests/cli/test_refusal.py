@@ -182,3 +182,10 @@ def test_a_folder_that_is_not_there_is_named_once(tmp_path, recwarn):
 
 def test_a_key_that_several_values_set_is_said_once():
     assert said("-m", "model={layrs: 1},{layrs: 2}").startswith("lightune: 1 problem,")
+
+
+@pytest.mark.parametrize("words", [["model=null"], ["-m", "search=null"], ["data=3"]])
+def test_a_group_without_an_option_is_answered_with_those_there_are(cli, words):
+    answer = cli(*words)
+    assert answer.code == 2
+    assert "must be one of its options, got" in answer.err

@@ -167,3 +167,13 @@ def test_what_holds_is_not_refused():
 def test_a_bound_target_can_be_told_more():
     assert isinstance(bind({"_target_": "torch.nn.Linear", "in_features": 2}), functools.partial)
     assert bind({"_target_": "torch.nn.Linear", "in_features": 2})(out_features=3).weight.shape == (3, 2)
+
+
+@pytest.mark.parametrize("size", [10**13, 10**22])
+def test_a_network_that_no_memory_holds_is_refused_in_one_short_line(size):
+    with pytest.raises(ConfigError) as refusal, naming_key("model"):
+        torch.nn.Linear(size, 1)
+    (problem,) = refusal.value.problems
+    assert problem.key == "model"
+    assert len(problem.message) < 200
+    assert ("out of memory: 40,000 GB of memory were asked for" in problem.message) == (size == 10**13)

@@ -32,6 +32,9 @@ _SEARCH = [
     "search.seed=1", "search.n_jobs=0", "search.enqueue=[{model.units: 4}]", "search.pruner=null",
     "search.objectives=[{metric: val/loss, mode: min}]", "hydra/launcher=basic", "hydra/launcher=fused",
     "hydra/launcher=odd", "search.changed_code=refuse", "search.study=a/b", "search.storage=odd",
+    "~search", "search=null", "~search.n_trials", "~hydra/launcher", "~hydra/sweeper", "search.seed=${nothing}",
+    "search.space={model: [{layers: 1}, {layrs: 2}]}", "++search.space={model: [{layers: 1}, {layrs: 2}]}",
+    "++search.space={model.units: [4, 8]}", "hydra.job.chdir=true", "hydra.sweeper.sampler.seed=1",
     "search.odd=1", "hydra.sweep.subdir=a", "hydra.run.dir=/", "hydra.job.name=odd",
 ]  # fmt: skip
 

@@ -14,6 +14,8 @@ BY_HYDRA = [
     ["a", "=", "1"],
     ["--config-name", "nothing"],
     ["note=${nothing}"],
+    ["model=null"],
+    ["data=3"],
 ]
 BY_VALUE = [
     ["optimizer.lr=-1"],
@@ -102,6 +104,17 @@ SWEEPS = [
     ["optimizer.lr=1e-3,1e-2", "hydra/sweeper=basic", "optimizer.weight_decay=0,-1"],
     ["search.space={optimizer.lr: {type: float, low: 2, high: 1}}"],
     ["search.space={optimizer.nothing: [1, 2]}"],
+    ["search.space={optimizer.lr: [1e-3, 1e-2]}"],
+    ["search.space.optimizer.lr=1"],
+    ["optimizer.lr=1e-3,1e-2", "search=null"],
+    ["optimizer.lr=1e-3,1e-2", "search.n_trials=${nothing}"],
+    ["optimizer.lr=1e-3,1e-2", "monitor.metric=${oc.env:NOTHING_AT_ALL}"],
+    ["optimizer.lr=1e-3,1e-2", "model.units=${nothing}"],
+    ["optimizer.lr=1e-3,1e-2", "hydra.sweep.subdir=${nothing}"],
+    ["optimizer.lr=1e-3,1e-2", "~hydra/launcher"],
+    ["~hydra/sweeper"],
+    ["optimizer.lr=1e-3,1e-2", "~model"],
+    ["optimizer.lr=1e-3,1e-2", "~monitor"],
 ]
 """Refused as sweeps."""
 

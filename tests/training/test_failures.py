@@ -5,21 +5,24 @@ import torch
 
 from lightune.training.failures import explain, is_out_of_memory
 
-ALLOCATOR = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+ALLOCATOR = "DefaultCPUAllocator: can't allocate memory: you tried to allocate 2560000000000 bytes. Error code 12"
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "asked"),
     [
-        MemoryError("Unable to allocate 7.28 TiB for an array"),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-        RuntimeError(ALLOCATOR),
+        (MemoryError("Unable to allocate 7.28 TiB for an array"), "Unable to allocate 7.28 TiB for an array"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+            "CUDA out of memory. Tried to allocate 20.00 GiB",
+        ),
+        (RuntimeError(ALLOCATOR), "2,560 GB of memory were asked for at once"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_out_of_memory_says_what_was_asked_for_and_what_to_try(error):
+def test_out_of_memory_says_what_was_asked_for_and_what_to_try(error, asked):
     said = explain(error)
-    assert said.startswith(f"out of memory: {str(error).rstrip('.')}; try ")
+    assert said.startswith(f"out of memory: {asked}; try ")
     for key in ("data.batch_size", "trainer.accumulate_grad_batches", "trainer.precision=bf16-mixed"):
         assert key in said
 

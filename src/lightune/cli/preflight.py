@@ -195,7 +195,7 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     problems += _launcher_problems(config)
     if not problems:
         problems += _direction_problems(config)
-    _raise_any(_with_folders(list(dict.fromkeys(problems)), config, multirun=True))
+    _raise_any(_with_folders(problems, config, multirun=True))
     _say(no_effect.of_multirun(config, job_config(config), definition))
     if _goes_on(config):
         require_contained(Path(str(config.hydra.sweep.dir)))
@@ -325,4 +325,4 @@ def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
 
 def _raise_any(problems: list[Problem]) -> None:
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(list(dict.fromkeys(problems)))

@@ -63,9 +63,9 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
         error: as Hydra raised it.
         arguments: the words after the program's name; this process's own by default.
     """
-    if isinstance(error, HydraException):
+    if isinstance(error, HydraException | ValueError):
         command = _Command.of(_given(arguments))
-        with suppress(HydraException, OmegaConfBaseException):  # the command is not what is wrong
+        with suppress(HydraException, OmegaConfBaseException, ValueError):  # the command is not what is wrong
             if problems := list(dict.fromkeys(_problems(command))):
                 return str(ConfigError(problems))
     if isinstance(error, UnicodeError) and (problems := list(_unreadable_files(_Command.of(_given(arguments))))):

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightune.config import schema
 from lightune.config.trust import whitelist
-from lightune.errors import ConfigError, Problem
+from lightune.errors import ConfigError, Problem, memory_asked, reason_of
 
 __all__ = ["Supply", "bind", "make", "naming_key", "require"]
 
@@ -119,7 +119,9 @@ def _message(error: Exception) -> str:
     cause: BaseException = error
     while isinstance(cause, InstantiationException | ImportError) and cause.__cause__ is not None:
         cause = cause.__cause__  # Hydra wraps the error of an import
-    text = " ".join(str(cause).split()) or "gave no reason"
+    if asked := memory_asked(cause):
+        return f"out of memory: {asked}; make it smaller"
+    text = reason_of(cause) or "gave no reason"
     if isinstance(cause, ValueError | FileNotFoundError):
         return text
     return f"{type(cause).__name__}: {text}{_place_in_user_code(cause)}"

@@ -95,6 +95,15 @@ def hydra_problems(config: DictConfig) -> Iterator[Problem]:
         for log in _LOGS:
             yield from _log_problems(config, log)
     yield from _launcher_problems(config)
+    yield from _missing_parts(config)
+
+
+def _missing_parts(config: DictConfig) -> Iterator[Problem]:
+    """Yield what a multirun cannot do without."""
+    for part, usual in (("launcher", "local"), ("sweeper", "lightune")):
+        if config.hydra.get("mode") == RunMode.MULTIRUN and OmegaConf.is_missing(config.hydra, part):
+            rule = f"is what a multirun needs, and was removed; choose one, as hydra/{part}={usual}"
+            yield Problem(f"hydra/{part}", rule)
 
 
 def _environment_problems(config: DictConfig) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 import torch
 
+from lightune.errors import memory_asked, reason_of
 from lightune.runtime.disk import FULL, READ_ONLY
 
 __all__ = ["explain"]
@@ -13,7 +14,7 @@ _READ_ONLY = "let it be written to, then go on with resume=RUN"
 
 def explain(error: BaseException) -> str:
     """Return one line about an error; where memory or disk ran out, with what was asked for and what to try."""
-    said = " ".join(str(error).split())
+    said = reason_of(error)
     if is_out_of_memory(error):
         return f"out of memory: {said.rstrip('.') or 'Python could not have more'}; {_MEMORY}"
     if isinstance(error, OSError) and error.errno in FULL:
@@ -27,4 +28,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that host or device memory ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return memory_asked(error) is not None
