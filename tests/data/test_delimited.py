@@ -63,6 +63,8 @@ def test_the_index_that_others_write_has_a_name(tmp_path):
         ("a,a\n1,2\n", "names a column twice: a"),
         ("a,,c\n1,2,3\n", "has no name for column 2"),
         ("näme,b\n1,2\n".encode("latin-1"), r"is not utf-8 .*set encoding"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is no table: it holds bytes that no text has"),
+        ("näme,b\n1,2\n".encode("utf-16-le"), r"is not utf-8 .*set encoding"),
     ],
 )
 def test_what_is_no_table_is_refused_with_its_place(tmp_path, content, message):

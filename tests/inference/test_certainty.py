@@ -37,6 +37,12 @@ def test_intervals_have_two_columns_a_value():
     assert Intervals([(torch.zeros(99, 1), torch.ones(99, 1))], 0.9).header == ["lower", "upper"]
 
 
+def test_too_few_samples_for_a_rate_are_told_the_least_rate():
+    with pytest.raises(ValueError, match=r"^a rate of 0\.05 takes more .* the 16 .* for --reject-rate 0\.059$"):
+        Confidence([probabilities(16, 0)], 0.05)
+    assert Confidence([probabilities(16, 0)], 0.059).rejected == 0
+
+
 def test_of_ordinary_samples_as_many_are_rejected_as_asked():
     rejection = Confidence([probabilities(1000, 0)], 0.1)
     cells = list(rejection.cells(RAW, probabilities(2000, 1)[0]))

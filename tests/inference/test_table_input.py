@@ -37,7 +37,7 @@ def test_columns_of_a_file_are_found_by_name(tmp_path):
     assert tally == Tally(3, {"age": 1, "city": 1}, (), ("extra",))
     assert list(tally.lines()) == [
         "columns that the network does not know: extra",
-        "age: 1 cell holds a value that training had not",
+        "age: 1 cell is no number and counts as missing",
         "city: 1 cell holds a value that training had not",
     ]
 

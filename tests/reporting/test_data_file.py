@@ -28,6 +28,7 @@ def test_what_was_read_and_decided_is_written(tmp_path, table):
     assert content["rows"] == sum(part["rows"] for part in content["parts"].values()) == 80
     assert content["samples"]["classes"] == ["old", "young"]
     assert ["numeric", "age, height, value"] in content["report"]
+    assert ["classes", "old, young: precision, recall and F1 are those of young"] in content["report"]
     require_same_data(tmp_path, data(table))
 
 

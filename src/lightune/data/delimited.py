@@ -126,10 +126,19 @@ def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]
         with _sound(path):
             yield from text
     except UnicodeError as error:
+        if _is_binary(path):
+            raise ValueError(f"{path} is no table: it holds bytes that no text has") from error
         rule = (
             f"is not {encoding} ({error}); save it as UTF-8, or set encoding (latin-1, cp1252, utf-16 are common)"
         )
         raise ValueError(f"{path} {rule}") from error
+
+
+def _is_binary(path: Path) -> bool:
+    """Whether a file begins like a picture, a sound or a program: with zeros, and not as UTF-16 and UTF-32 do."""
+    with _opened(path) as file:
+        start = file.read(512)
+    return b"\0\0" in start and not start.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE))
 
 
 @contextmanager

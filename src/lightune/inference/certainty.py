@@ -1,6 +1,7 @@
 """What stands beside predictions on request: sets of classes, intervals of values, and what is to be rejected."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -93,7 +94,13 @@ class _Rejection:
     def __init__(self, scores: Tensor, rate: float) -> None:
         self.header = ["outlier", "rejected"]
         self.rejected = 0
-        self._limit = float(upper_quantile(scores.double().numpy(), 1 - rate))
+        try:
+            self._limit = float(upper_quantile(scores.double().numpy(), 1 - rate))
+        except ValueError as error:
+            few, least = f"the {len(scores):,} of the validation part", math.ceil(1000 / (len(scores) + 1)) / 1000
+            raise ValueError(
+                f"a rate of {rate:g} takes more samples than {few}, which are enough for --reject-rate {least:g}"
+            ) from error
 
     def _cells(self, scores: Tensor) -> Iterator[list[str]]:
         for score in scores.double().tolist():

@@ -31,6 +31,7 @@ class Tally:
         additional: columns that are there and of no use to the network.
         unreadable: files that were left out → why.
         drift: the comparison with what the training data looked like; None where that is not known.
+        numeric: the columns that are numbers.
     """
 
     rows: int = 0
@@ -39,6 +40,7 @@ class Tally:
     additional: tuple[str, ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
     drift: Drift | None = None
+    numeric: tuple[str, ...] = field(default=(), compare=False)
 
     def lines(self) -> Iterator[str]:
         """Yield what a person should know, a line each."""
@@ -47,8 +49,12 @@ class Tally:
         if self.additional:
             yield f"columns that the network does not know: {', '.join(self.additional)}"
         for name, count in self.unfit.items():
-            cells = "cells hold" if count > 1 else "cell holds"
-            yield f"{name}: {count:,} {cells} a value that training had not"
+            if name in self.numeric:
+                cells = "cells are no numbers and count" if count > 1 else "cell is no number and counts"
+                yield f"{name}: {count:,} {cells} as missing"
+            else:
+                cells = "cells hold" if count > 1 else "cell holds"
+                yield f"{name}: {count:,} {cells} a value that training had not"
         for name, why in self.unreadable.items():
             yield f"{name} is left out: {why}"
         if self.drift is not None and (line := self.drift.line(besides=self.absent)):
@@ -135,6 +141,7 @@ class TableInput:
         if not set(names) & set(wanted):
             raise ValueError(f"has none of the columns of the training ({', '.join(wanted)}): {', '.join(names)}")
         known = {column.name for column in self._columns} | self._beside
+        tally.numeric = tuple(column.name for column in self._used if column.kind == "numeric")
         tally.absent = tuple(name for name in wanted if name not in names)
         tally.additional = tuple(name for name in names if name not in known)
 

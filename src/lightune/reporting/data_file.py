@@ -33,7 +33,7 @@ def record_data(folder: Path, data: LightningDataModule) -> None:
             "fingerprint": data.fingerprint(),
             "parts": {part: {"rows": rows, "digest": digest} for part, (rows, digest) in data.digests().items()},
             "samples": dict(samples.schema),
-            "report": [list(line) for line in (*samples.report, *data.questions())],
+            "report": [list(line) for line in _found(data)],
         }
         write_json(folder / DATA_FILE, content)
         data.settled()
@@ -80,9 +80,17 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def _found(data: InMemoryData) -> Iterator[tuple[str, str]]:
+    """Yield what a person should know of the samples, one (subject, remark) a line."""
+    yield from data.samples.report
+    classes = data.samples.schema.get("classes", ())
+    if len(classes) == 2:
+        yield "classes", f"{classes[0]}, {classes[1]}: precision, recall and F1 are those of {classes[1]}"
+    yield from data.questions()
+
+
 def show_data(data: LightningDataModule, console: Console) -> None:
     """Print what was found in the samples, in a short table; nothing where there is nothing to say."""
-    found = [*data.samples.report, *data.questions()] if isinstance(data, InMemoryData) else []
-    if found:
+    if isinstance(data, InMemoryData) and (found := list(_found(data))):
         print_pairs(found, console)
         console.print()

@@ -30,8 +30,10 @@ def upper_quantile(scores: Floats, level: float) -> Floats:
     place = math.ceil((count + 1) * level - 1e-9)
     if place > count:
         least = math.ceil(level / (1 - level) - 1e-9)
+        most = math.floor(1000 * count / (count + 1)) / 1000
         raise ValueError(
-            f"{level:g} takes at least {least:,} samples of the validation part, and there are {count:,}"
+            f"{level:g} takes at least {least:,} samples of the validation part, and there are {count:,}, "
+            f"which are enough for {most:g}"
         )
     quantile: Floats = np.sort(scores, axis=0)[place - 1]
     return quantile
