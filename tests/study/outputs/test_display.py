@@ -32,7 +32,7 @@ def show(open_store):
 def test_each_trial_has_a_line_where_nobody_watches(show):
     assert show(terminal=False).splitlines() == [
         "[1/2] trial 0  completed  value 0.25  1.5 s  x=1  (best)",
-        "[2/2] trial 1  failed  0.5 s  x=2  told to  (best: trial 0, 0.25)",
+        "[2/2] trial 1  failed  0.5 s  x=2  told to  (best: trial 0 with 0.25)",
         "[a] line",
     ]
 

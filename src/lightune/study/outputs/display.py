@@ -115,7 +115,7 @@ def describe(trial: TrialRecord, objectives: Sequence[Objective]) -> str:
 def _best_text(trial: TrialRecord, best: Sequence[TrialRecord]) -> str:
     if not best or trial.number in {other.number for other in best}:
         return "  (best)" if best else ""
-    return f"  (best: trial {best[0].number}, {_values(best[0])})" if len(best) == 1 else ""
+    return f"  (best: trial {best[0].number} with {_values(best[0])})" if len(best) == 1 else ""
 
 
 def figures_of(trial: TrialRecord) -> list[str]:
