@@ -43,8 +43,8 @@ def test_an_error_is_one_line():
             "3.0 MB of memory were asked for at once",
         ),
         (
-            'empty(): argument failed with error "Overflow\nException raised from unpack at /a.h:75 (most recent call '
-            'first):\nframe #0: c10::Error"',
+            'empty(): argument failed with error "Overflow\nException raised from unpack at /a.h:75 '
+            '(most recent call first):\nframe #0: c10::Error"',
             'empty(): argument failed with error "Overflow"',
         ),
         ("", ""),

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lightune.data.cells import CODE, Cells, numbers_of
+from lightune.data.cells import Cells, numbers_of
 
 __all__ = [
     "Column",

@@ -6,7 +6,7 @@ delimited file would have them. Parquet is read by polars, Excel by openpyxl, if
 
 import datetime
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
