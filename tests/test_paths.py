@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lightune.paths import (
+    absence,
     conf_dir,
     create_run_dir,
     is_inside,
@@ -109,6 +110,19 @@ def test_runs_that_start_together_share_no_folder(tmp_path):
         made = list(pool.map(create_run_dir, [str(tmp_path / "run")] * 24))
     assert len(set(made)) == 24
     assert sorted(os.listdir(tmp_path)) == sorted(Path(path).name for path in made)
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/t.csv", "gs://b/t", "https://x.org/t.csv", Path("s3://bucket/t.csv")]
+)
+def test_an_address_is_no_file_and_the_way_round_is_told(address):
+    said = absence(address)
+    assert f"must be a file or folder of this machine, got the address {address}; copy it here first" in said
+
+
+def test_what_is_absent_is_named_in_full(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absence("no.csv") == absence(Path("no.csv")) == f"there is no file or folder {tmp_path / 'no.csv'}"
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 __all__ = [
     "RUN_LOCK",
+    "absence",
     "conf_dir",
     "create_run_dir",
     "is_inside",
@@ -35,6 +36,7 @@ RUN_LOCK = ".lock"
 """File in a run's folder whose lock the process that works there holds."""
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash of the two; a drive has one letter
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 
@@ -126,6 +128,14 @@ def torchrun_size() -> int:
 def is_plain_name(name: str) -> bool:
     """Tell whether a name can be one folder: letters, digits and `._+=-`, not beginning with a dot."""
     return len(name) <= 100 and _PLAIN_NAME.fullmatch(name) is not None
+
+
+def absence(path: str | Path) -> str:
+    """Return what to say of a file or folder that is not there; of an address, how to come by what it names."""
+    if _ADDRESS.match(str(path)):
+        rule = f"must be a file or folder of this machine, got the address {path}"
+        return f"{rule}; copy it here first (aws s3 cp, gcloud storage cp, curl), or mount it as a folder"
+    return f"there is no file or folder {Path(path).expanduser().absolute()}"
 
 
 def is_inside(path: str | Path, root: str | Path) -> bool:

@@ -63,5 +63,5 @@ def test_what_does_not_go_together_is_refused_at_once(class_run, tool, here):
         assert [line for line in err.splitlines() if line.split()[:1] == [key] and rule in line], err
     code, _, err = tool("evaluate", class_run.folder, "--input", "gone.csv", "--split", "val")
     assert code == 2
-    assert "there is no file or folder gone.csv" in err
+    assert f"there is no file or folder {Path.cwd() / 'gone.csv'}" in err
     assert "is a part of the run's own data" in err

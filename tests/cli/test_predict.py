@@ -73,7 +73,7 @@ def test_what_cannot_be_done_is_refused_and_nothing_written(class_run, value_run
     for arguments, said in [
         (
             ["--input", "no.csv", "--output", "mine.txt"],
-            ["no file or folder no.csv", "was not written by lightune predict"],
+            ["no.csv", "there is no file or folder ", "was not written by lightune predict"],
         ),
         (["--input", "other.csv"], ["other.csv has none of the columns of the training (age, height, city)"]),
         (["--input", "ragged.csv"], ["ragged.csv, line 3: has 1 cell"]),

@@ -104,6 +104,8 @@ def test_a_kind_that_is_said_is_kept():
 def test_infinite_numbers_are_refused():
     with pytest.raises(ValueError, match=r"c has 3 infinite values \('-inf', 'Infinity'\)"):
         decided(["1", "-inf", "-inf", "Infinity", "2"])
+    with pytest.raises(ValueError, match=r"c has 1 infinite value \('1e400'\)"):
+        decided(["1", "1e400", "2"])
 
 
 def test_a_few_words_among_numbers_are_a_question():

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from lightune.data.file_lists import files_below, in_order, list_files, part_named, require_distinct
+from lightune.data.file_lists import files_below, list_files, part_named
 from lightune.errors import ConfigError
 
 KINDS = frozenset({".png", ".jpg"})
@@ -74,6 +74,11 @@ def test_classes_may_be_called_like_parts(tmp_path):
     assert list_files(root, KINDS).classes == ("bus", "train")
 
 
+def test_a_class_called_mask_is_one_where_its_files_are_its_own(tmp_path):
+    root = touch(tmp_path, *(f"{name}/{name}{number}.png" for name in ("mask", "bare") for number in range(3)))
+    assert list_files(root, KINDS).classes == ("bare", "mask")
+
+
 def test_classes_can_be_chosen_and_ordered(tmp_path):
     root = touch(tmp_path, "a/1.png", "b/2.png", "c/3.png")
     found = list_files(root, KINDS, classes=["c", "a", "z"])
@@ -96,6 +101,11 @@ def test_classes_can_be_chosen_and_ordered(tmp_path):
         (["cat/1.txt"], "with jpg, png files in it (it has cat)"),
         (["cat/1.png", "dog/2.txt"], "has one class only: cat"),
         (["cat/1.png", "Cat/2.png", "dog/3.png"], "classes that differ in case only: 'Cat' and 'cat'"),
+        (["images/1.png", "images/2.png", "masks/1.png", "masks/2_mask.png"], "as masks for segmentation are"),
+        (
+            ["train/x/1.png", "train/Labels/1.png", "test/x/2.png", "test/Labels/2.png"],
+            "in Labels a file for each in x",
+        ),
         (["train/x.png", "test/cat/1.png", "test/dog/2.png"], "has no file to train on"),
     ],
 )
@@ -211,19 +221,7 @@ def test_a_pattern_that_does_not_fit_is_refused(tmp_path, pattern, said):
     assert said in problem
 
 
-def test_numbers_are_in_the_order_of_their_values():
-    assert in_order({"10", "9", "-1.5"}) == ["-1.5", "9", "10"]
-    assert in_order({"10", "9", "x"}) == ["10", "9", "x"]
-    assert in_order({"nan", "10", "9"}) == ["10", "9", "nan"]
-
-
 def test_words_for_parts():
     assert [part_named(word) for word in (" Train", "dev", "VALIDATION", "testing", "0", "")] == [
         "train", "val", "val", "test", None, None,
     ]  # fmt: skip
-
-
-def test_names_that_differ_are_distinct():
-    require_distinct(["a", "b"], "key")
-    with pytest.raises(ConfigError, match=r"key.*'a' and 'A', 'ß' and 'ss'; write them alike"):
-        require_distinct(["a", "A", "ß", "ss"], "key")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightune.data.official_parts import by_parts, part_named, parts_in_column
+from lightune.data.official_parts import by_parts, part_named, parts_in_column, untrained
 from lightune.errors import ConfigError
 
 
@@ -32,3 +32,10 @@ def test_rows_stand_by_their_parts_and_as_they_were_within_them():
     assert (order.tolist(), val, test) == ([1, 5, 2, 0, 4], 1, 2)
     order, val, test = by_parts(np.array([3, 1]), None)
     assert (order.tolist(), val, test) == ([3, 1], 0, 0)
+
+
+def test_classes_that_only_official_parts_hold_are_told():
+    told = [("classes", "no text to train on is of c, d")]
+    assert list(untrained([0, 1, 0, 2, 3], ["a", "b", "c", "d"], 2, counted="text")) == told
+    assert list(untrained([0, 1, 2, 2], ["a", "b", "c"], 1)) == []
+    assert list(untrained([0, 1, 2, 2], ["a", "b", "c", "d"], 0)) == list(untrained([7, 8], [], 1)) == []

@@ -229,3 +229,10 @@ def test_any_column_may_say_what_texts_belong_together(tmp_path):
             TextCSV(path=table(tmp_path, *rows[:4], header=("text", "label", "who")), group_column=name)
         )
         assert problem.startswith("validation.groups: ")
+
+
+def test_groups_of_texts_follow_their_rows(tmp_path):
+    rows = [(f"t{n}", "" if n < 5 else "ab"[n % 2], f"p{n // 4}") for n in range(20)]
+    data = TextCSV(path=table(tmp_path, *rows, header=("text", "label", "who")), group_column="who")
+    first = data.samples.groups["who"][:4]
+    assert (first - first[0]).tolist() == [0, 0, 0, 1]

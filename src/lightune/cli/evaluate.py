@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lightune.errors import ConfigError, Problem
+from lightune.paths import absence
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
 
@@ -86,7 +87,7 @@ def evaluate(options: argparse.Namespace, folder: Path) -> None:
 def _problems(options: argparse.Namespace, errors: Path | None) -> Iterator[Problem]:
     for path in options.input or ():
         if not path.exists():
-            yield Problem("--input", f"there is no file or folder {path}")
+            yield Problem("--input", absence(path))
     if options.input and options.split:
         yield Problem("--split", "is a part of the run's own data, and --input names others; leave one out")
     for name in () if options.input else _OF_FILES:

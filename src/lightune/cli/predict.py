@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightune.errors import ConfigError, Problem
+from lightune.paths import absence
 from lightune.runtime.atomic_files import whole_file
 from lightune.runtime.plain_text import cell, say
 from lightune.training.imports import import_training
@@ -71,9 +72,7 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     Raises:
         ConfigError: if something cannot be used; nothing was written.
     """
-    problems = [
-        Problem("--input", f"there is no file or folder {path}") for path in options.input if not path.exists()
-    ]
+    problems = [Problem("--input", absence(path)) for path in options.input if not path.exists()]
     if options.output.is_dir():
         problems.append(Problem("--output", f"must be a file, got the folder {options.output}"))
     elif options.output.exists() and not _is_ours(options.output):

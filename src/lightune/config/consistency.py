@@ -15,7 +15,7 @@ from lightune.config import schema
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import Problem
-from lightune.paths import conf_dir
+from lightune.paths import absence, conf_dir
 
 __all__ = ["advice_on", "find_problems"]
 
@@ -76,7 +76,7 @@ def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem
     for key in ("path", "labels"):
         path = data.get(key) if isinstance(data, dict) else None
         if isinstance(path, str) and not Path(path).expanduser().exists():
-            yield Problem(f"data.{key}", f"there is no file or folder {Path(path).expanduser().absolute()}")
+            yield Problem(f"data.{key}", absence(path))
 
 
 def _augmentation(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ Which columns are numeric, categorical or left out can be said instead.
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from math import isinf
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -44,6 +45,7 @@ NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
 MISSING, UNKNOWN = -1.0, -2.0
 """The code of a category that is missing, and of one that was not there when the columns were decided on."""
 
+_DECIMAL = re.compile(r"[+-]?\d+\.?\d*([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
@@ -126,7 +128,7 @@ def decide(
     strays = min((_strays(distinct, point) for point in points), key=len)
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
-    if strays and all(map(_INFINITE.fullmatch, strays)) and len(distinct) > len(strays):
+    if strays and all(map(_is_infinite, strays)) and len(distinct) > len(strays):
         count = cells.count(cells.among(strays))
         several = "s" if count > 1 else ""
         advice = "add it to data.na_values to read it as missing"
@@ -211,6 +213,11 @@ def _strays(values: Iterable[str], decimal: str) -> list[str]:
 def _is_number(value: str, decimal: str) -> bool:
     found = numbers_of([value], decimal)
     return found is not None and not found.with_codes and not (decimal == "," and found.with_points)
+
+
+def _is_infinite(value: str) -> bool:
+    """Return True of `inf`, and of a number that is too large for any float."""
+    return bool(_INFINITE.fullmatch(value)) or bool(_DECIMAL.fullmatch(value) and isinf(float(value)))
 
 
 def _identifier(name: str, cells: Cells, column: Column, decimal: str) -> str:

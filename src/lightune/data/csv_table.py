@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightune.data.cells import Cells
+from lightune.data.class_names import require_classes, twins_among
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter
-from lightune.data.file_lists import twins_among
 from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.instants import instants
 from lightune.data.leaks import telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
-from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column
+from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column, untrained
 from lightune.data.placement import Placement
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
 from lightune.data.row_digests import Duplicates, handle_copies
@@ -35,8 +35,9 @@ __all__ = ["CSV", "CSVRegression"]
 
 Table = Mapping[str, Cells]
 
-_MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # of a target of whole numbers, or of others: beyond, they are values
 _SHOWN = 5
+_FEWEST = 2  # rows that can be divided
+_LARGEST = float(torch.finfo(torch.float32).max)
 
 
 class CSV(InMemoryData):
@@ -126,6 +127,9 @@ class CSV(InMemoryData):
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
+        if len(rows) < _FEWEST:
+            rule = "has one row to learn from, which cannot be divided into parts to train, validate and test"
+            raise ConfigError([Problem("data.path", f"{', '.join(map(str, source.values()))} {rule}")])
         report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
         if len(rows) < _row_count(table):
             table = {name: cells.only(rows) for name, cells in table.items()}
@@ -141,6 +145,8 @@ class CSV(InMemoryData):
         if remark:
             report.append(("duplicates", remark))
         order, official_val, official_test = by_parts(kept, part)
+        held_out = official_val + official_test
+        report += untrained(targets[order].flatten().tolist(), target_schema.get("classes", ()), held_out)
         groups = groups_in_column(self.group_column, table, self.na_values)
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
@@ -290,7 +296,8 @@ class CSV(InMemoryData):
 
     def _left_out_rows(self, table: Table, rows: Indices) -> Iterator[tuple[str, str]]:
         if without := _row_count(table) - len(rows):
-            yield "target", f"{without:,} rows without a {self._target} are left out"
+            row, are = ("rows", "are") if without > 1 else ("row", "is")
+            yield "target", f"{without:,} {row} without a {self._target} {are} left out"
 
     def _decide(self, table: Table) -> list[Column]:
         grouping = () if self.group_column is None else (self.group_column,)
@@ -340,6 +347,11 @@ class CSV(InMemoryData):
         self, table: Table, columns: Sequence[Column]
     ) -> tuple[Tensor, Tensor, dict[str, Any], NDArray[np.bool_]]:
         raw = raw_rows(table, columns, self.na_values)[0]
+        beyond = np.maximum(np.fmax.reduce(raw), -np.fmin.reduce(raw)) > _LARGEST
+        if beyond.any():
+            names = ", ".join(used(columns)[place].name for place in np.nonzero(beyond)[0])
+            rule = f"{names} has numbers beyond {_LARGEST:.1e}, which float32 cannot hold"
+            raise ConfigError([Problem("data.path", f"{rule}; data.ignore leaves it out")])
         targets, schema = self._targets(table[self._target])
         keep: NDArray[np.bool_] = np.ones(len(raw), dtype=bool)
         if self.missing == "drop":
@@ -360,14 +372,17 @@ class CSV(InMemoryData):
         if column.kind == "numeric":
             same = values = {name: float(name.replace(column.decimal, ".")) for name in classes}
             classes.sort(key=values.__getitem__)
-            if len(classes) > (_MOST_CLASSES if all(map(float.is_integer, values.values())) else _MOST_FRACTIONS):
-                rule = f"{self._target} has {len(classes):,} different numbers, which are no classes"
-                raise ConfigError([Problem("data.target", f"{rule}; choose data=csv_regression")])
         if len(classes) < 2:
             raise ConfigError([Problem("data.target", f"{self._target} has one class only, {classes[0]!r}")])
         if twins := twins_among({name: same[name] for name in classes}):
             rule = f"{self._target} has classes that are written in several ways: {twins}"
             raise ConfigError([Problem("data.target", f"{rule}; write them alike")])
+        require_classes(
+            [name.replace(column.decimal, ".") for name in classes] if column.kind == "numeric" else classes,
+            "data.target",
+            subject=self._target,
+            regression="csv_regression",
+        )
         number = {name: place for place, name in enumerate(classes)}
         numbers = np.array([number[name] for name in cells.bare])
         return torch.from_numpy(cells.spread(numbers)), {"classes": classes}
@@ -381,12 +396,18 @@ class CSVRegression(CSV):
 
     def _targets(self, cells: Cells) -> tuple[Tensor, dict[str, Any]]:
         """Return values (N, 1) float32."""
-        column = decide(self._target, cells, na_values=(), decimal=self.decimal)
+        try:
+            column = decide(self._target, cells, na_values=(), decimal=self.decimal)
+        except ValueError as error:
+            raise ConfigError([Problem("data.target", str(error))]) from error
         if column.kind != "numeric":
             known = sorted(set(cells))[:_SHOWN]
             rule = f"{self._target} must be numbers ({column.note or ', '.join(map(repr, known))})"
             raise ConfigError([Problem("data.target", f"{rule}; for classes choose data=csv")])
         values, _ = parse_numbers(column, cells, ())
+        if (np.abs(values) > _LARGEST).any():
+            rule = f"{self._target} has numbers beyond {_LARGEST:.1e}, which float32 cannot hold"
+            raise ConfigError([Problem("data.target", f"{rule}; give it in a larger unit")])
         return torch.from_numpy(values).float().unsqueeze(1), {}
 
 

@@ -87,6 +87,8 @@ def read_rows(path: Path, dialect: Dialect) -> Generator[list[str], None, None]:
                         continue
                     several = "s" if len(row) > 1 else ""
                     rule = f"has {len(row)} cell{several} where the header has {width}"
+                    if any("\n" in cell for cell in row):
+                        rule += "; a quotation mark before it may never be closed"
                     raise ValueError(f"{path}, line {reader.line_num}: {rule} ({_shown(row)})")
                 yield row
     except csv.Error as error:
@@ -124,7 +126,13 @@ def _text(path: Path, encoding: str) -> io.TextIOWrapper:
 def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]:
     try:
         with _sound(path):
-            yield from text
+            for line in text:
+                if "\0" in line:
+                    rule = (
+                        "holds NUL characters, as no table does; if it is UTF-16 without a mark at its beginning,"
+                    )
+                    raise ValueError(f"{path} {rule} set encoding to utf-16-le")
+                yield line
     except UnicodeError as error:
         if _is_binary(path):
             raise ValueError(f"{path} is no table: it holds bytes that no text has") from error
@@ -161,5 +169,5 @@ def _cells(lines: Sequence[str], delimiter: str) -> tuple[bool, int]:
 
 
 def _shown(row: Sequence[str]) -> str:
-    line = " | ".join(row)
+    line = " ".join(" | ".join(row).split())
     return line if len(line) <= 40 else f"{line[:40]}…"

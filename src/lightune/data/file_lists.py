@@ -1,13 +1,13 @@
 """Files of one kind below a folder, with the class, the part and the group of each."""
 
-import math
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lightune.data.class_names import in_order, require_classes
 from lightune.data.official_parts import part_named
 from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
@@ -16,13 +16,14 @@ __all__ = [
     "FileList",
     "Named",
     "files_below",
-    "in_order",
     "list_files",
-    "require_distinct",
-    "twins_among",
 ]
 
 _SHOWN = 5
+_MASKS = frozenset(
+    f"{word}{end}" for word in ("mask", "label", "annotation", "segmentation", "gt", "target") for end in ("", "s")
+)  # what folders of masks are called
+_MASK_ENDS = re.compile(r"[_-](mask|label|seg|gt)s?$")
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,9 @@ def list_files(
         found = list(_matching(root, suffixes, pattern, report))
     else:
         found = list(_in_folders(root, suffixes, report))
+        _require_no_masks(root, found)
     names = sorted({file.label for file in found})
-    require_distinct(names, "data.path")
+    require_classes(names, "data.path" if labels is None else "data.labels")
     if classes is not None:
         absent = [name for name in classes if name not in names]
         if len(absent) == len(classes):
@@ -125,19 +127,6 @@ def list_files(
     return FileList(tuple(found), tuple(names), tuple(report))
 
 
-def in_order(names: Collection[str]) -> list[str]:
-    """Return names of classes sorted: by value, where all of them are numbers."""
-    try:
-        values = {name: float(name) for name in names}
-    except ValueError:
-        return sorted(names)
-    return (
-        sorted(names, key=lambda name: (values[name], name))
-        if all(map(math.isfinite, values.values()))
-        else sorted(names)
-    )
-
-
 def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
     """Yield the files below a folder in the order of their names.
 
@@ -154,28 +143,6 @@ def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
                 yield Path(home) / name
-
-
-def require_distinct(names: Sequence[str], key: str) -> None:
-    """Refuse classes that differ in case only, which some file systems and people take for one.
-
-    Raises:
-        ConfigError: naming them.
-    """
-    if twins := twins_among({name: name.casefold() for name in names}):
-        raise ConfigError([Problem(key, f"has classes that differ in case only: {twins}; write them alike")])
-
-
-def twins_among(meant: Mapping[str, object]) -> str:
-    """List the names that mean the same: `'a' and 'A', 'b' and 'B'`; nothing if all differ.
-
-    Args:
-        meant: name → what it means.
-    """
-    alike: dict[object, list[str]] = {}
-    for name, what in meant.items():
-        alike.setdefault(what, []).append(name)
-    return ", ".join(" and ".join(map(repr, each)) for each in alike.values() if len(each) > 1)
 
 
 def _check_keys(root: Path, classes: Sequence[str] | None, labels: Path | None, pattern: str | None) -> None:
@@ -221,6 +188,21 @@ def _in_folders(root: Path, suffixes: Collection[str], report: list[tuple[str, s
         report.append(("left out", f"{_files(len(loose))} in no folder of a class"))
 
 
+def _require_no_masks(root: Path, found: Sequence[Named]) -> None:
+    """Refuse a folder of masks beside the pictures that they belong to: these are no two classes."""
+    stems: dict[str, set[str]] = {}
+    for file in found:
+        stems.setdefault(file.label, set()).add(_MASK_ENDS.sub("", file.path.stem.lower()))
+    for masks in (label for label in stems if label.lower() in _MASKS):
+        for other, own in stems.items():
+            if other != masks and len(own & stems[masks]) > len(stems[masks]) / 2:
+                rule = (
+                    f"has in {masks} a file for each in {other}, as masks for segmentation are; a picture gets one"
+                )
+                advice = "class here, and other targets need a data module and a task of your own"
+                raise ConfigError([Problem("data.path", f"{root.absolute()} {rule} {advice}")])
+
+
 def _matching(
     root: Path, suffixes: Collection[str], pattern: str, report: list[tuple[str, str]]
 ) -> Iterator[Named]:
@@ -263,7 +245,7 @@ def _in_manifest(root: Path, labels: Path, report: list[tuple[str, str]]) -> Ite
     if missing := [name for name in table["path"] if not (root / name).is_file()]:
         problems.append(f"names {_files(len(missing))} not in {root.absolute()}, such as {missing[0]}")
     if twice := [name for name, count in Counter(table["path"]).items() if count > 1]:
-        problems.append(f"names {_files(len(twice))} more than once, such as {twice[0]}")
+        problems.append(f"names {_files(len(twice))} more than once, such as {twice[0]}; a file has one target")
     count = len(table["path"])
     parts = [part_named(word) for word in table["split"]] if "split" in table else [""] * count
     if unknown := sorted({word for word in table.get("split", ()) if part_named(word) is None}):

@@ -1,13 +1,13 @@
 """The official parts of data that come divided: what they are called, and which samples each has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lightune.errors import ConfigError, Problem
 from lightune.validation import Indices
 
-__all__ = ["PARTS", "by_parts", "part_named", "parts_in_column"]
+__all__ = ["PARTS", "by_parts", "part_named", "parts_in_column", "untrained"]
 
 PARTS = ("train", "val", "test")
 
@@ -52,3 +52,22 @@ def by_parts(rows: Indices, part: Indices | None) -> tuple[Indices, int, int]:
         return rows, 0, 0
     _, val, test = np.bincount(part[rows], minlength=len(PARTS)).tolist()
     return rows[np.argsort(part[rows], kind="stable")], val, test
+
+
+def untrained(
+    labels: Sequence[int], classes: Sequence[str], held_out: int, *, counted: str = "row"
+) -> Iterator[tuple[str, str]]:
+    """Yield a remark on classes that official parts hold and the training part does not.
+
+    Args:
+        labels: (N,) class of each row, in the order of `by_parts`.
+        classes: names of all; none for values.
+        held_out: how many rows, standing last, are of the validation and the test part.
+        counted: what the remark calls a row.
+    """
+    if not classes or not held_out:
+        return
+    trained = set(labels[: len(labels) - held_out])
+    if unseen := [name for place, name in enumerate(classes) if place not in trained]:
+        more = f" and {len(unseen) - _SHOWN:,} more" if len(unseen) > _SHOWN else ""
+        yield "classes", f"no {counted} to train on is of {', '.join(unseen[:_SHOWN])}{more}"

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightune.data.class_names import in_order, require_classes
 from lightune.data.columns import NA_VALUES
 from lightune.data.delimited import Delimiter
-from lightune.data.file_lists import in_order, require_distinct
 from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.memory import BatchSize, InMemoryData
-from lightune.data.official_parts import by_parts, parts_in_column
+from lightune.data.official_parts import by_parts, parts_in_column, untrained
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.table_files import read_table
@@ -88,12 +88,14 @@ class TextCSV(InMemoryData):
         kept = [row for row, cell in enumerate(labels) if cell not in NA_VALUES]
         report = [("rows", f"{len(kept):,}")]
         if len(kept) < len(labels):
-            report.append(("target", f"{len(labels) - len(kept):,} rows without a {self.target} are left out"))
+            without = len(labels) - len(kept)
+            row, are = ("rows", "are") if without > 1 else ("row", "is")
+            report.append(("target", f"{without:,} {row} without a {self.target} {are} left out"))
         classes = in_order({labels[row] for row in kept})
         if len(classes) < 2:
             rule = f"{self.target} has one class only, {classes[0]!r}" if classes else f"{self.target} is empty"
             raise ConfigError([Problem("data.target", rule)])
-        require_distinct(classes, "data.target")
+        require_classes(classes, "data.target", subject=self.target)
         cells = [cut(texts[row]) for row in kept]
         raw, tokens = interned(cells, self.max_length)
         report += _remarks(cells, len(tokens), self.max_length)
@@ -111,6 +113,7 @@ class TextCSV(InMemoryData):
             report.append(("duplicates", remark))
         order, official_val, official_test = by_parts(chosen, part)
         places = torch.from_numpy(order)
+        report += untrained(targets[places].tolist(), classes, official_val + official_test, counted="text")
         groups = groups_in_column(self.group_column, table, NA_VALUES)
         return Samples(
             raw[places],

@@ -18,6 +18,7 @@ _NOISE = (
     r".*lr_scheduler.step\(\).* before .*optimizer.step\(\).*",
     r".*Experiment logs directory .* exists and is not empty.*",
     r".*[Tt]ensor.? [Cc]ores.*",
+    r".*No (positive|negative) samples in targets.*",
 )
 
 
