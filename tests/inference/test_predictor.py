@@ -51,6 +51,11 @@ def test_classes_are_predicted_by_name():
     assert np.array_equal(predictor().predict_proba(samples), samples)
 
 
+def test_a_predictor_shows_what_it_predicts():
+    assert repr(predictor()).endswith(": 2 classes, networks 1>")
+    assert repr(predictor(classes=())).endswith(": 2 values, networks 1>")
+
+
 def test_values_have_no_probabilities():
     samples = torch.tensor([[1.0, 2.0]])
     assert predictor(classes=()).predict(samples).tolist() == [[1, 2]]

@@ -59,6 +59,10 @@ class Predictor:
         self.raw_shape = tuple(map(int, described.get("raw_shape", self.input_shape)))
         self._input = input_of(self.schema)
 
+    def __repr__(self) -> str:
+        what = f"{len(self.classes)} classes" if self.classes else f"{self.values} value{'s' * (self.values > 1)}"
+        return f"<{type(self).__name__} of {self.target}: {what}, networks {len(self.networks)}>"
+
     @property
     def network(self) -> PredictingNetwork:
         """The network of the first fit, which maps raw samples to predictions."""

@@ -97,7 +97,7 @@ def _what_it_is(path: Path) -> str:
     if path.is_file():
         return "it is a file"
     if (path / "multirun.yaml").is_file():
-        return "it is a sweep; its runs are in trials/"
+        return "it is a sweep; its runs are in trials/, and lightune best names the best"
     inside = sorted(child.name for child in path.iterdir())[:5]
     return f"it has no .hydra/config.yaml (it has {', '.join(inside) or 'nothing'})"
 
