@@ -124,7 +124,7 @@ def _check_no_class_of_one(strata: Indices, classes: Sequence[str], shown: int =
     which = ", ".join(single[:shown]) + (f" and {len(single) - shown:,} more" if len(single) > shown else "")
     has = "has" if len(single) == 1 else "have"
     number = "; if the target is a number, choose data for regression" if len(numbers) > 20 else ""
-    advice = "leave their rows out, join classes, or set stratify=false"
+    advice = "leave such classes out, join them with others, or set stratify=false"
     raise ValueError(
         f"{len(single):,} of {len(numbers):,} classes {has} a single sample: {which}; {advice}{number}"
     )
