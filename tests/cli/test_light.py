@@ -60,10 +60,10 @@ def test_completion_is_light(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["optimzer.lr=1"], "Did you mean: 'optimizer'?"),
+        (["optimzer.lr=1"], "did you mean 'optimizer.lr'?"),
         (["model.unis=3"], "did you mean 'model.units'?"),
         (["optimizer=adamm"], "did you mean 'adam'?"),
-        (["model=null"], "must be a string or a list"),
+        (["model=null"], "must be one of its options, got null (there are audio_cnn, cnn"),
         (["optimizer.lr=1e-3,1e-2"], "add --multirun"),
         (["+optimizer.lrr=1", "seed=abc", "model.units=0"], "lightune: 3 problems, nothing was started"),
         (["name=../../x"], "must be one plain folder name"),

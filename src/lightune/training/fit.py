@@ -47,6 +47,7 @@ from lightune.reporting.result import Objective
 from lightune.reporting.tensorboard import TensorBoard
 from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import compiled, in_channels_last
+from lightune.runtime.quiet import quiet
 from lightune.tasks import SupervisedTask
 
 __all__ = ["Fit", "no_driver_loaded"]
@@ -206,9 +207,9 @@ class Fit:
         except CheckpointError as error:
             log.warning("%s is left out: %s", VALIDATION_FILE, error)
             return None
-        trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
         again = ValidationPredictions(Best(self.record.best.metric, self.record.best.mode))
-        with _no_sync_advice(self.task), _streams_closed(self.data):
+        with quiet(verbose=False), _no_sync_advice(self.task), _streams_closed(self.data):
+            trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
             trainer.validate(self.task, datamodule=self.data, verbose=False)
         assert isinstance(self.task, SupervisedTask)
         again.keep(self.task.validated)
