@@ -428,6 +428,7 @@ def test_secrets_in_what_a_task_saves_of_its_arguments_stay_hidden(
     assert_hidden(tmp_path / "outputs", least=7)
 
 
+@pytest.mark.slow
 def test_secrets_in_tuned_values_of_a_sweep_stay_hidden(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("PLANTED", f"/{SECRET}")
     arguments = ["note=PLANTED", "+data.root='${oc.env:PLANTED}','${oc.env:${note}}'"]

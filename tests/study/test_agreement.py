@@ -1,6 +1,9 @@
 """Trials of one study have one metric, one mode and one space, or the study is refused before its first trial."""
 
 import pytest
+from omegaconf import OmegaConf
+
+from lightune.study.agreement import Monitors
 
 EXPERIMENTS = {
     "small": "search: {space: {model.units: 'choice(8,16)'}}",
@@ -76,3 +79,47 @@ def test_what_trials_have_differently_is_refused_with_what_brings_it(refusal, wo
     assert rule.startswith("must be the same for all trials of a study, got ")
     assert given in rule
     assert "; make a study of each, or " in rule
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        (["data=wine,diabetes"], "val/accuracy (max) with data=wine, val/rmse (min) with data=diabetes"),
+        (
+            ["monitor.metric=val/loss,val/f1", "optimizer.lr=interval(0.1,1)"],
+            "val/loss (max) with monitor.metric=val/",
+        ),
+        (["+hydra.sweeper.params={experiment: 'by_loss,by_accuracy'}"], "val/loss (min) with experiment=by_loss"),
+    ],
+)
+def test_hydras_optuna_sweeper_compares_no_different_metrics(refusal, words, given):
+    key, rule = refusal("hydra/sweeper=optuna", *words)
+    assert key == "monitor"
+    assert rule.startswith(f"must be the same for all trials of a study, got {given}")
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ([("val/f1", ["a=1", "b=2"]), ("val/f1", ["a=2", "b=2"])], ""),
+        (
+            [("val/f1", ["a=1", "b=2"]), ("val/loss", ["a=2", "b=2"])],
+            "val/f1 (max) with a=1, val/loss (max) with a=2",
+        ),
+        ([("val/f1", ["a=1"]), (None, ["a=2"])], ""),
+    ],
+)
+def test_jobs_of_another_sweeper_are_told_apart_by_what_they_follow(metrics, said):
+    monitors = Monitors()
+    for metric, lines in metrics:
+        monitors.add(OmegaConf.create({"monitor": {"metric": metric, "mode": "max"}}), lines)
+    assert str(monitors) == said
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_grid_of_hydras_own_says_that_its_jobs_follow_different_metrics(cli):
+    words = ["hydra/sweeper=basic", "hydra/launcher=basic", "trainer=smoke", "metrics.bootstrap=0"]
+    answer = cli("-m", *words, "data=wine,diabetes")
+    assert answer.code == 0
+    assert "jobs of this multirun follow different metrics, which cannot be compared: val/acc" in answer.out
+    assert "different metrics" not in cli("-m", *words, "data=wine").out

@@ -36,6 +36,7 @@ from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of, text_of
 from lightune.runtime.contained import require_contained
 from lightune.runtime.plain_text import say
+from lightune.study.agreement import Monitors
 from lightune.study.definition.identity import overrides_of
 from lightune.training.imports import import_training
 
@@ -180,6 +181,7 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     """Refuse a multirun that cannot run; return what a study is, if it is one."""
     handover.withheld = None
     definition: Definition | None = None
+    monitors = Monitors()
     ours = str(config.hydra.sweeper.get("_target_", "")).startswith(no_effect.OUR_PLUGINS)
     with _job_environment(config):
         if ours:
@@ -189,14 +191,16 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
 
             definition, problems = judged_definition(config)
         else:
-            problems = _point_problems(config)
+            problems = _point_problems(config, monitors)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     problems += _launcher_problems(config)
     if not problems:
-        problems += _direction_problems(config)
+        problems += _direction_problems(config, monitors)
     _raise_any(_with_folders(problems, config, multirun=True))
     _say(no_effect.of_multirun(config, job_config(config), definition))
+    if several := str(monitors):
+        _say([f"jobs of this multirun follow different metrics, which cannot be compared: {several}"])
     if _goes_on(config):
         require_contained(Path(str(config.hydra.sweep.dir)))
     elif not ours:  # a study goes on in the folder that it has
@@ -211,11 +215,13 @@ def _goes_on(config: DictConfig) -> bool:
     return _AS_IT_IS in lines
 
 
-def _point_problems(config: DictConfig) -> list[Problem]:
+def _point_problems(config: DictConfig, monitors: Monitors) -> list[Problem]:
     problems: list[Problem] = []
     refused = 0
     known = functools.cache(describe)
-    for cfg in _jobs(config):
+    for lines, cfg in _jobs(config):
+        if _is_grid(config):  # else it is what jobs share, and none of them
+            monitors.add(cfg, lines)
         found = find_problems(cfg, describe=known)
         problems += found
         refused += bool(found)
@@ -247,8 +253,8 @@ def _with_folders(problems: list[Problem], config: DictConfig, *, multirun: bool
     return [*problems, *folder_problems(config, multirun=multirun)]
 
 
-def _jobs(config: DictConfig) -> Iterator[DictConfig]:
-    """Yield the configuration of each job of a grid; in another search, what every job shares.
+def _jobs(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
+    """Yield overrides and configuration of each job of a grid; in another search, what every job shares.
 
     Composing takes Hydra a fifth of a second. So it is done once for each choice of options, and jobs that
     differ only in plain values change those in place: a configuration holds until the next one is asked for.
@@ -270,7 +276,7 @@ def _jobs(config: DictConfig) -> Iterator[DictConfig]:
             for line, change in changes.items():
                 if plain[line]:
                     OmegaConf.update(cfg, change.key_or_group, change.value())
-        yield cfg
+        yield lines, cfg
 
 
 def _is_plain(change: Override, cfg: DictConfig) -> bool:
@@ -283,10 +289,14 @@ def _is_plain(change: Override, cfg: DictConfig) -> bool:
     return not isinstance(value, Container) and isinstance(change.value(), str | int | float | QuotedString)
 
 
+def _is_grid(config: DictConfig) -> bool:
+    return str(config.hydra.sweeper.get("_target_", "")).endswith("BasicSweeper")
+
+
 def _points(config: DictConfig) -> Iterator[list[str]]:
     """Yield the overrides of each job of a grid; in another search, those that every job shares."""
     arguments = overrides_of(config, "task")
-    if not str(config.hydra.sweeper.get("_target_", "")).endswith("BasicSweeper"):
+    if not _is_grid(config):
         parsed = OverridesParser.create().parse_overrides(arguments)
         yield [line for line, override in zip(arguments, parsed, strict=True) if not override.is_sweep_override()]
         return
@@ -296,10 +306,38 @@ def _points(config: DictConfig) -> Iterator[list[str]]:
     yield from points_of_grid(parsed, _MOST_POINTS)
 
 
-def _direction_problems(config: DictConfig) -> Iterator[Problem]:
-    """Let Optuna's sweeper seek what `monitor.mode` says; refuse a direction that says otherwise."""
+def _variations(config: DictConfig) -> Iterator[list[str]]:
+    """Yield the overrides of trials in which, one by one, each listed value of Optuna's sweeper stands."""
+    swept = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    parsed = OverridesParser.create().parse_overrides([*swept, *overrides_of(config, "task")])
+    listed = [override for override in parsed if override.is_discrete_sweep()]
+    fixed = [str(override.input_line) for override in parsed if not override.is_sweep_override()]
+    values = [
+        [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()][:_MOST_POINTS]
+        for override in listed
+    ]
+    first = [lines[0] for lines in values if lines]
+    for place, lines in enumerate(filter(None, values)):
+        for line in lines[:_MOST_REFUSED]:
+            yield [*fixed, *first[:place], line, *first[place + 1 :]]
+
+
+def _direction_problems(config: DictConfig, monitors: Monitors) -> Iterator[Problem]:
+    """Let Optuna's sweeper seek what `monitor.mode` says; refuse a direction that says otherwise.
+
+    All of its trials must follow one metric, or it would compare what cannot be compared.
+    """
     sweeper = config.hydra.sweeper
     if sweeper.get("_target_") != _OPTUNA:
+        return
+    loader = GlobalHydra.instance().config_loader()
+    for lines in _variations(config):
+        with suppress(HydraException, OmegaConfBaseException):  # said when its turn comes
+            monitors.add(job_config(loader.load_sweep_config(config, lines)), lines)
+    if several := str(monitors):
+        rule = f"must be the same for all trials of a study, got {several}"
+        advice = "make a study of each, or set monitor.metric and monitor.mode to what all of them measure"
+        yield Problem("monitor", f"{rule}; {advice}")
         return
     import lightune.private_api.optuna  # noqa: F401 - which reads no sampler's state that may hold code
 

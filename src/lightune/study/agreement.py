@@ -1,9 +1,11 @@
 """See that all trials of a study have the settings that it was read with: one metric, one mode, one space.
 
+Of the jobs of a multirun by another sweeper, see which follow another metric.
+
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -15,7 +17,7 @@ from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.space import Point
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "Monitors"]
 
 _UNRESOLVED = ("pruner", "sampler")  # what they refer to may differ between trials; the study takes its own
 _LONGEST = 60
@@ -78,6 +80,32 @@ class Agreement:
         if name == "space":
             return "make a study of each, or write one space, with a condition (when:) where a key is searched"
         return f"make a study of each, or set {self._key(name)} once, on the command line"
+
+
+class Monitors:
+    """Collect what the jobs of a multirun follow, with the overrides of the first that follows it."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Objective, Sequence[str]] = {}
+
+    def add(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
+        """Take note of a job.
+
+        Args:
+            cfg: its configuration, without Hydra's own node.
+            overrides: of the job.
+        """
+        metric, mode = (OmegaConf.select(cfg, f"monitor.{key}") for key in ("metric", "mode"))
+        if metric and mode:  # else it is refused for that
+            self._seen.setdefault(Objective(metric, mode), tuple(overrides))
+
+    def __str__(self) -> str:
+        """Each metric and mode with the overrides that bring it; empty where all jobs have the same."""
+        if len(self._seen) < 2:
+            return ""
+        shared = set.intersection(*map(set, self._seen.values()))
+        each = {one: [line for line in lines if line not in shared] for one, lines in self._seen.items()}
+        return ", ".join(f"{_objective(one)} with {' '.join(lines)}" for one, lines in each.items())
 
 
 def _differs(key: str, points: list[Point]) -> bool:
