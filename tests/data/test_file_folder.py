@@ -99,7 +99,7 @@ def test_a_file_that_cannot_be_read_is_refused_or_left_out(kind, damage, tmp_pat
     whole = small(kind, root, classes=["cat", "dog"], on_unreadable="skip").load()
     assert whole.targets.tolist() == [0, 0, 1, 1, 1]
     (remark,) = [text for subject, text in whole.report if subject == "unreadable"]
-    assert remark.startswith(f"1 file left out: {file}: ")
+    assert remark.startswith(f"1 of these files left out: {file}: ")
     assert whole.inputs[:2].float().std(dim=(1, 2, 3)).min() > 0
 
 

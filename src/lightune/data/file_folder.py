@@ -137,7 +137,7 @@ class FileFolder(InMemoryData):
                 advice = "" if whole else "; mend or remove them, or leave them out by data.on_unreadable=skip"
                 text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"
                 raise ConfigError([Problem("data.path", text)])
-            report.append(("unreadable", f"{count} left out: {'; '.join(shown)}{more}"))
+            report.append(("unreadable", f"{len(unreadable):,} of these files left out: {'; '.join(shown)}{more}"))
             readable = [place for place in range(len(found.files)) if place not in unreadable]
             inputs, found = inputs[readable], found.only(readable)
         keep, copies, remark = handle_copies(inputs, self.duplicates, counted="file")
