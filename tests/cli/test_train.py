@@ -340,7 +340,7 @@ def test_optuna_is_not_sent_the_other_way(cli, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
-def test_a_misspelt_key_that_all_jobs_share_is_answered_with_the_one_that_was_meant(cli, tmp_path):
+def test_a_misspelt_key_that_all_jobs_share_is_answered_with_what_was_meant(cli, tmp_path):
     code, _, err = cli("-m", "optimzer.lr=1", "seed=1,2")
     assert code == 2
     assert "optimzer.lr  does not exist; did you mean 'optimizer.lr'?" in err
