@@ -23,6 +23,7 @@ from lightune.study.hydra.composer import Composer
 GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "metrics", "validation",
           "callbacks", "trainer", "logger", "task", "experiment", "augmentation", "schedule")  # fmt: skip
 COMMANDS = 500
+TRAININGS = 40
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def words():
     with composing() as files:
         listed = {group: files.loader.get_group_options(group) for group in GROUPS}
     groups = {group: options for group, options in listed.items() if options}
-    return lambda seed: Words(compose(), groups, seed)
+    return lambda seed, **how: Words(compose(), groups, seed, **how)
 
 
 @pytest.fixture
@@ -123,3 +124,47 @@ def test_many_words_at_random(words, judged, seed):
     drawn = words(seed)
     for _ in range(COMMANDS):
         require_alike(judged, drawn.command())
+
+
+def saved_by_jobs(folder):
+    """Return of each job below a folder its overrides and its configuration as text, as Hydra has saved them."""
+    return [
+        (list(OmegaConf.load(file.with_name("overrides.yaml"))), plain(OmegaConf.load(file)))
+        for file in sorted(folder.rglob(".hydra/config.yaml"))
+    ]
+
+
+def require_trained_alike(cli, folder, *words):
+    """Train; return how many jobs have begun, each of which has what Hydra composes of its words."""
+    code, out, err = cli(*words)
+    said = out + err
+    assert code in (0, 1, 2), (words, said)
+    assert "Traceback" not in said, (words, said)
+    if code == 1:
+        reasons = [line for line in said.splitlines() if line.startswith(("error ", "failed: "))]
+        assert len(reasons) == 1, (words, said)
+    jobs = saved_by_jobs(folder)
+    assert code != 2 or not jobs, (words, said)
+    for lines, saved in jobs:
+        assert composed_by_runs([lines]) == {saved}, (words, lines)
+    for file in folder.rglob("result.json"):
+        result = json.loads(file.read_text())
+        assert (result["status"] == "failed") == (result["error"] is not None)
+        assert result["error"] is None or len(result["error"]["message"].splitlines()) == 1
+    return len(jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", [4, 5])
+def test_a_share_of_the_words_trains(words, cli, tmp_path, monkeypatch, seed):
+    drawn, begun = words(seed, short=True), 0
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for number in range(TRAININGS):
+        texts = [word.text for word in drawn.command()]
+        for form in ([], ["-m", "search.n_trials=2", "hydra/launcher=basic"]):
+            folder = tmp_path / f"{number}{len(form)}"
+            folder.mkdir()
+            monkeypatch.chdir(folder)
+            begun += require_trained_alike(cli, folder, *form, *texts, "trainer=smoke", "metrics.bootstrap=0")
+    assert begun > TRAININGS / 4

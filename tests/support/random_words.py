@@ -2,9 +2,10 @@
 
 import itertools
 import random
+import re
 from dataclasses import dataclass
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 _NUMBERS = [
     "0", "1", "2", "3", "-1", "0.5", "1e-3", "1e-400", "1e400", "nan", "inf", "0x1", "1_000", "10000000000",
@@ -39,6 +40,13 @@ _SEARCH = [
 ]  # fmt: skip
 
 
+_LONG = re.compile(
+    r"1_000|10000000000|trainer\.(devices|strategy|num_nodes|compile|accelerator)|ddp|fsdp|mnist|cifar|data\.num_workers"
+    r"|hydra/launcher|hydra/sweeper|search\.(n_jobs|storage)"
+)
+"""What may take minutes, needs a download, or starts processes."""
+
+
 @dataclass(frozen=True)
 class Word:
     """A word of a command, and the words that it stands for, one for each value that it sweeps."""
@@ -54,18 +62,25 @@ class Words:
         cfg: a composed configuration, whose keys are drawn.
         groups: group → its options.
         seed: of the draws.
+        short: whether most of what is drawn is sound, and trains in this process, in seconds.
     """
 
-    def __init__(self, cfg: DictConfig, groups: dict[str, list[str]], seed: int) -> None:
-        self._random, self._groups = random.Random(seed), groups
+    def __init__(self, cfg: DictConfig, groups: dict[str, list[str]], seed: int, *, short: bool = False) -> None:
+        self._random, self._groups, self._short = random.Random(seed), groups, short
         self._keys = list(_keys(cfg, ""))
+        self._cfg = cfg
 
     def command(self) -> list[Word]:
         """Return one to four words."""
-        return [self._word() for _ in range(self._random.choice([1, 1, 2, 2, 3, 4]))]
+        while True:
+            words = [self._word() for _ in range(self._random.choice([1, 1, 2, 2, 3, 4]))]
+            if not (self._short and any(_LONG.search(word.text) for word in words)):
+                return words
 
     def _word(self) -> Word:
         draw = self._random.random()
+        if self._short and self._random.random() < 0.8:
+            return self._sound_word()
         if draw < 0.08:
             text = self._random.choice(_SEARCH)
             return Word(text, (text,))
@@ -81,6 +96,17 @@ class Words:
             return Word(f"{key}={','.join(values)}", tuple(f"{key}={each}" for each in values))
         text = f"{key}={value()}"
         return Word(text, (text,))
+
+    def _sound_word(self):
+        """Choose options, or values near those that stand, one or several."""
+        if self._random.random() < 0.3:
+            key = self._random.choice(list(self._groups))
+            values = self._groups[key]
+        else:
+            key = self._random.choice(self._keys)
+            values = _near(OmegaConf.select(self._cfg, key, throw_on_resolution_failure=False))
+        several = self._random.sample(values, min(len(values), self._random.choice([1, 1, 1, 2])))
+        return Word(f"{key}={','.join(several)}", tuple(f"{key}={value}" for value in several))
 
     def _group(self):
         group = self._random.choice(list(self._groups))
@@ -102,6 +128,15 @@ class Words:
         kinds = [(_NUMBERS, 10), (_TEXTS, 5), (_NESTED, 3), (_ODD, 2), (_SWEEPS, 2)]
         (kind,) = self._random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])
         return self._random.choice(kind)
+
+
+def _near(value: object) -> list[str]:
+    """Return values of the kind of one that stands."""
+    if isinstance(value, bool):
+        return ["true", "false"]
+    if isinstance(value, int | float):
+        return [str(value), str(value * 2), str(value // 2 if isinstance(value, int) else value / 2)]
+    return [value] if isinstance(value, str) and value.isidentifier() else ["null"]
 
 
 def plain_commands(words: list[Word], most: int = 12) -> list[list[str]]:
