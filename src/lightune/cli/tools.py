@@ -20,7 +20,7 @@ from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
-from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
+from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study, shown_value
 from lightune.study.storage.records import is_seed
 from lightune.training.resumption import load_run_config, run_of
 from lightune.training.run_owner import is_at_work
@@ -139,7 +139,7 @@ def _best(options: argparse.Namespace) -> None:
         return
     for row in rows:
         keys = [key for key in study.keys if row[key] and not (is_seed(key) and _is_repeated(row))]
-        point = " ".join(f"{key}={row[key]}" for key in keys)
+        point = " ".join(f"{key}={shown_value(row[key])}" for key in keys)
         say(f"trial {row['number']}  {study.figures(row, '.6g')}  {point}  {_shown(study.trial_folder(row))}")
     which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
     program, remark = (study.program, "") if study.program else _UNKNOWN

@@ -11,7 +11,7 @@ from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import Spec, write_spec
 from lightune.study.outcome.outcome import Outcome
-from lightune.study.outputs.reader import find_runs, find_studies, found, open_study
+from lightune.study.outputs.reader import find_runs, find_studies, found, open_study, shown_value
 from lightune.study.outputs.table import write_table
 
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
@@ -162,3 +162,18 @@ def test_a_sampled_search_is_no_grid(open_store):
     assert is_grid("x=1,2")
     assert not is_grid("x=interval(0,1)")
     assert not is_grid("x=1,2", sampler={"_target_": "optuna.samplers.RandomSampler"})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("0.041511215367221244", "0.0415112"),
+        ("1.0000000000000001e-05", "1e-05"),
+        ("1e-3", "1e-3"),
+        ("12345678901", "12345678901"),
+        ("[64,64,64,64]", "[64,64,64,64]"),
+        ("a_long_name", "a_long_name"),
+    ],
+)
+def test_a_drawn_number_is_shown_with_six_digits(text, shown):
+    assert shown_value(text) == shown

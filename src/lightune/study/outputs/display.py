@@ -12,6 +12,7 @@ from rich.text import Text
 from lightune.study.definition.settings import Objective
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import COMPLETE, FINAL
+from lightune.study.outputs.reader import shown_value
 from lightune.study.storage.records import TrialRecord, is_seed
 from lightune.study.storage.trial_store import TrialStore
 
@@ -90,7 +91,7 @@ class Display:
         running = [trial for trial in trials if trial.state == "running"]
         for trial in [*best[:_MOST_BEST], *running[:_MOST_RUNNING]]:
             state = "best" if trial in best else trial.state
-            table.add_row(str(trial.number), state, _values(trial), _point(trial, exact=False))
+            table.add_row(str(trial.number), state, _values(trial), _point(trial))
         if len(running) > _MOST_RUNNING:
             table.add_row("", f"and {len(running) - _MOST_RUNNING} more")
         live.update(Group(Text(title, style="bold", overflow="fold"), table), refresh=True)
@@ -129,14 +130,6 @@ def _values(trial: TrialRecord) -> str:
     return ", ".join(figures_of(trial))
 
 
-def _point(trial: TrialRecord, *, exact: bool = True) -> str:
+def _point(trial: TrialRecord) -> str:
     shown = {key: text for key, text in trial.point.items() if not (trial.seeds > 1 and is_seed(key))}
-    return " ".join(f"{key}={text if exact else _short(text)}" for key, text in shown.items())
-
-
-def _short(text: str) -> str:
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return f"{number:.4g}" if len(text) > 8 else text
+    return " ".join(f"{key}={shown_value(text)}" for key, text in shown.items())

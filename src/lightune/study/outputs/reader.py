@@ -16,10 +16,12 @@ from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
 from lightune.study.storage.records import RepeatedPoint, best_of, best_points, is_seed
 
-__all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study"]
+__all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study", "shown_value"]
 
 OUTPUTS = "outputs"
 """Where studies and runs lie, unless `output_root` says otherwise."""
+
+_LONGEST = 8  # characters of a number that is shown as it is
 
 
 @dataclass(frozen=True)
@@ -177,3 +179,12 @@ def find_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
         if isinstance(result, dict):
             found.append((changed, folder, result))
     return [(folder, result) for _, folder, result in sorted(found, key=lambda each: (-each[0], each[1]))]
+
+
+def shown_value(text: str) -> str:
+    """Return a value of a point as one reads it: a drawn number with six digits, which files have in full."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return f"{number:.6g}" if len(text) > _LONGEST and not text.isdigit() else text
