@@ -1,8 +1,10 @@
-"""Pictures, sounds and texts are trained in every way that tables are."""
+"""Every kind of data is trained in every way, and never learns from what judges it."""
 
 import os
 import signal
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from closeness import close
@@ -10,8 +12,9 @@ from epoch_watch import ON, at_epoch
 from file_runs import QUICK, SMALL, write_source
 from studies import result_of
 
-from lightune import compose, load, resume, train
+from lightune import compose, evaluate, load, resume, train
 from lightune.checkpoints import read_checkpoint
+from lightune.config.build import build
 from lightune.run import InterruptedRun
 
 KINDS = pytest.mark.parametrize("kind", SMALL)
@@ -23,18 +26,81 @@ def words(kind, tmp_path):
     return [*SMALL[kind], *QUICK, f"data.path={write_source(kind, tmp_path)}"]
 
 
+WAYS = {
+    "folds": ["validation=kfold", "validation.k=2"],
+    "resamples": ["validation=bootstrap", "validation.n=2", "repeats=2"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
 @KINDS
-def test_folds_train_and_predict_together(kind, words, tmp_path):
-    settings = ["validation=kfold", "validation.k=2", "data.batch_size=6", f"output_root={tmp_path}"]
+def test_several_fits_are_judged_and_predict_together(kind, way, words, tmp_path):
+    settings = [*WAYS[way], "data.batch_size=6", "metrics.bootstrap=0", f"output_root={tmp_path}"]
     result = train(compose([*words, *settings]))
-    assert (result.status, len(result.folds)) == ("completed", 2)
-    assert len(load(result.run_dir).networks) == 2
+    fits = 2 if way == "folds" else 4
+    assert (result.status, len(result.folds)) == ("completed", fits)
+    predictor = load(result.run_dir)
+    assert len(predictor.networks) == fits
+    tested = {name: value for name, value in result.metrics.items() if name.startswith("test/")}
+    assert evaluate(result.run_dir) == pytest.approx(tested, abs=1e-5)
+
+
+def poisoned(inputs, targets, outside):
+    """Change what no fit may learn from: to extreme numbers, other categories and tokens, white."""
+    inputs, targets = inputs.clone(), targets.clone()
+    if inputs.dtype == torch.uint8:
+        inputs[outside] = 255
+    elif inputs.dtype == torch.int32:
+        inputs[outside] = inputs.max() + 1
+    else:
+        inputs[outside] = 1e6
+        if inputs.dtype == torch.float64:
+            inputs[outside, -1] = -1  # a category that is missing
+    if targets.is_floating_point():
+        targets[outside] = 1e6
+    return inputs, targets
+
+
+@KINDS
+def test_what_is_learnt_before_training_never_saw_what_judges(kind, words, tmp_path):
+    cfg = compose([*words, "validation=kfold", "validation.k=3", f"output_root={tmp_path}"])
+    parts = build(cfg)
+    learnt = []
+    for fold in parts.plans:
+        data = parts.data.undivided()
+        data.divide(fold.split, seed=0)
+        outside = torch.from_numpy(np.concatenate([fold.split.val, fold.split.test]))
+        samples = data.samples
+        other = parts.data.undivided()
+        inputs, targets = poisoned(samples.inputs, samples.targets, outside)
+        other.read(replace(samples, inputs=inputs, targets=targets))
+        other.divide(fold.split, seed=0)
+        assert not torch.equal(samples.inputs, other.samples.inputs)
+        scalers = [None if each.target_scaler is None else each.target_scaler.plain() for each in (data, other)]
+        learnt.append(repr([data.preparation.plain(), data.cardinalities, data.class_counts, scalers[0]]))
+        assert learnt[-1] == repr([other.preparation.plain(), other.cardinalities, other.class_counts, scalers[1]])
+    assert len(set(learnt)) == 3
+
+
+@pytest.mark.slow
+@KINDS
+def test_two_processes_train_what_one_trains(kind, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = [*words, "trainer.max_epochs=2", f"output_root={tmp_path}", "metrics.bootstrap=0"]
+    alone = train(compose([*settings, "data.batch_size=14"]))
+    shared = ["trainer.devices=2", "+trainer.strategy=ddp", "data.batch_size=7"]
+    together = train(compose([*settings, *shared]))
+    assert (together.status, together.steps) == (alone.status, alone.steps)
+    normalizes = kind == "audio"  # each process by its own half of a batch
+    close(together.metrics, alone.metrics, rel=0.02 if normalizes else 1e-3)
+    tested = {name: value for name, value in together.metrics.items() if name.startswith("test/")}
+    assert evaluate(together.run_dir) == pytest.approx(tested, abs=1e-4)
 
 
 @pytest.mark.slow
 @KINDS
 def test_trials_train_as_one_program_what_they_train_alone(kind, words, cli, tmp_path):
-    swept = ["-m", "seed=0,1", "trainer.precision=64-true", *words]
+    swept = ["-m", "seed=0,1", "validation.split_seed=0", "trainer.precision=64-true", *words]
     found = {}
     for launcher in ("fused", "basic"):
         folder = tmp_path / "outputs" / launcher

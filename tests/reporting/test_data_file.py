@@ -2,8 +2,8 @@ import io
 import json
 
 import pytest
+from media import write_table
 from rich.console import Console
-from table_runs import write_table
 
 from lightune.data import CSV
 from lightune.errors import ConfigError

@@ -1,16 +1,19 @@
-"""Runs on small folders of pictures and of sounds and on a table of texts, trained once for all tests."""
+"""Runs on small folders of pictures and of sounds and on small tables, trained once for all tests."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from media import write_pictures, write_sounds, write_texts
+from media import write_pictures, write_sounds, write_table, write_texts
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "logger=none")
 SMALL = {
     "image": ("data=image_folder", "data.image_size=8", "model.channels=[4]", "model.units=8"),
     "audio": ("data=audio_folder", "data.seconds=0.1", "data.mels=8", "model.channels=[4]"),
     "text": ("data=text_csv", "model.embedding=4", "model.units=8"),
+    "onehot": ("data=csv", "data.target=class", "data.ignore=[value]", "model.units=8"),
+    "embedding": ("data=csv", "data.target=class", "data.categories=embedding", "model.units=8"),
+    "values": ("data=csv_regression", "data.target=value", "data.ignore=[class]", "model.units=8"),
 }
 """Kind of data → the overrides of a small training on it, but for the path."""
 
@@ -23,10 +26,11 @@ class FileRun(NamedTuple):
 
 
 def write_source(kind: str, folder: Path) -> Path:
-    """Write forty small samples of a kind below a folder; return what `data.path` is to name."""
-    if kind == "text":
-        return write_texts(folder / "texts.csv")
-    return (write_pictures if kind == "image" else write_sounds)(folder / "files")
+    """Write forty small samples of a kind or more below a folder; return what `data.path` is to name."""
+    folders = {"image": write_pictures, "audio": write_sounds}
+    if kind in folders:
+        return folders[kind](folder / "files")
+    return (write_texts if kind == "text" else write_table)(folder / "table.csv")
 
 
 def train_on_files(kind: str, folder: Path, *overrides: str) -> FileRun:

@@ -1,4 +1,4 @@
-"""Small pictures, sounds and texts, made up: what shows two classes, and is another in each file."""
+"""Small pictures, sounds, texts and tables, made up: what shows two classes, and is another in each file."""
 
 import random
 from pathlib import Path
@@ -56,5 +56,17 @@ def write_texts(file: Path, rows: int = 60) -> Path:
         words = [f"n{number}", *chance.sample(WORDS[name].split(), 2), chance.choice(["the", "a"])]
         chance.shuffle(words)
         lines.append(f"{' '.join(words)},{name}")
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def write_table(file: Path, rows: int = 80) -> Path:
+    """Write a table with two numbers, one missing now and then, a category, a class, and a value."""
+    chance = random.Random(0)
+    lines = ["age,height,city,class,value"]
+    for _ in range(rows):
+        age, height = chance.randint(20, 60), chance.choice(["", f"{chance.uniform(150, 200):.1f}"])
+        city = chance.choice(["Rome", "Oslo", "Bonn"])
+        lines.append(f"{age},{height},{city},{'old' if age > 40 else 'young'},{age * 2 + 0.5}")
     file.write_text("\n".join(lines) + "\n")
     return file

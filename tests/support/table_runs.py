@@ -1,10 +1,10 @@
 """Runs on small tables of one's own, trained once for all tests that predict with them."""
 
-import random
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from media import write_table
 
 
 class TableRun(NamedTuple):
@@ -12,18 +12,6 @@ class TableRun(NamedTuple):
 
     folder: Path
     table: Path
-
-
-def write_table(file: Path, rows: int = 80) -> Path:
-    """Write a table with two numbers, one missing now and then, a category, a class, and a value."""
-    chance = random.Random(0)
-    lines = ["age,height,city,class,value"]
-    for _ in range(rows):
-        age, height = chance.randint(20, 60), chance.choice(["", f"{chance.uniform(150, 200):.1f}"])
-        city = chance.choice(["Rome", "Oslo", "Bonn"])
-        lines.append(f"{age},{height},{city},{'old' if age > 40 else 'young'},{age * 2 + 0.5}")
-    file.write_text("\n".join(lines) + "\n")
-    return file
 
 
 def train_on_table(folder: Path, *overrides: str) -> TableRun:
