@@ -73,7 +73,7 @@ REFUSED = {
     "one row a class": (
         TABLE,
         text(HEADER + "1,p,x\n2,q,y\n3,q,y\n4,p,y\n"),
-        "1 of 2 classes has a single sample: x; leave their rows out, join classes, or set stratify=false",
+        "(1 of 2 classes has a single sample: x; ",
     ),
     "empty": (TABLE, text(""), "data.path t.csv is empty"),
     "empty lines": (TABLE, text("\n\r\n\n"), "data.path t.csv is empty"),
