@@ -25,7 +25,7 @@ def require_classes(names: Collection[str], key: str, *, subject: str = "", regr
         names: of the classes.
         key: of the configuration, that a refusal names.
         subject: what has these classes, such as a column; empty where the key says so.
-        regression: the option that takes values; empty for none.
+        regression: the option that takes values; empty where there is none, and whole numbers may be any classes.
 
     Raises:
         ConfigError: with what is wrong.
@@ -38,10 +38,12 @@ def require_classes(names: Collection[str], key: str, *, subject: str = "", regr
         advice = "make a column of yes and no for each class, and train a run on each"
         raise ConfigError([Problem(key, f"{subject} {rule}; {advice}".strip())])
     values = _values(names)
-    if values is None or not regression:
+    if values is None:
         return
-    if len(names) > (_MOST_CLASSES if all(map(float.is_integer, values.values())) else _MOST_FRACTIONS):
-        rule = f"has {len(names):,} different numbers, which are no classes; choose data={regression}"
+    whole = all(map(float.is_integer, values.values()))
+    if len(names) > (_MOST_CLASSES if whole else _MOST_FRACTIONS) and (regression or not whole):
+        advice = f"choose data={regression}" if regression else "values are for data of your own, or for a table"
+        rule = f"has {len(names):,} different numbers, which are no classes; {advice}"
         raise ConfigError([Problem(key, f"{subject} {rule}".strip())])
 
 

@@ -128,9 +128,7 @@ def _decoded(text: io.TextIOWrapper, path: Path, encoding: str) -> Iterator[str]
         with _sound(path):
             for line in text:
                 if "\0" in line:
-                    rule = (
-                        "holds NUL characters, as no table does; if it is UTF-16 without a mark at its beginning,"
-                    )
+                    rule = "holds NUL characters, as no table does; if it is UTF-16 without a mark,"
                     raise ValueError(f"{path} {rule} set encoding to utf-16-le")
                 yield line
     except UnicodeError as error:
