@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
+    "DATA_FILE",
     "RUN_LOCK",
     "absence",
     "conf_dir",
@@ -33,6 +34,8 @@ RANK_VARIABLE = "LIGHTUNE_RANK"
 """Set in the processes that lightune starts beside the first one of a run."""
 
 RUN_LOCK = ".lock"
+DATA_FILE = "data.json"
+"""In a run's folder: what it was trained on."""
 """File in a run's folder whose lock the process that works there holds."""
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override

@@ -10,12 +10,11 @@ from rich.console import Console
 
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
+from lightune.paths import DATA_FILE
 from lightune.reporting.summary import print_pairs
 from lightune.runtime.atomic_files import write_json
 
 __all__ = ["DATA_FILE", "record_data", "require_same_data", "show_data"]
-
-DATA_FILE = "data.json"
 
 
 def record_data(folder: Path, data: LightningDataModule) -> None:

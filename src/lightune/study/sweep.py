@@ -21,6 +21,7 @@ from lightune.study.driver import Driver
 from lightune.study.executors.factory import make_executor, place_of
 from lightune.study.observer import Ending, Observer
 from lightune.study.outcome.outcome import RESULTS, is_final
+from lightune.study.outputs.data_questions import DataQuestions
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.summary import how_to_go_on, print_ending, print_finished
 from lightune.study.outputs.writer import StudyFiles
@@ -102,7 +103,12 @@ def _run(
                     f"study {study.folder.name} goes on: {ended} of {store.n_trials} trials are finished"
                 )
             try:
-                watchers: list[Observer] = [StudyFiles(study, store), display]
+                asked = DataQuestions(study, display.message)
+                watchers: list[Observer] = [StudyFiles(study, store), display, asked]
+                    StudyFiles(study, store),
+                    display,
+                    DataQuestions(study, display.message),
+                ]
                 ending = Driver(store, executor, watchers, stop=stop, place_of=place_of(study)).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way
                 study.print_line("; ".join(map(str, refusal.problems)))
