@@ -163,3 +163,16 @@ def test_a_package_that_cuts_texts_and_is_missing_is_named(text_run, monkeypatch
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(ConfigError, match="needs tokenizers, which is not installed; pip install"):
         lightune.load(text_run.folder)
+
+
+def test_a_column_stays_what_training_made_of_it_whatever_a_later_file_holds(class_run):
+    predictor = lightune.load(class_run.folder)
+    rows = {"height": [170, 170, 170, 170], "city": ["Rome"] * 4}
+    whole, decimals, texts = (
+        {**rows, "age": ages}
+        for ages in ([30, 31, 30, 40], [30.0, 31.0, 30.0, 40.0], ["30", "31.0", " 30", "4e1"])
+    )
+    wanted = predictor.predict_proba(whole)
+    assert (predictor.predict_proba(decimals) == wanted).all()
+    assert (predictor.predict_proba(texts) == wanted).all()
+    assert (predictor.predict_proba({**rows, "age": [None, 31, 30, 40]})[1:] == wanted[1:]).all()

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 from media import write_pictures
@@ -83,3 +85,12 @@ def test_the_test_part_as_a_file_has_the_figures_of_the_run(kind, request, tmp_p
     assert figures == pytest.approx({name: measured[name] for name in measured if "test/" in name}, rel=1e-5)
     assert figures == pytest.approx(evaluate(run.folder), rel=1e-5)
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("kind", ["picture", "sound"])
+def test_a_class_without_files_does_not_move_the_others(kind, request, tmp_path):
+    run = request.getfixturevalue(f"{kind}_run")
+    shutil.copytree(run.source / "dog", tmp_path / "new" / "dog")
+    labelled = read_labelled([tmp_path / "new"], described(run))
+    assert described(run)["samples"]["classes"] == ["cat", "dog"]
+    assert labelled.targets.tolist() == [1] * 20
