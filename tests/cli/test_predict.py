@@ -1,6 +1,7 @@
 import csv
 import errno
 import shutil
+import weakref
 
 import numpy as np
 import openpyxl
@@ -10,6 +11,7 @@ import torch
 
 import lightune
 from lightune.inference.certainty import Sets
+from lightune.inference.predictor import Predictor
 from lightune.reporting.predictions import read_validation
 
 
@@ -34,6 +36,28 @@ def test_classes_are_written_with_their_probabilities(class_run, tool, here):
     assert [row["predicted"] for row in rows] == predictor.predict(read(class_run.table)).tolist()
     assert all(row["probability"] == row[f"p_{row['predicted']}"] for row in rows)
     assert err == ""
+
+
+@pytest.mark.parametrize("beside", [(), ("--sets", "0.5", "--reject", "confidence", "--reject-rate", "0.5")])
+def test_few_rows_of_a_file_are_held_at_a_time(class_run, tool, here, monkeypatch, beside):
+    """However long the file is: what was predicted is written and forgotten."""
+    held, most = weakref.WeakSet(), []
+    read_file = Predictor.read_file
+
+    def watched(*args, **how):
+        for names, raw in read_file(*args, **how):
+            held.add(raw)
+            most.append(sum(len(each) for each in held))
+            yield names, raw
+            del names, raw
+
+    monkeypatch.setattr("lightune.inference.table_input._ROWS", 4)
+    monkeypatch.setattr(Predictor, "read_file", watched)
+    code, _, _ = tool("predict", class_run.folder, "--input", class_run.table, *beside)
+    assert code == 0
+    assert len(most) == 20
+    assert len(read(here / "predictions.csv")) == 80
+    assert max(most) <= 12
 
 
 def test_values_are_written_in_the_unit_of_the_target(value_run, tool, here):

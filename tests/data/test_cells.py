@@ -10,13 +10,8 @@ FEW = ["a", " b", "", "b", "NA ", "a"] * 5
 MANY = [f"{number} " for number in range(40)] + ["NA", "3 "]
 
 
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch):
-    monkeypatch.setattr(module, "_LOOKED_AT", 24)
-
-
 def collected(texts, at_once=4):
-    collector = CellCollector()
+    collector = CellCollector(looked_at=24)
     for first in range(0, len(texts), at_once):
         collector.add(texts[first : first + at_once])
     return collector.cells()
@@ -59,7 +54,8 @@ def test_rows_can_be_left_out(texts):
     assert set(left.texts) == set(left)
 
 
-def test_columns_are_gathered_from_rows():
+def test_columns_are_gathered_from_rows(monkeypatch):
+    monkeypatch.setattr(module, "_AT_ONCE", 7)
     rows = list(zip(FEW, MANY, strict=False))
-    assert columns_of(iter(rows), 2, at_once=7) == [FEW, MANY[: len(FEW)]]
+    assert columns_of(iter(rows), 2) == [FEW, MANY[: len(FEW)]]
     assert columns_of([], 2) == [[], []]

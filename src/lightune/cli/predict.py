@@ -7,6 +7,7 @@ import argparse
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,15 +161,14 @@ def _write(predictor: "Predictor", options: argparse.Namespace, beside: "Sequenc
         header = [*_header(predictor), *(name for each in beside for name in each.header)]
         lines.writerow([*(["file"] if several else []), predictor.counted, *header])
         for path in paths:
-            tally = Tally()
+            tally, first = Tally(), [cell(str(path))] if several else []
             for names, raw in _read(predictor, path, tally, skip=skip):
                 predicted = predictor.of_raw(raw)
                 more = [each.cells(raw, predicted) for each in beside]
-                for name, *cells in zip(
-                    names, _cells(predictor, predicted, options.threshold), *more, strict=True
-                ):
-                    named = [*([cell(str(path))] if several else []), cell(name)]
-                    lines.writerow([*named, *(each for part in cells for each in part)])
+                if predictor.counted == "file":
+                    names = list(map(cell, names))
+                parts = [([name] for name in names), _cells(predictor, predicted, options.threshold), *more]
+                lines.writerows(chain(first, *row) for row in zip(*parts, strict=True))
             for line in tally.lines():
                 say(f"{path}: {line}", error=True)
             total += tally.rows
@@ -197,12 +197,14 @@ def _header(predictor: "Predictor") -> list[str]:
 
 
 def _cells(predictor: "Predictor", predicted: "Tensor", threshold: float | None) -> Iterator[list[Any]]:
+    written = [[f"{value:.6g}" for value in values] for values in predicted.tolist()]
     if not predictor.classes:
-        yield from ([_short(value) for value in values] for values in predicted.tolist())
+        yield from written
         return
     choices = predicted.argmax(dim=1) if threshold is None else (predicted[:, 1] >= threshold).long()
-    for choice, values in zip(choices.tolist(), predicted.tolist(), strict=True):
-        yield [cell(predictor.classes[choice]), _short(values[choice]), *map(_short, values)]
+    names = list(map(cell, predictor.classes))
+    for choice, values in zip(choices.tolist(), written, strict=True):
+        yield [names[choice], values[choice], *values]
 
 
 def _told(path: Path, error: Exception) -> str:
@@ -215,10 +217,6 @@ def _is_ours(file: Path) -> bool:
     with file.open("rb") as opened:
         start = opened.read(64).decode("utf-8", errors="replace")
     return start.startswith(("row,predicted", "file,row,predicted", "file,predicted"))
-
-
-def _short(value: float) -> str:
-    return f"{value:.6g}"
 
 
 def _share(text: str) -> float:

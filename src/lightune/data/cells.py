@@ -12,19 +12,27 @@ from numpy.typing import NDArray
 
 from lightune.validation import Indices
 
-__all__ = ["CODE", "NEW", "CellCollector", "Cells", "Codes", "Flags", "Numbers", "columns_of", "numbers_of"]
+__all__ = [
+    "NEW",
+    "CellCollector",
+    "Cells",
+    "Codes",
+    "Flags",
+    "Numbers",
+    "columns_of",
+    "numbers_of",
+]
 
 Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
-CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)
-"""A whole number that begins with a zero."""
-
+_CODE = re.compile(r"^[+-]?0\d+$", re.MULTILINE)  # a whole number that begins with a zero
 _DIGITS = b"0123456789+-.eE\n"
 NEW = 0.25
 """Share of different texts among cells, beyond which numbering them takes longer than it saves."""
 
-_LOOKED_AT = 20_000  # cells, after which it is known whether texts repeat
+_LOOKED_AT = 20_000  # cells of a column, after which it is known whether their texts repeat
+_AT_ONCE = 500  # rows: fewer lists than make Python look for garbage among all there are
 
 
 class Numbers(NamedTuple):
@@ -53,7 +61,7 @@ def numbers_of(texts: Sequence[str], decimal: str = ".") -> Numbers | None:
         return None
     if len(values) != len(texts) or not np.isfinite(values).all():  # a text may have two lines
         return None
-    return Numbers(values, bool(CODE.search(written)), "." in written)
+    return Numbers(values, bool(_CODE.search(written)), "." in written)
 
 
 class Cells(Sequence[str]):
@@ -75,6 +83,8 @@ class Cells(Sequence[str]):
         """Return any texts so; what is so already is not copied."""
         if isinstance(cells, Cells):
             return cells
+        if len(set(cells)) > NEW * len(cells):
+            return cls(list(cells))
         collector = CellCollector()
         collector.add(cells)
         return collector.cells()
@@ -171,9 +181,13 @@ class CellCollector:
     """Gather the cells of a column, some at a time.
 
     Texts are numbered as long as they repeat: of a column of numbers each cell's own text is kept.
+
+    Args:
+        looked_at: cells, after which it is known whether they do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, looked_at: int = _LOOKED_AT) -> None:
+        self._looked_at = looked_at
         number: defaultdict[str, int] = defaultdict()
         number.default_factory = number.__len__  # a text that is new has the next number
         self._number: defaultdict[str, int] | None = number
@@ -188,7 +202,7 @@ class CellCollector:
             self._texts.append(cells)
             return
         self._codes.append(np.fromiter(map(self._number.__getitem__, cells), np.int32, len(cells)))
-        if self._count >= _LOOKED_AT and len(self._number) > NEW * self._count:
+        if self._count >= self._looked_at and len(self._number) > NEW * self._count:
             self._texts = [self._numbered()]
             self._number = None
 
@@ -205,17 +219,17 @@ class CellCollector:
         return Cells(list(self._number), codes)
 
 
-def columns_of(rows: Iterable[Sequence[str]], width: int, at_once: int = 2048) -> list[Cells]:
+def columns_of(rows: Iterable[Sequence[str]], width: int, *, looked_at: int = _LOOKED_AT) -> list[Cells]:
     """Return the cells of each column of rows that are given one by one.
 
     Args:
         rows: of `width` cells each.
         width: number of columns.
-        at_once: rows that are held together.
+        looked_at: cells, after which it is known whether the texts of a column repeat.
     """
-    collectors = [CellCollector() for _ in range(width)]
+    collectors = [CellCollector(looked_at) for _ in range(width)]
     waiting = iter(rows)
-    while chunk := list(islice(waiting, at_once)):
+    while chunk := list(islice(waiting, _AT_ONCE)):
         for collector, cells in zip(collectors, zip(*chunk, strict=True), strict=True):
             collector.add(cells)
     return [collector.cells() for collector in collectors]

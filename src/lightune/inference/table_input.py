@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightune.data.cells import columns_of
 from lightune.data.columns import MISSING, Column, numbers_among, raw_rows, used
 from lightune.data.profile import Drift
 from lightune.data.table_files import rows_like
@@ -18,6 +19,7 @@ from lightune.data.table_files import rows_like
 __all__ = ["TableInput", "Tally"]
 
 _ROWS = 8192  # read at a time
+_LOOKED_AT = 1000
 
 
 @dataclass
@@ -93,9 +95,9 @@ class TableInput:
         rows = rows_like(path, self._schema)
         header = next(rows)
         self._compare(header, tally)
-        while chunk := list(islice(rows, _ROWS)):
-            numbers = [str(tally.rows + place) for place in range(len(chunk))]
-            yield numbers, self._raw(dict(zip(header, zip(*chunk, strict=True), strict=True)), tally)
+        while len((columns := columns_of(islice(rows, _ROWS), len(header), looked_at=_LOOKED_AT))[0]):
+            numbers = [str(tally.rows + place) for place in range(len(columns[0]))]
+            yield numbers, self._raw(dict(zip(header, columns, strict=True)), tally)
 
     def raw(self, samples: Any, tally: Tally) -> Tensor:
         """Return raw rows (N, F + C) float64 of what Python holds.
