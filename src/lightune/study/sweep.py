@@ -103,8 +103,7 @@ def _run(
                     f"study {study.folder.name} goes on: {ended} of {store.n_trials} trials are finished"
                 )
             try:
-                asked = DataQuestions(study, display.message)
-                watchers: list[Observer] = [StudyFiles(study, store), display, asked]
+                watchers: list[Observer] = [
                     StudyFiles(study, store),
                     display,
                     DataQuestions(study, display.message),
