@@ -260,7 +260,7 @@ READ = {
     "damaged pictures left out": (
         (*PICTURES, "data.on_unreadable=skip"),
         pictures(put("p/cat/a.png", b"hello")),
-        ["unreadable 1 file left out: p/cat/a.png: is no picture"],
+        ["unreadable 1 of these files left out: p/cat/a.png: is no picture"],
     ),
     "odd sounds": (SOUNDS, sounds(odd_sounds), ["files 24 of 2 classes"]),
 }
