@@ -189,3 +189,7 @@ def test_a_group_without_an_option_is_answered_with_those_there_are(cli, words):
     answer = cli(*words)
     assert answer.code == 2
     assert "must be one of its options, got" in answer.err
+
+
+def test_a_key_of_what_is_switched_off_is_told_so():
+    assert "callbacks.early_stopping is null here" in said("callbacks=none", "callbacks.early_stopping.patience=1")

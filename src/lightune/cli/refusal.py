@@ -30,6 +30,7 @@ from lightune.config.suggestions import leaves_of, similar_keys
 from lightune.errors import ConfigError, Problem
 from lightune.paths import conf_dir
 from lightune.study.space.assignments import values_of
+from lightune.study.space.keys import no_mapping
 from lightune.study.space.syntax import value_text
 
 __all__ = ["words_of"]
@@ -211,13 +212,17 @@ def _exists(cfg: DictConfig, key: str) -> bool:
     if parent and not _exists(cfg, parent):
         return False
     node: Any = OmegaConf.select(cfg, parent) if parent else cfg
-    return not isinstance(node, DictConfig) or last in node or "[" in key
+    if isinstance(node, DictConfig):
+        return last in node or "[" in key
+    return node is not None
 
 
 def _unknown(key: str, value: str, cfg: DictConfig, options_with: Callable[[str], dict[str, set[str]]]) -> str:
     """Say that a key does not exist, and what may have been meant."""
     parent, _, last = key.rpartition(".")
     node: Any = OmegaConf.select(cfg, parent) if parent else None
+    if node is None and parent and _exists(cfg, parent):
+        return no_mapping(parent)
     if isinstance(node, DictConfig) and (taker := _takes(node, last)):
         return f"is no key of the YAML, and {taker} takes it: write +{key}={value}"
     if having := [option for option, keys in options_with(parent).items() if last in keys]:

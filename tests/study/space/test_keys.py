@@ -91,6 +91,15 @@ def test_a_key_of_a_swept_mapping_is_looked_for_as_any_other(refused, space, wor
     assert rule in said[key]
 
 
+def test_a_key_of_what_is_switched_off_is_told_so(refused):
+    said = refused("callbacks=none", "callbacks.early_stopping.patience=1,2")
+    assert (
+        said["callbacks.early_stopping.patience"]
+        .strip()
+        .startswith("has no effect, as callbacks.early_stopping is null here; choose an option of callbacks")
+    )
+
+
 def test_a_misspelt_choice_is_refused_with_the_nearest(refused):
     said = refused("optimizer=sgd,adom", "data=digits,null", space="model:[mlpp]")
     assert "optimizer has no option adom; did you mean 'adam'? (there are adagrad, adam," in said["optimizer"]

@@ -19,7 +19,7 @@ from lightune.study.space.dimensions import Choice, Dimension, typed_key
 from lightune.study.space.space import Point, Space
 from lightune.study.space.syntax import value_of_text
 
-__all__ = ["existing_keys", "existing_options", "is_group"]
+__all__ = ["existing_keys", "existing_options", "is_group", "no_mapping"]
 
 _PLAIN_KEY = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _MOST_NAMED = 8
@@ -173,6 +173,8 @@ def _has_not(group: str, options: list[str]) -> str:
 
 def _nowhere(key: str, seen: list[_Seen]) -> str:
     owner, rest = _owner(seen[0].config, key)
+    if _select(seen[0].config, owner) is None:
+        return no_mapping(owner)
     choices = seen[0].config.hydra.runtime.choices
     group = owner.partition(".")[0]
     if not owner:
@@ -191,12 +193,17 @@ def _nowhere(key: str, seen: list[_Seen]) -> str:
     return f"{rule}{_near(key, seen)} (there {'is' if len(names) == 1 else 'are'} {listed or 'none'})"
 
 
+def no_mapping(owner: str) -> str:
+    """Return why a key cannot be set in something that a configuration has switched off."""
+    return f"has no effect, as {owner} is null here; choose an option of {owner.partition('.')[0]} that has it"
+
+
 def _near(key: str, seen: list[_Seen]) -> str:
     """Name the nearest key beside the missing one, in its full length."""
     for one in seen:
         owner, rest = _owner(one.config, key)
         first, dot, tail = rest.partition(".")
-        names = [str(name) for name in _select(one.config, owner) if name != "hydra"]
+        names = [str(name) for name in _select(one.config, owner) or () if name != "hydra"]
         if hint := did_you_mean(first, names):
             near = hint.split("'")[1]
             return f"; did you mean '{'.'.join(filter(None, [owner, near]))}{dot}{tail}'?"
@@ -205,7 +212,8 @@ def _near(key: str, seen: list[_Seen]) -> str:
 
 def _has(config: DictConfig, key: str) -> bool:
     owner, rest = _owner(config, key)
-    return not rest or not OmegaConf.is_struct(_select(config, owner))
+    node = _select(config, owner)
+    return not rest or (node is not None and not OmegaConf.is_struct(node))
 
 
 def _owner(config: DictConfig, key: str) -> tuple[str, str]:
@@ -213,6 +221,8 @@ def _owner(config: DictConfig, key: str) -> tuple[str, str]:
     parts = key.split(".")
     for depth, part in enumerate(parts):
         node = _select(config, ".".join(parts[:depth]))
+        if node is None:
+            return ".".join(parts[:depth]), ".".join(parts[depth:])
         if not isinstance(node, DictConfig):
             return ".".join(parts[:depth]), ""
         if part not in node.keys():  # noqa: SIM118 - which `in` is not: what has no value yet counts
