@@ -6,6 +6,7 @@ import torch
 from pytorch_lightning import Trainer
 
 from lightune.data import InMemoryData, Samples
+from lightune.data.scaling import fit_scaling
 from lightune.runtime.quiet import quiet
 from lightune.validation import Split
 
@@ -173,3 +174,23 @@ def test_groups_that_a_division_cuts_are_asked_about():
     ]
     data.read(replace(data.samples, official_test=4, groups={"site": np.arange(20) // 10}))
     assert data.questions()[0][1].endswith("in several parts: the official parts divide them")
+
+
+@pytest.mark.parametrize("scaling", ["minmax", "standard"])
+def test_a_stream_is_scaled_as_samples_that_lie_ready_and_its_training_part_is_not_copied(monkeypatch, scaling):
+    ready = table(scaling=scaling)
+    ready.divide(SPLIT, seed=0)
+    streamed = table(scaling=scaling, placement="stream", num_workers=0)
+    given = []
+
+    def watched(train, scaling, *, rows=None):
+        given.append((train, rows))
+        return fit_scaling(train, scaling, rows=rows)
+
+    monkeypatch.setattr("lightune.data.memory.fit_scaling", watched)
+    streamed.divide(SPLIT, seed=0)
+    (samples, rows), *_ = given
+    assert samples is streamed.samples.inputs
+    assert rows.tolist() == SPLIT.train.tolist()
+    assert torch.equal(streamed.scaler.shift, ready.scaler.shift)
+    assert torch.equal(streamed.scaler.scale, ready.scaler.scale)

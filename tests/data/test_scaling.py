@@ -70,3 +70,17 @@ def test_little_is_held_in_double_precision_at_a_time(monkeypatch):
     assert sum(held) == 2 * images.numel()
     torch.testing.assert_close(scaled.shift.flatten(), images.mean(dim=(0, 2, 3)))
     torch.testing.assert_close(scaled.scale.flatten(), images.std(dim=(0, 2, 3), correction=0))
+
+
+@pytest.mark.parametrize("scaling", ["none", "minmax", "standard"])
+def test_rows_are_fitted_on_as_a_copy_of_them(scaling):
+    images = torch.randint(0, 256, (60, 3, 4, 5)).byte()
+    rows = torch.randperm(60)[:41]
+    copied, chosen = (
+        fit_scaling(images[rows], scaling, chunk=600),
+        fit_scaling(images, scaling, rows=rows, chunk=600),
+    )
+    assert torch.equal(copied.shift, chosen.shift)
+    assert torch.equal(copied.scale, chosen.scale)
+    if scaling == "minmax":
+        assert torch.equal(chosen.shift.flatten(), images[rows].amin((0, 2, 3)).float())

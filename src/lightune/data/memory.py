@@ -197,10 +197,14 @@ class InMemoryData(LightningDataModule):
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
-        raw = inputs[train]
-        self._preparation = self.fit_preparation(raw)
-        self._variation = None if self._augmentation is None else self._varied(self._augmentation, raw)
-        del raw  # a copy, before others are made
+        only_scaled = type(self).fit_preparation is InMemoryData.fit_preparation
+        if self.is_streamed and only_scaled and self._augmentation is None:  # without a copy
+            self._preparation, self._variation = fit_scaling(inputs, self.scaling, rows=train), None
+        else:
+            raw = inputs[train]
+            self._preparation = self.fit_preparation(raw)
+            self._variation = None if self._augmentation is None else self._varied(self._augmentation, raw)
+            del raw  # before other copies are made
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):

@@ -1,6 +1,6 @@
 """Shifting and scaling of numbers, with statistics of the training samples only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -45,37 +45,41 @@ class Affine(nn.Module):
         return cls(plain["shift"], plain["scale"])
 
 
-def fit_scaling(train: Tensor, scaling: Scaling, *, chunk: int = CHUNK) -> Affine:
+def fit_scaling(train: Tensor, scaling: Scaling, *, rows: Tensor | None = None, chunk: int = CHUNK) -> Affine:
     """Fit a scaling on training samples: per channel of an image, per column of a table.
 
     Args:
         train: (N, C, H, W) or (N, F).
         scaling: `minmax` maps each channel or column to [0, 1], `standard` to mean 0 and variance 1, `none`
             leaves it. What never varies is only shifted.
+        rows: (n,) int64, places of the training samples where `train` holds others, too, which saves a copy.
         chunk: numbers that are in memory in double precision at a time, > 0.
     """
+    rows = torch.arange(len(train)) if rows is None else rows
+    parts = torch.split(rows, max(1, chunk // max(1, train[:1].numel())))
     shape = (train.shape[1], *([1] * (train.ndim - 2)))
     if scaling == "none":
         return Affine(torch.zeros(shape), torch.ones(shape))
     within = [dimension for dimension in range(train.ndim) if dimension != 1]
     if scaling == "minmax":
-        shift = train.amin(within).reshape(shape).float()
-        scale = train.amax(within).reshape(shape).float() - shift
+        lowest = torch.stack([train[part].amin(within) for part in parts]).amin(0)
+        highest = torch.stack([train[part].amax(within) for part in parts]).amax(0)
+        shift = lowest.reshape(shape).float()
+        scale = highest.reshape(shape).float() - shift
     else:
-        shift, scale = _mean_and_deviation(train, within, shape, chunk)
+        shift, scale = _mean_and_deviation(train, parts, within, shape)
     return Affine(shift, torch.where(scale > 1e-12, scale, torch.ones_like(scale)))
 
 
 def _mean_and_deviation(
-    train: Tensor, within: list[int], shape: tuple[int, ...], numbers: int
+    train: Tensor, parts: Sequence[Tensor], within: list[int], shape: tuple[int, ...]
 ) -> tuple[Tensor, Tensor]:
-    """Add up in double precision, chunk by chunk: a float32 sum over millions of pixels loses the mean."""
-    chunks = torch.split(train, max(1, numbers * len(train) // max(1, train.numel())))
-    count = train.numel() // train.shape[1]
+    """Add up in double precision, part by part: a float32 sum over millions of pixels loses the mean."""
+    count = sum(map(len, parts)) * train[:1].numel() // train.shape[1]
     total, spread = (torch.zeros(shape, dtype=torch.float64) for _ in range(2))
-    for chunk in chunks:
-        total += chunk.double().sum(within).reshape(shape)
+    for part in parts:
+        total += train[part].double().sum(within).reshape(shape)
     mean = total / count
-    for chunk in chunks:
-        spread += (chunk.double() - mean).square_().sum(within).reshape(shape)
+    for part in parts:
+        spread += (train[part].double() - mean).square_().sum(within).reshape(shape)
     return mean.float(), (spread / count).sqrt().float()
