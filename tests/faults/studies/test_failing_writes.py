@@ -25,7 +25,6 @@ def test_what_a_worker_cannot_write_the_sweeper_writes(app, sabotage, call):
     assert words(app) == [("completed", [4.0]), ("completed", [1.0]), ("completed", [0.0])]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("error", ["ENOSPC", "EROFS", "EIO"])
 def test_what_nobody_can_write_stops_the_study_until_somebody_can(app, sabotage, error):
     sabotage(["write"], match="1/.result.json", error=error, times=None)

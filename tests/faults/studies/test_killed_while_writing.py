@@ -11,7 +11,6 @@ def half_written(app):
     return sorted(path.name for path in app.study.rglob("*.tmp"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multirun.yaml", "study.json", "trials.csv", "best.yaml"])
 def test_the_next_start_clears_half_written_files_away(app, sabotage, name):
     sabotage(["fsync"], match=f".{name}.", error="KILL", who="driver")

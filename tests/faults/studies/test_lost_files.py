@@ -113,7 +113,6 @@ def untold(study):
     journal.write_text("".join(line for line in lines if not ends.search(line)))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "fused"])
 @pytest.mark.parametrize("every_seconds", [0, 10])
 def test_the_checkpoints_of_a_trial_that_lost_its_result_stay_as_they_are(cli, launcher, every_seconds):

@@ -214,7 +214,6 @@ def test_a_failed_trial_is_tried_again_and_its_first_start_is_kept(app):
     assert (app.study / "0" / "result.json").is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("garbage", [b'{"op_code":5,"work', b"\x00\xff\x00\n\x01", b"\n\n{]\n"])
 def test_a_torn_journal_is_cut_and_a_copy_kept(app, garbage):
     app.run("x=interval(0,5)", "hydra.sweeper.n_trials=2")

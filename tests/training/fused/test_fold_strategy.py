@@ -123,7 +123,6 @@ LARGE = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", LARGE)
 def test_fits_that_share_large_samples_leave_what_they_leave_one_by_one(way):
     together = run(*LARGE[way])
@@ -181,7 +180,6 @@ def test_what_cannot_train_together_trains_one_by_one_and_says_why(overrides, ho
     assert SAID not in log_of(result)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
@@ -244,7 +242,6 @@ def test_a_loss_that_is_no_number_fails_the_run_as_it_does_one_by_one(poisoned):
     close(ended[0].folds[0].metrics["train/loss"], ended[1].folds[0].metrics["train/loss"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("every", [0, 1000], ids=["with checkpoints", "without"])
 def test_a_run_killed_while_its_fits_train_together_ends_as_if_it_had_been_left_alone(every):
     settings = (*FOLDS, "model.dropout=0.2", f"callbacks.checkpoint.every_seconds={every}")
@@ -287,7 +284,6 @@ def test_what_breaks_the_program_leaves_its_fits_to_themselves():
     assert_same(result.run_dir, run(*FOLDS, "validation.fused=never").run_dir, tiny=1e-6)
 
 
-@pytest.mark.slow
 def test_fits_whose_program_cannot_be_made_go_on_one_by_one():
     killed_in_epoch(2, *SMALL, ON, *FOLDS, "callbacks.checkpoint.every_seconds=0", "name=killed")
     (killed,) = Path("outputs/runs/killed").iterdir()

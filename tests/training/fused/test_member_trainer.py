@@ -62,7 +62,6 @@ def test_a_member_leaves_what_the_same_run_alone_leaves(sweep, overrides):
         assert evaluate(ours) == pytest.approx(evaluate(theirs), rel=1e-5)
 
 
-@pytest.mark.slow
 def test_a_member_can_be_made_longer_alone(sweep):
     together, _, _ = sweep("fused", "optimizer.lr=1e-3,1e-2", "model.dropout=0.2")
     alone, _, _ = sweep("basic", "optimizer.lr=1e-3,1e-2", "model.dropout=0.2")

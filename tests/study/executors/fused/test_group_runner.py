@@ -61,7 +61,6 @@ def test_what_breaks_the_program_leaves_its_trials_to_themselves(study):
     assert [told(folder, number)["epochs"] for number in range(2)] == [2, 2]
 
 
-@pytest.mark.slow
 def test_free_places_are_taken_by_the_next_trials(study):
     swept = ("optimizer.lr=3e-2,1e-5,1e-3,1e-6,1e-2", "seed=0,1", "callbacks.early_stopping.patience=1")
     swept += ("trainer.max_epochs=5", "search=grid")
@@ -81,7 +80,6 @@ def test_free_places_are_taken_by_the_next_trials(study):
         assert ours["metrics"] == pytest.approx(theirs["metrics"], rel=1e-6)
 
 
-@pytest.mark.slow
 def test_trials_of_another_structure_wait_for_the_end_of_a_program(study):
     swept = ("optimizer.lr=3e-2,1e-6,1e-3", "model.units=16,24", "callbacks.early_stopping.patience=1")
     folder, code, said = study(*swept, "trainer.max_epochs=4", "search=grid", "search.fused_width=5")

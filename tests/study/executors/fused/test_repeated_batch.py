@@ -38,7 +38,6 @@ def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     close(result_of(together / "1")["metrics"], before[1]["metrics"])
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_watched_epochs")
 def test_a_group_that_was_killed_ends_as_if_it_had_been_left_alone(sweep):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2", "callbacks.checkpoint.every_seconds=0", ON)

@@ -53,7 +53,6 @@ def workers(monkeypatch):
     return made
 
 
-@pytest.mark.slow
 def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
     swept = (*TWO, "optimizer.lr=1e-2,1e-8,3e-2,1e30,2e-2", "search=grid", LOW)
     together, code, said = study(*swept)
@@ -73,7 +72,6 @@ def test_each_process_trains_a_group_whose_trials_end_as_alone(study):
     assert all(sorted(values) == list(range(1, len(values) + 1)) for values in reports(together))
 
 
-@pytest.mark.slow
 def test_trials_that_differ_in_more_than_numbers_are_divided_by_it(study):
     folder, code, said = study(*TWO[:2], "trainer.max_epochs=1", "model.units=16,24", "optimizer.lr=1e-2,2e-2")
     assert code == 0, said
@@ -82,7 +80,6 @@ def test_trials_that_differ_in_more_than_numbers_are_divided_by_it(study):
     assert [row["state"] for row in rows(folder)] == ["completed"] * 4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("gpus", "has"), [("3,5", ["3"]), ("3", [])])
 def test_trials_of_one_process_have_one_of_several_gpus(study, workers, monkeypatch, gpus, has):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
