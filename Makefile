@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_SLOW := .venv/.installed-slow
 
-.PHONY: install train test test-slow soak check bench
+.PHONY: install train test test-long test-slow soak check bench
 .DEFAULT_GOAL := train
 
 install: $(INSTALLED)
@@ -30,6 +30,10 @@ train: $(INSTALLED)
 # one process a core, each with one thread: more of them only wait for each other
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations=25
+
+# studies and programs of many members that are killed and resumed, and the commands of the documentation
+test-long: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'long and not slow' -n auto --dist worksteal --durations=25
 
 test-slow: $(INSTALLED_SLOW)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n auto --dist worksteal

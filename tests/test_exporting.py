@@ -16,6 +16,8 @@ from lightune import exporting
 from lightune.errors import ConfigError
 from lightune.exporting import export
 
+pytestmark = pytest.mark.long
+
 
 def session_of(file):
     return onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])

@@ -11,6 +11,8 @@ from media import write_picture, write_pictures, write_sound, write_sounds
 from PIL import Image
 from scipy.io import wavfile
 
+pytestmark = pytest.mark.long
+
 TABLE = ("data=csv", "data.path=t.csv", "data.target=c", "model.units=4")
 VALUES = ("data=csv_regression", *TABLE[1:])
 TEXTS = ("data=text_csv", "data.path=t.csv", "data.text=b", "data.target=c", "model.embedding=4", "model.units=4")

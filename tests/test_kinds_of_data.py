@@ -17,6 +17,8 @@ from lightune.checkpoints import read_checkpoint
 from lightune.config.build import build
 from lightune.run import InterruptedRun
 
+pytestmark = pytest.mark.long
+
 KINDS = pytest.mark.parametrize("kind", SMALL)
 
 

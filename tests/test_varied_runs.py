@@ -15,6 +15,8 @@ from lightune.checkpoints import read_checkpoint
 from lightune.errors import ConfigError
 from lightune.run import prepare
 
+pytestmark = pytest.mark.long
+
 QUICK = ["trainer=cpu", "trainer.max_epochs=2", "model.units=16", "test=false", "logger=none"]
 VARIED = ["augmentation=standard", "augmentation.rotate=15", "augmentation.brightness=0.2"]
 

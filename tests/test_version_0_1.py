@@ -18,6 +18,8 @@ from lightune.paths import conf_dir
 from lightune.run import prepare
 from lightune.training.resumption import load_run_config
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent / "fixtures" / "version_0_1"
 EXPECTED = json.loads((HERE / "expected.json").read_text())
 

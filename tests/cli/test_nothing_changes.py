@@ -8,6 +8,8 @@ import pytest
 from command_line import run_tool, run_train
 from refused_words import ANY, BY_BUILDING, INTO_THE_STUDY, QUESTIONS, RESUMED, RESUMING, SWEEPS
 
+pytestmark = pytest.mark.long
+
 SMALL = ["trainer=cpu", "trainer.max_epochs=1", "model.units=4", "logger=none"]
 
 

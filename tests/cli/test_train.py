@@ -265,6 +265,7 @@ def test_secrets_from_the_environment_are_saved_nowhere(cli, tmp_path, monkeypat
     assert "COPY: ${oc.env:PLANTED}" in hydra_yaml.read_text()
 
 
+@pytest.mark.long
 def test_secrets_do_not_leak_from_a_sweep(cli, tmp_path, monkeypatch):
     secret = "hunter2-b4tt3ry-staple"
     monkeypatch.setenv("PLANTED", secret)
@@ -428,6 +429,7 @@ def test_secrets_in_what_a_task_saves_of_its_arguments_stay_hidden(
     assert_hidden(tmp_path / "outputs", least=7)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_secrets_in_tuned_values_of_a_sweep_stay_hidden(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("PLANTED", f"/{SECRET}")

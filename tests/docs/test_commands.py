@@ -22,6 +22,8 @@ from lightune.config import trust as trusted
 from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",

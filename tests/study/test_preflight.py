@@ -88,6 +88,7 @@ def test_all_that_is_missing_comes_with_all_the_rest(said):
     assert rules.keys() == {"seed", "optimizer", "search.space.model.unitts", "optimizer.lr"}
 
 
+@pytest.mark.long
 def test_what_is_not_judged_for_its_number_is_not_taken_for_one_without_effect(said):
     seeds = ",".join(map(str, range(250)))
     assert said(f"seed={seeds}", "optimizer.lr=0.1,0.01") == {}

@@ -13,6 +13,8 @@ from lightune.cli import tools
 from lightune.run import prepare
 from lightune.study.outputs.reader import open_study
 
+pytestmark = pytest.mark.long
+
 SHORT = ["trainer=cpu", "output_root=out"]
 
 

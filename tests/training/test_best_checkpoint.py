@@ -12,6 +12,8 @@ from lightune import compose, evaluate, resume, train
 from lightune.checkpoints import read_checkpoint
 from lightune.errors import InterruptedRun, StopRequested, TrainingError
 
+pytestmark = pytest.mark.long
+
 BASE = (
     "trainer=cpu",
     "data=wine",

@@ -24,6 +24,8 @@ from lightune.optim import warmup_cosine
 from lightune.regularization import Regularization
 from lightune.validation import Bootstrap, CrossValidation
 
+pytestmark = pytest.mark.long
+
 EPOCHS = 5  # of eleven steps: more than fifty
 SEEDS = (0, 0, 1, 2)
 LRS = (1e-3, 3e-3, 1e-2, 2e-2)

@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SPACE = ["x=1,2,3"]
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from studies import trial_result
 
+pytestmark = pytest.mark.long
+
 SPACE = ["x=1,2,3"]
 
 

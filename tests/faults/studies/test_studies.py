@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SPACE = ["x=interval(0,5)", "y=1,2,3", "hydra.sweeper.n_trials=6"]
 
 

@@ -25,6 +25,8 @@ from lightune.reporting.curves import read_curves
 from lightune.reporting.predictions import read_validation
 from lightune.run import InterruptedRun, TrainingError, prepare
 
+pytestmark = pytest.mark.long
+
 SMALL = (
     "trainer=cpu",
     "trainer.precision=64-true",

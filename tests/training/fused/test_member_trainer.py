@@ -22,6 +22,8 @@ from lightune.training.fused.build_loop import build_loop
 from lightune.training.fused.member_log import LogRouter
 from lightune.training.fused.member_trainer import MemberRandomness, MemberTrainer
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize(
     "overrides",

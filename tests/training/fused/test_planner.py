@@ -19,6 +19,8 @@ from lightune import compose
 from lightune.config.trust import _added, trust
 from lightune.training.fused.planner import StructureCache, build_member, plan
 
+pytestmark = pytest.mark.long
+
 SMALL = ["trainer=cpu", "model.units=8", "trainer.max_epochs=2"]
 
 

@@ -28,6 +28,8 @@ from lightune.study.hydra.composer import Composer
 from lightune.training.run_record import RunRecord
 from lightune.trial import Trial
 
+pytestmark = pytest.mark.long
+
 
 def tool():
     tools.main(sys.argv[1:])

@@ -19,6 +19,8 @@ from lightune.training.fused.equivalence import variants_of
 from lightune.training.fused.planner import Group
 from lightune.trial import Trial
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("error", [RuntimeError("no memory"), torch.OutOfMemoryError("no memory")])
 def test_what_breaks_a_program_costs_no_job_and_stops_no_later_one(sweep, monkeypatch, error):

@@ -24,6 +24,8 @@ from lightune.study.executors.launcher import ExecutorLauncher
 from lightune.study.executors.worker.isolation import as_found
 from lightune.study.outcome.outcome import Outcome
 
+pytestmark = pytest.mark.long
+
 
 def test_members_that_have_a_result_are_not_trained_again(sweep, monkeypatch):
     again = ("~hydra.callbacks.lightune", "optimizer.lr=1e-3,1e-2,3e-2", "trainer.max_epochs=2")

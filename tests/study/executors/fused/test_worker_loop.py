@@ -18,6 +18,8 @@ from lightune.study.executors.worker.interrupt import Interrupt
 from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
 
+pytestmark = pytest.mark.long
+
 LOW = "search.pruner={_target_:optuna.pruners.ThresholdPruner,lower:0.125,n_warmup_steps:3}"
 TWO = ("search.n_jobs=2", "optimizer=sgd", "trainer.max_epochs=4", "callbacks.checkpoint.every_seconds=0")
 

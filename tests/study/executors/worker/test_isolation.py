@@ -75,6 +75,7 @@ def test_signals_mean_what_they_meant(number):
         signal.signal(number, before)
 
 
+@pytest.mark.long
 def test_a_library_that_a_trial_is_the_first_to_import_is_as_it_was_when_new():
     script = """
 from lightune.study.executors.worker.isolation import as_found
