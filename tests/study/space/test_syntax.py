@@ -3,6 +3,7 @@
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from lightune.errors import ConfigError
@@ -153,6 +154,14 @@ def test_a_sweep_that_cannot_be_searched_is_refused_with_its_line(text, rule):
     for said in (refused(swept, text), refused(dimension_from_yaml, "x", text)):
         assert rule in said
         assert said.endswith(f"(in x={text})")
+
+
+@pytest.mark.parametrize("line", ["~model=cnn,[mlp]", "~optimizer.lr=1,2"])
+def test_a_removal_is_not_swept(line):
+    (override,) = OverridesParser.create().parse_overrides([line])
+    said = refused(dimension_from_override, override)
+    key = line.partition("=")[0]
+    assert f"removes something, which all trials have or none: type {key} alone (in {line})" in said
 
 
 @pytest.mark.parametrize(

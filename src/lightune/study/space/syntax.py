@@ -82,6 +82,10 @@ def dimension_from_override(override: Override, *, seed: int = 0) -> Dimension:
     """
     key = override.get_key_element()
     try:
+        if override.is_delete():
+            raise ValueError(
+                f"removes something, which all trials have or none: type ~{override.key_or_group} alone"
+            )
         _require_tags_with_a_meaning(override)
         if override.is_interval_sweep():
             sweep = override.value()
