@@ -159,9 +159,11 @@ def test_a_sweep_that_cannot_be_searched_is_refused_with_its_line(text, rule):
 @pytest.mark.parametrize("line", ["~model=cnn,[mlp]", "~optimizer.lr=1,2"])
 def test_a_removal_is_not_swept(line):
     (override,) = OverridesParser.create().parse_overrides([line])
-    said = refused(dimension_from_override, override)
     key = line.partition("=")[0]
-    assert f"removes something, which all trials have or none: type {key} alone (in {line})" in said
+    with pytest.raises(ConfigError, match="removes something, which all trials have or none") as refusal:
+        dimension_from_override(override)
+    assert [problem.key for problem in refusal.value.problems] == [key]
+    assert f"type {key} alone (in {line})" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
