@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import LearningRateMonitor
 
 from lightune.callbacks.best import Best, Mode
 from lightune.private_api.lightning import logged_step
@@ -18,6 +20,14 @@ def measures(trainer: Trainer) -> dict[str, float]:
     """Return what is measured at this moment: `stage/metric` → value, without the learning rate."""
     shown = trainer.callback_metrics.items()
     return {name: float(value) for name, value in shown if not name.startswith("train/lr")}
+
+
+def _rates(trainer: Trainer) -> dict[str, float]:
+    """Return the learning rate of the epoch, if it is monitored: of one resumed in its middle nobody logs it."""
+    if not any(isinstance(callback, LearningRateMonitor) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        return {}
+    groups = {str(each.name): each.scheduler.optimizer.param_groups for each in trainer.lr_scheduler_configs}
+    return {name: torch.tensor(group[0]["lr"]).item() for name, group in groups.items() if len(group) == 1}
 
 
 class Record(Callback):
@@ -144,6 +154,7 @@ class Record(Callback):
         fresh, self._was_validated = self._was_validated, False
         shown = trainer.callback_metrics.items()
         measured = {tag: float(value) for tag, value in shown if fresh or not tag.startswith("val/")}
+        measured = {**_rates(trainer), **measured}
         epochs = len(self.curves.get("step", ()))
         for tag in dict.fromkeys(["step", *self.curves, *measured]):
             curve = self.curves.setdefault(tag, [None] * epochs)

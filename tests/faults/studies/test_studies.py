@@ -245,7 +245,7 @@ def test_a_folder_that_cannot_be_written_is_refused(app):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize(("kilobytes", "code"), [(2, 2), (7, 1)], ids=["refused", "stopped"])
+@pytest.mark.parametrize(("kilobytes", "code"), [(2, 2), (16, 1)], ids=["refused", "stopped"])
 def test_a_full_disk_is_said_in_one_line(app, kilobytes, code):
     limit = kilobytes * 1024
     process = app.start(
