@@ -170,6 +170,7 @@ def test_verbose_brings_everything_back(cli, monkeypatch, caplog):
     assert "GPU available" in caplog.text
 
 
+@pytest.mark.long
 def test_the_stock_optuna_sweeper_gets_the_objective(cli, tmp_path):
     arguments = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]  # in warm workers
     direction = "hydra.sweeper.direction=maximize"

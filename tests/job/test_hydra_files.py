@@ -60,6 +60,7 @@ def watched(tmp_path):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "mode",
     [

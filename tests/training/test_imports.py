@@ -24,6 +24,8 @@ gc.disable()
 RECORDED = """
 import torch
 from lightune.engine.fused.program import record
+
+pytestmark = pytest.mark.long
 record(lambda x: (x + 1,), (torch.zeros(2),))
 """
 
