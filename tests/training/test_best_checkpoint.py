@@ -190,5 +190,9 @@ def test_the_file_gives_the_figure_however_a_run_is_made_cut_and_lengthened(part
     assert_agrees(cut, ended=False)
     result = resume(cut.run_dir) if cut.status == "interrupted" else cut
     assert_agrees(result)
-    longer = ["+trainer.max_steps=6"] if length == "steps within an epoch" else ["trainer.max_epochs=6"]
+    longer = (
+        ["+trainer.max_steps=6", "trainer.max_epochs=6"]
+        if length == "steps within an epoch"
+        else ["trainer.max_epochs=6"]
+    )
     assert_agrees(resume(cut.run_dir, longer))
