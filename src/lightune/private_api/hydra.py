@@ -246,4 +246,5 @@ def start_ray(init: Mapping[str, Any]) -> None:
     """
     from hydra_plugins.hydra_ray_launcher._launcher_util import start_ray as start
 
-    start(init)
+    settings: Any = init  # it takes any mapping, and says DictConfig
+    start(settings)
