@@ -38,6 +38,7 @@ def test_an_error_is_one_line():
     ("said", "reason"),
     [
         ("two\n  lines", "two lines"),
+        ('a pipe of 5" is said as it is', 'a pipe of 5" is said as it is'),
         (
             "can't allocate memory: you tried to allocate 3000000 bytes. Error",
             "3.0 MB of memory were asked for at once",

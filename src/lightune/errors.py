@@ -135,8 +135,8 @@ def one_line(error: BaseException) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Return what an error says as one line, without what torch adds about its own code."""
-    said = _INSIDE_TORCH.sub("", " ".join(str(error).split()))
-    return memory_asked(error) or (f'{said}"' if said.count('"') % 2 else said)
+    said, cut = _INSIDE_TORCH.subn("", " ".join(str(error).split()))
+    return memory_asked(error) or (f'{said}"' if cut and said.count('"') % 2 else said)
 
 
 def memory_asked(error: BaseException) -> str | None:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lightune.data import InMemoryData
 from lightune.data.loader import batches_of
 from lightune.data.memory import JUDGING_BATCH
-from lightune.errors import ConfigError, Problem
+from lightune.errors import ConfigError, Problem, reason_of
 from lightune.tasks import SupervisedTask
 from lightune.validation import Split
 
@@ -164,7 +164,7 @@ def _refusal_of_one_row(task: LightningModule, data: LightningDataModule) -> str
         try:
             model(x)
         except ValueError as error:
-            return " ".join(str(error).split())
+            return reason_of(error)
     return None
 
 

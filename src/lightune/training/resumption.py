@@ -15,7 +15,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
-from lightune.errors import ConfigError, Problem
+from lightune.errors import ConfigError, Problem, reason_of
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -49,7 +49,7 @@ def load_run_config(run_dir: Path) -> DictConfig:
     try:
         cfg = OmegaConf.load(file)
     except (OSError, YAMLError) as error:
-        raise ConfigError([Problem(str(file), f"cannot be read: {' '.join(str(error).split())}")]) from error
+        raise ConfigError([Problem(str(file), f"cannot be read: {reason_of(error)}")]) from error
     if not isinstance(cfg, DictConfig):
         raise ConfigError([Problem(str(file), "must be a mapping of the configuration's keys")])
     return cfg

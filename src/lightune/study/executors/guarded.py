@@ -6,6 +6,7 @@ This module must not import Optuna, torch or Lightning.
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lightune.errors import reason_of
 from lightune.study.definition.settings import Objective
 from lightune.study.executors.ending import end_of
 from lightune.study.executors.executor import Done, Event, Executor, Job
@@ -52,7 +53,7 @@ class GuardedExecutor:
         try:
             folder = self._folder_of(job)
         except Exception as error:  # noqa: BLE001 - a trial that cannot be named costs that trial
-            return f"{KEY}: cannot be resolved: {' '.join(str(error).split())}"
+            return f"{KEY}: cannot be resolved: {reason_of(error)}"
         if (rule := name_problem(folder)) is not None:
             return f"{KEY}: {rule}"
         number = job.trial.number

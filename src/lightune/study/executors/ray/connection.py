@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.errors import ConfigError, Problem
+from lightune.errors import ConfigError, Problem, reason_of
 from lightune.private_api.hydra import start_ray
 
 __all__ = ["connect", "disconnect", "ray", "reach"]
@@ -64,7 +64,7 @@ def connect(init: DictConfig) -> None:
     try:
         start_ray(arguments)
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         rule = f"no Ray cluster answers at {address}" if address else "Ray does not start on this machine"
         raise ConfigError([Problem(_ADDRESS, f"{rule} ({reason}); start it with: ray start --head")]) from error
     _CONNECTED.append(True)
