@@ -4,7 +4,10 @@ import os
 import shutil
 from pathlib import Path
 
+from lightune.reporting.curves import CURVES_FILE
+from lightune.reporting.errors import MISLABELLED_FILE
 from lightune.reporting.fits import FIT_FILE
+from lightune.reporting.predictions import PREDICTIONS_FILE, VALIDATION_FILE
 from lightune.reporting.result import FILE_NAME, read_result
 
 __all__ = ["forget_finished", "keep_finished", "put_back_finished"]
@@ -12,13 +15,13 @@ __all__ = ["forget_finished", "keep_finished", "put_back_finished"]
 _ASIDE = ".finished"
 _KEPT = (
     FILE_NAME,
-    "predictions.csv",
-    "predictions_val.npz",
-    "curves.csv",
+    PREDICTIONS_FILE,
+    VALIDATION_FILE,
+    CURVES_FILE,
     "classes_*.csv",
     "confusion_*.csv",
     "mistakes_*.csv",
-    "mislabelled.csv",
+    MISLABELLED_FILE,
     "resumed.yaml",
     FIT_FILE,
     "*.ckpt",

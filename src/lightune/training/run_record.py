@@ -245,10 +245,10 @@ class RunRecord:
             return
         if judged[0].of_classes:
             splits = [plan.split for plan in context.parts.plans if plan.split is not None]
-            known = zip(
-                judged, splits, strict=True
-            )  # the archives have the rows of files, of which there may be many
-            fits = [replace(each, rows=torch.from_numpy(split.val)) for each, split in known]
+            # the archives have the rows of files, of which there may be many
+            fits = [
+                replace(each, rows=torch.from_numpy(split.val)) for each, split in zip(judged, splits, strict=True)
+            ]
             write_mislabelled(context.run_dir, fits, names_of(context.parts.data))
 
     def close(self) -> None:

@@ -14,20 +14,27 @@ from lightune.validation import CrossValidation
 SEEDS = (0, 0, 1, 2)
 
 
+def assert_taken_alike(data, apart, epochs=2):
+    """See that members together take the samples that each has taken alone, in the same order."""
+    together = [[] for _ in apart]
+    for epoch in range(epochs):
+        data.epochs = [epoch] * len(apart)
+        for batch in data.train():
+            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(len(apart)), batch)]:
+                for member, x in zip(members, part.x, strict=True):
+                    together[member].append(x)
+    for (watch, _), rows in zip(apart, together, strict=True):
+        assert len(watch.rows) == len(rows)
+        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+
+
 @pytest.mark.parametrize(("size", "batches"), [(10, 11), (103, 1)], ids=["a rest", "a rest of one sample"])
 def test_members_take_their_samples_in_the_order_they_take_alone(alone, size, batches):
     group = [Spec(seed, batch_size=size) for seed in SEEDS]
     apart = alone(group, 3, precision="32-true")
     data = StackedData([spec.member().data for spec in group])
-    together = [[] for _ in group]
-    for epoch in range(3):
-        data.epochs = [epoch] * len(group)
-        for batch in data.train():
-            for rows, x in zip(together, batch.x, strict=True):
-                rows.append(x)
-    for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows) == 3 * batches
-        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+    assert_taken_alike(data, apart, epochs=3)
+    assert all(len(watch.rows) == 3 * batches for watch, _ in apart)
 
 
 @pytest.mark.parametrize("size", [10, 5], ids=["a rest", "a rest of one sample"])
@@ -35,16 +42,7 @@ def test_folds_that_differ_in_size_take_their_samples_in_their_own_order(alone, 
     group = [Spec(0, divided=partial(CrossValidation, k=4), fold=fold, batch_size=size) for fold in range(4)]
     apart = alone(group, 2, precision="32-true")
     data = StackedData([spec.member().data for spec in group])
-    together = [[] for _ in group]
-    for epoch in range(2):
-        data.epochs = [epoch] * len(group)
-        for batch in data.train():
-            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
-                for member, x in zip(members, part.x, strict=True):
-                    together[member].append(x)
-    for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows)
-        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+    assert_taken_alike(data, apart)
 
 
 VARIED = [
@@ -65,16 +63,7 @@ def test_members_vary_their_samples_as_they_do_alone(alone, of_a_run, at_once, m
     ]
     apart = alone(group, 2, precision="32-true")
     data = StackedData([spec.member().data for spec in group])
-    together = [[] for _ in group]
-    for epoch in range(2):
-        data.epochs = [epoch] * len(group)
-        for batch in data.train():
-            for members, part in batch.parts if isinstance(batch, RaggedBatch) else [(range(4), batch)]:
-                for member, x in zip(members, part.x, strict=True):
-                    together[member].append(x)
-    for (watch, _), rows in zip(apart, together, strict=True):
-        assert len(watch.rows) == len(rows)
-        assert all(torch.equal(one, two) for one, two in zip(watch.rows, rows, strict=True))
+    assert_taken_alike(data, apart)
 
 
 def test_members_of_one_object_at_one_epoch_vary_their_samples_once():
