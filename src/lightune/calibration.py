@@ -15,8 +15,9 @@ from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
 from lightune.inference.certainty import Validated, gathered_features
 from lightune.inference.network import PredictingNetwork
+from lightune.paths import VALIDATION_FILE
 from lightune.reporting.data_file import require_same_data
-from lightune.reporting.predictions import VALIDATION_FILE, validations_below
+from lightune.reporting.predictions import validations_below
 from lightune.run import prepare
 from lightune.runtime.atomic_files import write_whole
 from lightune.training.resumption import load_run_config, run_of

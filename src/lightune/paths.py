@@ -12,8 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
+    "CURVES_FILE",
     "DATA_FILE",
+    "MISLABELLED_FILE",
+    "PREDICTIONS_FILE",
     "RUN_LOCK",
+    "VALIDATION_FILE",
     "absence",
     "conf_dir",
     "create_run_dir",
@@ -34,9 +38,22 @@ RANK_VARIABLE = "LIGHTUNE_RANK"
 """Set in the processes that lightune starts beside the first one of a run."""
 
 RUN_LOCK = ".lock"
+"""In a run's folder: the file whose lock the process that works there holds."""
+
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""
-"""File in a run's folder whose lock the process that works there holds."""
+
+CURVES_FILE = "curves.csv"
+"""In a fit's folder: its metrics, epoch by epoch."""
+
+VALIDATION_FILE = "predictions_val.npz"
+"""In a fit's folder: what its best checkpoint gives for its validation part."""
+
+PREDICTIONS_FILE = "predictions.csv"
+"""In a run's folder: what it gives for its test part."""
+
+MISLABELLED_FILE = "mislabelled.csv"
+"""In a run's folder: the samples whose labels are doubtful."""
 
 _NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash of the two; a drive has one letter

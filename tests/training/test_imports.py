@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 SCRIPT = """
 import gc, sys
 from lightune.training.imports import import_training
@@ -25,7 +27,6 @@ RECORDED = """
 import torch
 from lightune.engine.fused.program import record
 
-pytestmark = pytest.mark.long
 record(lambda x: (x + 1,), (torch.zeros(2),))
 """
 

@@ -5,11 +5,10 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lightune.paths import CURVES_FILE
 from lightune.runtime.atomic_files import write_whole
 
-__all__ = ["CURVES_FILE", "read_curves", "write_curves"]
-
-CURVES_FILE = "curves.csv"
+__all__ = ["read_curves", "write_curves"]
 
 
 def write_curves(folder: Path, curves: Mapping[str, Sequence[float | None]], *, epochs: int) -> None:

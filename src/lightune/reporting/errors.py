@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lightune.paths import MISLABELLED_FILE
 from lightune.reporting.predictions import Names, Predictions
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import cell
 from lightune.statistics.classes import class_figures, confusion_matrix, doubtful_labels
 
-__all__ = ["MISLABELLED_FILE", "confusion_of", "write_classes", "write_errors", "write_mislabelled"]
-
-MISLABELLED_FILE = "mislabelled.csv"
+__all__ = ["confusion_of", "write_classes", "write_errors", "write_mislabelled"]
 
 _MOST_MISTAKES = 100
 

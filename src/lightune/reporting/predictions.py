@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightune.data import InMemoryData
+from lightune.paths import PREDICTIONS_FILE, VALIDATION_FILE
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import cell
 
 __all__ = [
-    "PREDICTIONS_FILE",
-    "VALIDATION_FILE",
     "Names",
     "Predictions",
     "names_of",
@@ -28,9 +27,6 @@ __all__ = [
     "write_predictions",
     "write_validation",
 ]
-
-PREDICTIONS_FILE = "predictions.csv"
-VALIDATION_FILE = "predictions_val.npz"
 
 _EXACT_VALUES = 4_000_000  # probabilities, beyond which half precision does
 

@@ -38,11 +38,12 @@ from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
 from lightune.errors import CheckpointError
+from lightune.paths import VALIDATION_FILE
 from lightune.private_api.lightning import set_logged_step
 from lightune.reporting.curves import write_curves
 from lightune.reporting.errors import write_classes
 from lightune.reporting.fits import FitResult
-from lightune.reporting.predictions import VALIDATION_FILE, Predictions, names_of, write_validation
+from lightune.reporting.predictions import Predictions, names_of, write_validation
 from lightune.reporting.result import Objective
 from lightune.reporting.tensorboard import TensorBoard
 from lightune.runtime.atomic_files import written_together

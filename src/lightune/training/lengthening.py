@@ -4,10 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from lightune.reporting.curves import CURVES_FILE
-from lightune.reporting.errors import MISLABELLED_FILE
+from lightune.paths import CURVES_FILE, MISLABELLED_FILE, PREDICTIONS_FILE, VALIDATION_FILE
 from lightune.reporting.fits import FIT_FILE
-from lightune.reporting.predictions import PREDICTIONS_FILE, VALIDATION_FILE
 from lightune.reporting.result import FILE_NAME, read_result
 
 __all__ = ["forget_finished", "keep_finished", "put_back_finished"]
