@@ -6,6 +6,7 @@ import pytest
 
 from lightune import compose, resume, train
 from lightune.errors import ConfigError
+from lightune.reporting.curves import read_curves
 from lightune.reporting.fits import read_fit
 from lightune.reporting.result import read_result
 from lightune.run import InterruptedRun
@@ -186,6 +187,21 @@ def test_a_lengthening_that_was_killed_goes_on(overrides, in_child, signal_after
     watchers = [signal_after(30 if not overrides else 27, 9, fit=0)]
     assert in_child(lambda: train(cfg, run_dir=first.run_dir, resume=True, watchers=watchers)) == -9
     assert_same(resume(first.run_dir), whole(*overrides))
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "polynomial", "one_cycle"])
+@pytest.mark.parametrize("fits", [(), ("repeats=2",)], ids=["one fit", "one program"])
+def test_a_lengthened_run_follows_the_schedule_of_its_new_length(scheduler, fits, monkeypatch):
+    words = [*SHORT, *fits, f"scheduler={scheduler}", "logger=csv"]
+    rates = []
+    for after in ([], ["trainer.max_epochs=4"]):
+        first = train(compose([*words, f"trainer.max_epochs={2 if after else 4}"]))
+        run = resume(first.run_dir, after) if after else first
+        folder = next(run.run_dir.rglob("curves.csv")).parent
+        rates.append(read_curves(folder)["train/lr"])
+    whole, longer = rates
+    assert longer[2:] == whole[2:]
+    assert longer[:2] != whole[:2]
 
 
 def test_a_run_that_stopped_early_is_lengthened_by_its_patience(whole):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from lightune.errors import ConfigError
-from lightune.losses import BinaryCrossEntropy, CrossEntropy
+from lightune.losses import BinaryCrossEntropy, CrossEntropy, Focal
 
 OUTPUTS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [0.3, 0.2, 0.1]])
 CLASSES = torch.tensor([0, 2, 1, 1])
@@ -47,7 +47,28 @@ def test_binary_cross_entropy_of_more_classes_is_one_versus_rest():
     torch.testing.assert_close(loss.predict(OUTPUTS), torch.sigmoid(OUTPUTS))
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy()])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_counts_a_sample_by_what_is_missing_to_certainty(gamma):
+    probability = torch.softmax(OUTPUTS, dim=1)[range(4), CLASSES]
+    expected = (-((1 - probability) ** gamma) * probability.log()).mean()
+    torch.testing.assert_close(Focal(gamma)(OUTPUTS, CLASSES), expected)
+    if not gamma:
+        torch.testing.assert_close(Focal(gamma)(OUTPUTS, CLASSES), CrossEntropy()(OUTPUTS, CLASSES))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+def test_focal_has_a_finite_slope_where_nothing_is_missing(gamma):
+    outputs = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
+    Focal(gamma)(outputs, torch.tensor([0, 0])).backward()
+    assert outputs.grad.isfinite().all()
+
+
+def test_focal_wants_one_output_a_class_and_predicts_the_softmax():
+    assert Focal().num_outputs(2) == 2
+    torch.testing.assert_close(Focal().predict(OUTPUTS), torch.softmax(OUTPUTS, dim=1))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), BinaryCrossEntropy(), Focal()])
 def test_predictions_of_half_precision_outputs_are_single_precision(loss):
     assert loss.predict(OUTPUTS.bfloat16()).dtype == torch.float32
 
@@ -79,7 +100,14 @@ def test_a_decision_counts_as_much_as_its_samples_class_weighs():
     torch.testing.assert_close(BinaryCrossEntropy([1.0, 4.0])(one, target), (each * own).sum() / own.sum())
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy, BinaryCrossEntropy])
+def test_a_focal_sample_counts_as_much_as_its_class_weighs():
+    weights = [1.0, 2.0, 0.5]
+    torch.testing.assert_close(
+        Focal(2.0, weights)(OUTPUTS, CLASSES), weighed(Focal(2.0).of_each(OUTPUTS, CLASSES), weights)
+    )
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, BinaryCrossEntropy, Focal])
 def test_a_judged_loss_counts_all_samples_the_same(loss):
     plain, weighs = loss(), loss(class_weights=[1.0, 9.0, 0.1])
     assert not torch.equal(weighs(OUTPUTS, CLASSES), plain(OUTPUTS, CLASSES))

@@ -129,6 +129,8 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "step_size": PositiveInt,
         "T_max": PositiveInt,
         "T_0": PositiveInt,
+        "T_mult": PositiveInt,
+        "power": NonNegativeFloat,
         "eta_min": NonNegativeFloat,
         "factor": UnitInterval,
         "total_iters": NonNegativeInt,
@@ -149,6 +151,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "lr_decay": NonNegativeFloat,
         "initial_accumulator_value": NonNegativeFloat,
         "rho": Probability,
+        "momentum_decay": NonNegativeFloat,
     },
     "pytorch_lightning.callbacks.": {
         "patience": PositiveInt,

@@ -1,6 +1,6 @@
 """Losses: how wrong an output is, and how an output reads as a prediction."""
 
-from lightune.losses.classification import BinaryCrossEntropy, ClassWeighted, CrossEntropy, weighted_mean
+from lightune.losses.classification import BinaryCrossEntropy, ClassWeighted, CrossEntropy, Focal, weighted_mean
 from lightune.losses.regression import MAE, MSE, Huber
 
-__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "ClassWeighted", "CrossEntropy", "Huber", "weighted_mean"]
+__all__ = ["MAE", "MSE", "BinaryCrossEntropy", "ClassWeighted", "CrossEntropy", "Focal", "Huber", "weighted_mean"]

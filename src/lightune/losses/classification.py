@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lightune.errors import ConfigError, Problem
-from lightune.ranges import PositiveFloat, UnitInterval
+from lightune.ranges import NonNegativeFloat, PositiveFloat, UnitInterval
 
+_LEAST_MISSED = 1e-12  # a power below 1 has no slope at 0
 ClassWeights = Literal["none", "balanced"] | list[PositiveFloat]
 
 
@@ -106,6 +107,52 @@ class CrossEntropy(ClassWeighted):
     def of_each(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Return the losses (B,) of samples."""
         return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing, reduction="none")
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Map outputs: (B, C) to class probabilities (B, C) float32."""
+        return outputs.float().softmax(dim=1)
+
+
+class Focal(ClassWeighted):
+    """Cross-entropy in which a sample counts (1 - p)**gamma, p the probability that is given to its class.
+
+    Args:
+        gamma: how much less a sample counts that is classified well, >= 0; 0 is cross-entropy.
+        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_counts: how many training samples are of each class.
+        num_classes: number of classes, where it is known.
+
+    Source: Lin et al. 2017, eq. 4 and 5, with the softmax over classes.
+    """
+
+    problem = "classification"
+
+    def __init__(
+        self,
+        gamma: NonNegativeFloat = 2.0,
+        class_weights: ClassWeights = "none",
+        class_counts: Sequence[int] | None = None,
+        num_classes: int | None = None,
+    ) -> None:
+        super().__init__(class_weights, class_counts, num_classes)
+        self.gamma = gamma
+
+    def num_outputs(self, num_classes: int) -> int:
+        """Return the outputs that a model needs: one a class."""
+        return num_classes
+
+    def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Average over outputs: (B, C) float and target: (B,) int64; returns a scalar."""
+        losses = self.of_each(outputs, target)
+        if self.weights is None or not self.training:
+            return losses.mean()
+        return weighted_mean(losses, target, self.weights)
+
+    def of_each(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the losses (B,) of samples."""
+        cross_entropy = functional.cross_entropy(outputs, target, reduction="none")
+        missed = -torch.expm1(-cross_entropy)  # 1 - p, exact where p is near 1
+        return missed.clamp(min=_LEAST_MISSED) ** self.gamma * cross_entropy
 
     def predict(self, outputs: Tensor) -> Tensor:
         """Map outputs: (B, C) to class probabilities (B, C) float32."""

@@ -1,5 +1,5 @@
-"""Learning-rate schedules that torch does not have; optimizers are torch's own."""
+"""Learning-rate schedules that torch does not have, or has not for runs that grow; optimizers are torch's own."""
 
-from lightune.optim.schedulers import warmup_cosine
+from lightune.optim.schedulers import one_cycle, resume_scheduler, warmup_cosine
 
-__all__ = ["warmup_cosine"]
+__all__ = ["one_cycle", "resume_scheduler", "warmup_cosine"]

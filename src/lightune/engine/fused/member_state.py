@@ -10,6 +10,7 @@ from torch import Tensor
 from lightune.engine.fused.member import Member
 from lightune.engine.fused.optimizer import State
 from lightune.engine.fused.step import StackedStep
+from lightune.optim import resume_scheduler
 
 __all__ = ["MemberState", "fill_optimizer", "resume", "snapshot"]
 
@@ -85,7 +86,7 @@ def resume(step: StackedStep, row: int, member: Member) -> None:
     assert content is not None
     [optimizer], [scheduler] = content["optimizer_states"], content["lr_schedulers"]
     schedule.optimizer.load_state_dict(optimizer)
-    schedule.scheduler.load_state_dict(scheduler)
+    resume_scheduler(schedule.scheduler, scheduler)
     member.epochs, member.steps = content["epoch"], content["global_step"]
     names: dict[Tensor, str] = {each: name for name, each in member.task.model.named_parameters()}
     state = {names[each]: dict(own) for each, own in schedule.optimizer.state.items() if own}
