@@ -20,6 +20,7 @@ class Vocabulary:
         node: holds the settings of a study.
         study: names a study.
         name: stands for the value of that key.
+        grid: chooses the grid of all points.
         tpe: chooses the sampler that can search anything.
         genetic: chooses the sampler for several objectives.
     """
@@ -27,6 +28,7 @@ class Vocabulary:
     node: str = "search"
     study: str = "search.study"
     name: str = "NAME"
+    grid: str = "search=grid"
     tpe: str = "search=tpe"
     genetic: str = "search=genetic"
 
@@ -40,6 +42,7 @@ OTHERS = Vocabulary(
     node="hydra.sweeper",
     study="hydra.sweep.dir",
     name="FOLDER",
+    grid="hydra/sweeper/sampler=grid",
     tpe="hydra/sweeper/sampler=tpe",
     genetic="hydra/sweeper/sampler=nsgaii",
 )

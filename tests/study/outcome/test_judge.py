@@ -50,13 +50,15 @@ def test_what_a_task_returns_comes_before_what_it_has_written(tmp_path):
     assert judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0).values == (0.8,)
 
 
+@pytest.mark.parametrize("unstated", [False, True])  # an objective that the task alone knows
 @pytest.mark.parametrize(("stated", "seconds"), [(9.0, 9.0), (1.0, 2.0)])
-def test_a_trial_has_the_seconds_of_all_its_parts(tmp_path, stated, seconds):
+def test_a_trial_has_the_seconds_of_all_its_parts(tmp_path, stated, seconds, unstated):
     content = {"schema": 1, "status": "completed", "seconds": {"train": stated}, "objective": {"value": 0.8}}
     (tmp_path / "result.json").write_text(json.dumps(content))
     returned = JobReturn()
-    returned.return_value, returned.status = 0.8, JobStatus.COMPLETED
-    assert judge(returned, tmp_path, (Objective(None, "max"),), seconds=2.0).seconds == seconds
+    returned.return_value, returned.status = (0.8, 7) if unstated else 0.8, JobStatus.COMPLETED
+    objectives = [Objective(None, "max"), *([Objective("parameters", "min")] if unstated else [])]
+    assert judge(returned, tmp_path, objectives, seconds=2.0).seconds == seconds
 
 
 def test_an_interrupted_start_is_no_result(tmp_path):

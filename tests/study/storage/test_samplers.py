@@ -126,6 +126,15 @@ def test_what_cannot_be_made_is_refused_before_a_study_has_a_folder(how, key, ru
 
 
 @pytest.mark.parametrize(
+    ("vocabulary", "grid"), [(LIGHTUNE, "search=grid"), (OTHERS, "hydra/sweeper/sampler=grid")]
+)
+def test_a_sampler_that_ends_studies_is_refused(vocabulary, grid):
+    said = problem_of(require_able, settings(of("BruteForceSampler"), vocabulary=vocabulary), LISTED)
+    rule = f"BruteForceSampler would end the study by itself; choose {grid}, which lists all points"
+    assert said == ("hydra.sweeper.sampler", rule)
+
+
+@pytest.mark.parametrize(
     ("vocabulary", "advice"),
     [
         (LIGHTUNE, "choose search=genetic or search=tpe"),

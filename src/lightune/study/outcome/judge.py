@@ -20,6 +20,7 @@ from lightune.study.outcome.outcome import (
     is_complete,
     outcome_of_value,
     read_outcome,
+    read_seconds,
     read_status,
     settle,
 )
@@ -52,8 +53,8 @@ def judge(
         unwritable: whether a disk that takes nothing cut it off.
     """
     written = read_outcome(folder, objectives) if folder is not None else None
-    if written is not None:
-        seconds = max(seconds, written.seconds)  # of the parts before an interruption, too
+    if folder is not None:
+        seconds = max(seconds, read_seconds(folder))  # of the parts before an interruption, too
     stated = read_status(folder) if folder is not None else None
     if stated in ("pruned", "failed") and written is not None:
         return written

@@ -26,6 +26,7 @@ __all__ = [
     "is_final",
     "outcome_of_value",
     "read_outcome",
+    "read_seconds",
     "read_status",
     "settle",
 ]
@@ -114,6 +115,12 @@ def read_status(folder: Path) -> Status | None:
     return _status_of(content) if content is not None else None
 
 
+def read_seconds(folder: Path) -> float:
+    """Read how long a trial has taken in all its parts; 0 if its folder does not say."""
+    content = _read(folder)
+    return _seconds_of(content) if content is not None else 0.0
+
+
 def _read(folder: Path) -> dict[str, Any] | None:
     for name in _FILES:
         if (content := _read_file(folder / name)) is not None:
@@ -142,8 +149,7 @@ def _is_unwritable(error: Any) -> bool:
 
 
 def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Outcome | None:
-    status, spent = _status_of(content), content.get("seconds")
-    seconds = float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
+    status, seconds = _status_of(content), _seconds_of(content)
     if is_complete(status):
         values = content["values"] if "values" in content else [_measure(content, o.metric) for o in objectives]
         if len(objectives) > 1 and None in values:
@@ -157,12 +163,17 @@ def _outcome_of(content: dict[str, Any], objectives: Sequence[Objective]) -> Out
     return Outcome(status, None, seconds, line if status == "failed" or unwritable else None, unwritable)
 
 
+def _seconds_of(content: dict[str, Any]) -> float:
+    spent = content.get("seconds")
+    return float(sum(spent.values())) if isinstance(spent, dict) else float(spent or 0.0)
+
+
 def _measure(content: dict[str, Any], metric: str | None) -> Any:
     objective = content.get("objective") or {}
     if metric is None or objective.get("metric") == metric:
         return objective.get("value")
     if metric == "seconds":
-        return sum((content.get("seconds") or {}).values())
+        return _seconds_of(content)
     return (content.get("metrics") or {}).get(metric)
 
 

@@ -15,7 +15,7 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, CmaEsSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, CmaEsSampler, QMCSampler, RandomSampler
 from optuna.trial import Trial
 
 from lightune.errors import ConfigError, Problem
@@ -51,9 +51,11 @@ def require_able(settings: Settings, space: Space) -> None:
     """
     is_grid(settings, space)
     make_pruner(settings)
-    sampler = make_sampler(settings, 0)
+    sampler, vocabulary = make_sampler(settings, 0), settings.vocabulary
+    if isinstance(sampler, BruteForceSampler):  # calls `study.stop`, which Optuna allows within its own loop only
+        rule = f"BruteForceSampler would end the study by itself; choose {vocabulary.grid}, which lists all points"
+        raise ConfigError([Problem("hydra.sweeper.sampler", rule)])
     if isinstance(sampler, CmaEsSampler) and len(settings.objectives) > 1:
-        vocabulary = settings.vocabulary
         rule = f"CmaEsSampler seeks one objective, got {len(settings.objectives)}"
         raise ConfigError(
             [Problem("hydra.sweeper.sampler", f"{rule}; choose {vocabulary.genetic} or {vocabulary.tpe}")]
