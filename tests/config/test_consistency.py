@@ -7,7 +7,7 @@ from lightune import compose
 from lightune.config.consistency import advice_on, find_problems
 from lightune.config.static.signatures import describe
 
-PARTS = ("task", "data", "augmentation", "model", "loss", "metrics")
+PARTS = ("task", "data", "augmentation", "model", "loss", "metrics", "scheduler")
 
 
 def judged(cfg, parts=PARTS):
@@ -48,6 +48,24 @@ def test_refuses_to_vary_what_cannot_be_varied_so_and_says_why():
     assert refused("data=digits", "augmentation=flip") == {}
 
 
+def test_refuses_growth_that_cannot_take_place_and_says_what_can():
+    assert refused("schedule=both", "data.batch_size=full")["schedule.batch_growth"] == (
+        "changes the size of batches, and data.batch_size=full is one batch of all samples; "
+        "choose a number, or schedule.batch_growth=1"
+    )
+    assert refused("schedule=both", "schedule.max_batch_size=63")["schedule.max_batch_size"] == (
+        "must be at least data.batch_size=64, with which it begins, got 63"
+    )
+    assert refused("schedule=both", "schedule.max_batch_size=64") == {}
+    follow = ["schedule=batch_growth", "schedule.follow=lr"]
+    assert refused(*follow)["schedule.follow"].startswith("follows the learning rate, which scheduler=constant")
+    assert refused(*follow, "scheduler=one_cycle")["schedule.follow"].startswith("cannot follow one_cycle, which")
+    assert "are epochs" in refused(*follow, "scheduler=step", "schedule.milestones=[3]")["schedule.milestones"]
+    assert refused("schedule=regularization_growth", "schedule.follow=lr", "scheduler=one_cycle") == {}
+    assert refused(*follow, "scheduler=plateau") == {}
+    assert refused("schedule.follow=lr", "schedule.milestones=[3]") == {}
+
+
 def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     assert refused("model=cnn", "data=wine") == {
         "model": "CNN takes images, but Wine is a table; choose model=mlp"
@@ -60,7 +78,7 @@ def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     }
     assert refused("model=audio_cnn")["model"].startswith("AudioCNN takes sounds, but Digits is an image; ")
     assert refused("loss=mse") == {
-        "loss": "MSE is for regression, but Digits is classification; choose loss=bce, cross_entropy"
+        "loss": "MSE is for regression, but Digits is classification; choose loss=bce, cross_entropy, focal"
     }
     (message,) = refused("metrics=regression", "monitor.metric=val/loss", "monitor.mode=min").values()
     assert message.startswith("RegressionMetrics is for regression, but Digits is classification; ")
@@ -192,7 +210,7 @@ def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, valu
 def test_options_are_found_by_what_their_targets_say():
     assert advice_on("model", "accepts", "image") == "choose model=cnn, mlp"
     assert advice_on("loss", "problem", "regression") == "choose loss=huber, mae, mse"
-    none = "none of bce, cross_entropy, huber, mae, mse is for that"
+    none = "none of bce, cross_entropy, focal, huber, mae, mse is for that"
     assert advice_on("loss", "problem", "poetry") == f"{none}; make one of your own: docs/your_own_code.md"
 
 

@@ -41,6 +41,15 @@ def run(tmp_path, monkeypatch):
         ["scheduler=plateau", "scheduler.patience=0", "optimizer=sgd", "regularization=l2"],
         ["+trainer.max_steps=47", "scheduler=warmup_cosine"],
         ["+trainer.max_steps=45"],
+        ["schedule=both", "schedule.start=1", "schedule.every=1", "regularization.l2=1e-3", "model.dropout=0.2"],
+        ["schedule=batch_growth", "schedule.start=1", "schedule.every=1", "scheduler=warmup_cosine"],
+        [
+            "schedule=batch_growth",
+            "schedule.follow=lr",
+            "schedule.start=1",
+            "scheduler=exponential",
+            "scheduler.gamma=0.5",
+        ],
         ["augmentation=standard", "augmentation.rotate=20", "augmentation.contrast=0.3", "augmentation.auto=0.3"],
     ],
 )

@@ -32,6 +32,13 @@ OPTIONS = {
     "as many steps": ["+trainer.max_steps=40"],
     "validated within epochs": ["+trainer.val_check_interval=7"],
     "regression": ["data=diabetes", "data.batch_size=30"],
+    "growing batches and strengths": [
+        "schedule=both",
+        "schedule.start=1",
+        "schedule.every=1",
+        "regularization=l2",
+        "model.dropout=0.2",
+    ],
     "early stopping": ["trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "optimizer.lr=0.02"],
 }
 
@@ -39,7 +46,9 @@ OPTIONS = {
 @pytest.mark.parametrize("overrides", OPTIONS.values(), ids=OPTIONS.keys())
 def test_a_run_that_is_stopped_twice_ends_as_if_it_had_not_been(overrides, whole, cut, assert_same):
     """Once in the middle of an epoch of 13 steps, once at an epoch's end."""
-    middle, end = {"optimizer=gd": (3, 6), "regularization=gradient_clip": (9, 14)}.get(overrides[0], (20, 26))
+    middle, end = {"optimizer=gd": (3, 6), "regularization=gradient_clip": (9, 14), "schedule=both": (16, 24)}.get(
+        overrides[0], (20, 26)
+    )
     run_dir = cut(*overrides, after=middle)
     cut(after=end, goes_on=run_dir)
     assert_same(resume(run_dir), whole(*overrides))

@@ -162,8 +162,28 @@ def _of_any(cfg: DictConfig, words: Sequence[Word], *, tests: bool) -> Iterator[
     dropout = [word for word in words if word.is_below(drops[0]) or word.text == drops[1]]
     if dropout and "regularization" in used and not _refers(_text_of(cfg, used), "regularization.dropout"):
         yield f"{_together(dropout)}: no part reads regularization.dropout, which a model says in its YAML"
+    yield from _of_schedule(cfg, words)
     if not tests and (idle := [word for word in words if word.is_below("metrics.bootstrap")]):
         yield f"{_together(idle)}: it is for the test figure, and nothing is tested"
+
+
+def _of_schedule(cfg: DictConfig, words: Sequence[Word]) -> Iterator[str]:
+    """Yield a line on growth that does not take place."""
+    node, said = cfg.get("schedule"), [word for word in words if word.is_below("schedule")]
+    if not said or node is None:
+        return
+    task, growths = _described(cfg, "task"), (node.get("batch_growth", 1), node.get("regularization_growth", 1))
+    if set(growths) == {1}:
+        if idle := [word for word in said if word.key != "schedule"]:
+            yield f"{_together(idle)}: schedule.batch_growth and schedule.regularization_growth are 1"
+        return
+    if growths[1] != 1 and task is not None and "schedule" not in task.parameters:
+        yield f"{cfg.task._target_} does not take schedule: schedule.regularization_growth has no effect"
+    elif growths[1] != 1 and not any(cfg.regularization.get(name) for name in ("l1", "l2", "dropout")):
+        yield "schedule.regularization_growth has no effect: l1, l2 and dropout of regularization are 0"
+    epochs, first = cfg.trainer.get("max_epochs"), min(node.get("milestones") or [node.get("start", 0)])
+    if node.get("follow") == "epochs" and isinstance(epochs, int) and 0 < epochs <= first:
+        yield f"{_together(said)}: the first change is at epoch {first}, and the run has {epochs}"
 
 
 def _is_used_anyway(word: Word) -> bool:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
@@ -29,6 +29,7 @@ from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
+from lightune.schedules import Growth
 from lightune.secrets import redact_all, secret_values
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
@@ -181,6 +182,8 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
             data.setup("fit")
     if cfg.get("augmentation") is not None:
         _augment(cfg, data)
+    if cfg.get("schedule") is not None:
+        _grow(cfg, data)
     return data
 
 
@@ -193,11 +196,31 @@ def _augment(cfg: DictConfig, data: LightningDataModule) -> None:
             isinstance(augmentation, Augmentation), f"must be a lightune.augmentation.Augmentation, got {kind}"
         )
         named = ", ".join(augmentation.strengths)
-        if isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader:
+        if _serves_batches(data):
             data.augment(augmentation)
         else:
             rule = f"{type(data).__name__} makes training batches of its own, which {named} cannot vary"
             require(not named, f"{rule}; choose augmentation=none")
+
+
+def _grow(cfg: DictConfig, data: LightningDataModule) -> None:
+    """Set how the training batches change their size; those of earlier versions' configurations do not."""
+    schedule = make("schedule", cfg.schedule, {})
+    with naming_key("schedule"):
+        require(
+            isinstance(schedule, Growth), f"must be a lightune.schedules.Growth, got {type(schedule).__name__}"
+        )
+    if _serves_batches(data):
+        data.grow(schedule)
+    else:
+        rule = f"{type(data).__name__} makes training batches of its own, whose size stays"
+        with naming_key("schedule.batch_growth"):
+            require(schedule.batch_growth == 1, f"{rule}; choose schedule.batch_growth=1")
+
+
+def _serves_batches(data: LightningDataModule) -> TypeGuard[InMemoryData]:
+    """Return True if training batches are made by lightune's own loaders."""
+    return isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader
 
 
 def _source(cfg: DictConfig) -> str:
@@ -243,6 +266,8 @@ def build_task(cfg: DictConfig, shapes: Mapping[str, Any], target_scaler: Affine
     }
     for group in ("model", "loss", "optimizer", "scheduler", "metrics", "regularization"):
         supply[group] = functools.cache(functools.partial(make, group, cfg[group], supply))
+    if cfg.get("schedule") is not None:
+        supply["schedule"] = functools.cache(functools.partial(make, "schedule", cfg.schedule, supply))
     task: LightningModule = make("task", cfg.task, supply)
     with naming_key("task"):
         require(isinstance(task, LightningModule), f"must be a LightningModule, got {type(task).__name__}")

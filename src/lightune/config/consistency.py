@@ -48,6 +48,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _paths(tree, targets)
     yield from _augmentation(tree, targets)
     yield from _plateau(tree, targets)
+    yield from _schedule(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)
@@ -197,6 +198,34 @@ def _plateau(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Probl
             f"looks at {metric} after each epoch; trainer.check_val_every_n_epoch=null measures it at other times"
         )
         yield Problem("scheduler", f"{rule}; choose another scheduler, or a number of epochs")
+
+
+def _schedule(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    node, data, scheduler = tree.get("schedule"), tree.get("data"), targets.get("scheduler")
+    if not isinstance(node, dict) or not isinstance(data, dict):
+        return
+    grows, size, most = node.get("batch_growth", 1) != 1, data.get("batch_size"), node.get("max_batch_size")
+    if grows and size == "full":
+        rule = "changes the size of batches, and data.batch_size=full is one batch of all samples"
+        yield Problem("schedule.batch_growth", f"{rule}; choose a number, or schedule.batch_growth=1")
+    elif grows and isinstance(size, int) and isinstance(most, int) and most < size:
+        rule = f"must be at least data.batch_size={size}, with which it begins, got {most}"
+        yield Problem("schedule.max_batch_size", rule)
+    if node.get("follow") != "lr" or not (grows or node.get("regularization_growth", 1) != 1):
+        return
+    if node.get("milestones") is not None:
+        rule = "are epochs, and schedule.follow=lr follows the learning rate"
+        yield Problem("schedule.milestones", f"{rule}; remove them, or choose schedule.follow=epochs")
+    if scheduler is not None and scheduler.name == "ConstantLR":
+        rule = "follows the learning rate, which scheduler=constant leaves as it is"
+        yield Problem(
+            "schedule.follow", f"{rule}; choose scheduler=exponential, step or plateau, or follow=epochs"
+        )
+    elif scheduler is not None and "total_steps" in scheduler.parameters and grows:
+        rule = f"cannot follow {scheduler.name}, which needs to know the number of steps that batches make"
+        yield Problem(
+            "schedule.follow", f"{rule}; choose scheduler=exponential, step or plateau, or follow=epochs"
+        )
 
 
 def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:

@@ -23,6 +23,7 @@ GROUPS = (
     "loss",
     "optimizer",
     "scheduler",
+    "schedule",
     "regularization",
     "metrics",
     "validation",
@@ -32,7 +33,7 @@ GROUPS = (
     "task",
 )
 
-OPTIONAL_GROUPS = ("augmentation",)
+OPTIONAL_GROUPS = ("augmentation", "schedule")
 """Groups that runs and studies of earlier versions do not have, which is what the option `none` of each says."""
 
 GUIDE = "docs/your_own_code.md"
@@ -85,6 +86,7 @@ SUPPLIED: dict[str, tuple[str, ...]] = {
         "loss",
         "optimizer",
         "scheduler",
+        "schedule",
         "metrics",
         "regularization",
         "target_scaler",

@@ -18,6 +18,7 @@ BUILT_IN = (
     "lightune.models.*",
     "lightune.optim.*",
     "lightune.regularization.*",
+    "lightune.schedules.*",
     "lightune.tasks.*",
     "lightune.validation.*",
     "lightune.reporting.csv_logger.ResumableCSVLogger",

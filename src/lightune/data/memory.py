@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lightune.augmentation import Augmentation, ValueRange
 from lightune.data.augmented import AugmentedLoader, RawLoader, Variation
 from lightune.data.leaks import crossing_groups
-from lightune.data.loader import TensorLoader
+from lightune.data.loader import TensorLoader, batches_of
 from lightune.data.placement import Placement, place
 from lightune.data.profile import is_profiled, profile_of
 from lightune.data.samples import Samples, sound
@@ -20,6 +20,7 @@ from lightune.data.scaling import Affine, Scaling, fit_scaling
 from lightune.data.stream import StreamLoader
 from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
+from lightune.schedules import Growth, rate_left
 from lightune.validation import Indices, Rows, Split
 
 Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader
@@ -78,11 +79,12 @@ class InMemoryData(LightningDataModule):
         self._preparation: nn.Module | None = None
         self._augmentation: Augmentation | None = None
         self._variation: Variation | None = None
+        self._growth: Growth | None = None
         self.is_streamed = False
         self._seed = 0
         self._training: Loader | None = None
         self._position: dict[str, int] | None = None
-        self._streams: list[StreamLoader] = []
+        self._streams: dict[str, StreamLoader] = {}  # by part
 
     @abstractmethod
     def load(self) -> Samples:
@@ -117,7 +119,7 @@ class InMemoryData(LightningDataModule):
         other._parts, other._scaled, other._scales_late = {}, {}, True
         other._split = other._preparation = other._variation = other.target_scaler = None
         other._training = other._position = other._digests = other.trainer = None
-        other._streams = []
+        other._streams = {}
         return other
 
     def augment(self, augmentation: Augmentation) -> None:
@@ -132,6 +134,35 @@ class InMemoryData(LightningDataModule):
         if unfit := augmentation.unfit_for(self.kind):
             raise ValueError(f"{', '.join(unfit)} cannot vary {type(self).__name__} (kind {self.kind})")
         self._augmentation = augmentation if augmentation.strengths else None
+
+    def grow(self, schedule: Growth) -> None:
+        """Let batches of training samples change their size from epoch to epoch.
+
+        Args:
+            schedule: how; one that leaves the batch size changes nothing.
+        """
+        self._growth = None if schedule.batch_growth == 1 else schedule
+
+    @property
+    def growth(self) -> Growth | None:
+        """How the size of training batches changes from epoch to epoch; None if it does not."""
+        return self._growth
+
+    def batch_size_at(self, epoch: int) -> int:
+        """Return how many samples a training batch of an epoch has, in one process.
+
+        Where the size follows the learning rate, it is that of the epoch under way.
+        """
+        samples = self.sizes["train"]
+        size = samples if self.batch_size == "full" else self.batch_size
+        if self._growth is None:
+            return size
+        rate = rate_left(self.trainer.optimizers) if self.trainer is not None else 1.0
+        return self._growth.batch_size(size, samples, epoch, rate)
+
+    def batches_at(self, epoch: int, processes: int = 1) -> int:
+        """Return how many training batches an epoch has, from 0, where some processes share each."""
+        return batches_of(self.sizes["train"], self.batch_size_at(epoch), processes)[0]
 
     @property
     def variation(self) -> Variation | None:
@@ -288,7 +319,7 @@ class InMemoryData(LightningDataModule):
     def close_streams(self) -> None:
         """End the processes that prepare batches, once nothing is trained or measured on them any more."""
         while self._streams:
-            self._streams.pop().close()
+            self._streams.popitem()[1].close()
 
     def placed(self, device: torch.device) -> tuple[Placement, str]:
         """Return where the samples lie for computing on a device, and why."""
@@ -301,7 +332,7 @@ class InMemoryData(LightningDataModule):
         """Return batches of the training part, in a new order each epoch."""
         self._training = self._loader(
             "train",
-            batch_size=self._training_batch,
+            batch_size=self.batch_size_at(self.trainer.current_epoch if self.trainer else 0),
             shuffle=not getattr(self.trainer, "overfit_batches", 0),
             steps=self.steps_per_execution,
             varied=True,
@@ -315,12 +346,19 @@ class InMemoryData(LightningDataModule):
         """Number of batches of the epoch under way that were given out for training."""
         return 0 if self._training is None else self._training.state_dict()["batches"]
 
+    @property
+    def batches_then(self) -> int:
+        """Number of training batches in the epoch that a checkpoint was written in, once it is loaded."""
+        return (self._position or {}).get("of") or self.batches_at(0)
+
     def state_dict(self) -> dict[str, Any]:
-        """Return how far the training part has been given out.
+        """Return how far the training part has been given out, and how many batches the epoch under way has.
 
         Lightning keeps a loader's own state too, but forgets to restore it where a schedule asked for its length.
         """
-        return {} if self._training is None else {"position": self._training.state_dict()}
+        if self._training is None:
+            return {}
+        return {"position": {**self._training.state_dict(), "of": self._training.batches}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Resume in the epoch, and at the batch, that a checkpoint was written in."""
@@ -352,13 +390,9 @@ class InMemoryData(LightningDataModule):
     def rows_in_batches(self, part: Literal["train", "val"]) -> TensorLoader:
         """Return batches of the row numbers of samples in the place of the samples, in the order of these."""
         training = part == "train"
-        size = self._training_batch if training else JUDGING_BATCH
+        size = self.batch_size_at(0) if training else JUDGING_BATCH
         rows, targets = self._parts[part]
         return TensorLoader(rows, targets, batch_size=size, shuffle=training, seed=self._seed)
-
-    @property
-    def _training_batch(self) -> int:
-        return self.sizes["train"] if self.batch_size == "full" else self.batch_size
 
     def _varied(self, augmentation: Augmentation, raw: Tensor) -> Variation:
         kind: Any = self.kind
@@ -394,25 +428,28 @@ class InMemoryData(LightningDataModule):
             steps=steps,
         )
         if variation is not None:
-            raw = self._raw(order, rows, where, device)
+            raw = self._raw(part, order, where, device)
             return AugmentedLoader(raw, variation.on(device), device, epoch)
         if self.is_streamed:
-            return self._stream(order, device, preparation=self.preparation)
+            return self._stream(part, order, device, preparation=self.preparation)
         return Prefetched(order, CopyAside(device)) if _copies_ahead(where, device) else order
 
     def _raw(
-        self, order: TensorLoader, rows: Tensor, where: Placement, device: torch.device
+        self, part: str, order: TensorLoader, where: Placement, device: torch.device
     ) -> RawLoader | StreamLoader | Prefetched:
-        """Return what gives out training samples as they were read, with their numbers in the training part."""
+        """Return what gives out samples of a part as they were read, with their numbers in it."""
+        rows = self._parts[part][0]
         if self.is_streamed:
-            return self._stream(order, device, rows=rows)
+            return self._stream(part, order, device, rows=rows)
         inputs = self.samples.inputs
         if where == "device":
             inputs, rows = inputs.to(device), rows.to(device)
         raw = RawLoader(inputs, rows, order)
         return Prefetched(raw, CopyAside(device)) if _copies_ahead(where, device) else raw
 
-    def _stream(self, order: TensorLoader, device: torch.device, **how: Any) -> StreamLoader:
+    def _stream(self, part: str, order: TensorLoader, device: torch.device, **how: Any) -> StreamLoader:
+        if part in self._streams:  # of an epoch before
+            self._streams.pop(part).close()
         stream = StreamLoader(
             self.samples.inputs,
             self.samples.targets,
@@ -422,7 +459,7 @@ class InMemoryData(LightningDataModule):
             pin_memory=device.type == "cuda",
             **how,
         )
-        self._streams.append(stream)
+        self._streams[part] = stream
         return stream
 
     @property

@@ -61,22 +61,16 @@ class LeanSteps:
 
     Args:
         trainer: the trainer whose progress is updated.
-        batch_size: samples a minibatch, > 0.
+        data: what is trained on, which says how large the minibatches of an epoch are.
         steps: minibatches a chunk, > 1.
-        per_epoch: minibatches an epoch.
-        position: returns how many minibatches of the epoch were given out.
     """
 
-    def __init__(
-        self, trainer: Trainer, *, batch_size: int, steps: int, per_epoch: int, position: Callable[[], int]
-    ) -> None:
+    def __init__(self, trainer: Trainer, data: InMemoryData, *, steps: int) -> None:
         self._trainer = trainer
-        self._batch_size = batch_size
+        self._data = data
         self._steps = steps
-        self._per_epoch = per_epoch
-        self._position = position
         self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
-        bounds = [per_epoch * (trainer.max_epochs or -1), trainer.max_steps]
+        bounds = [data.batches_at(0) * (trainer.max_epochs or -1), trainer.max_steps]
         self.total_steps: int | None = min((bound for bound in bounds if bound > 0), default=None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
@@ -84,7 +78,8 @@ class LeanSteps:
 
     def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
-        minibatches = in_minibatches(chunk, self._batch_size)[: self._steps_left()]
+        size = self._data.batch_size_at(self._trainer.current_epoch)
+        minibatches = in_minibatches(chunk, size)[: self._steps_left()]
         loop = self._trainer.fit_loop.epoch_loop
         progress = loop.automatic_optimization.optim_progress.optimizer
         optimizer = self._trainer.strategy.optimizers[0]
@@ -105,12 +100,12 @@ class LeanSteps:
 
     def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
         """Make a checkpoint count minibatches, not chunks: a run with any size of chunk can resume from it."""
-        self._set_position(checkpoint, self._position())
+        self._set_position(checkpoint, self._data.batches_given)
 
     def in_chunks(self, checkpoint: dict[str, Any]) -> None:
         """Make a checkpoint count chunks, as the loop does that resumes from it; the loader knows the rest."""
         position = checkpoint["loops"]["fit_loop"][_BATCHES]["current"]["ready"]
-        over = position >= self._per_epoch
+        over = position >= self._data.batches_then
         self._set_position(checkpoint, -(-position // self._steps) if over else position // self._steps)
 
     @staticmethod
@@ -181,16 +176,11 @@ def engage(
     assert isinstance(task, SupervisedTask)
     assert isinstance(data, InMemoryData)
     whole = data.train_dataloader()
-    steps = _auto(whole.sample_bytes, whole.batch_size) if steps_per_execution == "auto" else steps_per_execution
+    largest = max(data.batch_size_at(epoch) for epoch in (0, max(0, (trainer.max_epochs or 1) - 1)))
+    steps = _auto(whole.sample_bytes, largest) if steps_per_execution == "auto" else steps_per_execution
     steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
     if steps > 1:
-        task.lean = LeanSteps(
-            trainer,
-            batch_size=whole.batch_size,
-            steps=steps,
-            per_epoch=whole.batches,
-            position=lambda: data.batches_given,
-        )
+        task.lean = LeanSteps(trainer, data, steps=steps)
         data.steps_per_execution = steps
     log.info("steps_per_execution=%d", steps)
     return steps
@@ -255,6 +245,8 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
     limit = trainer.limit_train_batches  # 1.0 is an epoch, 1 is a batch
     if getattr(trainer, "overfit_batches", 0) or (limit is not None and (limit != 1.0 or isinstance(limit, int))):
         yield "limit_train_batches and overfit_batches count batches"
+    if trainer.max_steps > 0 and isinstance(data, InMemoryData) and data.growth is not None:
+        yield "max_steps may end within an epoch, of which none knows how many batches it has"
     if validates_within_epochs(trainer):
         yield "val_check_interval counts batches"
 

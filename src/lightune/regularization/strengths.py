@@ -17,6 +17,9 @@ class Regularization:
         dropout: probability of dropping a unit, in [0, 1); models read it by interpolation.
         gradient_clip: largest norm of the gradient of all parameters, > 0; None leaves it free
             (Pascanu et al. 2013, algorithm 1).
+
+    Attributes:
+        factor: what `l1` and `l2` are multiplied by at present, where a schedule changes them.
     """
 
     def __init__(
@@ -30,13 +33,17 @@ class Regularization:
         self.l2 = l2
         self.dropout = dropout
         self.gradient_clip = gradient_clip
+        self.factor = 1.0
 
     def penalty(self, model: nn.Module) -> Tensor | None:
-        """Return l1 Σ|θ| + l2 Σθ² over the trainable weights of a model as a scalar; None when both are zero."""
+        """Return l1 Σ|θ| + l2 Σθ² over the trainable weights of a model, times the factor; None if both are 0."""
         if not self.l1 and not self.l2:
             return None
         terms = [self._term(weight) for weight in weights(model)]
-        return torch.stack(terms).sum() if terms else None
+        if not terms:
+            return None
+        penalty = torch.stack(terms).sum()
+        return penalty if self.factor == 1 else penalty * self.factor
 
     def _term(self, weight: Tensor) -> Tensor:
         term = weight.new_zeros(())

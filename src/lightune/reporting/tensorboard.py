@@ -21,7 +21,7 @@ from lightune.reporting.hparams import FILE_VERSION, HParam, event_file, session
 
 _FLUSH_SECONDS = 10
 
-_ONE_CLASS = ("regularization", "augmentation")  # groups whose options are numbers of one class
+_ONE_CLASS = ("regularization", "augmentation", "schedule")  # groups whose options are numbers of one class
 
 
 class TensorBoard(Logger):

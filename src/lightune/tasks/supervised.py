@@ -18,10 +18,13 @@ from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.optim.fused import fused
 from lightune.private_api.lightning import log_measures, trainer_of
 from lightune.regularization import Regularization
+from lightune.schedules import Growth, rate_left
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+_MOST_DROPPED = 0.9  # by a dropout that grows
 DESCRIBED = "lightune"
 """Key of a checkpoint that holds what predictions of new samples need beside the weights."""
 
@@ -58,6 +61,10 @@ class SupervisedTask(LightningModule):
         target_scaler: scales the targets that the loss sees; metrics see the real ones. None for classes.
         num_classes: number of classes; 0 for regression.
         monitor: name of the metric that a `ReduceLROnPlateau` follows.
+        schedule: how the strengths of regularization change from epoch to epoch; None leaves them.
+
+    Attributes:
+        steps_in_all: optimizer steps in the whole run where the data plan them; None where the trainer knows them.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class SupervisedTask(LightningModule):
         target_scaler: Affine | None = None,
         num_classes: int = 0,
         monitor: str = "val/loss",
+        schedule: Growth | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -80,10 +88,14 @@ class SupervisedTask(LightningModule):
         self.num_classes = num_classes
         self.monitor = monitor
         self.metrics = metrics
+        self.schedule = schedule
+        self.steps_in_all: int | None = None
         self.described: dict[str, Any] | None = None  # what predictions of new samples need beside the weights
         self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
         self._make_optimizer = optimizer
         self._prepared: tuple[Optimizer, bool] | None = None  # and whether it may be fused
+        self._largest_batch = 0  # of the epoch
+        self._dropouts = [(each, each.p) for each in model.modules() if isinstance(each, _DROPOUTS)]
         self._make_scheduler = scheduler
         self._predict: Callable[[Tensor], Tensor] = getattr(loss, "predict", self._plain_prediction)
         self._meters = {stage: StageMeter(metrics, stage, self.predictions) for stage in STAGES}
@@ -114,12 +126,46 @@ class SupervisedTask(LightningModule):
         loss = self.training_loss(batch)
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
-            self._publish(self._meters["train"].read())
+            self._publish({**self._meters["train"].read(), **self._scheduled()})
         return loss
+
+    def on_train_start(self) -> None:
+        """Set the strengths of the epoch under way, which may be one that is resumed."""
+        self._set_strengths()
+
+    def on_train_epoch_start(self) -> None:
+        """Set the strengths of the epoch that begins."""
+        self._largest_batch = 0
+        self._set_strengths()
+
+    def _set_strengths(self) -> None:
+        if self.schedule is None or self.schedule.regularization_growth == 1:
+            return
+        factor = self.schedule.strength_factor(self.trainer.current_epoch, rate_left(self.trainer.optimizers))
+        self.regularization.factor = factor
+        for module, probability in self._dropouts:
+            module.p = min(probability * factor, max(probability, _MOST_DROPPED))
+
+    def _scheduled(self) -> dict[str, Tensor]:
+        """Return what a schedule has made of batch size and strengths, as curves."""
+        if self.schedule is None:
+            return {}
+        shown: dict[str, float] = {}
+        if self.schedule.batch_growth != 1:
+            shown["train/batch_size"] = self._largest_batch
+        if self.schedule.regularization_growth != 1:
+            strengths = {name: getattr(self.regularization, name) for name in ("l1", "l2")}
+            shown |= {
+                f"train/{name}": each * self.regularization.factor for name, each in strengths.items() if each
+            }
+            if self._dropouts:
+                shown["train/dropout"] = max(module.p for module, _ in self._dropouts)
+        return {name: torch.tensor(float(value)) for name, value in shown.items()}
 
     def training_loss(self, batch: Batch) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included, and measure the batch."""
         loss, _ = self._measure("train", batch)
+        self._largest_batch = max(self._largest_batch, len(batch[1]))
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
 
@@ -144,7 +190,7 @@ class SupervisedTask(LightningModule):
     def on_train_epoch_end(self) -> None:
         """Log what the training part measured in an epoch that ended before its last batch."""
         if self._meters["train"].has_samples:
-            self.log_dict(self._meters["train"].read())
+            self.log_dict({**self._meters["train"].read(), **self._scheduled()})
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
@@ -182,10 +228,12 @@ class SupervisedTask(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and make its learning-rate scheduler."""
         optimizer = self._take_prepared() or self.make_optimizer()
+        for group in optimizer.param_groups:  # which a plateau does not note
+            group.setdefault("initial_lr", group["lr"])
         total_steps = 0
         if self.schedules_steps:
             lean = self.lean.total_steps if self.lean is not None else None
-            total_steps = lean or int(self.trainer.estimated_stepping_batches)
+            total_steps = self.steps_in_all or lean or int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, total_steps=total_steps)
         plan: dict[str, Any] = {
             "scheduler": scheduler,

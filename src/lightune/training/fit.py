@@ -139,6 +139,7 @@ class Fit:
         if isinstance(self.data, InMemoryData):
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
         self._make_ready()
+        self._plan_batches()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
         with _no_sync_advice(self.task), _streams_closed(self.data), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
@@ -150,6 +151,14 @@ class Fit:
             log.warning(
                 "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
             )
+
+    def _plan_batches(self) -> None:
+        """Have batches that change their size made anew for each epoch; tell the task how many there will be."""
+        if not isinstance(self.data, InMemoryData) or self.data.growth is None:
+            return
+        self.trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+        if isinstance(self.task, SupervisedTask):
+            self.task.steps_in_all = _steps_in_all(self.trainer, self.data)
 
     def _make_ready(self) -> None:
         """Set the memory layout and the compilation of the network for the device."""
@@ -347,6 +356,21 @@ class Fit:
         had_a_best = checkpoints[0].best.value is not None or (folder / "best.ckpt").exists()
         path = folder / ("best.ckpt" if had_a_best else "last.ckpt")
         load_weights(self.task, read_checkpoint(path)["state_dict"], path)
+
+
+def _steps_in_all(trainer: Trainer, data: InMemoryData) -> int | None:
+    """Return the optimizer steps of a run whose batches change their size; None if it has no end."""
+    most = trainer.max_steps if trainer.max_steps > 0 else None
+    if trainer.max_epochs is None or trainer.max_epochs < 0:
+        return most
+    steps, limit = 0, trainer.limit_train_batches
+    for epoch in range(trainer.max_epochs):
+        batches = data.batches_at(epoch, trainer.world_size)
+        batches = (
+            min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+        )
+        steps += -(-batches // trainer.accumulate_grad_batches)
+    return steps if most is None else min(steps, most)
 
 
 @contextmanager

@@ -54,7 +54,7 @@ __all__ = ["RunRecord", "concluding", "mean_metric"]
 
 log = logging.getLogger(__name__)
 
-_TUNED = ("data", "augmentation", "model", "loss", "optimizer", "scheduler", "regularization", "seed")
+_TUNED = ("data", "augmentation", "model", "loss", "optimizer", "scheduler", "schedule", "regularization", "seed")
 _LEVEL = 0.95  # of confidence intervals
 
 

@@ -45,6 +45,15 @@ def test_what_changes_the_program_may_not_differ(override):
     assert structure(tree(override)) != structure(tree())
 
 
+@pytest.mark.parametrize("option", ["batch_growth", "regularization_growth"])
+def test_what_changes_from_epoch_to_epoch_is_trained_alone(option):
+    assert check_supported(tree()) is None
+    reason = f"schedule.{option}: what changes from epoch to epoch has no fused form"
+    assert check_supported(tree(f"schedule={option}")) == reason
+    without = {key: value for key, value in tree().items() if key != "schedule"}  # of an earlier version
+    assert check_supported(without) is None
+
+
 def test_a_number_of_another_optimizer_says_nothing_by_itself():
     assert may_differ("optimizer.momentum")
     assert structure(tree("optimizer=sgd", "optimizer.momentum=0.5")) == structure(tree("optimizer=sgd"))

@@ -52,6 +52,8 @@ _FREE_KEYS = frozenset(
     )
 )
 
+_GROWTHS = ("batch_growth", "regularization_growth")
+
 _CALLBACKS = (
     "pytorch_lightning.callbacks.EarlyStopping",
     "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
@@ -127,6 +129,9 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
         return f"optimizer: {target} has no fused form; there are {', '.join(_OPTIMIZERS)}"
     if tree["optimizer"].get("differentiable"):
         return "optimizer.differentiable has no fused form"
+    schedule = tree.get("schedule") or {}
+    if changing := [name for name in _GROWTHS if schedule.get(name, 1) != 1]:
+        return f"schedule.{changing[0]}: what changes from epoch to epoch has no fused form"
     for key, node in tree["callbacks"].items():
         if node is not None and node.get("_target_") not in _CALLBACKS:
             return f"callbacks.{key}: {node.get('_target_')} watches a trainer of its own"
