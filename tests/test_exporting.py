@@ -176,3 +176,12 @@ def test_a_program_of_pictures_is_read_back_by_torch_alone(picture_run, tmp_path
     pixels = torch.randint(0, 256, (5, 3, 21, 13)).byte()
     said = module(pixels)["probabilities"].detach().numpy()
     assert said == pytest.approx(lightune.load(picture_run.folder).predict_proba(list(pixels)), abs=1e-5)
+
+
+def test_onnx_predicts_values_of_pictures_of_any_size(picture_value_run, tmp_path):
+    export(picture_value_run.folder, tmp_path / "m.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 31, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "p.png")
+    (said,) = session_of(tmp_path / "m.onnx").run(None, {"pixels": pixels.transpose(2, 0, 1)[None]})
+    assert said == pytest.approx(lightune.load(picture_value_run.folder).predict([tmp_path / "p.png"]), rel=1e-4)
+    assert about(tmp_path / "m.onnx")["problem"] == "regression"

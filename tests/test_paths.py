@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from lightune.paths import (
     absence,
@@ -15,6 +16,7 @@ from lightune.paths import (
     shown_path,
     torchrun_size,
     typed_in,
+    typed_override,
 )
 
 
@@ -81,6 +83,23 @@ def test_a_path_is_shown_from_the_folder_where_the_command_was_typed(tmp_path, m
         assert resume_command(run, "train") == "train 'resume=\"outputs/run 1\"'"
         assert shell_folder() == str(tmp_path)
     assert shell_folder() == str(run)
+
+
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        ("yes", "a.b=yes"),
+        ("gekündigt", """'a.b="gekündigt"'"""),
+        ('6" nail', """'a.b="6\\" nail"'"""),
+        (["", "a b"], """'a.b=["","a b"]'"""),
+    ],
+)
+def test_what_is_typed_is_read_as_it_was_meant(value, typed):
+    import shlex
+
+    assert typed_override("a.b", value) == typed
+    (word,) = shlex.split(typed)
+    assert OverridesParser.create().parse_override(word).value() in (value, str(value))
 
 
 def test_a_run_folder_is_made_with_its_parents(tmp_path):

@@ -55,7 +55,7 @@ PREDICTIONS_FILE = "predictions.csv"
 MISLABELLED_FILE = "mislabelled.csv"
 """In a run's folder: the samples whose labels are doubtful."""
 
-_NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+")  # in an override
+_NEEDS_NO_QUOTES = re.compile(r"[\w./:%@+-]+", re.ASCII)  # in an override
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # a Path has one slash of the two; a drive has one letter
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
@@ -81,11 +81,26 @@ def resume_command(run_dir: Path, program: str) -> str:
         run_dir: the run's folder.
         program: what trains, as it is typed.
     """
-    folder = shown_path(run_dir)
-    if not _NEEDS_NO_QUOTES.fullmatch(folder):
-        escaped = folder.replace("\\", "\\\\").replace('"', '\\"')
-        folder = f'"{escaped}"'
-    return f"{program} {shlex.quote(f'resume={folder}')}"
+    return f"{program} {typed_override('resume', shown_path(run_dir))}"
+
+
+def typed_override(key: str, value: str | Sequence[str]) -> str:
+    """Return `key=value` as it is typed in a shell for Hydra: quoted for each, where it must be.
+
+    Args:
+        key: of the configuration.
+        value: a text, or a list of texts.
+    """
+    if isinstance(value, str):
+        shown = value if _NEEDS_NO_QUOTES.fullmatch(value) else _in_quotes(value)
+    else:
+        shown = f"[{','.join(map(_in_quotes, value))}]"
+    return shlex.quote(f"{key}={shown}")
+
+
+def _in_quotes(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 _typed_in: list[str] = []

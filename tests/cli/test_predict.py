@@ -1,5 +1,6 @@
 import csv
 import errno
+import json
 import shutil
 import weakref
 
@@ -8,11 +9,13 @@ import openpyxl
 import polars
 import pytest
 import torch
+from table_runs import train_on_table
 
 import lightune
 from lightune.inference.certainty import Sets
 from lightune.inference.predictor import Predictor
 from lightune.reporting.predictions import read_validation
+from lightune.reporting.result import read_result
 
 
 def read(file):
@@ -309,3 +312,29 @@ def test_certainty_that_does_not_fit_is_refused(run, words, why, request, tool, 
     code, _, err = tool("predict", run.folder, "--input", run.table, *words)
     assert (code, why in err) == (2, True), err
     assert not (here / "predictions.csv").exists()
+
+
+def test_values_of_pictures_are_written_in_the_unit_of_the_target_with_intervals(picture_value_run, tool, here):
+    code, out, _ = tool(
+        "predict", picture_value_run.folder, "--input", picture_value_run.source, "--interval", "0.5"
+    )
+    assert (code, out) == (0, "40 predictions of target in predictions.csv\n")
+    lines = read(here / "predictions.csv")
+    assert list(lines[0]) == ["file", "predicted", "lower", "upper"]
+    values = {line["file"]: float(line["predicted"]) for line in lines}
+    dark, bright = ([value for file, value in values.items() if f"/{name}/" in file] for name in ("cat", "dog"))
+    assert max(dark) < 550 < min(bright)
+
+
+@pytest.mark.parametrize("pos_label", ["old", "young"])
+def test_the_threshold_and_the_figures_are_about_the_positive_class(pos_label, tool, here):
+    run = train_on_table(
+        here, "data=csv", "data.target=class", "data.ignore=[value]", f"data.pos_label={pos_label}"
+    )
+    assert json.loads((run.folder / "data.json").read_text())["positive"] == pos_label
+    (own,) = [line for line in read(run.folder / "classes_test.csv") if line["class"] == pos_label]
+    measured = read_result(run.folder).metrics
+    for name in ("precision", "recall", "f1"):
+        assert measured[f"test/{name}"] == pytest.approx(float(own[name]), abs=1e-5)
+    assert tool("predict", run.folder, "--input", run.table, "--threshold", "0.001").code == 0
+    assert {line["predicted"] for line in read(here / "predictions.csv")} == {pos_label}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightune.data.columns import Column, decide, parse_categories, parse_numbers
+from lightune.data.columns import NA_VALUES, Column, decide, parse_categories, parse_numbers
 
 NA = ("", "NA", "?")
 MANY = [f"word {number}" for number in range(50)]
@@ -95,9 +95,9 @@ def test_a_kind_that_is_said_is_kept():
     assert decided(["1", "2"], kind="categorical").categories == ("1", "2")
     assert decided(MANY, kind="categorical").categories == tuple(sorted(MANY))
     assert decided(["1", "2"], kind="ignored").kind == "ignored"
-    with pytest.raises(ValueError, match=r"no numbers \('x'\); add them to data.na_values"):
+    with pytest.raises(ValueError, match=r"no numbers \('x'\)$"):
         decided(["1", "x"], kind="numeric")
-    with pytest.raises(ValueError, match=r"no numbers \('x'\); add them"):
+    with pytest.raises(ValueError, match=r"no numbers \('x'\)$"):
         decided(["1,5", "2,5", "x"], kind="numeric", decimal="auto")
 
 
@@ -112,13 +112,29 @@ def test_a_few_words_among_numbers_are_a_question():
     cells = [str(number) for number in range(40)] * 2
     assert decided([*cells, "unknown"]).note.startswith("numbers but for 'unknown'")
     commas = [f"{number},5" for number in range(40)]
-    assert decided([*commas, "n/a"], decimal="auto").note.startswith("numbers but for 'n/a'")
-    assert decided([*commas, "n/a"]).note == "nearly every row has a value of its own"
+    assert decided([*commas, "later"], decimal="auto").note.startswith("numbers but for 'later'")
+    assert decided([*commas, "later"]).note == "nearly every row has a value of its own"
     assert "identifier" in decided([str(number) for number in range(7, 47)]).note
     squares = [str(number**2) for number in range(40)]
     named = [name for name in ("client_id", "userId", "humid", "area") if decided(squares, name=name).note]
     assert named == ["client_id", "userId"]
     assert decided(cells).note == ""
+
+
+@pytest.mark.parametrize("mark", ["-", "None", "#VALUE!", "unknown"])
+def test_a_mark_among_numbers_is_told_with_what_to_type_however_few_numbers_there_are(mark):
+    column = decided([mark, "1", "2.5", mark, "1"], na_values=["", "NA"])
+    assert column.kind == "categorical"
+    assert (
+        column.note == f"""numbers but for '{mark}': 'data.na_values=["","NA","{mark}"]' reads that as missing"""
+    )
+    assert decided(["1", "1", mark]).note == ""  # one number may well be a category
+
+
+@pytest.mark.parametrize("mark", ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "?", ""])
+def test_what_can_only_be_missing_is_missing_unless_others_are_named(mark):
+    column = decided([mark, "1", "2"], na_values=NA_VALUES)
+    assert (column.kind, column.missing) == ("numeric", 1)
 
 
 def test_numbers_of_a_later_file_that_are_none_count_as_missing():

@@ -258,3 +258,23 @@ def test_a_column_of_groups_that_is_not_there_or_is_the_target_is_refused(tmp_pa
         (problem,) = problems(CSV(path=table(tmp_path), target="churned", group_column=name))
         assert problem.startswith(f"validation.groups: {said}")
     assert problems(CSV(group_column="species"))[0].startswith("validation.groups: must be another column")
+
+
+def test_the_positive_class_can_be_chosen(tmp_path):
+    samples = CSV(path=table(tmp_path), target="churned", pos_label="no").load()
+    assert samples.schema["classes"] == ["yes", "no"]
+    assert samples.targets[:5].tolist() == [1, 0, 0, 0, 1]
+    numbers = table(tmp_path, name="n.csv", header="a,b\n", line=lambda n: f"{n},{n % 2}")
+    assert CSV(path=numbers, target="b", pos_label=0).load().schema["classes"] == ["1", "0"]
+    rule = "is for two classes, and values are predicted, got 0; set it to null"
+    assert problems(CSVRegression(path=numbers, target="b", pos_label=0)) == [f"data.pos_label: {rule}"]
+
+
+def test_equal_rows_of_different_classes_are_asked_about_but_not_those_of_different_values(tmp_path):
+    rows = ["1,a,5", "1,b,5", ",a,", "1,a,6", "2,b,5"]
+    path = table(tmp_path, len(rows), header="x,y,z\n", line=lambda n: rows[n])
+    asked = "1 set of rows with equal inputs is of different classes, such as row 0 (a) and row 1 (b): "
+    report = CSV(path=path, target="y", ignore=["z"]).load().report
+    assert [text for _, text in report if text.startswith(asked)]
+    report = CSVRegression(path=path, target="z", ignore=["y"]).load().report
+    assert [subject for subject, _ in report if subject in ("duplicates", "question")] == ["duplicates"]

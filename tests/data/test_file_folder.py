@@ -3,10 +3,10 @@ import os
 import numpy as np
 import pytest
 import torch
-from media import write_picture, write_pictures, write_sound, write_sounds
+from media import write_picture, write_pictures, write_sound, write_sounds, write_values
 from PIL import Image
 
-from lightune.data import AudioFolder, ImageFolder
+from lightune.data import AudioFolder, AudioRegression, ImageFolder, ImageRegression
 from lightune.data.samples import sound
 from lightune.errors import ConfigError
 from lightune.validation import CrossValidation, Holdout
@@ -17,7 +17,7 @@ SUFFIX = {ImageFolder: ".png", AudioFolder: ".wav"}
 
 
 def small(kind, root, **said):
-    size = {"image_size": 6} if kind is ImageFolder else {"seconds": 0.1, "mels": 8}
+    size = {"image_size": 6} if issubclass(kind, ImageFolder) else {"seconds": 0.1, "mels": 8}
     return kind(**{"path": str(root), "num_workers": 0, **size, **said})
 
 
@@ -227,3 +227,48 @@ def test_a_picture_elsewhere_is_no_class(tmp_path):
     root = write_pictures(tmp_path, 2)
     write_picture(root / "loose.png")
     assert ("left out", "1 file in no folder of a class") in small(ImageFolder, root).load().report
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "lowest", "highest"),
+    [(ImageRegression(image_size=8, channels=1), 1797, -45, 45), (AudioRegression(mels=16), 300, 0.1, 2.5)],
+    ids=["pictures", "sounds"],
+)
+def test_without_a_path_there_is_a_sample_with_values(data, rows, lowest, highest):
+    samples = sound(data.load())
+    assert samples.targets.shape == (rows, 1)
+    assert samples.targets.dtype == torch.float32
+    assert samples.num_classes == 0
+    assert lowest <= samples.targets.min() < samples.targets.max() <= highest
+    assert "classes" not in samples.schema
+
+
+@pytest.mark.parametrize("kind", [ImageRegression, AudioRegression])
+def test_values_of_a_manifest_are_targets(kind, tmp_path):
+    labels = write_values(tmp_path / "files", kind.kind, 3)
+    data = small(kind, tmp_path / "files", labels=str(labels))
+    assert sound(data.load()).targets.flatten().tolist() == pytest.approx(
+        [100, 100.1, 100.2, 1000, 1000.1, 1000.2]
+    )
+    assert (data.num_targets, data.num_classes) == (1, 0)
+    labels.write_text("path,target\ncat/00.png,3\ncat/01.png,3\n".replace("png", SUFFIX[kind.__base__][1:]))
+    assert problems(data) == ["data.labels: has one value only, 3"]
+
+
+@KINDS
+def test_the_positive_class_can_be_chosen(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 2)
+    samples = small(kind, root, pos_label="cat").load()
+    assert (samples.schema["classes"], samples.targets.tolist()) == (["dog", "cat"], [1, 1, 0, 0])
+    (problem,) = problems(small(kind, root, pos_label="owl"))
+    assert problem == "data.pos_label: must be one of the two classes (the classes are cat, dog), got owl"
+
+
+@KINDS
+def test_equal_files_of_different_classes_are_asked_about(kind, tmp_path):
+    root = WRITE[kind](tmp_path, 2)
+    name = f"00{SUFFIX[kind]}"
+    (root / "dog" / name).write_bytes((root / "cat" / name).read_bytes())
+    report = small(kind, root).load().report
+    pair = f"{root}/cat/{name} (cat) and {root}/dog/{name} (dog)"
+    assert [text for subject, text in report if subject == "question" and pair in text]

@@ -225,3 +225,62 @@ def test_words_for_parts():
     assert [part_named(word) for word in (" Train", "dev", "VALIDATION", "testing", "0", "")] == [
         "train", "val", "val", "test", None, None,
     ]  # fmt: skip
+
+
+def values(root, **said):
+    found = list_files(root, KINDS, values=True, instead="image_folder", **said)
+    return {file.path.relative_to(root).as_posix(): (file.value, file.part, file.group) for file in found.files}
+
+
+def test_a_manifest_says_a_value_part_and_group(tmp_path):
+    root = touch(tmp_path / "root", "1.png", "x/2.png", "3.png", "4.png")
+    labels = manifest(
+        tmp_path, "path,target,split,group\n3.png,-2,test,p\n1.png, 1e3 ,train,p\nx/2.png,0.5,dev,\n"
+    )
+    with labels.open("a") as file:
+        file.write("4.png,NA,train,\n")
+    wanted = {"1.png": (1000, "train", "p"), "x/2.png": (0.5, "val", ""), "3.png": (-2, "test", "p")}
+    assert values(root, labels=labels) == wanted
+    found = list_files(root, KINDS, labels=labels, values=True)
+    assert (found.classes, found.report) == (
+        (),
+        (("files", "3, values from -2 to 1000"), ("left out", "1 file without a target")),
+    )
+    labels.write_text("path;target\n1.png;1,5\n3.png;2\n")
+    assert values(root, labels=labels) == {"1.png": (1.5, "", ""), "3.png": (2, "", "")}
+
+
+def test_without_a_manifest_a_value_is_the_name_of_a_folder_or_stands_in_that_of_a_file(tmp_path):
+    root = touch(tmp_path, "2.5/a.png", "10/b.png")
+    assert {name: value for name, (value, *_) in values(root).items()} == {"2.5/a.png": 2.5, "10/b.png": 10}
+    pattern = r".*/(?P<label>[ab])\.png"
+    with pytest.raises(ConfigError, match=r"data.pattern  has targets that are no numbers \('a', 'b'\)"):
+        values(root, pattern=pattern)
+    touch(root, "10/7_ann.png")
+    assert values(root, pattern=r".*/(?P<label>\d+)_(?P<group>\w+)\.png") == {"10/7_ann.png": (7, "", "ann")}
+
+
+def test_what_is_no_value_is_refused_with_the_option_for_classes(tmp_path):
+    root = touch(tmp_path / "root", "cat/1.png", "dog/2.png")
+    folders = "name a table of path and target by data.labels; for classes choose data=image_folder"
+    with pytest.raises(
+        ConfigError, match=rf"data.path  has .* \('cat', 'dog'\), as the folders are called: {folders}"
+    ):
+        values(root)
+    labels = manifest(tmp_path, "path,target\ncat/1.png,old\ndog/2.png,3\n")
+    with pytest.raises(ConfigError, match=r"data.labels  has .* \('old'\); for classes choose data=image_folder"):
+        values(root, labels=labels)
+    with pytest.raises(
+        ConfigError, match=r"data.classes  is for classes, and values are predicted, got \['cat'\]"
+    ):
+        values(root, labels=labels, classes=["cat"])
+
+
+def test_fractions_are_no_classes_and_whole_numbers_may_be(tmp_path):
+    root = touch(tmp_path, *(f"{number / 10}/1.png" for number in range(1, 25)))
+    with pytest.raises(
+        ConfigError, match="24 different numbers, which are no classes; choose data=image_regression"
+    ):
+        list_files(root, KINDS, instead="image_regression")
+    whole = touch(tmp_path / "whole", *(f"{number}/1.png" for number in range(150)))
+    assert len(list_files(whole, KINDS, instead="image_regression").classes) == 150

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightune.data.row_digests import copies_of, handle_copies, row_digests
+from lightune.data.row_digests import contradictions, copies_of, handle_copies, row_digests
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.uint8, torch.int64])
@@ -36,14 +36,28 @@ def test_sets_of_copies_are_numbered():
 
 def test_copies_are_kept_together_dropped_or_divided_like_others():
     rows = torch.tensor([[3.0], [1.0], [3.0], [3.0], [2.0]])
-    keep, copies, remark = handle_copies(rows, "together")
+    keep, copies, ((_, remark),) = handle_copies(rows, "together")
     assert keep.tolist() == [0, 1, 2, 3, 4]
     assert copies is not None
     assert copies[0] == copies[2] == copies[3]
     assert remark == "2 rows repeat the inputs of another: each stays on one side of a split with its like"
-    keep, copies, remark = handle_copies(rows[:3], "drop", counted="file")
+    keep, copies, ((_, remark),) = handle_copies(rows[:3], "drop", counted="file")
     assert (keep.tolist(), copies) == ([0, 1], None)
     assert remark == "1 file repeats the inputs of another: the first of them is kept"
-    keep, copies, remark = handle_copies(rows, "keep")
+    keep, copies, ((_, remark),) = handle_copies(rows, "keep")
     assert (keep.tolist(), copies, remark[:6]) == ([0, 1, 2, 3, 4], None, "2 rows")
-    assert handle_copies(rows[:2], "together")[1:] == (None, "")
+    assert handle_copies(rows[:2], "together")[1:] == (None, [])
+
+
+def test_equal_rows_of_different_classes_are_asked_about():
+    copies, labels = np.array([0, 1, 0, 1, 2, 0]), np.array([4, 5, 4, 6, 5, 7])
+    assert contradictions(copies, labels) == [(0, 5), (1, 3)]
+    assert contradictions(copies, copies) == []
+    rows = torch.tensor([[1.0], [2.0], [1.0], [2.0], [1.0]])
+    for duplicates in ("together", "keep", "drop"):
+        how = {"counted": "text", "labels": np.array([0, 1, 0, 1, 1]), "called": lambda place: f"row {place}"}
+        (_, (subject, remark)) = handle_copies(rows, duplicates, **how)[2]
+        assert subject == "question"
+        assert remark.startswith(
+            "1 set of texts with equal inputs is of different classes, such as row 0 and row 4: "
+        )

@@ -236,3 +236,20 @@ def test_groups_of_texts_follow_their_rows(tmp_path):
     data = TextCSV(path=table(tmp_path, *rows, header=("text", "label", "who")), group_column="who")
     first = data.samples.groups["who"][:4]
     assert (first - first[0]).tolist() == [0, 0, 0, 1]
+
+
+def test_the_positive_class_can_be_chosen(tmp_path):
+    path = table(tmp_path, ("a b", "ham"), ("b c", "spam"), ("c d", "ham"))
+    assert TextCSV(path=path).load().schema["classes"] == ["ham", "spam"]
+    samples = TextCSV(path=path, pos_label="ham").load()
+    assert (samples.schema["classes"], samples.targets.tolist()) == (["spam", "ham"], [1, 0, 1])
+    rule = "must be one of the two classes (label has ham, spam), got eggs"
+    assert problems(TextCSV(path=path, pos_label="eggs")) == [f"data.pos_label: {rule}"]
+
+
+@pytest.mark.parametrize("duplicates", ["together", "keep", "drop"])
+def test_equal_texts_of_different_classes_are_asked_about(tmp_path, duplicates):
+    rows = [("x", ""), ("Call now", "spam"), ("hi", "ham"), ("call NOW", "ham"), ("hi", "ham")]
+    report = TextCSV(path=table(tmp_path, *rows), duplicates=duplicates).load().report
+    asked = "1 set of texts with equal inputs is of different classes, such as row 1 (spam) and row 3 (ham): "
+    assert [text for subject, text in report if subject == "question" and text.startswith(asked)]

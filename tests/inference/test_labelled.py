@@ -4,9 +4,10 @@ import pytest
 import torch
 from media import write_pictures
 
+from lightune.errors import ConfigError
 from lightune.evaluation import evaluate, evaluate_files
 from lightune.inference.labelled import read_labelled
-from lightune.prediction import restore
+from lightune.prediction import load, restore
 from lightune.reporting.result import read_result
 
 
@@ -94,3 +95,19 @@ def test_a_class_without_files_does_not_move_the_others(kind, request, tmp_path)
     labelled = read_labelled([tmp_path / "new"], described(run))
     assert described(run)["samples"]["classes"] == ["cat", "dog"]
     assert labelled.targets.tolist() == [1] * 20
+
+
+@pytest.mark.parametrize("kind", ["picture", "sound"])
+def test_files_with_values_are_measured_in_the_unit_of_the_target(kind, request):
+    run = request.getfixturevalue(f"{kind}_value_run")
+    manifest = run.source.parent / "labels.csv"
+    read = read_labelled([run.source], described(run), labels=manifest)
+    assert read.targets.shape == (40, 1)
+    assert read.targets.max() == pytest.approx(1000.19)
+    figures = evaluate_files(run.folder, [run.source], labels=manifest)
+    predicted = load(run.folder).predict(read.files) if kind == "picture" else None
+    if predicted is not None:
+        wrong = torch.from_numpy(predicted) - read.targets[:, 0]
+        assert figures["test/mae"] == pytest.approx(wrong.abs().mean().item(), rel=1e-4)
+    with pytest.raises(ConfigError, match=r"data.path  has targets that are no numbers \('cat', 'dog'\)"):
+        read_labelled([run.source], described(run))

@@ -28,7 +28,9 @@ def test_what_was_read_and_decided_is_written(tmp_path, table):
     assert content["rows"] == sum(part["rows"] for part in content["parts"].values()) == 80
     assert content["samples"]["classes"] == ["old", "young"]
     assert ["numeric", "age, height, value"] in content["report"]
-    assert ["classes", "old, young: precision, recall and F1 are those of young"] in content["report"]
+    about = "precision, recall, F1, AUC and --threshold are about it; data.pos_label=old for the other"
+    assert ["positive", f"young, and not old: {about}"] in content["report"]
+    assert content["positive"] == "young"
     require_same_data(tmp_path, data(table))
 
 

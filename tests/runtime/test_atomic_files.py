@@ -1,9 +1,10 @@
+import json
 import os
 import signal
 
 import pytest
 
-from lightune.runtime.atomic_files import remove_leftovers, write_whole, written_together
+from lightune.runtime.atomic_files import remove_leftovers, write_json, write_whole, written_together
 
 
 def names(folder):
@@ -161,3 +162,15 @@ def test_a_file_whose_half_written_content_somebody_removes_is_written_again(tmp
     monkeypatch.setattr(os, "fsync", sync)
     write_whole(tmp_path / "trials.csv", b"all")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("trials.csv", b"all")]
+
+
+def test_json_is_readable_and_no_terminal_obeys_it(tmp_path):
+    content = {"Größe": ["für", "\x1b[31m", "\x9b", "\u202e", "\udc80", 1.5]}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert '"Größe"' in text
+    assert '"für"' in text
+    assert all(code in text for code in (r"\u001b", r"\u009b", r"\u202e", r"\udc80"))
+    assert json.loads(text) == content
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", float("nan"))

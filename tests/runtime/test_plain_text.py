@@ -1,6 +1,6 @@
 import pytest
 
-from lightune.runtime.plain_text import cell, say, text_of_cell, visible
+from lightune.runtime.plain_text import cell, escaped, say, text_of_cell, visible
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,7 @@ def test_a_cell_is_no_formula_and_is_read_back(text):
     assert not content.startswith(("=", "@", "\t"))
     assert not content.startswith(("+", "-")) or float(content) == float(text)
     assert text_of_cell(content) == text
+
+
+def test_json_is_escaped_where_a_terminal_would_obey_and_nowhere_else():
+    assert escaped('{"ü": "\x9b1m\u202e"}\n') == '{"ü": "\\u009b1m\\u202e"}\n'

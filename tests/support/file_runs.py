@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from media import write_pictures, write_sounds, write_table, write_texts
+from media import write_pictures, write_sounds, write_table, write_texts, write_values
 
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "logger=none")
 SMALL = {
@@ -14,8 +14,10 @@ SMALL = {
     "onehot": ("data=csv", "data.target=class", "data.ignore=[value]", "model.units=8"),
     "embedding": ("data=csv", "data.target=class", "data.categories=embedding", "model.units=8"),
     "values": ("data=csv_regression", "data.target=value", "data.ignore=[class]", "model.units=8"),
+    "image values": ("data=image_regression", "data.image_size=8", "model.channels=[4]", "model.units=8"),
+    "audio values": ("data=audio_regression", "data.seconds=0.1", "data.mels=8", "model.channels=[4]"),
 }
-"""Kind of data → the overrides of a small training on it, but for the path."""
+"""Kind of data → the overrides of a small training on it, but for its files."""
 
 
 class FileRun(NamedTuple):
@@ -31,6 +33,17 @@ def write_source(kind: str, folder: Path) -> Path:
     if kind in folders:
         return folders[kind](folder / "files")
     return (write_texts if kind == "text" else write_table)(folder / "table.csv")
+
+
+def words_for(kind: str, folder: Path) -> list[str]:
+    """Write small samples of a kind below a folder; return the overrides of a small training on them."""
+    labels = []
+    if kind.endswith(" values"):
+        manifest = write_values(folder / "files", kind.partition(" ")[0])
+        source, labels = folder / "files", [f"data.labels={manifest}"]
+    else:
+        source = write_source(kind, folder)
+    return [*SMALL[kind], f"data.path={source}", *labels]
 
 
 def train_on_files(kind: str, folder: Path, *overrides: str) -> FileRun:
@@ -58,3 +71,24 @@ def sound_run(tmp_path_factory) -> FileRun:
 def text_run(tmp_path_factory) -> FileRun:
     """A run that tells two kinds of texts."""
     return train_on_files("text", tmp_path_factory.mktemp("texts"))
+
+
+def train_on_values(kind: str, folder: Path, *overrides: str) -> FileRun:
+    """Train a small network on made-up pictures or sounds with values."""
+    from lightune import compose, train
+
+    words = [*words_for(f"{kind} values", folder), *QUICK, f"output_root={folder / 'out'}", *overrides]
+    return FileRun(train(compose(words)).run_dir, folder / "files")
+
+
+@pytest.fixture(scope="session")
+def picture_value_run(tmp_path_factory) -> FileRun:
+    """A run that predicts a value for each picture."""
+    return train_on_values("image", tmp_path_factory.mktemp("picture_values"), "trainer.max_epochs=20")
+
+
+@pytest.fixture(scope="session")
+def sound_value_run(tmp_path_factory) -> FileRun:
+    """A run of two folds that predicts a value for each sound."""
+    folds = ["validation=kfold", "validation.k=2"]
+    return train_on_values("audio", tmp_path_factory.mktemp("sound_values"), *folds)

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures or sounds that cannot be decoded (default: refuse)",
     )
     add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
-    add("--threshold", type=_share, metavar="P", help="of two classes: the second from this probability on")
+    add("--threshold", type=_share, metavar="P", help="of two classes: the positive one from this probability on")
     add("--sets", type=_share, metavar="SHARE", help="of classes: sets that hold the true one as often as this")
     add("--interval", type=_share, metavar="SHARE", help="of values: intervals that hold the true one as often")
     add(

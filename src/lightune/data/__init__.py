@@ -1,7 +1,7 @@
 """Data: modules that know their shapes, hold samples in memory as tensors, and prepare them without leaking."""
 
 from lightune.data.csv_table import CSV, CSVRegression
-from lightune.data.file_folder import AudioFolder, ImageFolder
+from lightune.data.file_folder import AudioFolder, AudioRegression, ImageFolder, ImageRegression
 from lightune.data.images import TorchvisionImages
 from lightune.data.memory import InMemoryData
 from lightune.data.samples import Samples
@@ -11,11 +11,13 @@ from lightune.data.text_table import TextCSV
 __all__ = [
     "CSV",
     "AudioFolder",
+    "AudioRegression",
     "BreastCancer",
     "CSVRegression",
     "Diabetes",
     "Digits",
     "ImageFolder",
+    "ImageRegression",
     "InMemoryData",
     "Samples",
     "TextCSV",

@@ -2,14 +2,26 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from lightune.errors import ConfigError, Problem
 
-__all__ = ["in_order", "require_classes", "several_labels", "twins_among"]
+__all__ = [
+    "PosLabel",
+    "in_order",
+    "require_classes",
+    "require_no_positive",
+    "several_labels",
+    "twins_among",
+    "with_positive_last",
+]
+
+PosLabel = str | int | float | bool | None
+"""How the positive of two classes may be named: a number or true is as good as its text."""
 
 _MOST_CLASSES, _MOST_FRACTIONS = 100, 20  # that are whole numbers, or others: beyond, they are values
 _SEPARATORS = ";|,"
+_SWITCHES = {True: ("true", "yes", "on"), False: ("false", "no", "off")}  # as YAML takes them
 
 
 def in_order(names: Collection[str]) -> list[str]:
@@ -18,14 +30,17 @@ def in_order(names: Collection[str]) -> list[str]:
     return sorted(names) if values is None else sorted(names, key=lambda name: (values[name], name))
 
 
-def require_classes(names: Collection[str], key: str, *, subject: str = "", regression: str = "") -> None:
+def require_classes(
+    names: Collection[str], key: str, *, subject: str = "", regression: str = "", whole: bool = False
+) -> None:
     """Refuse names that are no set of classes, or ones that differ in case only.
 
     Args:
         names: of the classes.
         key: of the configuration, that a refusal names.
         subject: what has these classes, such as a column; empty where the key says so.
-        regression: the option that takes values; empty where there is none, and whole numbers may be any classes.
+        regression: the option that takes values; empty where there is none.
+        whole: whether more than a hundred whole numbers are values, too, and not the numbers of classes.
 
     Raises:
         ConfigError: with what is wrong.
@@ -40,11 +55,56 @@ def require_classes(names: Collection[str], key: str, *, subject: str = "", regr
     values = _values(names)
     if values is None:
         return
-    whole = all(map(float.is_integer, values.values()))
-    if len(names) > (_MOST_CLASSES if whole else _MOST_FRACTIONS) and (regression or not whole):
+    are_whole = all(map(float.is_integer, values.values()))
+    if len(names) > (_MOST_CLASSES if are_whole else _MOST_FRACTIONS) and (whole or not are_whole):
         advice = f"choose data={regression}" if regression else "values are for data of your own, or for a table"
         rule = f"has {len(names):,} different numbers, which are no classes; {advice}"
         raise ConfigError([Problem(key, f"{subject} {rule}".strip())])
+
+
+def with_positive_last(names: Sequence[str], pos_label: PosLabel, *, subject: str = "") -> list[str]:
+    """Return names of two classes with the positive one last: metrics of two classes are about that.
+
+    Args:
+        names: of the classes, in order; they stay so where nothing is said.
+        pos_label: the positive one; None for the last of them.
+        subject: what has these classes, such as a column; empty where the key says so.
+
+    Raises:
+        ConfigError: if there are not two classes, or none is called so.
+    """
+    if pos_label is None:
+        return list(names)
+    there = f"{subject} has {', '.join(names)}" if subject else f"the classes are {', '.join(names)}"
+    if len(names) != 2:
+        rule = f"is for two classes, and there are {len(names)}, got {pos_label}"
+        raise ConfigError([Problem("data.pos_label", f"{rule}; set it to null")])
+    named = [name for name in names if name == str(pos_label)] or [
+        name for name in names if _means(name, pos_label)
+    ]
+    if len(named) != 1:
+        raise ConfigError(
+            [Problem("data.pos_label", f"must be one of the two classes ({there}), got {pos_label}")]
+        )
+    return sorted(names, key=lambda name: name == named[0])
+
+
+def require_no_positive(pos_label: PosLabel) -> None:
+    """Refuse a positive class where values are predicted.
+
+    Raises:
+        ConfigError: if one is named.
+    """
+    if pos_label is not None:
+        rule = f"is for two classes, and values are predicted, got {pos_label}; set it to null"
+        raise ConfigError([Problem("data.pos_label", rule)])
+
+
+def _means(name: str, pos_label: PosLabel) -> bool:
+    if isinstance(pos_label, bool):
+        return name.casefold() in _SWITCHES[pos_label]
+    values = _values([name, str(pos_label)])
+    return values is not None and len(set(values.values())) == 1
 
 
 def several_labels(names: Collection[str]) -> str:

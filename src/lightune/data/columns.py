@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightune.data.cells import Cells, numbers_of
+from lightune.paths import typed_override
 
 __all__ = [
     "Column",
@@ -39,13 +40,36 @@ Kind = Literal["numeric", "categorical", "ignored"]
 Decimal = Literal["auto", ".", ","]
 Floats = NDArray[np.float64]
 
-NA_VALUES = ("", "NA", "NaN", "nan", "null", "?")
+NA_VALUES = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "?")
 """Cells that stand for a missing value, unless others are named."""
 
 MISSING, UNKNOWN = -1.0, -2.0
 """The code of a category that is missing, and of one that was not there when the columns were decided on."""
 
 _DECIMAL = re.compile(r"[+-]?\d+\.?\d*([eE][+-]?\d+)?", re.ASCII)
+_MARKS = frozenset(
+    (
+        *(
+            "-",
+            "--",
+            "---",
+            "\u2013",
+            "\u2014",
+            ".",
+            "..",
+            "...",
+            "*",
+            "none",
+            "nil",
+            "nat",
+            "-nan",
+            "na",
+            "n.a.",
+            "k.a.",
+        ),
+        *("missing", "unknown", "not available", "#value!", "#div/0!", "#ref!", "#num!", "#name?"),
+    )
+)  # among numbers, which are then very likely missing
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
@@ -127,7 +151,7 @@ def decide(
     distinct = set(cells.but(na_values))
     strays = min((_strays(distinct, point) for point in points), key=len)
     if kind == "numeric":
-        raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}); add them to data.na_values")
+        raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)})")
     if strays and all(map(_is_infinite, strays)) and len(distinct) > len(strays):
         count = cells.count(cells.among(strays))
         several = "s" if count > 1 else ""
@@ -136,8 +160,10 @@ def decide(
     if distinct and all(_DATE.fullmatch(value) for value in distinct):
         return replace(column, note="holds dates; numbers made of them, such as a month or an age, would be used")
     note = ""
-    if strays and len(strays) <= _STRAY * len(distinct) and len(distinct) > _FEW:
-        note = f"numbers but for {_listed(strays)}: data.na_values would read that as missing"
+    are_marks = len(distinct) - len(strays) > 1 and all(each.casefold() in _MARKS for each in strays)
+    if strays and (are_marks or (len(strays) <= _STRAY * len(distinct) and len(distinct) > _FEW)):
+        typed = typed_override("data.na_values", [*na_values, *strays])
+        note = f"numbers but for {_listed(strays)}: {typed} reads that as missing"
     if len(distinct) > max(_FEW, _OWN * (len(cells) - missing)):
         return replace(column, note=note or "nearly every row has a value of its own")
     return replace(column, kind="categorical", categories=tuple(sorted(distinct)), note=note)

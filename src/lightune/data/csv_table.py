@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lightune.data.cells import Cells
-from lightune.data.class_names import require_classes, twins_among
+from lightune.data.class_names import (
+    PosLabel,
+    require_classes,
+    require_no_positive,
+    twins_among,
+    with_positive_last,
+)
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
 from lightune.data.delimited import Delimiter
 from lightune.data.group_column import group_problems, groups_in_column
@@ -68,6 +74,7 @@ class CSV(InMemoryData):
         target_scaling: the same for the target of regression; losses see the scaled target, metrics the real one.
         placement: where samples lie, as of `InMemoryData`.
         num_workers: processes that prepare batches of a stream, >= 0.
+        pos_label: of two classes the positive one, as metrics of two classes take it; None for the last of them.
     """
 
     kind = "table"
@@ -98,6 +105,7 @@ class CSV(InMemoryData):
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
         group_column: str | None = None,
+        pos_label: PosLabel = None,
     ) -> None:
         served = {"target_scaling": target_scaling, "placement": placement, "num_workers": num_workers}
         super().__init__(batch_size=batch_size, **served)  # type: ignore[arg-type]
@@ -108,7 +116,7 @@ class CSV(InMemoryData):
         self.categories, self.min_frequency = categories, min_frequency
         self.duplicates, self.split, self.group_column = duplicates, split, group_column
         self.decimal, self.delimiter, self.encoding = decimal, delimiter, encoding
-        self.table_scaling = scaling
+        self.table_scaling, self.pos_label = scaling, pos_label
 
     def load(self) -> Samples:
         """Read the table; return raw rows (N, F + C) float64 as `TablePreparation` takes them.
@@ -141,12 +149,17 @@ class CSV(InMemoryData):
                 ("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says")
             )
             part = None if part is None else part[keep]
-        kept, copies, remark = handle_copies(raw, self.duplicates)
-        if remark:
-            report.append(("duplicates", remark))
+        names = target_schema.get("classes", ())
+        kept, copies, remarks = handle_copies(
+            raw,
+            self.duplicates,
+            labels=targets.numpy() if names else None,
+            called=lambda place: f"row {numbers[rows[keep][place]]} ({names[targets[place]]})",
+        )
+        report += remarks
         order, official_val, official_test = by_parts(kept, part)
         held_out = official_val + official_test
-        report += untrained(targets[order].flatten().tolist(), target_schema.get("classes", ()), held_out)
+        report += untrained(targets[order].flatten().tolist(), names, held_out)
         groups = groups_in_column(self.group_column, table, self.na_values)
         report += _column_report(columns)
         chosen = torch.from_numpy(order)
@@ -155,7 +168,7 @@ class CSV(InMemoryData):
         return Samples(
             inputs,
             targets[chosen],
-            num_classes=len(target_schema.get("classes", ())),
+            num_classes=len(names),
             official_test=official_test,
             official_val=official_val,
             groups={name: each[keep][order] for name, each in groups.items()},
@@ -311,7 +324,9 @@ class CSV(InMemoryData):
             try:
                 column = decide(name, cells, na_values=self.na_values, decimal=self.decimal, kind=said.get(name))
             except ValueError as error:
-                problems.append(Problem("data.numeric" if name in said else "data.path", str(error)))
+                is_said = name in said
+                advice = "; add them to data.na_values" if is_said else ""
+                problems.append(Problem("data.numeric" if is_said else "data.path", f"{error}{advice}"))
                 continue
             if column.kind == "ignored" and name == self.group_column and name not in self.ignore:
                 column = replace(column, note="keeps rows together, as validation.groups says")
@@ -382,7 +397,9 @@ class CSV(InMemoryData):
             "data.target",
             subject=self._target,
             regression="csv_regression",
+            whole=True,
         )
+        classes = with_positive_last(classes, self.pos_label, subject=self._target)
         number = {name: place for place, name in enumerate(classes)}
         numbers = np.array([number[name] for name in cells.bare])
         return torch.from_numpy(cells.spread(numbers)), {"classes": classes}
@@ -396,6 +413,7 @@ class CSVRegression(CSV):
 
     def _targets(self, cells: Cells) -> tuple[Tensor, dict[str, Any]]:
         """Return values (N, 1) float32."""
+        require_no_positive(self.pos_label)
         try:
             column = decide(self._target, cells, na_values=(), decimal=self.decimal)
         except ValueError as error:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +15,13 @@ from zipfile import ZipFile
 
 import numpy as np
 import torch
+from PIL import Image
+from scipy.io import wavfile
 from torch import Tensor
 
+from lightune.data.class_names import PosLabel, require_no_positive, with_positive_last
 from lightune.data.decoded_cache import DecodedCache
-from lightune.data.file_lists import FileList, list_files
+from lightune.data.file_lists import FileList, files_below, list_files
 from lightune.data.group_column import numbered
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
 from lightune.data.memory import BatchSize, InMemoryData
@@ -29,11 +33,13 @@ from lightune.data.sound_files import SOUND_SUFFIXES, Crop, LogMel, SoundFormat,
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 
-__all__ = ["AudioFolder", "ImageFolder", "OnUnreadable"]
+__all__ = ["AudioFolder", "AudioRegression", "ImageFolder", "ImageRegression", "OnUnreadable"]
 
 OnUnreadable = Literal["refuse", "skip"]
 
 _SHOWN = 5
+_SAMPLE_LABELS = "labels.csv"
+_TURNED = 45  # degrees, that a picture of the sample is turned by at most, either way
 _MELS_AT_ONCE = 256  # sounds whose spectrograms are made together
 
 
@@ -43,7 +49,8 @@ class FileFolder(InMemoryData):
     Args:
         path: the folder; None for the sample that comes with lightune.
         classes: names of the classes, in their order; others are left out. None for all that there are.
-        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
+        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`; None for a folder a
+            class, or a folder a value that is its name.
         on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
         duplicates: what is done with files that have equal content, as of `CSV`.
         cache: folder that keeps what was decoded; None to keep nothing.
@@ -51,7 +58,9 @@ class FileFolder(InMemoryData):
     """
 
     suffixes: frozenset[str]
+    instead: str  # the option of data for targets of the other kind
     pattern: str | None = None
+    pos_label: PosLabel = None
 
     def __init__(
         self,
@@ -82,7 +91,7 @@ class FileFolder(InMemoryData):
 
     @abstractmethod
     def unpack_sample(self, folder: Path) -> None:
-        """Write the files of the sample that comes with lightune into a folder."""
+        """Write the files of the sample that comes with lightune into a folder, and their values as a manifest."""
 
     def load(self) -> Samples:
         """Decode every file.
@@ -121,8 +130,19 @@ class FileFolder(InMemoryData):
             yield Path(folder)
 
     def _list(self, root: Path) -> FileList:
+        values = self.problem == "regression"
         labels = None if self.labels is None else Path(self.labels).expanduser()
-        return list_files(root, self.suffixes, classes=self.classes, labels=labels, pattern=self.pattern)
+        if self.path is None and labels is None and values:
+            labels = root / _SAMPLE_LABELS
+        said = {"classes": self.classes, "labels": labels, "pattern": self.pattern}
+        found = list_files(root, self.suffixes, **said, values=values, instead=self.instead)
+        if not values:
+            return replace(found, classes=tuple(with_positive_last(found.classes, self.pos_label)))
+        require_no_positive(self.pos_label)
+        if len({file.value for file in found.files}) == 1:
+            key = "data.path" if labels is None else "data.labels"
+            raise ConfigError([Problem(key, f"has one value only, {found.files[0].label}")])
+        return found
 
     def _load(self, root: Path) -> Samples:
         found = self._list(root)
@@ -140,9 +160,15 @@ class FileFolder(InMemoryData):
             report.append(("unreadable", f"{len(unreadable):,} of these files left out: {'; '.join(shown)}{more}"))
             readable = [place for place in range(len(found.files)) if place not in unreadable]
             inputs, found = inputs[readable], found.only(readable)
-        keep, copies, remark = handle_copies(inputs, self.duplicates, counted="file")
-        if remark:
-            report.append(("duplicates", remark))
+        number = {name: place for place, name in enumerate(found.classes)}
+        keep, copies, remarks = handle_copies(
+            inputs,
+            self.duplicates,
+            counted="file",
+            labels=np.array([number[file.label] for file in found.files]) if number else None,
+            called=lambda place: f"{self._called(found.files[place].path)} ({found.files[place].label})",
+        )
+        report += remarks
         if len(keep) < len(found.files):
             inputs, found = inputs[torch.from_numpy(keep)], found.only(keep.tolist())
         return self._samples_of(found, inputs, copies, report)
@@ -188,17 +214,23 @@ class FileFolder(InMemoryData):
             return {place: why for place, why in enumerate(told) if why}
 
     def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
-        number = {name: place for place, name in enumerate(found.classes)}
         groups = [file.group for file in found.files]
+        if found.classes:
+            number = {name: place for place, name in enumerate(found.classes)}
+            targets = torch.tensor([number[file.label] for file in found.files])
+            schema: dict[str, Any] = {"classes": list(found.classes), "target": "class"}
+        else:
+            targets = torch.tensor([[file.value] for file in found.files], dtype=torch.float64)
+            schema = {"target": "target"}
         return Samples(
             inputs,
-            torch.tensor([number[file.label] for file in found.files]),
+            targets,
             num_classes=len(found.classes),
             official_test=found.count("test"),
             official_val=found.count("val"),
             groups={"group": numbered(groups)} if any(groups) else {},
             copies=copies,
-            schema={"classes": list(found.classes), "files": dict(self.schema_of_files()), "target": "class"},
+            schema={**schema, "files": dict(self.schema_of_files())},
             report=report,
             files=[str(self._called(file.path)) for file in found.files],
         )
@@ -224,10 +256,13 @@ class ImageFolder(FileFolder):
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
         cache: whether what was decoded is kept below the output root, for the next start of the same data.
         output_root: the folder; None to keep nothing.
+        target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
+        pos_label: of two classes the positive one, as of `CSV`.
     """
 
     kind = "image"
     suffixes = IMAGE_SUFFIXES
+    instead = "image_regression"
 
     def __init__(
         self,
@@ -245,9 +280,13 @@ class ImageFolder(FileFolder):
         num_workers: NonNegativeInt = 2,
         cache: bool = True,
         output_root: str | None = None,
+        target_scaling: Scaling = "standard",
+        pos_label: PosLabel = None,
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
+        served["target_scaling"] = target_scaling
         super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
+        self.pos_label = pos_label
         self.format = ImageFormat(image_size, resize, channels)
 
     def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
@@ -265,15 +304,32 @@ class ImageFolder(FileFolder):
 
     def unpack_sample(self, folder: Path) -> None:
         """Write scikit-learn's digits as PNG files, a folder a class."""
-        from PIL import Image
-        from sklearn import datasets
-
-        bunch = datasets.load_digits()
-        for number, (image, label) in enumerate(zip(bunch.images, bunch.target, strict=True)):
+        for number, (image, label) in enumerate(_digits()):
             home = folder / str(label)
             home.mkdir(exist_ok=True)
-            pixels = np.rint(image * 255 / 16).astype(np.uint8)
-            Image.fromarray(pixels).save(home / f"{number:04}.png")
+            image.save(home / f"{number:04}.png")
+
+
+class ImageRegression(ImageFolder):
+    """Pictures with a number to predict for each; the arguments are those of `ImageFolder`, but for `classes`.
+
+    Without a path they are scikit-learn's handwritten digits, each turned by an angle, which is to be predicted.
+    """
+
+    problem = "regression"
+    instead = "image_folder"
+
+    def unpack_sample(self, folder: Path) -> None:
+        """Write scikit-learn's digits as PNG files of 32x32 pixels, each turned, and the angles in degrees."""
+        angles = np.random.default_rng(0).uniform(-_TURNED, _TURNED, 2000).round(1)
+        lines = ["path,target"]
+        for number, ((image, _), angle) in enumerate(zip(_digits(), angles.tolist(), strict=False)):
+            name = f"{number:04}.png"
+            image.resize((32, 32), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR).save(
+                folder / name
+            )
+            lines.append(f"{name},{angle}")
+        (folder / _SAMPLE_LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 class AudioFolder(FileFolder):
@@ -298,10 +354,13 @@ class AudioFolder(FileFolder):
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
         cache: whether what was decoded is kept below the output root, for the next start of the same data.
         output_root: the folder; None to keep nothing.
+        target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
+        pos_label: of two classes the positive one, as of `CSV`.
     """
 
     kind = "audio"
     suffixes = SOUND_SUFFIXES
+    instead = "audio_regression"
 
     def __init__(
         self,
@@ -321,9 +380,13 @@ class AudioFolder(FileFolder):
         num_workers: NonNegativeInt = 2,
         cache: bool = True,
         output_root: str | None = None,
+        target_scaling: Scaling = "standard",
+        pos_label: PosLabel = None,
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
+        served["target_scaling"] = target_scaling
         super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
+        self.pos_label = pos_label
         self.pattern = pattern
         self.format = SoundFormat(sample_rate, seconds, crop, mels)
 
@@ -349,6 +412,34 @@ class AudioFolder(FileFolder):
             ZipFile(packed) as sounds,
         ):
             sounds.extractall(folder)
+
+
+class AudioRegression(AudioFolder):
+    """Sounds with a number to predict for each; the arguments are those of `AudioFolder`, but for `classes`.
+
+    Without a path they are 300 spoken digits, and how many seconds each lasts.
+    """
+
+    problem = "regression"
+    instead = "audio_folder"
+
+    def unpack_sample(self, folder: Path) -> None:
+        """Write the spoken digits, and the seconds that each lasts."""
+        super().unpack_sample(folder)
+        lines = ["path,target"]
+        for file in files_below(folder, self.suffixes):
+            rate, wave = wavfile.read(file)
+            lines.append(f"{file.relative_to(folder).as_posix()},{len(wave) / rate:.4f}")
+        (folder / _SAMPLE_LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _digits() -> Iterator[tuple[Image.Image, int]]:
+    """Yield scikit-learn's handwritten digits as grey pictures of 8x8 pixels, and what each shows."""
+    from sklearn import datasets
+
+    bunch = datasets.load_digits()
+    for image, label in zip(bunch.images, bunch.target.tolist(), strict=True):
+        yield Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)), label
 
 
 def _cache_in(output_root: str | None, cache: bool) -> Path | None:

@@ -1,5 +1,6 @@
-"""Files of one kind below a folder, with the class, the part and the group of each."""
+"""Files of one kind below a folder, with the class or the value, the part and the group of each."""
 
+import math
 import os
 import re
 from collections import Counter
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lightune.data.class_names import in_order, require_classes
+from lightune.data.columns import NA_VALUES, decide, parse_numbers
 from lightune.data.official_parts import part_named
 from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
@@ -32,15 +34,17 @@ class Named:
 
     Args:
         path: of the file.
-        label: name of its class.
+        label: name of its class, or its value as it is written.
         part: `train`, `val` or `test`, if it has an official one.
         group: of samples that belong together; empty for one that belongs to no other.
+        value: what is to be predicted of it, where that is a number.
     """
 
     path: Path
     label: str
     part: str = ""
     group: str = ""
+    value: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class FileList:
     """The files that were found, the official parts one behind the other: training, validation, test.
 
     Args:
-        files: at least one of each of two classes.
-        classes: their names, in order, or as they were said.
+        files: at least one of each of two classes, or at least one with a value.
+        classes: their names, in order, or as they were said; none where values are predicted.
         report: what was found, one (subject, remark) a line.
     """
 
@@ -73,8 +77,10 @@ def list_files(
     classes: Sequence[str] | None = None,
     labels: Path | None = None,
     pattern: str | None = None,
+    values: bool = False,
+    instead: str = "",
 ) -> FileList:
-    """List the files of a folder with their classes.
+    """List the files of a folder with their classes, or with their values.
 
     The class of a file is the folder that it is in, below `root` or below `root/train`, `root/val`, `root/test`,
     which are then official parts; or what a manifest or a pattern says.
@@ -86,21 +92,80 @@ def list_files(
         labels: a table with the columns `path` (from `root`) and `target`, and perhaps `split` and `group`.
         pattern: a regular expression for paths from `root`, with `(?P<label>…)`, and perhaps `(?P<group>…)` and
             `(?P<test>…)`, which is not empty for files of the official test part.
+        values: whether what stands in the place of a class is a number to predict.
+        instead: the option of `data` for classes where these are values, and the other way round; a refusal names
+            it.
 
     Raises:
-        ConfigError: if there are no files, no classes, or a file's class cannot be told.
+        ConfigError: if there are no files, no classes, or the class or value of a file cannot be told.
     """
-    _check_keys(root, classes, labels, pattern)
+    _check_keys(root, classes, labels, pattern, values=values)
     report: list[tuple[str, str]] = []
     if labels is not None:
-        found = list(_in_manifest(root, labels, report))
+        found = list(_in_manifest(root, labels, report, NA_VALUES if values else ("",)))
     elif pattern is not None:
         found = list(_matching(root, suffixes, pattern, report))
     else:
         found = list(_in_folders(root, suffixes, report))
         _require_no_masks(root, found)
+    key = "data.pattern" if pattern is not None else "data.path" if labels is None else "data.labels"
+    if values:
+        found, names = _with_values(found, key, instead), []
+    else:
+        found, names = _with_classes(root, found, classes, "data.path" if labels is None else key, instead, report)
+    order = {"": 0, "train": 0, "val": 1, "test": 2}
+    found.sort(key=lambda file: (order[file.part], str(file.path)))
+    if order[found[0].part]:
+        raise ConfigError([Problem("data.path", f"{root.absolute()} has no file to train on")])
+    trained = {file.label for file in found if not order[file.part]}
+    if unseen := [name for name in names if name not in trained and any(file.label == name for file in found)]:
+        report.append(("classes", f"no file to train on is of {_some(unseen)}"))
+    report.insert(0, ("files", f"{len(found):,}{_of(found, names)}"))
+    return FileList(tuple(found), tuple(names), tuple(report))
+
+
+def _with_values(found: Sequence[Named], key: str, instead: str) -> list[Named]:
+    """Return files with their values.
+
+    Raises:
+        ConfigError: if one has none.
+    """
+    labels = [file.label for file in found]
+    try:
+        column = decide("target", labels, na_values=(), decimal="auto", kind="numeric")
+    except ValueError as error:
+        rule = str(error).replace("target has cells", "has targets", 1)
+        if key == "data.path":
+            rule = f"{rule}, as the folders are called: name a table of path and target by data.labels"
+        advice = f"; for classes choose data={instead}" if instead else ""
+        raise ConfigError([Problem(key, f"{rule}{advice}")]) from error
+    numbers = parse_numbers(column, labels, ())[0].tolist()
+    return [replace(file, value=value) for file, value in zip(found, numbers, strict=True)]
+
+
+def _of(found: Sequence[Named], names: Sequence[str]) -> str:
+    """Return what the files show, in words."""
+    if names:
+        return f" of {len(names)} classes"
+    values = [file.value for file in found]
+    return f", values from {min(values):g} to {max(values):g}"
+
+
+def _with_classes(
+    root: Path,
+    found: list[Named],
+    classes: Sequence[str] | None,
+    key: str,
+    instead: str,
+    report: list[tuple[str, str]],
+) -> tuple[list[Named], list[str]]:
+    """Return the files that are of a class, and the names of the classes.
+
+    Raises:
+        ConfigError: if these are no set of classes.
+    """
     names = sorted({file.label for file in found})
-    require_classes(names, "data.path" if labels is None else "data.labels")
+    require_classes(names, key, regression=instead)
     if classes is not None:
         absent = [name for name in classes if name not in names]
         if len(absent) == len(classes):
@@ -116,15 +181,7 @@ def list_files(
         names = in_order(names)
     if len(names) < 2:
         raise ConfigError([Problem("data.path", f"{root.absolute()} has one class only: {', '.join(names)}")])
-    order = {"": 0, "train": 0, "val": 1, "test": 2}
-    found.sort(key=lambda file: (order[file.part], str(file.path)))
-    if order[found[0].part]:
-        raise ConfigError([Problem("data.path", f"{root.absolute()} has no file to train on")])
-    trained = {file.label for file in found if not order[file.part]}
-    if unseen := [name for name in names if name not in trained and any(file.label == name for file in found)]:
-        report.append(("classes", f"no file to train on is of {_some(unseen)}"))
-    report.insert(0, ("files", f"{len(found):,} of {len(names)} classes"))
-    return FileList(tuple(found), tuple(names), tuple(report))
+    return found, names
 
 
 def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
@@ -145,7 +202,9 @@ def files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
                 yield Path(home) / name
 
 
-def _check_keys(root: Path, classes: Sequence[str] | None, labels: Path | None, pattern: str | None) -> None:
+def _check_keys(
+    root: Path, classes: Sequence[str] | None, labels: Path | None, pattern: str | None, *, values: bool
+) -> None:
     problems = []
     if not root.is_dir():
         problems.append(Problem("data.path", f"must be a folder, got {root.absolute()}"))
@@ -155,7 +214,9 @@ def _check_keys(root: Path, classes: Sequence[str] | None, labels: Path | None, 
         problems.append(
             Problem("data.pattern", f"cannot be used with data.labels, got {pattern}; set one to null")
         )
-    if classes is not None and (len(classes) < 2 or len(set(classes)) < len(classes)):
+    if classes is not None and values:
+        problems.append(Problem("data.classes", f"is for classes, and values are predicted, got {list(classes)}"))
+    elif classes is not None and (len(classes) < 2 or len(set(classes)) < len(classes)):
         problems.append(Problem("data.classes", f"must be two different names or more, got {list(classes)}"))
     if problems:
         raise ConfigError(problems)
@@ -233,13 +294,16 @@ def _matching(
         report.append(("left out", f"{_files(len(others))} that data.pattern does not match, such as {others[0]}"))
 
 
-def _in_manifest(root: Path, labels: Path, report: list[tuple[str, str]]) -> Iterator[Named]:
+def _in_manifest(
+    root: Path, labels: Path, report: list[tuple[str, str]], absent: Collection[str]
+) -> Iterator[Named]:
+    """Yield the files that a table names, but for those whose target is one of `absent`."""
     try:
         table = read_table(labels)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem("data.labels", str(error))]) from error
-    if absent := [name for name in ("path", "target") if name not in table]:
-        rule = f"must have the columns path and target, and lacks {' and '.join(absent)}"
+    if lacking := [name for name in ("path", "target") if name not in table]:
+        rule = f"must have the columns path and target, and lacks {' and '.join(lacking)}"
         raise ConfigError([Problem("data.labels", f"{rule} (it has {', '.join(table)})")])
     problems = []
     if missing := [name for name in table["path"] if not (root / name).is_file()]:
@@ -250,16 +314,17 @@ def _in_manifest(root: Path, labels: Path, report: list[tuple[str, str]]) -> Ite
     parts = [part_named(word) for word in table["split"]] if "split" in table else [""] * count
     if unknown := sorted({word for word in table.get("split", ()) if part_named(word) is None}):
         problems.append(f"split must be train, val or test, got {_some(list(map(repr, unknown)))}")
-    if not any(map(str.strip, table["target"])):
+    targets = [cell.strip() for cell in table["target"]]
+    if all(target in absent for target in targets):
         problems.append("has no target in any row")
     if problems:
         raise ConfigError([Problem("data.labels", problem) for problem in problems])
-    if without := sum(not label.strip() for label in table["target"]):
+    if without := sum(target in absent for target in targets):
         report.append(("left out", f"{_files(without)} without a target"))
     groups = table.get("group", [""] * count)
-    for name, label, part, group in zip(table["path"], table["target"], parts, groups, strict=True):
-        if label.strip():
-            yield Named(root / name, label.strip(), part or "", group.strip())
+    for name, target, part, group in zip(table["path"], targets, parts, groups, strict=True):
+        if target not in absent:
+            yield Named(root / name, target, part or "", group.strip())
 
 
 def _folders_in(folder: Path) -> list[Path]:

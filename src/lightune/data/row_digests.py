@@ -1,6 +1,7 @@
 """Rows by their content: which are equal, and which have changed since they were divided."""
 
 import hashlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from lightune.validation import Indices
 
-__all__ = ["Duplicates", "copies_of", "handle_copies", "row_digests"]
+__all__ = ["Duplicates", "contradictions", "copies_of", "handle_copies", "row_digests"]
 
 Duplicates = Literal["together", "keep", "drop"]
 
@@ -47,29 +48,54 @@ def copies_of(digests: Digests) -> tuple[Indices, int]:
 
 
 def handle_copies(
-    inputs: Tensor, duplicates: Duplicates, *, counted: str = "row"
-) -> tuple[Indices, Indices | None, str]:
-    """Return which rows are kept, the set of equal rows that each of them belongs to, and a remark.
+    inputs: Tensor,
+    duplicates: Duplicates,
+    *,
+    counted: str = "row",
+    labels: Indices | None = None,
+    called: Callable[[int], str] = str,
+) -> tuple[Indices, Indices | None, list[tuple[str, str]]]:
+    """Return which rows are kept, the set of equal rows that each of them belongs to, and what was found.
 
     Args:
         inputs: (N, …) as they were read.
         duplicates: `together` keeps equal rows on one side of each split, `drop` keeps the first of them, `keep`
             divides them like others.
-        counted: what the remark calls one of them.
+        counted: what a remark calls one of them.
+        labels: (N,) class of each; None where values are predicted, which may differ between equal rows.
+        called: returns what a remark calls the row of a place, its class included.
 
     Returns:
         The places of the rows that are kept; the number of the set of each of these, None where rows are divided
-        one by one; what a person should know, empty if no row repeats another.
+        one by one; what a person should know, one (subject, remark) a line, none if no row repeats another.
     """
     copies, repeated = copies_of(row_digests(inputs))
     every = np.arange(len(inputs))
     if not repeated:
-        return every, None, ""
+        return every, None, []
     several = f"{counted}s repeat" if repeated > 1 else f"{counted} repeats"
-    remark = f"{repeated:,} {several} the inputs of another: {_REMARKS[duplicates]}"
+    found = [("duplicates", f"{repeated:,} {several} the inputs of another: {_REMARKS[duplicates]}")]
+    if labels is not None and (pairs := contradictions(copies, labels)):
+        one, other = map(called, pairs[0])
+        sets = "1 set" if len(pairs) == 1 else f"{len(pairs):,} sets"
+        of = f"{sets} of {counted}s with equal inputs {'is' if len(pairs) == 1 else 'are'} of different classes"
+        found.append(("question", f"{of}, such as {one} and {other}: is a class wrong, or is an input lacking?"))
     if duplicates == "drop":
-        return np.sort(np.unique(copies, return_index=True)[1]), None, remark
-    return every, copies if duplicates == "together" else None, remark
+        return np.sort(np.unique(copies, return_index=True)[1]), None, found
+    return every, copies if duplicates == "together" else None, found
+
+
+def contradictions(copies: Indices, labels: Indices) -> list[tuple[int, int]]:
+    """Return of each set of equal rows that are of several classes the places of two that differ, in their order.
+
+    Args:
+        copies: (N,) number of the set of each row.
+        labels: (N,) its class.
+    """
+    first = np.unique(copies, return_index=True)[1]  # the first row of each set
+    differing = np.flatnonzero(labels != labels[first[copies]])
+    sets, places = np.unique(copies[differing], return_index=True)
+    return sorted(zip(first[sets].tolist(), differing[places].tolist(), strict=True))
 
 
 _REMARKS = {

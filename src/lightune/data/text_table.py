@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightune.data.class_names import in_order, require_classes
+from lightune.data.class_names import PosLabel, in_order, require_classes, with_positive_last
 from lightune.data.columns import NA_VALUES
 from lightune.data.delimited import Delimiter
 from lightune.data.group_column import group_problems, groups_in_column
@@ -46,6 +46,7 @@ class TextCSV(InMemoryData):
         delimiter: what stands between two cells; `auto` finds out.
         encoding: of the file, where no mark at its beginning says so.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
+        pos_label: of two classes the positive one, as of `CSV`.
     """
 
     kind = "text"
@@ -67,10 +68,11 @@ class TextCSV(InMemoryData):
         encoding: str = "utf-8",
         batch_size: BatchSize = 64,
         group_column: str | None = None,
+        pos_label: PosLabel = None,
     ) -> None:
         super().__init__(batch_size=batch_size, scaling="none", placement="host")
         self.path, self.text, self.target, self.split = path, text, target, split
-        self.group_column = group_column
+        self.group_column, self.pos_label = group_column, pos_label
         self.tokens, self.lowercase = tokens, lowercase
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         self.duplicates, self.delimiter, self.encoding = duplicates, delimiter, encoding
@@ -96,6 +98,7 @@ class TextCSV(InMemoryData):
             rule = f"{self.target} has one class only, {classes[0]!r}" if classes else f"{self.target} is empty"
             raise ConfigError([Problem("data.target", rule)])
         require_classes(classes, "data.target", subject=self.target)
+        classes = with_positive_last(classes, self.pos_label, subject=self.target)
         cells = [cut(texts[row]) for row in kept]
         raw, tokens = interned(cells, self.max_length)
         report += _remarks(cells, len(tokens), self.max_length)
@@ -108,9 +111,14 @@ class TextCSV(InMemoryData):
         part = (
             None if self.split is None else parts_in_column(self.split, [table[self.split][row] for row in kept])
         )
-        chosen, copies, remark = handle_copies(raw, self.duplicates, counted="text")
-        if remark:
-            report.append(("duplicates", remark))
+        chosen, copies, remarks = handle_copies(
+            raw,
+            self.duplicates,
+            counted="text",
+            labels=targets.numpy(),
+            called=lambda place: f"row {kept[place]} ({labels[kept[place]]})",
+        )
+        report += remarks
         order, official_val, official_test = by_parts(chosen, part)
         places = torch.from_numpy(order)
         report += untrained(targets[places].tolist(), classes, official_val + official_test, counted="text")

@@ -139,16 +139,18 @@ def _of_folder(
     skip: bool,
 ) -> Labelled:
     suffixes = IMAGE_SUFFIXES if schema["files"]["kind"] == "image" else SOUND_SUFFIXES
-    known = list(schema["classes"])
-    found = list_files(path, suffixes, classes=known, labels=labels, pattern=None if labels else pattern)
+    known = list(schema.get("classes", ()))
+    how = {"labels": labels, "pattern": None if labels else pattern}
+    found = list_files(path, suffixes, classes=known or None, **how, values=not known)
     tally, raws, files, targets = Tally(), [], [], []
     for file in found.files:
         for names, raw in reader.chunks(file.path, tally, skip=skip):
             raws.append(raw)
             files += names
-            targets.append(known.index(file.label))
+            targets.append(known.index(file.label) if known else [file.value])
     if not raws:
         raise ValueError(f"{path} has no file that can be read")
     told = [f"{path}: {remark} ({subject})" for subject, remark in found.report if subject == "left out"]
     rows = list(range(len(files)))
-    return Labelled(torch.cat(raws), torch.tensor(targets), rows, files, [*tally.lines(), *told])
+    kind = torch.int64 if known else torch.float32
+    return Labelled(torch.cat(raws), torch.tensor(targets, dtype=kind), rows, files, [*tally.lines(), *told])

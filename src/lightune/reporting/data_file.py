@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem
-from lightune.paths import DATA_FILE
+from lightune.paths import DATA_FILE, typed_override
 from lightune.reporting.summary import print_pairs
 from lightune.runtime.atomic_files import write_json
 
@@ -32,6 +32,7 @@ def record_data(folder: Path, data: LightningDataModule) -> None:
             "fingerprint": data.fingerprint(),
             "parts": {part: {"rows": rows, "digest": digest} for part, (rows, digest) in data.digests().items()},
             "samples": dict(samples.schema),
+            "positive": _positive(data),
             "report": [list(line) for line in _found(data)],
         }
         write_json(folder / DATA_FILE, content)
@@ -79,12 +80,20 @@ def _listed(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def _positive(data: InMemoryData) -> str | None:
+    """Return the name of the class that the figures of two classes are about; None of others."""
+    classes = data.samples.schema.get("classes", ())
+    return str(classes[1]) if len(classes) == 2 else None
+
+
 def _found(data: InMemoryData) -> Iterator[tuple[str, str]]:
     """Yield what a person should know of the samples, one (subject, remark) a line."""
     yield from data.samples.report
-    classes = data.samples.schema.get("classes", ())
-    if len(classes) == 2:
-        yield "classes", f"{classes[0]}, {classes[1]}: precision, recall and F1 are those of {classes[1]}"
+    if positive := _positive(data):
+        other = data.samples.schema["classes"][0]
+        advice = f"; {typed_override('data.pos_label', other)} for the other" if hasattr(data, "pos_label") else ""
+        measures = "precision, recall, F1, AUC and --threshold are about it"
+        yield "positive", f"{positive}, and not {other}: {measures}{advice}"
     yield from data.questions()
 
 

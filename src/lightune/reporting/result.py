@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.atomic_files import json_text, write_whole
 
 __all__ = [
     "CONSOLE_FILE",
@@ -161,7 +161,7 @@ def write_result(result: Result) -> Path:
 
 def to_json(content: dict[str, Any]) -> bytes:
     """Return a mapping as indented JSON; NaN and infinity, which JSON does not have, become null."""
-    return (json.dumps(_finite(content), indent=2, allow_nan=False) + "\n").encode()
+    return json_text(_finite(content)).encode()
 
 
 def read_result(run_dir: Path) -> Result:

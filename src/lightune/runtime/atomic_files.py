@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["remove_leftovers", "whole_file", "write_json", "write_whole", "written_together"]
+from lightune.runtime.plain_text import escaped
+
+__all__ = ["json_text", "remove_leftovers", "whole_file", "write_json", "write_whole", "written_together"]
 
 _SUFFIX = ".tmp"
 
@@ -115,7 +117,16 @@ def write_json(target: Path, content: Any) -> None:
         ValueError: if a number is not finite.
         OSError: as for `write_whole`.
     """
-    write_whole(target, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    write_whole(target, json_text(content).encode())
+
+
+def json_text(content: Any) -> str:
+    r"""Return content as indented JSON that people can read: letters as they are, control codes as `\u001b`.
+
+    Raises:
+        ValueError: if a number is not finite.
+    """
+    return escaped(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)) + "\n"
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:

@@ -6,7 +6,7 @@ This module must not import torch or Lightning.
 import re
 import sys
 
-__all__ = ["cell", "say", "text_of_cell", "visible"]
+__all__ = ["cell", "escaped", "say", "text_of_cell", "visible"]
 
 _CODES = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -18,6 +18,11 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 def visible(text: str) -> str:
     r"""Return a text with `\x1b` and the like in place of what a terminal would obey."""
     return _CODES.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def escaped(text: str) -> str:
+    r"""Return JSON with `\u009b` and the like in place of what a terminal would obey; it means the same."""
+    return _CODES.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def cell(text: str) -> str:
