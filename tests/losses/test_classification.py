@@ -115,6 +115,12 @@ def test_a_judged_loss_counts_all_samples_the_same(loss):
     assert weighs.state_dict() == {}
 
 
+def test_a_judged_loss_is_not_smoothed():
+    smoothed = CrossEntropy(label_smoothing=0.3)
+    assert smoothed(OUTPUTS, CLASSES) != CrossEntropy()(OUTPUTS, CLASSES)
+    assert torch.equal(smoothed.eval()(OUTPUTS, CLASSES), CrossEntropy()(OUTPUTS, CLASSES))
+
+
 def test_balanced_classes_count_the_same_in_all():
     counts = [10, 40, 150, 0]
     weights = CrossEntropy(class_weights="balanced", class_counts=counts).weights

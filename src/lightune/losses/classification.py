@@ -74,8 +74,10 @@ def _weights(
 class CrossEntropy(ClassWeighted):
     """Negative log-likelihood of the true class under the softmax of the outputs.
 
+    In evaluation form targets are not smoothed, and each sample counts the same.
+
     Args:
-        label_smoothing: share of the target spread evenly over all classes, in [0, 1]
+        label_smoothing: share of the target spread evenly over all classes in training, in [0, 1]
             (Szegedy et al. 2016, section 7).
         class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
         class_counts: how many training samples are of each class.
@@ -100,7 +102,9 @@ class CrossEntropy(ClassWeighted):
 
     def forward(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Average over outputs: (B, C) float and target: (B,) int64; returns a scalar."""
-        if self.weights is None or not self.training:
+        if not self.training:
+            return functional.cross_entropy(outputs, target)
+        if self.weights is None:
             return functional.cross_entropy(outputs, target, label_smoothing=self.label_smoothing)
         return weighted_mean(self.of_each(outputs, target), target, self.weights)
 

@@ -70,16 +70,17 @@ def test_a_step_is_recorded_once_a_shape_and_serves_other_programs(batch):
     assert len(recorded) == 2
 
 
-def test_rows_of_a_group_have_their_own_smoothing(batch):
-    _, target = batch
-    program = program_of(networks(), SHARES.double())
-    outputs = torch.randn(6, 3, dtype=torch.float64)
-    for member, share in enumerate(SHARES.tolist()):
-        expected = CrossEntropy(share)(outputs, target[0])
-        torch.testing.assert_close(program.loss(member, outputs, target[0]), expected, rtol=1e-6, atol=1e-8)
+def test_rows_of_a_group_have_their_own_smoothing_in_training_and_none_when_judged(batch):
+    x, target = batch
+    program, model = program_of(networks(), SHARES.double()), networks()[2]
     program.keep([2])
-    expected = CrossEntropy(0.5)(outputs, target[0])
-    torch.testing.assert_close(program.loss(0, outputs, target[0]), expected, rtol=1e-6, atol=1e-8)
+    stack = Stack([model], dtype=torch.float64)
+    _, losses, outputs, _ = program.train(stack.parameters, stack.buffers, x[2:], target[2:])
+    expected = CrossEntropy(0.5)(outputs[0], target[2])
+    torch.testing.assert_close(losses[0], expected, rtol=1e-6, atol=1e-8)
+    losses, outputs = program.evaluate(stack.parameters, stack.buffers, x[2:], target[2:])
+    for judged in (losses[0], program.loss(outputs[0], target[2])):
+        torch.testing.assert_close(judged, CrossEntropy()(outputs[0], target[2]), rtol=1e-6, atol=1e-8)
 
 
 def test_smoothing_needs_a_program_that_has_it():

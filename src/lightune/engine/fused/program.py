@@ -22,8 +22,8 @@ from lightune.runtime.compiler_folder import no_empty_compiler_folder
 
 Tensors = dict[str, Tensor]
 Recorded = dict[Any, tuple[fx.GraphModule, list[Site]]]
-LossOf = Callable[[Tensor, Tensor, Tensor], Tensor]
-WeightedLossOf = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+LossOf = Callable[[Tensor, Tensor], Tensor]
+TrainingLossOf = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 class Program:
@@ -50,8 +50,10 @@ class Program:
         self._model = masks.model
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
-        self._loss = _smoothed_cross_entropy if label_smoothing is not None else _without_smoothing(loss)
-        self._training_loss = _unweighted(self._loss) if class_weights is None else _class_weighted(loss)
+        self._judged = _judged_loss(loss)
+        self._training_loss = _training_loss(loss, smoothed=label_smoothing is not None)
+        if class_weights is not None:
+            self._training_loss = _class_weighted(loss)
         self._recorded: Recorded = {} if recorded is None else recorded
 
     def train(
@@ -83,10 +85,10 @@ class Program:
             )
         return result
 
-    def loss(self, member: int, outputs: Tensor, target: Tensor) -> Tensor:
-        """Return the loss, a scalar, of one member's outputs (B, K) and targets (B, …)."""
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the loss in evaluation form, a scalar, of one member's outputs (B, K) and targets (B, …)."""
         with torch.no_grad():
-            return self._loss(outputs, target, self._smoothing(outputs.unsqueeze(0), [member])[0])
+            return self._judged(outputs, target)
 
     def record_train(self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor) -> Any:
         """Record the step for batches of this shape, if it is not yet; return its key."""
@@ -105,17 +107,14 @@ class Program:
         buffers: Tensors,
         x: Tensor,
         target: Tensor,
-        members: Sequence[int] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Return losses (M,) and outputs (M, B, K) in evaluation form, of members as `train` takes them."""
-        smoothing = self._smoothing(x, members)
+        """Return losses (M,) and outputs (M, B, K) in evaluation form: not weighted by class, not smoothed."""
         key = self._key("evaluate", x, target)
         if key not in self._recorded:
             self._model.eval()
-            arguments = (parameters, buffers, x, target, smoothing)
-            self._recorded[key] = (record(self._evaluation, arguments), [])
+            self._recorded[key] = (record(self._evaluation, (parameters, buffers, x, target)), [])
         with torch.no_grad():
-            result: tuple[Tensor, Tensor] = self._recorded[key][0](parameters, buffers, x, target, smoothing)
+            result: tuple[Tensor, Tensor] = self._recorded[key][0](parameters, buffers, x, target)
         return result
 
     def generator(self, row: int) -> torch.Generator:
@@ -196,17 +195,13 @@ class Program:
         return gradients, losses, outputs, after
 
     def _evaluation(
-        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
+        self, parameters: Tensors, buffers: Tensors, x: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        def of_member(
-            own: Tensors, state: Tensors, x: Tensor, target: Tensor, smoothing: Tensor
-        ) -> tuple[Tensor, Tensor]:
+        def of_member(own: Tensors, state: Tensors, x: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
             outputs = self._forward(own, state, x)
-            return self._loss(outputs, target, smoothing), outputs
+            return self._judged(outputs, target), outputs
 
-        result: tuple[Tensor, Tensor] = vmap(of_member, randomness="error")(
-            parameters, buffers, x, target, smoothing
-        )
+        result: tuple[Tensor, Tensor] = vmap(of_member, randomness="error")(parameters, buffers, x, target)
         return result
 
 
@@ -245,18 +240,20 @@ def _clones(tensors: Tensors) -> Tensors:
     return {name: value.clone() for name, value in tensors.items()}
 
 
-def _without_smoothing(loss: nn.Module) -> LossOf:
-    if type(loss) is CrossEntropy and not loss.label_smoothing:
-        return lambda outputs, target, _: _negative_log_likelihood(outputs.log_softmax(dim=1), target)
-    plain = copy.deepcopy(loss).eval() if isinstance(loss, ClassWeighted) else loss  # which counts all the same
-    return lambda outputs, target, _: plain(outputs, target)
+def _judged_loss(loss: nn.Module) -> LossOf:
+    if type(loss) is CrossEntropy:
+        return lambda outputs, target: _negative_log_likelihood(outputs.log_softmax(dim=1), target)
+    return copy.deepcopy(loss).eval() if isinstance(loss, ClassWeighted) else loss
 
 
-def _unweighted(loss: LossOf) -> WeightedLossOf:
-    return lambda outputs, target, smoothing, _: loss(outputs, target, smoothing)
+def _training_loss(loss: nn.Module, *, smoothed: bool) -> TrainingLossOf:
+    if smoothed:
+        return lambda outputs, target, smoothing, _: _smoothed_cross_entropy(outputs, target, smoothing)
+    plain = _judged_loss(loss)
+    return lambda outputs, target, *_: plain(outputs, target)
 
 
-def _class_weighted(loss: nn.Module) -> WeightedLossOf:
+def _class_weighted(loss: nn.Module) -> TrainingLossOf:
     if type(loss) is CrossEntropy:
         return lambda outputs, target, smoothing, weights: weighted_mean(
             _cross_entropies(outputs, target, smoothing), target, weights

@@ -107,7 +107,7 @@ class StackedStep:
         for length, rows in alike(batch.lengths).items():
             if length:
                 own, wanted, target = (part[rows, :length] for part in (outputs, batch.wanted, batch.target))
-                lost = [self.program.loss(*each) for each in zip(rows, own, wanted, strict=True)]
+                lost = [self.program.loss(*each) for each in zip(own, wanted, strict=True)]
                 meter.add(torch.stack(lost), self._predictions(own, rows), target, rows)
 
     def losses(self, batch: StackedBatch | RaggedBatch) -> Tensor:
@@ -117,7 +117,7 @@ class StackedStep:
         losses = self.stack.flat.new_empty(self.width)
         for rows, part in batch.parts:
             parameters, buffers = _some(self._parameters, rows), _some(self.stack.buffers, rows)
-            losses[rows] = self.program.evaluate(parameters, buffers, part.x, part.wanted, rows)[0]
+            losses[rows] = self.program.evaluate(parameters, buffers, part.x, part.wanted)[0]
         return losses
 
     def read(self, stage: Stage) -> dict[str, list[float]]:
@@ -222,7 +222,7 @@ class StackedStep:
         for block in self._blocks:
             own = slice(block.rows.start, block.rows.stop)
             x, wanted = batch.x[own], batch.wanted[own]
-            seen.append(self.program.evaluate(block.parameters, block.buffers, x, wanted, block.rows))
+            seen.append(self.program.evaluate(block.parameters, block.buffers, x, wanted))
         losses, outputs = (_joined(parts) for parts in zip(*seen, strict=True))
         return losses, outputs
 
