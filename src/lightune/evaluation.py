@@ -8,8 +8,9 @@ import torch
 from omegaconf import open_dict
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
+from torch import Tensor
 
-from lightune.callbacks import TestPredictions
+from lightune.callbacks import TestPredictions, ValidationStepPredictions, untold
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_fit
 from lightune.config.trainer import build_trainer, point_at
@@ -72,7 +73,9 @@ def evaluate(
     assert parts.trainer is not None
     require_same_data(folder, parts.data)
     measured, predictions = [], []
-    tests = TestPredictions()
+    tests = (TestPredictions if split == "test" else ValidationStepPredictions)(
+        checks=not isinstance(parts.task, SupervisedTask)
+    )
     with quiet(verbose=False):
         trainer = point_at(parts.trainer, cfg, run_dir=folder, first=[tests], bare=True)
         for plan in parts.plans if named else [_owner(Path(checkpoint), parts.plans, folder)]:
@@ -167,15 +170,13 @@ def _predicted(
     Raises:
         ConfigError: if it does not tell.
     """
-    gathered = None
-    if isinstance(task, SupervisedTask):
-        if split == "test":
-            gathered = tests.of_all(trainer)
-        elif task.validated is not None:
-            predicted, targets = (each.cpu() for each in task.validated)
-            gathered = torch.arange(len(targets)), predicted.float(), targets
+    if isinstance(task, SupervisedTask) and split == "val" and task.validated is not None:
+        predicted, targets = (each.cpu() for each in task.validated)
+        gathered: tuple[Tensor, Tensor, Tensor] | None = torch.arange(len(targets)), predicted.float(), targets
+    else:
+        gathered = tests.of_all(trainer)
     if gathered is None:
-        rule = f"needs predictions, which {type(task).__name__} does not tell; lightune's own task does"
+        rule = f"needs predictions: {untold(task, _STEPS[split], tests.lacking or 'returns no predictions')}"
         raise ConfigError([Problem("--errors", rule)])
     places, predicted, targets = gathered
     rows = torch.from_numpy(data.rows_of(split))[places] if isinstance(data, InMemoryData) else places

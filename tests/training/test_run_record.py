@@ -1,14 +1,18 @@
 import csv
+import io
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from curves import events
+from rich.console import Console
 from scipy.stats import bootstrap
 from sklearn.metrics import mean_absolute_error
 
-from lightune import compose, train
+from lightune import compose, evaluate, train, trust
+from lightune.errors import ConfigError
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.reporting.curves import read_curves
 from lightune.reporting.predictions import Predictions, read_validation
@@ -171,10 +175,110 @@ def test_tensorboard_shows_the_confusions_of_the_test(tmp_path):
 
 def test_a_task_that_does_not_tell_what_it_predicts_is_named(tmp_path, caplog):
     cfg = compose(["data=wine", "model.units=4", "trainer=cpu", f"output_root={tmp_path}"])
-    record = RunRecord(RunContext(cfg, prepare(cfg), tmp_path, None))
+    console = Console(file=io.StringIO(), width=20)
+    record = RunRecord(RunContext(cfg, prepare(cfg), tmp_path, console))
     with caplog.at_level("INFO", logger="lightune"):
         record.add_test([{"test/loss": 1.0}], [])
     assert caplog.messages == [
         "predictions and errors of the test are left out: SupervisedTask does not tell what it predicts"
     ]
+    assert console.file.getvalue() == f"{caplog.messages[0]}\n"
     assert list(tmp_path.glob("*.csv")) == []
+
+
+OWN_TASK = """
+import torch
+from pytorch_lightning import LightningDataModule, LightningModule
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Sides(LightningDataModule):
+    num_classes = 2
+    class_names = ("left", "right")
+
+    def train_dataloader(self):
+        x = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+        return DataLoader(TensorDataset(x, (x[:, 0] > 0).long()), batch_size=16)
+
+    val_dataloader = test_dataloader = train_dataloader
+
+
+class Line(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.line = torch.nn.Linear(2, 2)
+
+    def training_step(self, batch, batch_idx):
+        return torch.nn.functional.cross_entropy(self.line(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/accuracy", 0.5)
+        return self.line(batch[0]).softmax(dim=1)
+
+    def test_step(self, batch, batch_idx):
+        self.log("test/loss", 0.5)
+        return self.line(batch[0]).softmax(dim=1)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Mute(Line):
+    def test_step(self, batch, batch_idx):
+        self.log("test/loss", 0.5)
+
+
+class Untested(Line):
+    test_step = LightningModule.test_step
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "sides.py").write_text(OWN_TASK)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    trust("sides")
+
+    def trained(task):
+        cfg = compose(["trainer=cpu", "trainer.max_epochs=1", f"output_root={tmp_path}", "logger=none"])
+        cfg.task, cfg.data = {"_target_": f"sides.{task}"}, {"_target_": "sides.Sides"}
+        return train(cfg).run_dir
+
+    yield trained
+    del sys.modules["sides"]
+
+
+def test_a_task_and_data_of_ones_own_have_their_errors_analysed(own):
+    folder = own("Line")
+    assert [line["class"] for line in lines_of(folder / "classes_test.csv")] == ["left", "right"]
+    predicted = lines_of(folder / "predictions.csv")
+    assert len(predicted) == 40
+    assert {line["predicted"] for line in predicted} <= {"left", "right"}
+    wrong = sum(line["target"] != line["predicted"] for line in predicted)
+    assert len(lines_of(folder / "mistakes_test.csv")) == wrong
+    for split in ("test", "val"):
+        evaluate(folder, split=split, errors=folder / split)
+        assert (folder / split / f"confusion_{split}.csv").read_text() == (
+            folder / "confusion_test.csv"
+        ).read_text()
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            "Mute",
+            "predictions and errors of the test are left out: Mute.test_step returns no predictions; to have",
+        ),
+        ("Untested", "the test is left out: Untested has no test_step"),
+    ],
+)
+def test_what_a_task_of_ones_own_lacks_is_said_in_a_line(own, task, said, capsys):
+    folder = own(task)
+    assert said in (folder / "train.log").read_text()
+    assert said in capsys.readouterr().out
+    if task == "Mute":
+        with pytest.raises(
+            ConfigError, match=r"--errors  needs predictions: Mute.test_step returns no predictions"
+        ):
+            evaluate(folder, errors=folder / "errors")

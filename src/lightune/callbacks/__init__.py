@@ -5,7 +5,12 @@ from lightune.callbacks.checkpoint import BestAndLast
 from lightune.callbacks.continuation import Continuation
 from lightune.callbacks.finite import FiniteLoss
 from lightune.callbacks.interruption import Interruption
-from lightune.callbacks.predictions import TestPredictions, ValidationPredictions
+from lightune.callbacks.predictions import (
+    TestPredictions,
+    ValidationPredictions,
+    ValidationStepPredictions,
+    untold,
+)
 from lightune.callbacks.progress import Progress
 from lightune.callbacks.pruning import Pruning
 from lightune.callbacks.randomness import Randomness
@@ -23,4 +28,6 @@ __all__ = [
     "SharedStop",
     "TestPredictions",
     "ValidationPredictions",
+    "ValidationStepPredictions",
+    "untold",
 ]

@@ -73,7 +73,7 @@ class Names:
 
     def of_class(self, number: int) -> str:
         """Return what a class is called."""
-        return self.classes[number] if self.classes else str(number)
+        return self.classes[number] if number < len(self.classes) else str(number)
 
     @property
     def header(self) -> list[str]:
@@ -86,9 +86,12 @@ class Names:
 
 
 def names_of(data: object) -> Names:
-    """Return the names that data have for their samples and classes; data that make batches of their own, none."""
+    """Return the names that data have for their samples and classes.
+
+    Data that make batches of their own may have those of classes as `class_names`, and none of samples.
+    """
     if not isinstance(data, InMemoryData):
-        return Names()
+        return Names(tuple(map(str, getattr(data, "class_names", None) or ())))
     samples = data.samples
     rows = () if samples.rows is None else samples.rows
     return Names(tuple(map(str, samples.schema.get("classes", ()))), rows, samples.files)

@@ -29,6 +29,7 @@ from lightune.callbacks import (
     SharedStop,
     TestPredictions,
     ValidationPredictions,
+    untold,
 )
 from lightune.callbacks.best import Best
 from lightune.callbacks.record import measures
@@ -106,7 +107,8 @@ class Fit:
         self.folder, self._run_dir = folder, run_dir
         self.record = Record(metric, mode)
         self.validation: Predictions | None = None  # of the best epoch, once that is known
-        self._tests, self._validates = TestPredictions(), ValidationPredictions(self.record.best)
+        self._tests = TestPredictions(checks=not isinstance(task, SupervisedTask))
+        self._validates = ValidationPredictions(self.record.best)
         if isinstance(task, SupervisedTask):
             self._validates.source = lambda: task.validated
         self._keeps = bool(OmegaConf.select(cfg, "search.keep_predictions", default=True))
@@ -252,6 +254,13 @@ class Fit:
         """Whether the task and the data implement a test."""
         return is_overridden("test_step", self.task) and is_overridden("test_dataloader", self.data)
 
+    @property
+    def lacks_for_test(self) -> str:
+        """What is not there that a test takes, in words."""
+        if not is_overridden("test_step", self.task):
+            return f"{type(self.task).__name__} has no test_step"
+        return f"{type(self.data).__name__} has no test_dataloader"
+
     def test(self) -> tuple[dict[str, float], Predictions | None]:
         """Measure the test part once, with the best weights.
 
@@ -259,14 +268,18 @@ class Fit:
             `test/metric` → value, and the predictions if the task makes them.
         """
         self._load_best()
-        predicts = isinstance(self.task, SupervisedTask)  # another task's step may return its loss, or anything
         with _no_sync_advice(self.task), _streams_closed(self.data):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
-        if predicts and (gathered := self._tests.of_all(self.trainer)):
+        if gathered := self._tests.of_all(self.trainer):
             places, predicted, targets = gathered
             predictions = Predictions(self.plan.index, self._rows("test", places), predicted, targets)
         return measures(self.trainer), predictions
+
+    @property
+    def untold(self) -> str:
+        """What the task does not tell of the test, in a sentence; empty if it tells what it predicts."""
+        return untold(self.task, "test", self._tests.lacking) if self._tests.lacking else ""
 
     @property
     def boards(self) -> list[TensorBoard]:

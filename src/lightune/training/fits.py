@@ -75,21 +75,23 @@ class Fits:
         context, record = self._context, self._record
         if not context.cfg.test or record.pruned:
             return
-        measured, predictions = [], []
+        measured, predictions, untold = [], [], ""
         for plan in context.parts.plans:
             fit = record.current if not context.has_several_fits and record.current else self._open(plan)
             if not fit.can_be_tested:
+                record.say(f"the test is left out: {fit.lacks_for_test}")
                 return
             try:
                 if context.has_several_fits:
                     fit.log_at(record.finished[plan.index].logged_steps)
                 figures, predicted = fit.test()
+                untold = untold or fit.untold
             finally:
                 self._close(fit)
             record.test_seconds += fit.record.test_seconds
             measured.append(figures)
             predictions += [predicted] if predicted else []
-        record.add_test(measured, predictions)
+        record.add_test(measured, predictions, untold)
 
     def _train_fused(self) -> dict[int, FitResult | Exception]:
         """Train as one program those of several fits that can be; return a fit's number → its result or error."""

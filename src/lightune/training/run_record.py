@@ -113,17 +113,27 @@ class RunRecord:
                 fit_files.write_fit(result, fit.folder)
         return result
 
-    def add_test(self, measured: Sequence[dict[str, float]], predictions: Sequence[Predictions]) -> None:
+    def say(self, what: str) -> None:
+        """Write a line into `train.log` and show it."""
+        log.info(what)
+        if self.context.processes.is_first:
+            self.context.console.print(what, highlight=False, soft_wrap=True)
+
+    def add_test(
+        self, measured: Sequence[dict[str, float]], predictions: Sequence[Predictions], untold: str = ""
+    ) -> None:
         """Add what the test part gave.
 
         Args:
             measured: `test/metric` → value of each fit; the run has their means.
             predictions: of each fit; fewer than there are fits where a task makes none.
+            untold: why it makes none, in a sentence.
         """
         self._tested = mean_metrics(measured)
         if len(predictions) < len(self.context.parts.plans):
             kind = type(self.context.parts.task).__name__
-            log.info("predictions and errors of the test are left out: %s does not tell what it predicts", kind)
+            why = untold or f"{kind} does not tell what it predicts"
+            self.say(f"predictions and errors of the test are left out: {why}")
         if len(predictions) == len(self.context.parts.plans) and self.context.processes.is_first:
             names = names_of(self.context.parts.data)
             write_predictions(self.context.run_dir, predictions, names)
