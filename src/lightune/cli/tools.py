@@ -25,7 +25,6 @@ from lightune.study.storage.records import is_seed
 from lightune.training.resumption import load_run_config, run_of
 from lightune.training.run_owner import is_at_work
 
-_WIDE = 10_000  # columns
 _UNKNOWN = "PROGRAM", "  (with the program that the study was begun with, which is not lightune's own)"
 
 
@@ -137,10 +136,15 @@ def _best(options: argparse.Namespace) -> None:
         plain = [{column: _number(text) for column, text in row.items()} for row in rows]
         print(json.dumps(plain if len(study.objectives) > 1 else plain[0], indent=2))
         return
+    from lightune.cli.records import print_records
+
+    records = []
     for row in rows:
         keys = [key for key in study.keys if row[key] and not (is_seed(key) and _is_repeated(row))]
         point = " ".join(f"{key}={shown_value(row[key])}" for key in keys)
-        say(f"trial {row['number']}  {study.figures(row, '.6g')}  {point}  {_shown(study.trial_folder(row))}")
+        folder = _shown(study.trial_folder(row))
+        records.append((f"trial {row['number']}", study.figures(row, ".6g"), point, folder))
+    print_records(records)
     which = "it" if len(rows) == 1 else f"trial {rows[0]['number']}, the first of {len(rows)} on the Pareto front,"
     program, remark = (study.program, "") if study.program else _UNKNOWN
     again = f"{program} --config-dir {shlex.quote(str(study.folder))} --config-name best"
@@ -170,25 +174,21 @@ def _shown(folder: Path) -> str:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from rich.table import Table
+    from lightune.cli.records import print_records
 
-    from lightune.runtime.terminal import Terminal
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("folder", "state", "best", "go on with"):
-        table.add_column(column, overflow="fold")
+    records = []
     for folder in find_studies(options.root):
         try:
             study = open_study(folder)
         except ConfigError as refusal:
-            table.add_row(str(folder), "cannot be read", refusal.problems[0].message)
+            records.append((str(folder), "cannot be read", refusal.problems[0].message, ""))
             continue
         best = study.best()
         value = study.figures(best[0], ".4f") if best else ""
         if len(best) > 1:
             value += f"  (the first of {len(best)} on the Pareto front: lightune best {shlex.quote(str(folder))})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""
-        table.add_row(str(folder), f"{study.progress()}{failed}", value)
+        records.append((str(folder), f"{study.progress()}{failed}", value, ""))
     for folder, result in find_runs(options.root):
         objective = result.get("objective")
         objective = objective if isinstance(objective, dict) else {}
@@ -198,16 +198,11 @@ def _list(options: argparse.Namespace) -> None:
         if status in ("unfinished", "interrupted"):
             at_work = is_at_work(folder)
             status, again = ("running", "") if at_work else (status, resume_command(folder, _trainer()))
-        table.add_row(str(folder), status, shown, again)
-    if not table.rows:
+        records.append((str(folder), status, shown, again))
+    if not records:
         say(f"there are no studies and no runs below {options.root}")
         return
-    console = Terminal()
-    if not console.is_terminal:
-        console.width = _WIDE  # a path that is piped stays in one piece
-    with console.capture() as lines:  # rich would leave by itself if nobody read them
-        console.print(table, soft_wrap=True)
-    print(lines.get(), end="")
+    print_records(records, ("folder", "state", "best", "go on with"))
 
 
 if __name__ == "__main__":
