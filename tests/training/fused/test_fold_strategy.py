@@ -12,6 +12,7 @@ from closeness import close
 from curves import curves
 from epoch_watch import ON, at_epoch
 from fused_members import killed_in_epoch
+from media import write_table
 from odd_networks import ChangesBuffer, DependsOnData, OwnGradient, OwnStackableGradient, ReplacesBuffer
 from pytorch_lightning import Callback
 from studies import result_of
@@ -161,6 +162,29 @@ def test_folds_of_other_numbers_of_batches_form_programs_of_their_own():
     together = run(*between)
     assert log_of(together).count(SAID) == 2
     assert_same(together.run_dir, run(*between, "validation.fused=never").run_dir)
+
+
+@pytest.mark.parametrize("categories", ["onehot", "embedding"])
+def test_folds_whose_networks_differ_in_size_form_programs_of_their_own(categories, tmp_path, monkeypatch):
+    monkeypatch.setattr("lightune.training.fused.fold_strategy.LEAST_STEPS_ON_CPU", 0)
+    lines = write_table(tmp_path / "t.csv").read_text().splitlines()
+    lines[8] = lines[8].replace("Rome", "Nice").replace("Oslo", "Nice").replace("Bonn", "Nice")
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    table = (
+        "data=csv",
+        "data.path=t.csv",
+        "data.target=class",
+        "data.ignore=[value]",
+        f"data.categories={categories}",
+    )
+    folds = (*table, "validation=kfold", "validation.k=4", "trainer.max_epochs=2")
+    together = run(*folds)
+    log = log_of(together)
+    assert log.count(SAID) == 1
+    assert (
+        log.count("trained one by one: no other has as many batches an epoch and a network of the same size") == 1
+    )
+    assert_same(together.run_dir, run(*folds, "validation.fused=never").run_dir)
 
 
 @pytest.mark.parametrize(

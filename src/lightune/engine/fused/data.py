@@ -1,9 +1,9 @@
 """The batches of several members: each in its own order, gathered with one index operation."""
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch import Tensor
 from lightune.data import InMemoryData
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import Affine
+
+Form = TypeVar("Form", bound=Hashable)
 
 _MOST_BATCHES_VALIDATED_AT_ONCE = 4  # without gradients they take about the memory of one training batch
 _MOST_VARIED_AT_ONCE = 2**20  # numbers of a member's samples
@@ -351,9 +353,9 @@ def share_samples(data: Sequence[InMemoryData]) -> bool:
     return len(data) > 1 and copies > _MOST_BYTES_OF_COPIES
 
 
-def alike(values: Sequence[int]) -> dict[int, list[int]]:
+def alike(values: Sequence[Form]) -> dict[Form, list[int]]:
     """Return value → the places where it stands, in the order of their first appearance."""
-    places: dict[int, list[int]] = {}
+    places: dict[Form, list[int]] = {}
     for place, value in enumerate(values):
         places.setdefault(value, []).append(place)
     return places

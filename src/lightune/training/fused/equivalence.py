@@ -46,6 +46,8 @@ def check_equivalence(
     verified = [] if verified is None else verified
     if any(not module.training for member in members for module in member.task.model.modules()):
         return "a part of the network stays in evaluation form while it is trained"
+    if len({tuple(each.shape for each in member.task.model.state_dict().values()) for member in members}) > 1:
+        return "their networks differ in size"
     variants: dict[Variant, list[Member]] = {}
     for member in members:
         variants.setdefault(_variant(member), []).append(member)

@@ -5,7 +5,7 @@ itself. Fits that cannot be fused are trained one by one, and `train.log` says w
 """
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 # five folds, 2026-11-22, processor's time one by one over fused: 500 steps 1.2, 1000 steps 1.6, 4000 steps 2.0.
 LEAST_STEPS_ON_CPU = 500
 
+_ALONE = "no other has as many batches an epoch and a network of the same size"
+
 
 def train_fused(
     context: RunContext, record: RunRecord, watchers: Sequence[Callback] = (), *, is_pruned: bool = False
@@ -64,15 +66,15 @@ def train_fused(
         log.info("fits are trained one by one: %s", reason)
         return {}
     members = {open_plans[0].index: first, **{plan.index: _member(context, plan) for plan in open_plans[1:]}}
-    same_steps = alike([member.data.rows_in_batches("train").batches for member in members.values()])
+    of_one_form = alike([_form(member) for member in members.values()])
     endings: Endings = {}
-    for same in ([open_plans[place] for place in places] for places in same_steps.values()):
+    for same in ([open_plans[place] for place in places] for places in of_one_form.values()):
         own = [members[plan.index] for plan in same]
         for places in chunks(list(range(len(same))), min(len(same), most_members(own, device))):
             chosen = [same[place] for place in places]
             if all(is_superseded(plan, endings) for plan in chosen):
                 continue
-            alone = "no other has as many batches an epoch" if len(same) < 2 else "no room for another beside it"
+            alone = _ALONE if len(same) < 2 else "no room for another beside it"
             reason = check_equivalence([members[plan.index] for plan in chosen]) if len(chosen) > 1 else alone
             if reason:
                 log.info("%s: trained one by one: %s", _named(chosen), reason)
@@ -145,6 +147,15 @@ def _check_cost(cfg: DictConfig, first: Member, starts: Collection[Start], devic
     if device == "cpu" and steps < LEAST_STEPS_ON_CPU:
         return f"{steps} steps are too few for a program to be worth it"
     return None
+
+
+def _form(member: Member) -> tuple[Hashable, ...]:
+    """Return what fits of one program share: batches an epoch, and the shapes of the weights.
+
+    These differ where the training rows of one fit lack a category, or a missing number, that another has.
+    """
+    weights = member.task.model.state_dict().values()
+    return member.data.rows_in_batches("train").batches, *(tuple(weight.shape) for weight in weights)
 
 
 def _member(context: RunContext, plan: FitPlan) -> Member:
