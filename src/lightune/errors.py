@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightune.reporting.result import Result
 
+from lightune.wording import counted
+
 __all__ = [
     "CheckpointError",
     "ConfigError",
@@ -151,8 +153,7 @@ def memory_asked(error: BaseException) -> str | None:
 
 def render(problems: Sequence[Problem]) -> str:
     """Lay problems out as the block that a refused command prints."""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     width = max((len(problem.key) for problem in problems), default=0)
-    lines = [f"lightune: {count}, nothing was started"]
+    lines = [f"lightune: {counted(len(problems), 'problem')}, nothing was started"]
     lines += [f"  {problem.key:<{width}}  {problem.message}" for problem in problems]
     return "\n".join(lines)

@@ -1,3 +1,5 @@
+import ast
+
 import hydra
 import pytest
 from hydra import compose as hydra_compose
@@ -5,6 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
 from lightune import compose
+from lightune.errors import ConfigError
 
 
 def test_composes_what_the_command_line_would_train():
@@ -37,7 +40,7 @@ def test_an_application_that_is_initialized_composes_afterwards_as_before(other_
 
 
 def test_an_application_is_as_it_was_after_a_refusal(other_application):
-    with pytest.raises(HydraException):
+    with pytest.raises(ConfigError):
         compose(["no_such_key=1"])
 
     assert hydra_compose("theirs").x == 1
@@ -49,3 +52,37 @@ def test_hydra_is_left_uninitialized_where_it_was():
     compose([])
 
     assert not GlobalHydra.instance().is_initialized()
+
+
+def test_words_that_do_not_exist_are_refused_as_on_the_command_line_all_at_once():
+    with pytest.raises(ConfigError) as refusal:
+        compose(["lr=1", "optimizer=adm", "model.units=-4", "note=don't"])
+    said = {problem.key: problem.message for problem in refusal.value.problems}
+    assert said.keys() == {"lr", "optimizer", "model.units", "note"}
+    assert "did you mean 'optimizer.lr'?" in said["lr"]
+    assert "did you mean 'adam'?" in said["optimizer"]
+    assert "must be a whole number > 0" in said["model.units"]
+
+
+def test_a_word_is_written_as_python_takes_it():
+    with pytest.raises(ConfigError) as refusal:
+        compose(["note=don't"])
+    (problem,) = refusal.value.problems
+    word = ast.literal_eval(problem.message.rpartition(": ")[2])
+    assert compose([word]).note == "don't"
+
+
+def test_a_file_that_cannot_be_composed_is_hydras_to_refuse(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("defaults: [nothing]\n")
+    with pytest.raises((HydraException, ConfigError), match="nothing"):
+        compose(["model=mine"], config_dir=tmp_path)
+
+
+def test_another_folder_has_options_of_a_group_of_its_own(tmp_path):
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "one.yaml").write_text("# @package _global_\nnote: one\n")
+    with pytest.raises(ConfigError) as refusal:
+        compose(["+extra=on"], config_dir=tmp_path)
+    assert "did you mean 'one'?" in str(refusal.value)
+    assert compose(["+extra=one"], config_dir=tmp_path).note == "one"

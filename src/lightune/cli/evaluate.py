@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.paths import absence
 from lightune.runtime.plain_text import say
@@ -22,7 +23,7 @@ _OF_FILES = ("labels", "on_unreadable")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune evaluate` takes."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="the run's folder, a study's, or a study's name")
+    with_runs(add("run", type=Path, metavar="RUN", help="the run's folder, a study's, or a study's name"))
     add("--split", choices=("test", "val"), help="which part of the run's own data (default: test)")
     add("--input", type=Path, nargs="+", metavar="PATH", help="new samples with their targets, in their place")
     add("--labels", type=Path, metavar="FILE", help="a table of path and target for pictures and sounds")

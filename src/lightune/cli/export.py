@@ -6,9 +6,11 @@ This module must not import torch or Lightning at its top.
 import argparse
 from pathlib import Path
 
+from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
+from lightune.wording import counted
 
 __all__ = ["add_arguments", "export"]
 
@@ -18,7 +20,7 @@ _NAMES = {"onnx": "model.onnx", "torch_export": "model.pt2"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune export` takes."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    with_runs(add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name"))
     add("--to", choices=tuple(_NAMES), required=True, help="onnx, or torch_export for torch.export.load")
     add("--output", type=Path, metavar="FILE", help="(default: model.onnx, or model.pt2)")
     add("--overwrite", action="store_true", help="replace the file if it is there")
@@ -53,7 +55,7 @@ def export(options: argparse.Namespace, folder: Path) -> None:
     if made.networks > 1:
         say(f"the mean of the run's {made.networks} fits, as lightune predict gives it")
     on = (
-        f"{made.samples:,} samples of the run's data"
+        f"{counted(made.samples, 'sample')} of the run's data"
         if made.samples
         else "made-up samples: the run's data are not there, or have changed"
     )

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.study.definition.identity import overrides_of
+from lightune.wording import counted
 
 if TYPE_CHECKING:
     from lightune.config.build import Parts
@@ -122,7 +123,7 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         yield f"{_together(idle)}: this run is one fit"
     saturated = "augmentation.saturation"
     if data.kind == "image" and data.input_shape[0] != 3 and (idle := [w for w in words if w.is_below(saturated)]):
-        yield f"{_together(idle)}: images of {data.input_shape[0]} channel(s) have no colours"
+        yield f"{_together(idle)}: images of {counted(data.input_shape[0], 'channel')} have no colours"
     if data.num_classes == 0 and (idle := [word for word in words if word.is_below("validation.stratify")]):
         yield f"{_together(idle)} on a regression, which has no classes"
     by_time = OmegaConf.select(config, "validation.order")

@@ -11,11 +11,13 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.paths import absence
 from lightune.runtime.atomic_files import whole_file
 from lightune.runtime.plain_text import cell, say
 from lightune.training.imports import import_training
+from lightune.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +36,7 @@ _REJECT_RATE = 0.05
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune predict` takes."""
     add = parser.add_argument
-    add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    with_runs(add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name"))
     add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
     add("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
     add(
@@ -87,7 +89,7 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     predictor = load(folder, checkpoint=options.checkpoint, device=options.device, batch_size=options.batch_size)
     if options.threshold is not None and len(predictor.classes) != 2:
         count = len(predictor.classes)
-        given = f"{count} classes" if count else "values"
+        given = counted(count, "class", "classes") if count else "values"
         raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
     if options.on_unreadable == "skip" and predictor.counted == "row":
         rule = "is for pictures and sounds, and the run predicts rows of a table, all of which are read"
@@ -98,7 +100,7 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError([Problem("--output", f"{options.output} cannot be written ({reason})")]) from error
-    say(f"{total:,} predictions of {predictor.target} in {options.output}")
+    say(f"{counted(total, 'prediction')} of {predictor.target} in {options.output}")
     for each in beside:
         if (rejected := getattr(each, "rejected", None)) is not None:
             say(f"{rejected:,} of them rejected by {options.reject}", error=True)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lightune.cli import evaluate, export, predict
+from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
 from lightune.config.trust import read_environment
@@ -35,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after `lightune`; this process's own by default.
     """
     read_environment()
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    complete_tool(parser)
+    options = parser.parse_args(arguments)
     try:
         options.command(options)
     except LightuneError as refusal:
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
-    best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, or its name")
+    with_studies(best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, or its name"))
     best.add_argument("--json", action="store_true", help="print JSON instead of lines")
     best.set_defaults(command=_best)
     evaluating = commands.add_parser("evaluate", help="measure a run, or a study's best trial, again")

@@ -8,6 +8,7 @@ import sys
 
 import hydra
 
+from lightune.cli.completion import question_of, wants_file
 from lightune.cli.preflight import Preflight
 from lightune.cli.refusal import words_of
 from lightune.cli.version import version
@@ -32,6 +33,9 @@ def main() -> None:
     if "--version" in sys.argv[1:]:
         print(version())  # Hydra would show its own
         return
+    if wants_file(sys.argv[1:]):
+        return  # which a shell completes by itself
+    sys.argv[1:] = question_of(sys.argv[1:])
     read_environment()
     prepare_path()
     handover.clear()

@@ -18,6 +18,7 @@ from lightune.data.memory import JUDGING_BATCH
 from lightune.errors import ConfigError, Problem, reason_of
 from lightune.tasks import SupervisedTask
 from lightune.validation import Split
+from lightune.wording import counted
 
 __all__ = ["require_batches"]
 
@@ -91,7 +92,7 @@ def _sizes(
         where = f" (fit {index + 1} of {len(splits)})" if len(splits) > 1 else ""
         if split is not None and isinstance(data, InMemoryData):
             rows, size = len(split.train), data.batch_size
-            of = f"{rows} rows in batches of {rows if size == 'full' else size}"
+            of = f"{counted(rows, 'row')} in batches of {rows if size == 'full' else size}"
             batches, least = batches_of(rows, rows if size == "full" else size, processes)
             val, test = (batches_of(len(part), JUDGING_BATCH, processes)[0] for part in (split.val, split.test))
             yield _Sizes(where, batches, val, test, least, of)
@@ -209,8 +210,8 @@ def _least_rows(loader: Any) -> tuple[int | None, str]:
         return None, ""
     rows, size = len(loader.sampler), loader.batch_size  # type: ignore[arg-type]
     rest = size if loader.drop_last else rows % size or size
-    return rest, f"{rows} rows in batches of {size}"
+    return rest, f"{counted(rows, 'row')} in batches of {size}"
 
 
 def _several(batches: int) -> str:
-    return f"{batches} batch" if batches == 1 else f"{batches} batches"
+    return counted(batches, "batch", "batches")

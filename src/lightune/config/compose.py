@@ -3,20 +3,18 @@
 This module must not import torch or Lightning.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from lightune.config.search_path import trusted_packages_only
-from lightune.paths import conf_dir
+from lightune.config.composing import composing
+from lightune.config.overrides import judged
+from lightune.config.validate import find_problems
+from lightune.errors import ConfigError
 
-__all__ = ["Composing", "compose", "composing"]
+__all__ = ["compose"]
 
 
 def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = None) -> DictConfig:
@@ -29,42 +27,16 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
         config_dir: a folder with options of one's own, as `--config-dir` takes it.
 
     Raises:
-        hydra.errors.HydraException: if an option or key does not exist.
+        ConfigError: if an option or key does not exist, or an override cannot be read; with all that is wrong with
+            the others, too.
+        hydra.errors.HydraException: if it is a file that cannot be composed.
     """
-    with composing(config_dir) as composer:
-        return composer.compose(overrides)
-
-
-class Composing:
-    """lightune's own configuration files, open for composing.
-
-    Args:
-        config_dir: a folder with options of one's own, as `--config-dir` takes it.
-    """
-
-    def __init__(self, config_dir: str | Path | None = None) -> None:
-        self._extra = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
-
-    @property
-    def loader(self) -> ConfigLoader:
-        """What reads the files, those of the folder of one's own not among them."""
-        return GlobalHydra.instance().config_loader()
-
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """Compose a configuration; arguments and errors are those of the function."""
-        return hydra_compose("train", overrides=[*self._extra, *overrides])
-
-
-@contextmanager
-def composing(config_dir: str | Path | None = None) -> Iterator[Composing]:
-    """Open lightune's own configuration files; a Hydra application that runs meanwhile gets its state back.
-
-    Args:
-        config_dir: a folder with options of one's own, as `--config-dir` takes it.
-    """
-    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
-    try:
-        with trusted_packages_only(), initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
-            yield Composing(config_dir)
-    finally:
-        GlobalHydra.instance().hydra = running  # Hydra has put another instance in its place meanwhile
+    with composing(config_dir) as files:
+        try:
+            return files.compose(overrides)
+        except (HydraException, ValueError):
+            words = judged(overrides, files, quote=repr)
+            if not words.problems:
+                raise
+            problems = [*words.problems, *words.sure(find_problems(files.compose(words.sound)))]
+    raise ConfigError(list(dict.fromkeys(problems)))

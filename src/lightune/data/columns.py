@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from lightune.data.cells import Cells, numbers_of
 from lightune.paths import typed_override
+from lightune.wording import counted
 
 __all__ = [
     "Column",
@@ -154,9 +155,8 @@ def decide(
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)})")
     if strays and all(map(_is_infinite, strays)) and len(distinct) > len(strays):
         count = cells.count(cells.among(strays))
-        several = "s" if count > 1 else ""
         advice = "add it to data.na_values to read it as missing"
-        raise ValueError(f"{name} has {count} infinite value{several} ({_listed(strays)}); {advice}")
+        raise ValueError(f"{name} has {counted(count, 'infinite value')} ({_listed(strays)}); {advice}")
     if distinct and all(_DATE.fullmatch(value) for value in distinct):
         return replace(column, note="holds dates; numbers made of them, such as a month or an age, would be used")
     note = ""

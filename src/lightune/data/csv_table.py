@@ -36,6 +36,7 @@ from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveInt
 from lightune.validation import Indices
+from lightune.wording import counted
 
 __all__ = ["CSV", "CSVRegression"]
 
@@ -146,7 +147,10 @@ class CSV(InMemoryData):
         raw, targets, target_schema, keep = self._tensors(table, columns)
         if not keep.all():
             report.append(
-                ("missing", f"{int((~keep).sum()):,} rows with a missing value are left out, as data.missing says")
+                (
+                    "missing",
+                    f"{counted(int((~keep).sum()), 'row')} with a missing value left out, as data.missing says",
+                )
             )
             part = None if part is None else part[keep]
         names = target_schema.get("classes", ())

@@ -32,6 +32,7 @@ from lightune.data.scaling import Scaling
 from lightune.data.sound_files import SOUND_SUFFIXES, Crop, LogMel, SoundFormat, read_sound
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt
+from lightune.wording import counted
 
 __all__ = ["AudioFolder", "AudioRegression", "ImageFolder", "ImageRegression", "OnUnreadable"]
 
@@ -152,7 +153,7 @@ class FileFolder(InMemoryData):
             whole = len(unreadable) == len(found.files)
             shown = [f"{found.files[place].path}: {why}" for place, why in list(unreadable.items())[:_SHOWN]]
             more = f"; and {len(unreadable) - _SHOWN:,} more" if len(unreadable) > _SHOWN else ""
-            count = f"{len(unreadable):,} file{'s' if len(unreadable) > 1 else ''}"
+            count = counted(len(unreadable), "file")
             if self.on_unreadable == "refuse" or whole:
                 advice = "" if whole else "; mend or remove them, or leave them out by data.on_unreadable=skip"
                 text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"

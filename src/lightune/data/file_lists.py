@@ -13,6 +13,7 @@ from lightune.data.columns import NA_VALUES, decide, parse_numbers
 from lightune.data.official_parts import part_named
 from lightune.data.table_files import read_table
 from lightune.errors import ConfigError, Problem
+from lightune.wording import counted
 
 __all__ = [
     "FileList",
@@ -146,7 +147,7 @@ def _with_values(found: Sequence[Named], key: str, instead: str) -> list[Named]:
 def _of(found: Sequence[Named], names: Sequence[str]) -> str:
     """Return what the files show, in words."""
     if names:
-        return f" of {len(names)} classes"
+        return f" of {counted(len(names), 'class', 'classes')}"
     values = [file.value for file in found]
     return f", values from {min(values):g} to {max(values):g}"
 
@@ -347,7 +348,7 @@ def _kinds(suffixes: Collection[str]) -> str:
 
 
 def _files(count: int) -> str:
-    return f"{count:,} file{'s' if count != 1 else ''}"
+    return counted(count, "file")
 
 
 def _some(names: Sequence[str]) -> str:

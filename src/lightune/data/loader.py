@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from lightune.wording import counted
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -44,7 +46,7 @@ class TensorLoader:
         steps: int = 1,
     ) -> None:
         if len(targets) < processes:
-            raise ValueError(f"{len(targets)} samples cannot be shared by {processes} processes")
+            raise ValueError(f"{counted(len(targets), 'sample')} cannot be shared by {processes} processes")
         self.inputs = inputs
         self.targets = targets
         self.batch_size = min(batch_size * processes, len(targets))  # of all processes together

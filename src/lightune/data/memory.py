@@ -22,6 +22,7 @@ from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
 from lightune.schedules import Growth, rate_left
 from lightune.validation import Indices, Rows, Split
+from lightune.wording import counted
 
 Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
@@ -468,7 +469,7 @@ class InMemoryData(LightningDataModule):
 
 
 def _groups(count: int) -> str:
-    return f"{count:,} groups" if count > 1 else "1 group"
+    return counted(count, "group")
 
 
 def _advice(samples: Samples, name: str) -> str:

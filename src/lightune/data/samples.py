@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightune.validation import Indices
+from lightune.wording import counted
 
 __all__ = ["Samples", "sound"]
 
@@ -97,7 +98,8 @@ def _shape_problems(inputs: Tensor, targets: Tensor) -> Iterator[str]:
     if targets.ndim not in (1, 2):
         yield f"targets must be classes (N,) or values (N, T), got shape {tuple(targets.shape)}"
     elif inputs.ndim and len(inputs) != len(targets):
-        yield f"there must be a target for each row, got {len(inputs)} rows of inputs and {len(targets)} targets"
+        given = f"{counted(len(inputs), 'row')} of inputs and {counted(len(targets), 'target')}"
+        yield f"there must be a target for each row, got {given}"
     elif not len(targets):
         yield "there are no samples"
 
@@ -116,8 +118,7 @@ def _value_problems(name: str, values: Tensor, *, may_be_missing: bool = False) 
     columns = bad.any(dim=0).nonzero().flatten().tolist() if values.ndim == 2 else []
     where = f"{_numbers('row', rows)}" + (f", {_numbers('column', columns)}" if columns else "")
     count = int(bad.sum())
-    several = "s" if count > 1 else ""
-    yield f"{name} have {count} {what} value{several} ({where}, from 0); fill them in or leave the rows out"
+    yield f"{name} have {counted(count, f'{what} value')} ({where}, from 0); fill them in or leave the rows out"
 
 
 def _labels(targets: Tensor, num_classes: int) -> tuple[Tensor, list[str]]:

@@ -15,6 +15,8 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 from torch import Tensor, nn
 
+from lightune.wording import counted
+
 __all__ = ["SOUND_SUFFIXES", "Crop", "LogMel", "SoundFormat", "of_length", "read_sound"]
 
 Crop = Literal["center", "start"]
@@ -124,7 +126,7 @@ def _decoded(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:
     if content[:4] not in (b"RIFF", b"RIFX", b"RF64"):
         return _by_soundfile(content, suffix)
     if lacking := _lacking(content):
-        raise ValueError(f"is cut off: {lacking:,} bytes of its sound are missing")
+        raise ValueError(f"is cut off: {counted(lacking, 'byte')} of its sound missing")
     try:
         rate, wave = wavfile.read(io.BytesIO(content))
     except _DAMAGED as error:

@@ -21,6 +21,7 @@ from lightune.data.table_files import read_table
 from lightune.data.text_tokens import TextPreparation, Tokens, cutter, interned
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import PositiveInt
+from lightune.wording import counted
 
 __all__ = ["TextCSV"]
 
@@ -219,4 +220,4 @@ def _remarks(cells: Sequence[Sequence[str]], tokens: int, max_length: int) -> li
 
 
 def _texts(count: int) -> str:
-    return f"{count:,} text{'s' if count != 1 else ''}"
+    return counted(count, "text")

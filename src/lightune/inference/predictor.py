@@ -14,6 +14,7 @@ from lightune.inference.file_input import FileInput
 from lightune.inference.network import PredictingNetwork, mean_prediction
 from lightune.inference.table_input import TableInput, Tally
 from lightune.inference.text_input import TextInput
+from lightune.wording import counted
 
 __all__ = ["Predictor", "input_of"]
 
@@ -60,7 +61,7 @@ class Predictor:
         self._input = input_of(self.schema)
 
     def __repr__(self) -> str:
-        what = f"{len(self.classes)} classes" if self.classes else f"{self.values} value{'s' * (self.values > 1)}"
+        what = counted(len(self.classes), "class", "classes") if self.classes else counted(self.values, "value")
         return f"<{type(self).__name__} of {self.target}: {what}, networks {len(self.networks)}>"
 
     @property

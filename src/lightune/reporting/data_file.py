@@ -13,6 +13,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.paths import DATA_FILE, typed_override
 from lightune.reporting.summary import print_pairs
 from lightune.runtime.atomic_files import write_json
+from lightune.wording import counted
 
 __all__ = ["DATA_FILE", "record_data", "require_same_data", "show_data"]
 
@@ -66,7 +67,7 @@ def require_same_data(folder: Path, data: LightningDataModule) -> None:
 def _changes(before: dict[str, Any], data: InMemoryData) -> Iterator[str]:
     rows = len(data.samples.targets)
     if rows != before["rows"]:
-        yield f"{before['rows']:,} rows then, {rows:,} now, which divides them differently"
+        yield f"{counted(before['rows'], 'row')} then, {rows:,} now, which divides them differently"
     digests = data.digests()
     changed = [part for part, known in before["parts"].items() if digests[part][1] != known["digest"]]
     yield (

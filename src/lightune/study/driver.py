@@ -14,6 +14,7 @@ from lightune.study.signals import StopSignal
 from lightune.study.storage.leftovers import clear_away
 from lightune.study.storage.trial_store import TrialStore
 from lightune.trial import Trial
+from lightune.wording import counted
 
 __all__ = ["Driver"]
 
@@ -127,7 +128,7 @@ class Driver:
                 return
             reason = outcome.error if outcome.unwritable else "it was interrupted from outside"
             if done.lost:
-                reason = f"it lost its place {self._losses[done.number]} times; at last {outcome.error}"
+                reason = f"it lost its place {counted(self._losses[done.number], 'time')}; at last {outcome.error}"
             outcome = Outcome("failed", None, outcome.seconds, reason)
         if outcome.failed and trial.attempt < self._store.settings.retries:
             self._retry(trial, outcome)

@@ -32,6 +32,7 @@ from lightune.study.storage.credentials import hidden
 from lightune.study.storage.journal import JOURNAL
 from lightune.study.storage.locks import study_lock
 from lightune.study.storage.trial_store import TrialStore
+from lightune.wording import counted
 
 __all__ = ["sweep"]
 
@@ -100,7 +101,7 @@ def _run(
             display = stack.enter_context(Display(console, store, name=study.folder.name, ended=ended))
             if before:
                 display.message(
-                    f"study {study.folder.name} goes on: {ended} of {store.n_trials} trials are finished"
+                    f"study {study.folder.name} goes on: {ended} of {counted(store.n_trials, 'trial')} finished"
                 )
             try:
                 watchers: list[Observer] = [
@@ -164,6 +165,6 @@ def _conclude(ending: Ending, settings: Settings) -> list[Sequence[JobReturn]]:
         for returned in returns if raises else []:
             # raises what the task of any application raised, as Hydra's own sweeper does
             _ = returned.return_value
-        raise StudyFailedError(f"{len(ending.failures)} of {len(ending.trials)} trials failed")
+        raise StudyFailedError(f"{len(ending.failures)} of {counted(len(ending.trials), 'trial')} failed")
     size = settings.max_batch_size or max(len(returns), 1)
     return [returns[start : start + size] for start in range(0, len(returns), size)]

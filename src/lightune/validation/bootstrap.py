@@ -8,6 +8,7 @@ from sklearn.utils import resample
 from lightune.ranges import Fraction, Range, Seed
 from lightune.validation.division import Division
 from lightune.validation.splits import Indices, Rows
+from lightune.wording import counted
 
 
 class Bootstrap(Division):
@@ -55,6 +56,8 @@ class Bootstrap(Division):
             train = np.sort(resample(rest, random_state=drawn, stratify=self.strata_of(rows, rest)))
             left_out = np.setdiff1d(rest, train)
             if not len(left_out):
-                raise ValueError(f"n: a resample of {len(rest)} samples leaves none to judge by; take more data")
+                raise ValueError(
+                    f"n: a resample of {counted(len(rest), 'sample')} leaves none to judge by; take more data"
+                )
             pairs.append((train, left_out))
         return pairs

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.model_selection import TimeSeriesSplit
 
 from lightune.validation.splits import Indices, Times
+from lightune.wording import counted
 
 __all__ = ["cut_latest", "forward_chained"]
 
@@ -23,7 +24,7 @@ def cut_latest(rows: Indices, times: Times, share: float, *, key: str) -> tuple[
     place = _beginning(times, round(len(rows) * (1 - share)))
     if not 0 < place < len(rows):
         raise ValueError(
-            f"{key} leaves a part without samples: {len(rows)} of them, {len(np.unique(times))} times"
+            f"{key} leaves a part without samples: {len(rows)} of them, {counted(len(np.unique(times)), 'time')}"
         )
     return rows[:place], rows[place:]
 
@@ -45,7 +46,9 @@ def forward_chained(rows: Indices, times: Times, folds: int) -> list[tuple[Indic
     for _, judged in TimeSeriesSplit(n_splits=folds).split(rows):
         first, last = (_beginning(times, place) for place in (judged[0], judged[-1] + 1))
         if not 0 < first < last:
-            raise ValueError(f"k leaves a part without samples: {len(np.unique(times))} times, got {folds}")
+            raise ValueError(
+                f"k leaves a part without samples: {counted(len(np.unique(times)), 'time')}, got {folds}"
+            )
         pairs.append((rows[:first], rows[first:last]))
     return pairs
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from lightune.wording import counted
+
 Indices = NDArray[np.int64]
 Times = NDArray[np.float64]
 
@@ -112,7 +114,7 @@ def cut(
                 _check_no_class_of_one(strata, classes)
             kept, taken = train_test_split(rows, test_size=share, random_state=seed, stratify=strata)
     except ValueError as error:
-        raise ValueError(f"{key} leaves a part too small for {len(rows)} samples ({error})") from error
+        raise ValueError(f"{key} leaves a part too small for {counted(len(rows), 'sample')} ({error})") from error
     return np.sort(kept), np.sort(taken)
 
 
@@ -125,6 +127,5 @@ def _check_no_class_of_one(strata: Indices, classes: Sequence[str], shown: int =
     has = "has" if len(single) == 1 else "have"
     number = "; if the target is a number, choose data for regression" if len(numbers) > 20 else ""
     advice = "leave such classes out, join them with others, or set stratify=false"
-    raise ValueError(
-        f"{len(single):,} of {len(numbers):,} classes {has} a single sample: {which}; {advice}{number}"
-    )
+    few = f"{len(single):,} of {counted(len(numbers), 'class', 'classes')} {has} a single sample"
+    raise ValueError(f"{few}: {which}; {advice}{number}")

@@ -96,7 +96,7 @@ def test_a_killed_trial_goes_on_from_its_last_checkpoint(tmp_path, uncut):
     assert not (trials / "1" / "result.json").exists()
     assert (trials / "1" / "checkpoints" / "last.ckpt").is_file()
 
-    assert "goes on: 1 of 3 trials are finished" in command.run()
+    assert "goes on: 1 of 3 trials finished" in command.run()
     assert "going on from" in command.log(1)
     assert command.log(1).count("epoch 1/") == 1  # not from zero
     assert command.told() == uncut.told()

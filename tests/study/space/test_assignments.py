@@ -1,14 +1,5 @@
-from lightune.study.space.assignments import bare_key, is_one_of, keys_of, mappings_of, values_of
+from lightune.study.space.assignments import is_one_of, keys_of, mappings_of
 from lightune.study.space.dimensions import Choice, Interval
-
-
-def test_a_mapping_sets_the_keys_in_it():
-    assert values_of("+model", "{units: [1, 2], block: {width: 3}}") == {
-        "model.units": [1, 2],
-        "model.block.width": 3,
-    }
-    assert values_of("model{units}", "{units: 1}") == {"model.units": 1}
-    assert values_of("model", "cnn") == {"model": "cnn"}
 
 
 def test_a_dimension_sets_its_key_and_those_of_its_mappings():
@@ -22,7 +13,3 @@ def test_a_dimension_sets_its_key_and_those_of_its_mappings():
 def test_values_are_compared_with_their_types():
     assert is_one_of(1, [0, 1])
     assert not is_one_of(1, [True, 1.0, "1"])
-
-
-def test_a_key_is_bare_without_what_adds_it():
-    assert bare_key("++a.b") == "a.b"

@@ -2,8 +2,9 @@
 
 import pytest
 
+from lightune.config.override_text import parse_override
 from lightune.study.space.dimensions import Choice, Interval, Steps
-from lightune.study.space.syntax import dimension_from_override, parse_override
+from lightune.study.space.syntax import dimension_from_override
 
 
 def swept(text):

@@ -4,9 +4,9 @@ import pytest
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from lightune.config.override_text import value_of_text, value_text
 from lightune.errors import ConfigError
 from lightune.study.space.reader import read_space
-from lightune.study.space.syntax import value_of_text, value_text
 
 ODD = ["x,y", "a=b", "#c", "it's", 'q"q', "é ü 漢字", "a(b)", "{z}", "1", "true", "null", "1e5", "[1]", "${x}", ""]
 TYPED = [*ODD, None, True, 1, 1.0, -2.5e-07, [1, "1"], {"a": [None, "b,c"]}, "back\\slash", " spaces ", "\\'"]

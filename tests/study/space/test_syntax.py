@@ -4,21 +4,12 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 
+from lightune.config.override_text import parse_override, value_of_text
 from lightune.errors import ConfigError
 from lightune.paths import conf_dir
 from lightune.study.space.dimensions import Choice, Interval, Steps
-from lightune.study.space.syntax import (
-    dimension_from_override,
-    dimension_from_yaml,
-    parse_override,
-    value_of_text,
-    value_text,
-)
-
-TEXTS = ["plain", "1", "true", "null", "a,b", "it's", "${x}", ""]
-TYPED = [*TEXTS, 1, 1.0, True, None, [1, "1"], {"a": [None, "b"]}]
+from lightune.study.space.syntax import dimension_from_override, dimension_from_yaml
 
 
 def swept(text, **how):
@@ -31,24 +22,6 @@ def refused(call, *arguments):
     (problem,) = refusal.value.problems
     assert problem.key == "x"
     return problem.message
-
-
-@pytest.mark.parametrize("value", TYPED, ids=repr)
-def test_a_text_stands_for_the_value_that_it_was_written_for(value):
-    again = value_of_text(value_text(value))
-    assert again == value
-    assert type(again) is type(value)
-
-
-@pytest.mark.parametrize(("text", "value"), [("a", "a"), ("'1'", "1"), ("1e5", 1e5), ("[a,1]", ["a", 1])])
-def test_a_text_that_somebody_typed_stands_for_what_hydra_reads(text, value):
-    assert value_of_text(text) == value
-
-
-def test_a_line_that_is_no_override_is_hydras_to_refuse():
-    assert parse_override("+a.b@c=1").key_or_group == "a.b"
-    with pytest.raises(HydraException):
-        parse_override("x=[1,")
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.override_text import value_of_text
 from lightune.study.space.dimensions import Choice
 from lightune.study.space.space import Space
-from lightune.study.space.syntax import value_of_text
 
 __all__ = ["chosen_groups", "chosen_options", "files_of", "reachable"]
 

@@ -12,9 +12,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.config.override_text import bare_key
 from lightune.study.definition.division import with_one_division
 from lightune.study.definition.settings import Settings
-from lightune.study.space.assignments import bare_key, mappings_of
+from lightune.study.space.assignments import mappings_of
 from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import is_group
 from lightune.study.space.reader import read_space

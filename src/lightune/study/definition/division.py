@@ -12,8 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lightune.config.override_text import bare_key
 from lightune.study.messages import LIGHTUNE
-from lightune.study.space.assignments import bare_key, keys_of, mappings_of
+from lightune.study.space.assignments import keys_of, mappings_of
 from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import is_group
 from lightune.study.space.space import Space

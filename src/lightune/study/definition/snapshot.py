@@ -13,12 +13,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from lightune.config.override_text import value_text
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import loader_of
 from lightune.runtime.atomic_files import write_whole
 from lightune.study.definition.config_files import chosen_groups, files_of, reachable
 from lightune.study.definition.identity import overrides_of
-from lightune.study.space.syntax import value_text
 
 __all__ = [
     "FOLDER",

@@ -15,6 +15,7 @@ from lightune.study.outcome.outcome import FINAL, is_final
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
 from lightune.study.storage.records import RepeatedPoint, best_of, best_points, is_seed
+from lightune.wording import counted
 
 __all__ = ["OUTPUTS", "StudyOnDisk", "find_runs", "find_studies", "found", "open_study", "shown_value"]
 
@@ -52,7 +53,7 @@ class StudyOnDisk:
     def progress(self) -> str:
         """Return how many trials have ended, and whether these are all."""
         over, total = self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
-        return f"{over} trials" if over >= total else f"{over} of {total} trials, unfinished"
+        return counted(over, "trial") if over >= total else f"{over} of {counted(total, 'trial')}, unfinished"
 
     @property
     def columns(self) -> list[str]:

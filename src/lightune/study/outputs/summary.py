@@ -9,6 +9,7 @@ from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
+from lightune.wording import counted
 
 __all__ = ["how_to_go_on", "print_ending", "print_finished"]
 
@@ -20,9 +21,8 @@ def print_finished(study: StudyContext, store: TrialStore) -> None:
     how = more if not _is_whole_grid(study, store) else "its grid is complete;"
     failed = sum(trial.state == "failed" for trial in trials)
     failures = f", {failed} of them failed" if failed else ""
-    count = (
-        f"{len(trials)} of {store.n_trials} trials" if len(trials) <= store.n_trials else f"{len(trials)} trials"
-    )
+    count = counted(max(len(trials), store.n_trials), "trial")
+    count = f"{len(trials)} of {count}" if len(trials) <= store.n_trials else count
     another = f"start another with {vocabulary.study}={vocabulary.name}"
     study.print_line(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
     _print_missing(study, store)
@@ -73,7 +73,7 @@ def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None
     ended = [trial for trial in ending.trials if is_final(trial.state)]
     pruned = sum(trial.state == "pruned" for trial in ended)
     failed = len(ending.failures)
-    counts = f"{len(ended)} of {store.n_trials} trials finished, {pruned} pruned, {failed} failed"
+    counts = f"{len(ended)} of {counted(store.n_trials, 'trial')} finished, {pruned} pruned, {failed} failed"
     study.print_line(f"study {study.folder.name}: {counts}")
     _print_missing(study, store)
     _print_best(study, ending.best)
@@ -87,6 +87,6 @@ def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None
         why = f"no trial has a result ({failed} failed)"
         if ending.too_many_failures:
             limit = f"{vocabulary.key('max_failures')}={study.settings.max_failures}"
-            why = f"{failed} trials failed, more than {limit} allows"
+            why = f"{counted(failed, 'trial')} failed, more than {limit} allows"
         last = ending.failures[-1]
         study.print_line(f"failed: {why}; the last was trial {last.number}: {last.error}")

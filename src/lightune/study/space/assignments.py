@@ -3,14 +3,14 @@
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from lightune.config.override_text import bare_key, value_of_text, values_of
 from lightune.study.space.dimensions import Choice, Dimension, typed_key
-from lightune.study.space.syntax import value_of_text
 
-__all__ = ["bare_key", "is_one_of", "keys_of", "mappings_of", "values_of"]
+__all__ = ["is_one_of", "keys_of", "mappings_of"]
 
 
 def mappings_of(dimension: Dimension) -> list[dict[Any, Any]]:
@@ -30,26 +30,6 @@ def _inner_keys(key: str, texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for text in texts if text.startswith("{") for name in values_of(key, text))
 
 
-def values_of(key: str, text: str) -> dict[str, Any]:
-    """Return key → value of all that a point's text sets."""
-    bare = bare_key(key).partition("{")[0]
-    value = value_of_text(text)
-    return dict(_leaves(bare, value)) if isinstance(value, dict) else {bare: value}
-
-
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}", inner)
-    else:
-        yield key, value
-
-
 def is_one_of(value: Any, accepted: Sequence[Any]) -> bool:
     """Return True if a value is one of some, types included."""
     return any(type(value) is type(wanted) and value == wanted for wanted in accepted)
-
-
-def bare_key(key: str) -> str:
-    """Return a key without the `+` or `++` of an override."""
-    return key.lstrip("+")

@@ -11,15 +11,16 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.override_text import value_of_text, values_of
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
+from lightune.config.unknown_keys import no_mapping
 from lightune.errors import Problem
-from lightune.study.space.assignments import mappings_of, values_of
+from lightune.study.space.assignments import mappings_of
 from lightune.study.space.dimensions import Choice, Dimension, typed_key
 from lightune.study.space.space import Point, Space
-from lightune.study.space.syntax import value_of_text
 
-__all__ = ["existing_keys", "existing_options", "is_group", "no_mapping"]
+__all__ = ["existing_keys", "existing_options", "is_group"]
 
 _PLAIN_KEY = re.compile(r"\w[\w-]*(\.\w[\w-]*)*")
 _MOST_NAMED = 8
@@ -191,11 +192,6 @@ def _nowhere(key: str, seen: list[_Seen]) -> str:
     names = [str(name) for name in node if not str(name).startswith("_") and name != "hydra"]
     listed = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
     return f"{rule}{_near(key, seen)} (there {'is' if len(names) == 1 else 'are'} {listed or 'none'})"
-
-
-def no_mapping(owner: str) -> str:
-    """Return why a key cannot be set in something that a configuration has switched off."""
-    return f"has no effect, as {owner} is null here; choose an option of {owner.partition('.')[0]} that has it"
 
 
 def _near(key: str, seen: list[_Seen]) -> str:

@@ -11,13 +11,14 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
+from lightune.config.override_text import bare_key, value_text, values_of
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.errors import ConfigError, Problem
 from lightune.study.messages import LIGHTUNE, Vocabulary
-from lightune.study.space.assignments import bare_key, is_one_of, keys_of, mappings_of, values_of
+from lightune.study.space.assignments import is_one_of, keys_of, mappings_of
 from lightune.study.space.dimensions import Choice, Dimension
 from lightune.study.space.space import Space
-from lightune.study.space.syntax import dimension_from_override, dimension_from_yaml, value_text
+from lightune.study.space.syntax import dimension_from_override, dimension_from_yaml
 
 __all__ = ["read_space"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from lightune.config.override_text import bare_key, value_of_text, value_text, values_of
 from lightune.config.static.annotations import did_you_mean
 from lightune.errors import ConfigError, Problem
 from lightune.study.messages import LIGHTUNE, Vocabulary
-from lightune.study.space.assignments import bare_key, is_one_of, keys_of, values_of
+from lightune.study.space.assignments import is_one_of, keys_of
 from lightune.study.space.dimensions import Choice, Dimension, Interval, typed_key
-from lightune.study.space.syntax import value_of_text, value_text
 
 __all__ = ["GRID", "Point", "Space", "interval_in_grid", "lists_points"]
 

@@ -12,62 +12,24 @@ from math import ceil, ulp
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
     ChoiceSweep,
     IntervalSweep,
     Override,
-    QuotedString,
     RangeSweep,
     Transformer,
 )
 from hydra.errors import HydraException
 
+from lightune.config.override_text import parse_override, value_of_text, value_text
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import unshuffled
 from lightune.study.space.dimensions import Choice, Dimension, Interval, Steps
 
-__all__ = ["dimension_from_override", "dimension_from_yaml", "parse_override", "value_of_text", "value_text"]
+__all__ = ["dimension_from_override", "dimension_from_yaml"]
 
 _EMPTY = "has no value to try"
 _LOG = "log"
-
-
-def parse_override(line: str, loader: ConfigLoader | None = None) -> Override:
-    """Read one override as Hydra does.
-
-    Args:
-        line: as it is typed.
-        loader: finds the options that `glob` stands for.
-
-    Raises:
-        hydra.errors.HydraException: if it is none.
-    """
-    override = OverridesParser.create().parse_override(line)
-    override.config_loader = loader
-    return override
-
-
-def value_text(value: Any) -> str:
-    """Write a typed value as an override does, so that it is read back as the same value of the same type."""
-    return str(Transformer.str(_quoted(value)))
-
-
-def value_of_text(text: str) -> Any:
-    """Return the typed value that an override's text stands for."""
-    return parse_override(f"key={text}").value()
-
-
-def _quoted(value: Any) -> Any:
-    from hydra.core.override_parser.types import Quote
-
-    if isinstance(value, str):
-        return QuotedString(text=value, quote=Quote.single)
-    if isinstance(value, list):
-        return [_quoted(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _quoted(item) for key, item in value.items()}
-    return value
 
 
 def dimension_from_override(override: Override, *, seed: int = 0) -> Dimension:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from lightune.config.override_text import value_text
 from lightune.study.definition.identity import overrides_of
-from lightune.study.space.syntax import value_text
 
 __all__ = ["conceal", "has_bare_at", "hidden", "hider", "hider_of"]
 

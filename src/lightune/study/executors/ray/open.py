@@ -19,6 +19,7 @@ from lightune.study.executors.ray.executor import RayExecutor
 from lightune.study.executors.ray.resources import needs_of, room_for
 from lightune.study.executors.worker.main import Worker
 from lightune.study.executors.worker.setup import packed_setup
+from lightune.wording import counted
 
 __all__ = ["open_executor"]
 
@@ -50,9 +51,8 @@ def open_executor(
     wanted = settings.n_jobs or room or 1
     if room < min(wanted, most):
         amounts = ", ".join(f"{amount:g} {name}" for name, amount in needs.items())
-        print(
-            f"the Ray cluster has room for {room} of {wanted} trials ({amounts} each); the others wait for nodes"
-        )
+        room_there = f"room for {room} of {counted(wanted, 'trial')} ({amounts} each)"
+        print(f"the Ray cluster has {room_there}; the others wait for nodes")
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(int(needs.get("CPU", 1)), 1))
     place = DriverPlace(
         folder=os.getcwd(),

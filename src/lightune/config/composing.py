@@ -1,0 +1,81 @@
+"""lightune's own configuration files, open for composing.
+
+This module must not import torch or Lightning.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from lightune.config.search_path import trusted_packages_only
+from lightune.paths import conf_dir
+
+__all__ = ["Composing", "composing"]
+
+_NAME = "train"
+
+
+class Composing:
+    """lightune's own configuration files, open for composing.
+
+    Args:
+        config_dir: a folder with options of one's own, as `--config-dir` takes it.
+    """
+
+    def __init__(self, config_dir: str | Path | None = None) -> None:
+        self._extra = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
+
+    @property
+    def loader(self) -> ConfigLoader:
+        """What reads the files, those of the folder of one's own not among them."""
+        return GlobalHydra.instance().config_loader()
+
+    def options(self, group: str) -> list[str]:
+        """Return the options of a group, those of the folder of one's own among them; none if it is no group."""
+        return self.loader.get_group_options(group, config_name=_NAME, overrides=self._extra)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Compose the configuration of a run, without Hydra's own node.
+
+        Args:
+            overrides: as on the command line.
+
+        Raises:
+            hydra.errors.HydraException: if they cannot be composed.
+        """
+        return hydra_compose(_NAME, overrides=[*self._extra, *overrides])
+
+    def compose_whole(self, overrides: Sequence[str], *, multirun: bool = False) -> DictConfig:
+        """Compose what the application would act on, with Hydra's own node.
+
+        Args:
+            overrides: as on the command line; in a multirun, with the sweeps.
+            multirun: whether it is what all jobs of a multirun share.
+
+        Raises:
+            hydra.errors.HydraException: if they cannot be composed.
+        """
+        mode = RunMode.MULTIRUN if multirun else RunMode.RUN
+        return self.loader.load_configuration(_NAME, [*self._extra, *overrides], run_mode=mode)
+
+
+@contextmanager
+def composing(config_dir: str | Path | None = None) -> Iterator[Composing]:
+    """Open lightune's own configuration files; a Hydra application that runs meanwhile gets its state back.
+
+    Args:
+        config_dir: a folder with options of one's own, as `--config-dir` takes it.
+    """
+    running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+    try:
+        with trusted_packages_only(), initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
+            yield Composing(config_dir)
+    finally:
+        GlobalHydra.instance().hydra = running  # Hydra has put another instance in its place meanwhile

@@ -1,0 +1,43 @@
+import pytest
+from omegaconf import OmegaConf
+
+from lightune.config.unknown_keys import exists, no_mapping, unknown_key
+
+CONFIG = OmegaConf.create(
+    {
+        "a": {"b": 1, "empty": None, "missing": "???", "odd": "${nothing}"},
+        "seed": 0,
+        "hydra": {"run": {"dir": "x"}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_there"),
+    [("a", True), ("a.b", True), ("a.empty", True), ("a.missing", True), ("a.odd", True), ("a.c", False),
+     ("c.b", False), ("a.empty.x", False)],
+)  # fmt: skip
+def test_a_key_exists_whatever_its_value(key, is_there):
+    assert exists(CONFIG, key) == is_there
+
+
+def said(key):
+    return unknown_key(
+        key,
+        "1",
+        CONFIG,
+        (
+            {"a": {"one": {"c"}, "two": {"c", "d"}}}.get(key.rpartition(".")[0])
+            and (lambda group: {"one": {"c"}, "two": {"c", "d"}})
+        )
+        or (lambda group: {}),
+    )
+
+
+def test_what_may_have_been_meant_is_named():
+    assert said("seeed") == "does not exist; did you mean 'seed'?"
+    assert said("hydra.run.dirr") == "does not exist; did you mean 'hydra.run.dir'?"
+    assert said("qqqqq") == "does not exist (the root has a, seed)"
+    assert said("a.c") == "is no key of the chosen a; a=one and two have it"
+    assert said("a.d") == "is no key of the chosen a; a=two has it"
+    assert said("a.empty.x") == no_mapping("a.empty")
