@@ -22,16 +22,8 @@ def test_a_key_exists_whatever_its_value(key, is_there):
 
 
 def said(key):
-    return unknown_key(
-        key,
-        "1",
-        CONFIG,
-        (
-            {"a": {"one": {"c"}, "two": {"c", "d"}}}.get(key.rpartition(".")[0])
-            and (lambda group: {"one": {"c"}, "two": {"c", "d"}})
-        )
-        or (lambda group: {}),
-    )
+    options = {"one": {"c"}, "two": {"c", "d"}}
+    return unknown_key(key, "1", CONFIG, lambda group: options if group == "a" else {})
 
 
 def test_what_may_have_been_meant_is_named():

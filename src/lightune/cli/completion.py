@@ -35,15 +35,19 @@ def wants_file(arguments: Sequence[str]) -> bool:
 def question_of(arguments: Sequence[str]) -> list[str]:
     """Return a program's arguments; where a shell asks for completions, with the folder of options of its line.
 
+    Hydra reads the line, too, and divides it at every space: what names the folder is taken out of it.
+
     Args:
         arguments: the words after the program's name.
     """
     words = _typed(arguments)
     for place, word in enumerate(words[:-1]):  # the last is under the cursor
         name, given, value = word.partition("=")
-        folder = Path(value if given else words[place + 1]).expanduser()
-        if name in _FOLDER and folder.is_dir():
-            return [*arguments, "--config-dir", str(folder)]
+        if name in _FOLDER:
+            folder = Path(value if given else words[place + 1]).expanduser()
+            rest = [*words[:place], *words[place + (1 if given else 2) :]]
+            os.environ[_LINE] = " ".join(rest)
+            return [*arguments, *(["--config-dir", str(folder)] if folder.is_dir() else [])]
     return list(arguments)
 
 
