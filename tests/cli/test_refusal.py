@@ -42,6 +42,10 @@ def test_a_plus_is_advised_for_an_argument_that_the_yaml_does_not_name():
     assert "write +trainer.val_check_interval=2" in said("trainer.val_check_interval=2")
 
 
+def test_a_plus_is_advised_as_a_shell_takes_it():
+    assert """write '+trainer.profiler="simple"'""" in said('trainer.profiler="simple"')
+
+
 def test_a_key_of_another_option_names_that_option():
     assert "optimizer=gd and rmsprop and sgd have it" in said("optimizer.momentum=0.9")
 
@@ -229,3 +233,20 @@ def test_all_problems_of_a_command_are_said_together(cli, words, keys):
 
 def test_what_follows_from_an_option_that_does_not_exist_is_not_said():
     assert keys_of(said("data=iris", "model.channels=3", "loss=mse", "lr=1")) == ["data", "lr"]
+
+
+@pytest.mark.parametrize(
+    "text", ["\ufeff# @package _global_\nnote: a\n", "# mine\n# @package _global_\nnote: a\n", "seed: 1\n"]
+)
+def test_a_file_without_its_header_is_named_with_the_cure(cli, tmp_path, text):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/odd.yaml").write_text(text, encoding="utf-8")
+    said = cli("--config-dir", "mine", "experiment=odd").err
+    assert "experiment/odd.yaml must have `# @package _global_` as its first line" in said
+
+
+def test_a_file_that_is_not_utf8_is_the_only_thing_that_is_said_of_it(cli, tmp_path):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/odd.yaml").write_bytes(b"# @package _global_\nnote: caf\xe9\n")
+    said = cli("--config-dir", "mine", "experiment=odd", "seed=-1").err
+    assert keys_of(said) == ["mine/experiment/odd.yaml", "seed"]

@@ -43,7 +43,9 @@ def test_a_value_after_a_space_is_not_judged_as_empty(tried):
         ("~seed=7", "The value of 'seed' is 0 and not 7"),
         ("+model=cnn", "has an option already: write model=cnn"),
         ("nothing/more=a", "nothing/more"),
+        ("callbacks=[default]", "takes one option, got ['default']"),
         ("model=3", "must be one of its options, got 3"),
+        ("model=[1,2]", "must be one of its options, got [1, 2]"),
         ("seed=range(1,4)", "has several values, and a run has one, got range(1,4); add --multirun (-m)"),
     ],
 )

@@ -1,3 +1,5 @@
+from typing import Literal
+
 import pytest
 
 from lightune.config.values import BROKEN, value_problems
@@ -24,6 +26,13 @@ def test_a_value_that_fits_is_no_problem():
 def test_a_value_that_does_not_fit_is_said_with_its_rule(value, annotation, said):
     (problem,) = problems(value, annotation)
     assert said in problem
+
+
+@pytest.mark.parametrize(("value", "text"), [(float("nan"), "nan"), (5, "5"), (True, "true")])
+def test_a_number_where_text_belongs_is_answered_with_how_to_write_it(value, text):
+    assert problems(value, str | None) == [f"""a.b: must be text or null, got {text}; write 'a.b="{text}"'"""]
+    (problem,) = problems(value, Literal["relu", "tanh"])
+    assert "write" not in problem
 
 
 @pytest.mark.parametrize("value", [BROKEN, [1, BROKEN], {"a": {"b": BROKEN}}])

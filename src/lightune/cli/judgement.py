@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hydra.core.global_hydra import GlobalHydra
@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli import no_effect
 from lightune.config.static.signatures import describe
-from lightune.config.validate import find_problems
+from lightune.config.validate import THE_FILE, find_problems
 from lightune.errors import Problem
 from lightune.job.folders import folder_problems, job_config, override
 from lightune.job.hydra_node import judge_job
@@ -49,7 +49,17 @@ def run_problems(config: DictConfig, cfg: DictConfig) -> list[Problem]:
     """
     with job_environment(config):
         problems = find_problems(cfg)
-    return _with_folders(problems, config, multirun=False)
+    return _with_folders(_with_files(problems, config), config, multirun=False)
+
+
+def _with_files(problems: list[Problem], config: DictConfig) -> list[Problem]:
+    """Name the files of the options that problems are about."""
+    named = []
+    for problem in problems:
+        option = config.hydra.runtime.choices.get(problem.key)
+        file = f"{problem.key}/{option}.yaml" if option else THE_FILE
+        named.append(replace(problem, message=problem.message.replace(THE_FILE, file)))
+    return named
 
 
 @dataclass
@@ -98,7 +108,8 @@ def judge_multirun(config: DictConfig) -> JudgedMultirun:
     problems += _launcher_problems(config)
     if not problems:
         problems += _direction_problems(config, judged.monitors)
-    judged.problems = list(dict.fromkeys(_with_folders(problems, config, multirun=True)))
+    problems = _with_folders(_with_files(problems, config), config, multirun=True)
+    judged.problems = list(dict.fromkeys(problems))
     return judged
 
 

@@ -16,19 +16,22 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli.judgement import judge_multirun, run_problems
-from lightune.config.composing import composing
+from lightune.config.composing import composing, unreadable_files
 from lightune.config.overrides import install_advice, judged
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import folder_problems, job_config
 from lightune.job.hydra_node import hydra_problems
-from lightune.paths import conf_dir
 
 __all__ = ["words_of"]
 
-_WITH_VALUE = {"--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
-_HYDRAS = (HydraException, OmegaConfBaseException, ValueError)
+_WITH_VALUE = {
+    "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c",
+    "--info", "-i", "--experimental-rerun",
+}  # fmt: skip
+_HYDRAS = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError)
+"""What Hydra raises of words that it cannot compose."""
 
 
 def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
@@ -44,7 +47,7 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
         with suppress(*_HYDRAS, ConfigError):  # the command is not what is wrong
             problems += _problems(command)
     if isinstance(error, UnicodeError):
-        problems += _unreadable_files(command)
+        problems += unreadable_files(command.config_dir)
     if problems:
         return str(ConfigError(list(dict.fromkeys(problems))))
     lines = [str(error)]
@@ -130,14 +133,3 @@ def _found(config: DictConfig, command: _Command) -> list[Problem]:
         return judge_multirun(config).problems
     except ConfigError as refusal:
         return list(refusal.problems)
-
-
-def _unreadable_files(command: _Command) -> Iterator[Problem]:
-    """Yield the YAML files that are not in UTF-8, which Hydra does not name."""
-    folders = [conf_dir(), *([Path(command.config_dir)] if command.config_dir else [])]
-    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
-        try:
-            file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
-            yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")

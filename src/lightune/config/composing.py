@@ -15,9 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lightune.config.search_path import trusted_packages_only
+from lightune.errors import Problem
 from lightune.paths import conf_dir
 
-__all__ = ["Composing", "composing"]
+__all__ = ["Composing", "composing", "unreadable_files"]
 
 _NAME = "train"
 
@@ -30,6 +31,7 @@ class Composing:
     """
 
     def __init__(self, config_dir: str | Path | None = None) -> None:
+        self.folder = config_dir
         self._extra = [] if config_dir is None else [f"hydra.searchpath=[file://{Path(config_dir).absolute()}]"]
 
     @property
@@ -64,6 +66,21 @@ class Composing:
         """
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
         return self.loader.load_configuration(_NAME, [*self._extra, *overrides], run_mode=mode)
+
+
+def unreadable_files(config_dir: str | Path | None) -> Iterator[Problem]:
+    """Yield the configuration files that are not in UTF-8, which Hydra does not name.
+
+    Args:
+        config_dir: a folder with options of one's own.
+    """
+    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
+    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+        try:
+            file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
+            yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")
 
 
 @contextmanager

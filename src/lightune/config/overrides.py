@@ -17,7 +17,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
 from omegaconf import DictConfig
 
-from lightune.config.composing import Composing
+from lightune.config.composing import Composing, unreadable_files
 from lightune.config.override_syntax import syntax_problems
 from lightune.config.override_text import value_text, values_of
 from lightune.config.schema import GROUPS
@@ -125,7 +125,8 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
     """Try the choice of an option beside those that were made before."""
     group, value = override.key_or_group, override.value()
     try:
-        if not override.is_delete() and not isinstance(value, str | list):
+        names = value if isinstance(value, list) else [value]
+        if not override.is_delete() and not all(isinstance(name, str) for name in names):
             options = ", ".join(files.options(group))
             raise ValueError(f"must be one of its options, got {show(value)} (there are {options})")
         files.compose([*words.sound, _line(override)])
@@ -133,6 +134,8 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
         words.problems.append(Problem(group, _no_option(group, str(value), missing.options or [])))
     except HydraException as error:
         words.problems.append(Problem(group, _twice(override, files, words) or _in_hydras_words(error)))
+    except UnicodeError:
+        words.problems += unreadable_files(files.folder)
     except ValueError as error:
         words.problems.append(Problem(group, str(error)))
     else:
@@ -142,12 +145,13 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
 
 
 def _twice(override: Override, files: Composing, words: Words) -> str:
-    """Return what to write instead of adding an option to a group that has one; nothing if that does not help."""
+    """Return why a group cannot have an option beside the one that it has, or several; nothing if it can."""
     plain = _line(override).lstrip("+")
     try:
         files.compose([*words.sound, plain])
     except HydraException:
-        return ""
+        only = override.value() if isinstance(override.value(), list) else []
+        return f"takes one option, got {show(only)}" if only else ""
     return f"has an option already: write {plain}" if override.is_add() else ""
 
 
@@ -208,7 +212,7 @@ def _value_problems(
             advice = f"write {quote(f'++{line}')}"
             yield Problem(_SPACE.rstrip("."), f"is empty in the YAML, and keys are added to it: {advice}")
             return
-        yield from (Problem(each, unknown_key(each, text, cfg, known)) for each, text in missing)
+        yield from (Problem(each, unknown_key(each, text, cfg, known, quote)) for each, text in missing)
         if missing:
             return
     try:

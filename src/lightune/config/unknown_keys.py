@@ -35,7 +35,13 @@ def _select(cfg: DictConfig, key: str) -> Any:
     return OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
 
 
-def unknown_key(key: str, value: str, cfg: DictConfig, known: Callable[[str], dict[str, set[str]]]) -> str:
+def unknown_key(
+    key: str,
+    value: str,
+    cfg: DictConfig,
+    known: Callable[[str], dict[str, set[str]]],
+    quote: Callable[[str], str] = str,
+) -> str:
     """Say that a key does not exist, and what may have been meant.
 
     Args:
@@ -43,13 +49,14 @@ def unknown_key(key: str, value: str, cfg: DictConfig, known: Callable[[str], di
         value: as it is typed.
         cfg: what was composed without it.
         known: returns the keys of each option of a group.
+        quote: writes a word as whoever typed it has to type it.
     """
     parent, _, last = key.rpartition(".")
     node: Any = _select(cfg, parent) if parent else None
     if node is None and parent and exists(cfg, parent):
         return no_mapping(parent)
     if isinstance(node, DictConfig) and (taker := _takes(node, last)):
-        return f"is no key of the YAML, and {taker} takes it: write +{key}={value}"
+        return f"is no key of the YAML, and {taker} takes it: write {quote(f'+{key}={value}')}"
     if having := [option for option, keys in known(parent).items() if last in keys]:
         has = "have" if having[1:] else "has"
         return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it"

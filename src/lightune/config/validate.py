@@ -24,12 +24,14 @@ from lightune.paths import is_plain_name
 from lightune.private_api.omegaconf import root_of, text_of
 from lightune.secrets import names_behind
 
-__all__ = ["find_problems", "search_problems", "validate"]
+__all__ = ["THE_FILE", "find_problems", "search_problems", "validate"]
 
 log = logging.getLogger(__name__)
 
 _PLAIN_INTERPOLATION = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
-_HEADER = "the file that says so must have `# @package _global_` as its first line, and no byte order mark"
+THE_FILE = "the file that says so"
+"""In messages, in the place of the name of a file, which a configuration alone does not tell."""
+_HEADER = f"{THE_FILE} must have `# @package _global_` as its first line, and no byte order mark"
 
 
 def validate(cfg: DictConfig) -> None:
@@ -97,7 +99,7 @@ def _value(parent: Container, key: Any) -> Any:
 
 def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     for key, annotation in schema.ROOT.items():
-        yield from _root_value_problems(key, tree.get(key), annotation)
+        yield from value_problems(key, tree.get(key), annotation, building=False)
     name, root = tree.get("name"), tree.get("output_root")
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"
@@ -114,7 +116,7 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("monitor", f"must be a mapping with metric and mode, got {show(monitor)}")
     else:
         for key, annotation in schema.MONITOR.items():
-            yield from _root_value_problems(f"monitor.{key}", monitor.get(key), annotation)
+            yield from value_problems(f"monitor.{key}", monitor.get(key), annotation, building=False)
         for key in monitor.keys() - schema.MONITOR.keys():
             yield Problem(f"monitor.{key}", "is no key of monitor; it has metric and mode")
     search = tree.get("search", {})
@@ -158,10 +160,3 @@ def search_problems(search: Mapping[str, Any], path: str = "search") -> Iterator
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"
         yield Problem(f"{path}.study", f"{rule}, got {show(name)}")
-
-
-def _root_value_problems(path: str, value: Any, annotation: Any) -> Iterator[Problem]:
-    if annotation is str and isinstance(value, int | float):
-        yield Problem(path, f"must be text, got {show(value)}; write '{path}=\"{show(value)}\"'")
-    else:
-        yield from value_problems(path, value, annotation, building=False)

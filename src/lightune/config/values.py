@@ -35,6 +35,8 @@ def value_problems(path: str, value: Any, annotation: Any, *, building: bool = T
             decode = "${oc.decode:${oc.env:NAME}} makes a value of a text from the environment"
             yield Problem(path, f"{rule}, got the text {value!r}; write it without quotes, or {decode}")
             return
+        if isinstance(value, int | float) and not mismatch(show(value), annotation):
+            hint = f" write '{path}=\"{show(value)}\"'"
         yield Problem(path, f"{rule}, got {show(value)}{';' + hint if hint else ''}")
 
 
