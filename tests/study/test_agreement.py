@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from lightune.study.agreement import Monitors
+from lightune.study.agreement import Jobs
 
 EXPERIMENTS = {
     "small": "search: {space: {model.units: 'choice(8,16)'}}",
@@ -110,10 +110,10 @@ def test_hydras_optuna_sweeper_compares_no_different_metrics(refusal, words, giv
     ],
 )
 def test_jobs_of_another_sweeper_are_told_apart_by_what_they_follow(metrics, said):
-    monitors = Monitors()
+    jobs = Jobs()
     for metric, lines in metrics:
-        monitors.add(OmegaConf.create({"monitor": {"metric": metric, "mode": "max"}}), lines)
-    assert str(monitors) == said
+        jobs.add(OmegaConf.create({"monitor": {"metric": metric, "mode": "max"}}), lines)
+    assert jobs.metrics == said
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -123,3 +123,38 @@ def test_a_grid_of_hydras_own_says_that_its_jobs_follow_different_metrics(cli):
     assert answer.code == 0
     assert "jobs of this multirun follow different metrics, which cannot be compared: val/acc" in answer.out
     assert "different metrics" not in cli("-m", *words, "data=wine").out
+
+
+@pytest.mark.parametrize(
+    ("validation", "said"),
+    [
+        ({"split_seed": None, "resplit": False}, "seed 0 with seed=0, seed 1 with seed=1"),
+        ({"split_seed": 3, "resplit": False}, ""),
+        ({"split_seed": None, "resplit": True}, ""),
+    ],
+)
+def test_jobs_of_another_sweeper_are_told_apart_by_how_they_divide(validation, said):
+    jobs = Jobs()
+    for seed in (0, 1):
+        jobs.add(OmegaConf.create({"seed": seed, "validation": validation}), ["a=1", f"seed={seed}"])
+    assert jobs.divisions == said
+
+
+def test_of_many_divisions_some_are_shown():
+    jobs = Jobs()
+    for seed in range(9):
+        jobs.add(OmegaConf.create({"seed": seed, "validation": {"split_seed": None}}), [f"seed={seed}"])
+    assert jobs.divisions.endswith("seed 5 with seed=5, …")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("sweeper", ["basic", "optuna"])
+def test_a_multirun_by_another_sweeper_says_that_its_jobs_divide_the_data_differently(cli, sweeper):
+    words = [f"hydra/sweeper={sweeper}", "hydra/launcher=basic", "trainer=smoke", "metrics.bootstrap=0"]
+    words += ["hydra.sweeper.n_trials=2"] if sweeper == "optuna" else []
+    answer = cli("-m", *words, "seed=0,1")
+    assert answer.code == 0
+    assert (
+        "divide the data differently, by seed 0 with seed=0, seed 1 with seed=1; validation.split_" in answer.out
+    )
+    assert "differently" not in cli("-m", *words, "seed=0,1", "validation.split_seed=0").out

@@ -26,7 +26,7 @@ from lightune.job.folders import folder_problems, job_config, override
 from lightune.job.hydra_node import judge_job
 from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of, text_of
-from lightune.study.agreement import Monitors
+from lightune.study.agreement import Jobs
 from lightune.study.definition.identity import overrides_of
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ class JudgedMultirun:
     Args:
         problems: what is wrong with it; none if it can run.
         definition: what it is as a study; None by another sweeper.
-        monitors: what its jobs follow, of the grid of another sweeper.
+        jobs: what its jobs are judged by, of another sweeper.
     """
 
     problems: list[Problem] = field(default_factory=list)
     definition: "Definition | None" = None
-    monitors: Monitors = field(default_factory=Monitors)
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 def is_study(config: DictConfig) -> bool:
@@ -101,13 +101,13 @@ def judge_multirun(config: DictConfig) -> JudgedMultirun:
 
             judged.definition, judged.problems = judged_definition(config)
         else:
-            judged.problems = _point_problems(config, judged.monitors)
+            judged.problems = _point_problems(config, judged.jobs)
     problems = judged.problems
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     problems += _launcher_problems(config)
     if not problems:
-        problems += _direction_problems(config, judged.monitors)
+        problems += _direction_problems(config, judged.jobs)
     problems = _with_folders(_with_files(problems, config), config, multirun=True)
     judged.problems = list(dict.fromkeys(problems))
     return judged
@@ -132,13 +132,13 @@ def _with_folders(problems: list[Problem], config: DictConfig, *, multirun: bool
     return [*problems, *folder_problems(config, multirun=multirun)]
 
 
-def _point_problems(config: DictConfig, monitors: Monitors) -> list[Problem]:
+def _point_problems(config: DictConfig, jobs: Jobs) -> list[Problem]:
     problems: list[Problem] = []
     refused = 0
     known = functools.cache(describe)
     for lines, cfg in _jobs(config):
         if _is_grid(config):  # else it is what jobs share, and none of them
-            monitors.add(cfg, lines)
+            jobs.add(cfg, lines)
         found = find_problems(cfg, describe=known)
         problems += found
         refused += bool(found)
@@ -232,7 +232,7 @@ def _variations(config: DictConfig) -> Iterator[list[str]]:
             yield [*fixed, *first[:place], line, *first[place + 1 :]]
 
 
-def _direction_problems(config: DictConfig, monitors: Monitors) -> Iterator[Problem]:
+def _direction_problems(config: DictConfig, jobs: Jobs) -> Iterator[Problem]:
     """Let Optuna's sweeper seek what `monitor.mode` says; refuse a direction that says otherwise.
 
     All of its trials must follow one metric, or it would compare what cannot be compared.
@@ -243,8 +243,8 @@ def _direction_problems(config: DictConfig, monitors: Monitors) -> Iterator[Prob
     loader = GlobalHydra.instance().config_loader()
     for lines in _variations(config):
         with suppress(HydraException, OmegaConfBaseException):  # said when its turn comes
-            monitors.add(job_config(loader.load_sweep_config(config, lines)), lines)
-    if several := str(monitors):
+            jobs.add(job_config(loader.load_sweep_config(config, lines)), lines)
+    if several := jobs.metrics:
         rule = f"must be the same for all trials of a study, got {several}"
         advice = "make a study of each, or set monitor.metric and monitor.mode to what all of them measure"
         yield Problem("monitor", f"{rule}; {advice}")

@@ -153,8 +153,11 @@ def _check_multirun(config: DictConfig) -> "Definition | None":
     judged = judge_multirun(config)
     _raise_any(judged.problems)
     _say(no_effect.of_multirun(config, job_config(config), judged.definition))
-    if several := str(judged.monitors):
+    if several := judged.jobs.metrics:
         _say([f"jobs of this multirun follow different metrics, which cannot be compared: {several}"])
+    if several := judged.jobs.divisions:
+        same = "validation.split_seed=0 judges all on the same rows"
+        _say([f"jobs of this multirun divide the data differently, by {several}; {same}"])
     if _goes_on(config):
         require_contained(Path(str(config.hydra.sweep.dir)))
     elif not is_study(config):  # a study goes on in the folder that it has

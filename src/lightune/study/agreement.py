@@ -1,11 +1,11 @@
 """See that all trials of a study have the settings that it was read with: one metric, one mode, one space.
 
-Of the jobs of a multirun by another sweeper, see which follow another metric.
+Of the jobs of a multirun by another sweeper, see which follow another metric, or divide the data by another seed.
 
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,14 +13,16 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.schema import SEARCH
 from lightune.config.static.annotations import show
 from lightune.errors import ConfigError, Problem
+from lightune.study.definition.division import follows_seed
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.space.space import Point
 
-__all__ = ["Agreement", "Monitors"]
+__all__ = ["Agreement", "Jobs"]
 
 _UNRESOLVED = ("pruner", "sampler")  # what they refer to may differ between trials; the study takes its own
 _LONGEST = 60
+_MOST = 6  # that are told apart
 
 
 class Agreement:
@@ -82,11 +84,12 @@ class Agreement:
         return f"make a study of each, or set {self._key(name)} once, on the command line"
 
 
-class Monitors:
-    """Collect what the jobs of a multirun follow, with the overrides of the first that follows it."""
+class Jobs:
+    """Collect what the jobs of a multirun by another sweeper are judged by, with the first that brings it."""
 
     def __init__(self) -> None:
-        self._seen: dict[Objective, Sequence[str]] = {}
+        self._followed: dict[Objective, Sequence[str]] = {}
+        self._divided: dict[int, Sequence[str]] = {}
 
     def add(self, cfg: DictConfig, overrides: Sequence[str]) -> None:
         """Take note of a job.
@@ -97,15 +100,29 @@ class Monitors:
         """
         metric, mode = (OmegaConf.select(cfg, f"monitor.{key}") for key in ("metric", "mode"))
         if metric and mode:  # else it is refused for that
-            self._seen.setdefault(Objective(metric, mode), tuple(overrides))
+            self._followed.setdefault(Objective(metric, mode), tuple(overrides))
+        seed = cfg.get("seed")
+        if isinstance(seed, int) and follows_seed(cfg):
+            self._divided.setdefault(seed, tuple(overrides))
 
-    def __str__(self) -> str:
+    @property
+    def metrics(self) -> str:
         """Each metric and mode with the overrides that bring it; empty where all jobs have the same."""
-        if len(self._seen) < 2:
-            return ""
-        shared = set.intersection(*map(set, self._seen.values()))
-        each = {one: [line for line in lines if line not in shared] for one, lines in self._seen.items()}
-        return ", ".join(f"{_objective(one)} with {' '.join(lines)}" for one, lines in each.items())
+        return _told_apart({_objective(one): lines for one, lines in self._followed.items()})
+
+    @property
+    def divisions(self) -> str:
+        """Each seed that divides the data with the overrides that bring it; empty where one divides for all."""
+        return _told_apart({f"seed {one}": lines for one, lines in self._divided.items()})
+
+
+def _told_apart(seen: Mapping[str, Sequence[str]]) -> str:
+    """Return what was seen, if it is several things, each with the overrides that not all have."""
+    if len(seen) < 2:
+        return ""
+    shared = set.intersection(*map(set, seen.values()))
+    shown = [f"{one} with {' '.join(line for line in lines if line not in shared)}" for one, lines in seen.items()]
+    return ", ".join(shown[:_MOST]) + (", …" if len(shown) > _MOST else "")
 
 
 def _differs(key: str, points: list[Point]) -> bool:

@@ -19,7 +19,7 @@ from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.keys import is_group
 from lightune.study.space.space import Space
 
-__all__ = ["with_one_division"]
+__all__ = ["follows_seed", "with_one_division"]
 
 _SEED = "seed"
 _GROUP = "validation"
@@ -47,7 +47,7 @@ def with_one_division(space: Space, config: DictConfig, loader: ConfigLoader, *,
     seed = OmegaConf.select(config, _SEED)
     if not isinstance(seed, int) or any(_KEY in keys_of(dimension) for dimension in space.dimensions):
         return space
-    wanted = {_follows_seed(each) for each in _configurations(space, config, loader)}
+    wanted = {follows_seed(each) for each in _configurations(space, config, loader)}
     if wanted == {True}:
         return replace(space, entries=(*space.entries, f"{_KEY}={seed}"))
     if True in wanted:
@@ -56,8 +56,12 @@ def with_one_division(space: Space, config: DictConfig, loader: ConfigLoader, *,
     return space
 
 
-def _follows_seed(config: DictConfig) -> bool:
-    """Tell whether a trial divides by its seed only because nothing else is said."""
+def follows_seed(config: DictConfig) -> bool:
+    """Tell whether a trial divides by its seed only because nothing else is said.
+
+    Args:
+        config: of the trial.
+    """
     node: Any = config.get(_GROUP)
     if not isinstance(node, DictConfig) or "split_seed" not in node:  # of somebody's own, or as it was before
         return False
