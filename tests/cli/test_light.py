@@ -68,7 +68,7 @@ def test_completion_is_light(tmp_path):
         (["+optimizer.lrr=1", "seed=abc", "model.units=0"], "lightune: 3 problems, nothing was started"),
         (["name=../../x"], "must be one plain folder name"),
         (["hydra.run.dir=/tmp/lightune_elsewhere"], "must lie below output_root (outputs)"),
-        (["model=cnn", "data=wine"], "choose model=mlp"),
+        (["model=cnn", "data=wine"], "choose model=ft_transformer, mlp"),
         (["model._target_=os.system"], "is not trusted"),
         (["-m", "optimizer.lr=1e-3,-1", "seed=0,1"], "optimizer.lr  must be a finite number > 0, got -1"),
     ],

@@ -33,7 +33,14 @@ def overrides_for(option):
     extra = {
         "augmentation": {"audio": ["data=audio_folder"]},
         "loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]},
-        "model": {"audio_cnn": ["data=audio_folder"], "text_mean": ["data=text_csv"]},
+        "model": {
+            "audio_cnn": ["data=audio_folder"],
+            "ft_transformer": ["data=csv", "data.categories=embedding"],
+            "tabular_resnet": ["data=csv", "data.categories=embedding"],
+            "text_lstm": ["data=text_csv"],
+            "text_mean": ["data=text_csv"],
+            "text_transformer": ["data=text_csv"],
+        },
     }
     needed = extra.get(group, {}).get(name, ["data=diabetes"] if option == "metrics/regression" else [])
     return [*needed, f"{group}={name}"]

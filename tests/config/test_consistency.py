@@ -68,13 +68,14 @@ def test_refuses_growth_that_cannot_take_place_and_says_what_can():
 
 def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     assert refused("model=cnn", "data=wine") == {
-        "model": "CNN takes images, but Wine is a table; choose model=mlp"
+        "model": "CNN takes images, but Wine is a table; choose model=ft_transformer, mlp, tabular_resnet"
     }
     assert refused("data=audio_folder", "model=cnn") == {
         "model": "CNN takes images, but AudioFolder is a sound; choose model=audio_cnn"
     }
     assert refused("data=text_csv", "model=mlp") == {
-        "model": "MLP takes images or tables, but TextCSV is a text; choose model=text_mean"
+        "model": "MLP takes images or tables, but TextCSV is a text; "
+        "choose model=text_lstm, text_mean, text_transformer"
     }
     assert refused("model=audio_cnn")["model"].startswith("AudioCNN takes sounds, but Digits is an image; ")
     assert refused("loss=mse") == {
@@ -208,7 +209,7 @@ def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, valu
 
 
 def test_options_are_found_by_what_their_targets_say():
-    assert advice_on("model", "accepts", "image") == "choose model=cnn, mlp"
+    assert advice_on("model", "accepts", "image").startswith("choose model=cnn, mlp, resnet")
     assert advice_on("loss", "problem", "regression") == "choose loss=huber, mae, mse"
     none = "none of bce, cross_entropy, focal, huber, mae, mse is for that"
     assert advice_on("loss", "problem", "poetry") == f"{none}; make one of your own: docs/your_own_code.md"

@@ -2,7 +2,22 @@
 
 from lightune.models.audio_cnn import AudioCNN
 from lightune.models.cnn import CNN
+from lightune.models.ft_transformer import FTTransformer
 from lightune.models.mlp import MLP
+from lightune.models.resnet import ResNet
+from lightune.models.tabular_resnet import TabularResNet
+from lightune.models.text_lstm import TextLSTM
 from lightune.models.text_mean import TextMean
+from lightune.models.text_transformer import TextTransformer
 
-__all__ = ["CNN", "MLP", "AudioCNN", "TextMean"]
+__all__ = [
+    "CNN",
+    "MLP",
+    "AudioCNN",
+    "FTTransformer",
+    "ResNet",
+    "TabularResNet",
+    "TextLSTM",
+    "TextMean",
+    "TextTransformer",
+]
