@@ -3,13 +3,14 @@
     python benchmarks/fused.py                  over bare index loops
     python benchmarks/fused.py --repeats 9 --epochs 5
     python benchmarks/fused.py --lean           over runs of `train.py`; goals for 32: >= 6 (h = 32), >= 3.5
-                                                (h = 128); one member takes <= 1.10 of a run
+                                                (h = 128), >= 3 (tabular_resnet); one member takes <= 1.10 of a
+                                                run
     python benchmarks/fused.py --memory         peak over members x state + one batch each, goal: <= 1.2
 
-Digits, MLP 64-h-h-10, AdamW, batch 64, one CPU thread. Trials differ in learning rate and seed. Bare loops and
-programs are timed by their training steps: forward, backward, update, and measures of the training part; runs of
-`train.py` by their training seconds, without validation and without the first epoch. Interleaved; the figure is
-the median of the ratios.
+Digits, MLP 64-h-h-10, AdamW, batch 64, one CPU thread; networks for tables and texts on the samples that come with
+lightune. Trials differ in learning rate and seed. Bare loops and programs are timed by their training steps:
+forward, backward, update, and measures of the training part; runs of `train.py` by their training seconds, without
+validation and without the first epoch. Interleaved; the figure is the median of the ratios.
 """
 
 import argparse
@@ -32,42 +33,65 @@ from torch.optim.lr_scheduler import ConstantLR
 
 from lightune import compose, train
 from lightune.callbacks import Record
-from lightune.data import Digits
+from lightune.data import CSV, Digits, TextCSV
 from lightune.engine.fused.loop import FusedLoop, Member
 from lightune.losses import CrossEntropy
 from lightune.metrics import ClassificationMetrics
-from lightune.models import CNN, MLP
+from lightune.models import (
+    CNN,
+    MLP,
+    FTTransformer,
+    ResNet,
+    TabularResNet,
+    TextLSTM,
+    TextMean,
+    TextTransformer,
+)
 from lightune.regularization import Regularization
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout
 
-GOALS = {"mlp 32": 6.0, "mlp 128": 3.5}
+GOALS = {"mlp 32": 6.0, "mlp 128": 3.5, "tabular_resnet": 3.0}
 NETWORKS = {
     "mlp 32": partial(MLP, layers=2, units=32),
     "mlp 128": partial(MLP, layers=2, units=128),
     "mlp 256": partial(MLP, layers=2, units=256),
     "mlp 512": partial(MLP, layers=2, units=512),
     "cnn": partial(CNN, channels=[8, 16], units=32),
+    "resnet": partial(ResNet, channels=[4, 8], blocks=1),
+    "tabular_resnet": TabularResNet,
+    "ft_transformer": FTTransformer,
+    "text_mean": TextMean,
+    "text_lstm": TextLSTM,
+    "text_transformer": TextTransformer,
+}
+EMBEDDED = {
+    "tabular_resnet": ["data=csv", "data.categories=embedding"],
+    "ft_transformer": ["data=csv", "data.categories=embedding"],
+    **{name: ["data=text_csv"] for name in ("text_mean", "text_lstm", "text_transformer")},
 }
 LEAN = {
     **{f"mlp {units}": ["model=mlp", "model.layers=2", f"model.units={units}"] for units in (32, 128, 256, 512)},
     "cnn": ["model=cnn", "model.channels=[8,16]", "model.units=32"],
+    "resnet": ["model=resnet", "model.channels=[4,8]", "model.blocks=1"],
+    **{name: [*data, f"model={name}"] for name, data in EMBEDDED.items()},
 }
 
 
 def members(network, data, count):
     made = []
+    sizes = {"cardinalities": data.cardinalities} if any(data.cardinalities) else {}
     for index in range(count):
         seed_everything(index, verbose=False)
         optimizer = partial(torch.optim.AdamW, lr=1e-3 * (1 + index / count))
         task = SupervisedTask(
-            network((1, 8, 8), 10),
+            network(data.input_shape, data.num_classes, **sizes),
             CrossEntropy(),
             optimizer,
             partial(ConstantLR, factor=1.0),
-            ClassificationMetrics(10),
+            ClassificationMetrics(data.num_classes),
             Regularization(),
-            num_classes=10,
+            num_classes=data.num_classes,
         )
         made.append(Member(task, data, index))
     return made
@@ -99,7 +123,7 @@ def fused(group, epochs):
 
 
 def compare(name, count, repeats, epochs):
-    data = digits()
+    data = samples_of(name)
     ratios, ours, theirs = [], [], []
     for _ in range(repeats):
         together = fused(members(NETWORKS[name], data, count), epochs)[0]
@@ -148,16 +172,16 @@ class CpuClock(Clock):
 
 def over_lean(names, repeats, epochs):
     """Print the time of runs of `train.py`, one after the other, over that of the same as one program."""
-    data = digits()
-    print(f"{'network':10} {'members':>7} {'fused ms':>9} {'a run ms':>9} {'wall':>6} {'cpu':>6}  an epoch, goal")
+    print(f"{'network':16} {'members':>7} {'fused ms':>9} {'a run ms':>9} {'wall':>6} {'cpu':>6}  an epoch, goal")
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
+            data = samples_of(name)
             for count in (1, 8, 32):
                 pairs = [(together(name, data, count, epochs), lean(name, epochs, folder)) for _ in range(repeats)]
                 wall, cpu = (statistics.median(count * run[c] / group[c] for group, run in pairs) for c in (0, 1))
                 group, run = (statistics.median(pair[side][0] for pair in pairs) * 1e3 for side in (0, 1))
                 goal = goal_of(name, count)
-                print(f"{name:10} {count:7} {group:9.1f} {run:9.1f} {wall:6.2f} {cpu:6.2f}  {goal}", flush=True)
+                print(f"{name:16} {count:7} {group:9.1f} {run:9.1f} {wall:6.2f} {cpu:6.2f}  {goal}", flush=True)
 
 
 def goal_of(name, count):
@@ -166,7 +190,7 @@ def goal_of(name, count):
 
 def memory(names, count):
     """Print the peak memory of a group over what its members' states and batches take, each in its own process."""
-    print(f"{'network':10} {'members':>7} {'MiB':>8} {'state':>8} {'ratio':>6}  goal <= 1.2")
+    print(f"{'network':16} {'members':>7} {'MiB':>8} {'state':>8} {'ratio':>6}  goal <= 1.2")
     for name in names:
         if (child := os.fork()) == 0:
             _measure_memory(name, count)
@@ -175,7 +199,7 @@ def memory(names, count):
 
 
 def _measure_memory(name, count):
-    data = digits()
+    data = samples_of(name)
     warm = FusedLoop(members(NETWORKS[name], data, 2), max_epochs=1)
     warm.round()  # what torch loads and keeps for any program
     group = members(NETWORKS[name], data, count)
@@ -190,7 +214,7 @@ def _measure_memory(name, count):
     loop.round()
     loop.round()
     peak = _resident("VmHWM") - before
-    line = f"{name:10} {count:7} {peak / 2**20:8.1f} {state / 2**20:8.1f} {peak / state:6.2f}"
+    line = f"{name:16} {count:7} {peak / 2**20:8.1f} {state / 2**20:8.1f} {peak / state:6.2f}"
     print(line, flush=True)
 
 
@@ -201,8 +225,10 @@ def _resident(field):
     raise OSError(f"/proc/self/status has no {field}")
 
 
-def digits():
-    data = Digits(batch_size=64)
+def samples_of(name):
+    """Return the data that a network is measured on."""
+    kinds = {"data=csv": partial(CSV, categories="embedding"), "data=text_csv": TextCSV, "data=digits": Digits}
+    data = kinds[EMBEDDED.get(name, ["data=digits"])[0]](batch_size=64)
     data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
     return data
 
@@ -224,11 +250,11 @@ def main():
             memory(given.only, given.members)
         print(f"one thread; {hardware()}")
         return
-    print(f"{'network':10} {'members':>7} {'fused s':>8} {'bare s':>8} {'bare/fused':>10}")
+    print(f"{'network':16} {'members':>7} {'fused s':>8} {'bare s':>8} {'bare/fused':>10}")
     for name in given.only:
         for count in (1, 8, 32):
             ratio, ours, theirs = compare(name, count, given.repeats, given.epochs)
-            print(f"{name:10} {count:7} {ours:8.3f} {theirs:8.3f} {ratio:10.2f}", flush=True)
+            print(f"{name:16} {count:7} {ours:8.3f} {theirs:8.3f} {ratio:10.2f}", flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process {peak:.0f} MiB")
     print(f"one thread; {hardware()}")

@@ -36,6 +36,10 @@ CASES = {
     "digits mlp": (["data=digits", "data.batch_size=64"], 20),
     "mnist mlp": (["experiment=mnist_mlp", "scheduler=constant"], 3),
     "mnist cnn": (["data=mnist", "model=cnn", "model.channels=[8,16]", "model.units=32"], 2),
+    "text_mean": (["data=text_csv"], 10),
+    "text_lstm": (["data=text_csv", "model=text_lstm"], 5),
+    "audio_cnn": (["data=audio_folder"], 5),
+    "resnet": (["data=digits", "model=resnet"], 4),
 }
 
 TRAINING_SAMPLES = 51_000  # of MNIST, after 15 % for validation

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import ConstantLR
 
 from lightune.augmentation import Augmentation
 from lightune.config.trust import read_environment
-from lightune.data import InMemoryData, Samples
+from lightune.data import CSV, InMemoryData, Samples, TextCSV
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks, Member
 from lightune.losses import CrossEntropy
 from lightune.metrics import ClassificationMetrics
@@ -84,6 +84,40 @@ class Pairs(Blobs):
     def load(self):
         samples = super().load()
         return Samples(samples.inputs, (samples.targets > 0).long(), num_classes=2)
+
+
+WORDS, LONGEST = 9, 7
+
+
+class Words(TextCSV):
+    """150 texts of one to seven of nine tokens, of three kinds."""
+
+    def load(self):
+        noise = torch.Generator().manual_seed(0)
+        targets = torch.arange(SAMPLES) % CLASSES
+        tokens = torch.randint(0, WORDS, (SAMPLES, LONGEST), generator=noise, dtype=torch.int32)
+        tokens[:, 0] = targets
+        lengths = torch.randint(1, LONGEST + 1, (SAMPLES, 1), generator=noise)
+        tokens[torch.arange(LONGEST) >= lengths] = -1
+        return Samples(tokens, targets, num_classes=CLASSES, schema={"vocabulary": [*map(str, range(WORDS))]})
+
+
+class Cells(CSV):
+    """150 rows of two numbers and two categories, of three kinds."""
+
+    def load(self):
+        noise = torch.Generator().manual_seed(0)
+        targets = torch.arange(SAMPLES) % CLASSES
+        numbers = torch.randn(SAMPLES, 2, generator=noise, dtype=torch.float64)
+        numbers[:, 0] += targets
+        categories = torch.stack(
+            [(targets + torch.arange(SAMPLES) % 2) % CLASSES, torch.arange(SAMPLES) % 2], dim=1
+        )
+        kinds = [{"kind": "numeric", "categories": []}] * 2
+        kinds += [{"kind": "categorical", "categories": [*"abc"[:count]]} for count in (CLASSES, 2)]
+        columns = [{"name": str(place), **kind} for place, kind in enumerate(kinds)]
+        rows = torch.cat([numbers, categories], dim=1)
+        return Samples(rows, targets, num_classes=CLASSES, schema={"columns": columns})
 
 
 class LargeImages(InMemoryData):

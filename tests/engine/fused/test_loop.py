@@ -4,7 +4,19 @@ from functools import partial
 
 import pytest
 import torch
-from fused_members import CLASSES, SHAPE, Pairs, Spec, Values, train_to_the_end
+from fused_members import (
+    CLASSES,
+    LONGEST,
+    SHAPE,
+    WORDS,
+    Blobs,
+    Cells,
+    Pairs,
+    Spec,
+    Values,
+    Words,
+    train_to_the_end,
+)
 from torch import optim
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -19,7 +31,7 @@ from lightune.augmentation import Augmentation
 from lightune.engine.fused.loop import Computation, FusedLoop, LoopHooks
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Huber
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
-from lightune.models import CNN, MLP
+from lightune.models import CNN, MLP, FTTransformer, ResNet, TabularResNet, TextMean, TextTransformer
 from lightune.optim import warmup_cosine
 from lightune.regularization import Regularization
 from lightune.validation import Bootstrap, CrossValidation
@@ -69,6 +81,33 @@ STRENGTHS = {
     "penalties": [Regularization(l1=a, l2=b) for a, b in ((0, 0), (1e-3, 0), (0, 1e-2), (1e-3, 1e-2))],
     "dropout": [Regularization(dropout=p) for p in (0.0, 0.2, 0.5, 0.5)],
     "clip": [Regularization(gradient_clip=c) for c in (None, 0.1, 0.5, 5.0)],
+}
+
+
+VOCABULARY = WORDS + 2  # with padding and the unknown token
+CODES = {"cardinalities": (CLASSES + 1, 3), "units": 6}
+SMALL_TRANSFORMER = {"embedding": 4, "heads": 2, "units": 6, "layers": 1}
+NETWORKS = {
+    "resnet": (Blobs, partial(ResNet, SHAPE, channels=[3, 4], blocks=1)),
+    "resnet_plain": (Blobs, partial(ResNet, SHAPE, channels=[3, 4], blocks=[1, 2], batch_norm=False)),
+    "tabular_resnet": (Cells, partial(TabularResNet, [4], hidden=7, **CODES)),
+    "tabular_resnet_layer": (Cells, partial(TabularResNet, [4], hidden=7, normalization="layer", **CODES)),
+    "ft_transformer": (Cells, partial(FTTransformer, [4], **{**CODES, **SMALL_TRANSFORMER})),
+    "text_mean": (Words, partial(TextMean, [LONGEST], cardinalities=[VOCABULARY], embedding=4, units=5)),
+    **{
+        f"text_transformer_{pooling}_{positions}": (
+            Words,
+            partial(
+                TextTransformer,
+                [LONGEST],
+                cardinalities=[VOCABULARY],
+                pooling=pooling,
+                positions=positions,
+                **SMALL_TRANSFORMER,
+            ),
+        )
+        for pooling, positions in (("mean", "sinusoidal"), ("cls", "learned"))
+    },
 }
 
 
@@ -126,6 +165,17 @@ def test_members_of_any_strength_are_those_trained_alone(alone, fused, model, op
 @pytest.mark.parametrize("model", MODELS)
 def test_each_strength_by_itself_gives_the_members_trained_alone(alone, fused, model, optimizer, strength):
     group = specs(MODELS[model], OPTIMIZERS[optimizer], STRENGTHS[strength])
+    compare(alone(group, EPOCHS), fused(group, EPOCHS))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_networks_for_each_kind_of_data_are_those_trained_alone(alone, fused, network):
+    data, model = NETWORKS[network]
+    how = {"data": partial(data, categories="embedding") if data is Cells else data}
+    group = [
+        Spec(seed, model=partial(model, num_outputs=CLASSES, dropout=strength.dropout), optimizer=optimizer, **how)
+        for seed, optimizer, strength in zip(SEEDS, OPTIMIZERS["adamw"], STRENGTHS["dropout"], strict=True)
+    ]
     compare(alone(group, EPOCHS), fused(group, EPOCHS))
 
 

@@ -3,9 +3,9 @@
 from functools import partial
 
 import pytest
-from fused_members import CLASSES, SHAPE, Spec
+from fused_members import CLASSES, LONGEST, SHAPE, WORDS, Spec, Words
 
-from lightune.models import CNN, MLP
+from lightune.models import CNN, MLP, TextLSTM
 from lightune.training.fused.cost import MOST_FLOPS_ON_CPU, bytes_of, check_cost, forward_flops, most_members
 
 
@@ -35,6 +35,14 @@ def test_large_networks_are_faster_alone_on_a_cpu_and_the_reason_says_how_large(
         in reason
     )
     assert check_cost(large, "cuda") is None
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_recurrent_networks_are_faster_alone(device):
+    small = member(partial(TextLSTM, [LONGEST], CLASSES, [WORDS + 2], embedding=2, units=2), data=Words)
+    assert check_cost(small, device) == (
+        "a recurrent network is written down token by token, which takes longer than fusing saves"
+    )
 
 
 def test_small_networks_are_faster_fused():

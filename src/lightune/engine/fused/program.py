@@ -6,6 +6,7 @@ this costs a fraction of running autograd through M networks, or through `vmap` 
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -207,7 +208,9 @@ class Program:
 
 def record(function: Callable[..., Any], arguments: tuple[Any, ...]) -> fx.GraphModule:
     """Record the tensor operations of a function on arguments of these shapes, no-ops left out."""
-    with without_examples(), no_empty_compiler_folder():
+    with without_examples(), no_empty_compiler_folder(), warnings.catch_warnings():
+        # a kernel that vmap knows nothing of is called once a member, as it would be without it
+        warnings.filterwarnings("ignore", "There is a performance drop")
         graph = make_fx(lambda *given: function(*given))(*arguments)
     for node in list(graph.graph.nodes):
         if _does_nothing(node):

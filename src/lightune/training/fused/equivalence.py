@@ -174,7 +174,10 @@ def _steps_fused(members: Sequence[Member]) -> Tensor:
 
 
 def _memory(module: nn.Module) -> dict[str, Any]:
-    """Return what a module keeps outside its parameters and buffers, as far as it can be compared."""
+    """Return what a module keeps outside its parameters and buffers, as far as it can be compared.
+
+    A list of its own parameters, as a recurrent layer of torch has one, is nothing else that it keeps.
+    """
     memory: dict[str, Any] = {}
     for name, part in module.named_modules():
         if "meter" not in name:
@@ -184,6 +187,8 @@ def _memory(module: nn.Module) -> dict[str, Any]:
 
 
 def _comparable(value: Any) -> Any:
+    if isinstance(value, nn.Parameter):
+        return "a parameter"
     if isinstance(value, Tensor):
         return value.tolist()
     if isinstance(value, list | tuple):
