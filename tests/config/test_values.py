@@ -28,6 +28,21 @@ def test_a_value_that_does_not_fit_is_said_with_its_rule(value, annotation, said
     assert said in problem
 
 
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("16", "write it without quotes, or"),
+        ("0x10", "write 16, or"),
+        (1e3, "got 1000.0; write 1000"),
+        (1.5, "got 1.5"),
+    ],
+)
+def test_a_number_that_is_written_otherwise_is_answered_with_how_to_write_it(value, advice):
+    (problem,) = problems(value, PositiveInt)
+    assert advice in problem
+    assert value != 1.5 or "write" not in problem
+
+
 @pytest.mark.parametrize(("value", "text"), [(float("nan"), "nan"), (5, "5"), (True, "true")])
 def test_a_number_where_text_belongs_is_answered_with_how_to_write_it(value, text):
     assert problems(value, str | None) == [f"""a.b: must be text or null, got {text}; write 'a.b="{text}"'"""]

@@ -31,22 +31,25 @@ def value_problems(path: str, value: Any, annotation: Any, *, building: bool = T
     rule = mismatch(value, annotation)
     if rule:
         rule, _, hint = rule.partition(";")
-        if isinstance(value, str) and _would_fit(value, annotation):
+        if isinstance(value, str) and (meant := _meant(value, annotation)) is not None:
             decode = "${oc.decode:${oc.env:NAME}} makes a value of a text from the environment"
-            yield Problem(path, f"{rule}, got the text {value!r}; write it without quotes, or {decode}")
+            write = "write it without quotes" if show(meant) == value else f"write {show(meant)}"
+            yield Problem(path, f"{rule}, got the text {value!r}; {write}, or {decode}")
             return
+        if isinstance(value, float) and value.is_integer() and not mismatch(int(value), annotation):
+            hint = f" write {int(value)}"
         if isinstance(value, int | float) and not mismatch(show(value), annotation):
             hint = f" write '{path}=\"{show(value)}\"'"
         yield Problem(path, f"{rule}, got {show(value)}{';' + hint if hint else ''}")
 
 
-def _would_fit(text: str, annotation: Any) -> bool:
-    """Return True if a text would be right if it were the value that YAML reads in it."""
+def _meant(text: str, annotation: Any) -> Any:
+    """Return the value that YAML reads in a text, if that would be right; None if not."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        return False
-    return not isinstance(value, str | dict | None) and not mismatch(value, annotation)
+        return None
+    return None if isinstance(value, str | dict | None) or mismatch(value, annotation) else value
 
 
 def _is_whole(value: Any, building: bool) -> bool:
