@@ -42,6 +42,9 @@ def overrides_for(option):
             "text_transformer": ["data=text_csv"],
         },
     }
+    if option == "model/vgg16":  # whose weights nobody has at hand
+        small = ["data.image_size=32", "model.image_size=32", "data.batch_size=16"]
+        return ["data=image_folder", "model=vgg16", "model.weights=null", *small]
     needed = extra.get(group, {}).get(name, ["data=diabetes"] if option == "metrics/regression" else [])
     return [*needed, f"{group}={name}"]
 

@@ -48,6 +48,14 @@ def test_refuses_to_vary_what_cannot_be_varied_so_and_says_why():
     assert refused("data=digits", "augmentation=flip") == {}
 
 
+def test_refuses_a_scaling_of_weights_without_weights_and_says_whose_network_has_some():
+    assert refused("data.scaling=weights")["data.scaling"] == (
+        "weights is for networks with weights that others have trained, which MLP has not; "
+        "choose model=torchvision, vgg16, or data.scaling=standard"
+    )
+    assert refused("data.scaling=weights", "model=torchvision") == {}
+
+
 def test_refuses_growth_that_cannot_take_place_and_says_what_can():
     assert refused("schedule=both", "data.batch_size=full")["schedule.batch_growth"] == (
         "changes the size of batches, and data.batch_size=full is one batch of all samples; "

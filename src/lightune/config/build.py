@@ -5,8 +5,10 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeGuard
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 
@@ -22,11 +24,13 @@ from lightune.config.dry_run import (
     try_optimizer,
     try_trainer,
 )
-from lightune.config.instantiate import make, naming_key, require
+from lightune.config.instantiate import bind, make, naming_key, require
 from lightune.config.trainer import make_trainer
 from lightune.data import InMemoryData
+from lightune.data.frozen_features import FrozenFeatures
 from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
+from lightune.models import TransferNetwork
 from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
 from lightune.schedules import Growth
@@ -147,7 +151,19 @@ def build_fit(
     task = build_task(cfg, shapes_of(data), getattr(data, "target_scaler", None))
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData) and plan.split is not None:
         task.described = data.described()
+        _compute_once(cfg, task, data)
     return task
+
+
+def _compute_once(cfg: DictConfig, task: SupervisedTask, data: InMemoryData) -> None:
+    """Let the data be what a frozen body gives for them, and the network its head, where that is the same."""
+    if not isinstance(task.model, TransferNetwork) or task.model.why_not_once is not None or data.variation:
+        return
+    body = task.model.take_body()
+    on_gpu = torch.cuda.is_available() and cfg.trainer.get("accelerator") in ("auto", "gpu", "cuda")
+    device = torch.device("cuda" if on_gpu else "cpu")
+    kept = Path(os.path.abspath(cfg.output_root)) / "cache" / "features" if cfg.data.get("cache", True) else None
+    data.compute_once(FrozenFeatures(body.on(device), body.digest, device, kept))
 
 
 def make_data(cfg: DictConfig) -> Any:
@@ -184,6 +200,12 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
         _augment(cfg, data)
     if cfg.get("schedule") is not None:
         _grow(cfg, data)
+    if isinstance(data, InMemoryData):
+        model: Any = bind(OmegaConf.to_container(cfg.model, resolve=True)).func
+        if hasattr(model, "input_mean"):
+            data.scale_as(model.input_mean, model.input_deviation)
+        if cfg.model.get("freeze") == "features":
+            data.scale_late()
     return data
 
 

@@ -47,6 +47,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _validation_off(tree)
     yield from _paths(tree, targets)
     yield from _augmentation(tree, targets)
+    yield from _scaling_of_weights(tree, targets)
     yield from _plateau(tree, targets)
     yield from _schedule(tree, targets)
     if task is None or "model" in task.parameters:
@@ -103,6 +104,17 @@ def _augmentation(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
 def _first(strengths: tuple[str, ...]) -> str:
     """Return the option of augmentation for samples that can have some strengths."""
     return "standard" if "flip" in strengths else "audio"
+
+
+def _scaling_of_weights(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    data, model, node = targets.get("data"), targets.get("model"), tree.get("data")
+    if data is None or model is None or not isinstance(node, dict) or node.get("scaling") != "weights":
+        return
+    if "input_mean" not in model.constants:
+        rule = f"weights is for networks with weights that others have trained, which {model.name} has not"
+        yield Problem("data.scaling", f"{rule}; choose model=torchvision, vgg16, or data.scaling=standard")
+    elif data.constants.get("kind") != "image":
+        yield Problem("data.scaling", f"weights is for images, which {data.name} has not; choose standard")
 
 
 def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
-from lightune.data.scaling import Scaling
+from lightune.data.scaling import ImageScaling, Scaling
 from lightune.data.sound_files import SOUND_SUFFIXES, Crop, LogMel, SoundFormat, read_sound
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt
@@ -276,7 +276,7 @@ class ImageFolder(FileFolder):
         on_unreadable: OnUnreadable = "refuse",
         duplicates: Duplicates = "together",
         batch_size: BatchSize = 64,
-        scaling: Scaling = "standard",
+        scaling: ImageScaling = "standard",
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
         cache: bool = True,

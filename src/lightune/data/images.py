@@ -10,7 +10,7 @@ from torch import Tensor
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.samples import Samples
-from lightune.data.scaling import Scaling
+from lightune.data.scaling import ImageScaling
 from lightune.ranges import NonNegativeInt
 
 Dataset = Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
@@ -44,7 +44,7 @@ class TorchvisionImages(InMemoryData):
         root: str = "data",
         download: bool = True,
         batch_size: BatchSize = 128,
-        scaling: Scaling = "standard",
+        scaling: ImageScaling = "standard",
         placement: Placement = "auto",
         num_workers: NonNegativeInt = 2,
     ) -> None:

@@ -3,6 +3,8 @@
 import copy
 import hashlib
 from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -11,12 +13,13 @@ from torch import Tensor, nn
 
 from lightune.augmentation import Augmentation, ValueRange
 from lightune.data.augmented import AugmentedLoader, RawLoader, Variation
+from lightune.data.frozen_features import FrozenFeatures, store
 from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader, batches_of
 from lightune.data.placement import Placement, place
 from lightune.data.profile import is_profiled, profile_of
 from lightune.data.samples import Samples, sound
-from lightune.data.scaling import Affine, Scaling, fit_scaling
+from lightune.data.scaling import Affine, ImageScaling, Scaling, fit_scaling, scaling_of_weights
 from lightune.data.stream import StreamLoader
 from lightune.data.transfer import CopyAside, Prefetched
 from lightune.ranges import NonNegativeInt, Range
@@ -39,7 +42,8 @@ class InMemoryData(LightningDataModule):
 
     Args:
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
-        scaling: how inputs are scaled, with statistics of the training part only.
+        scaling: how inputs are scaled, with statistics of the training part only; `weights`: images as the
+            network's weights want them, which others have trained.
         target_scaling: the same for the targets of regression; losses see scaled targets, metrics the real ones.
         placement: where samples lie: `device`, all of them scaled where they are computed on; `host`, the same in
             main memory; `stream`, as they were read, and workers scale them batch by batch; `auto`, the first of
@@ -55,7 +59,7 @@ class InMemoryData(LightningDataModule):
     def __init__(
         self,
         batch_size: BatchSize = 64,
-        scaling: Scaling = "standard",
+        scaling: ImageScaling = "standard",
         target_scaling: Scaling = "standard",
         root: str = "data",
         placement: Placement = "auto",
@@ -81,6 +85,8 @@ class InMemoryData(LightningDataModule):
         self._augmentation: Augmentation | None = None
         self._variation: Variation | None = None
         self._growth: Growth | None = None
+        self._statistics: tuple[Sequence[float], Sequence[float]] | None = None  # that weights want
+        self._features: tuple[Path, Tensor] | None = None  # where they are kept; (N, F) of all samples
         self.is_streamed = False
         self._seed = 0
         self._training: Loader | None = None
@@ -119,7 +125,7 @@ class InMemoryData(LightningDataModule):
         other = copy.copy(self)
         other._parts, other._scaled, other._scales_late = {}, {}, True
         other._split = other._preparation = other._variation = other.target_scaler = None
-        other._training = other._position = other._digests = other.trainer = None
+        other._training = other._position = other._digests = other.trainer = other._features = None
         other._streams = {}
         return other
 
@@ -164,6 +170,35 @@ class InMemoryData(LightningDataModule):
     def batches_at(self, epoch: int, processes: int = 1) -> int:
         """Return how many training batches an epoch has, from 0, where some processes share each."""
         return batches_of(self.sizes["train"], self.batch_size_at(epoch), processes)[0]
+
+    def scale_as(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        """Set what `scaling=weights` scales images by.
+
+        Args:
+            mean: of each channel, of values in [0, 1].
+            deviation: likewise.
+        """
+        self._statistics = mean, deviation
+
+    def scale_late(self) -> None:
+        """Scale no part before it is asked for."""
+        self._scales_late = True
+
+    def compute_once(self, features: FrozenFeatures) -> None:
+        """Serve what a frozen body gives for the samples in their place, until they are divided again.
+
+        Args:
+            features: computes it, or finds it.
+        """
+        file = features.file_for(self.fingerprint(), self.preparation)
+        if self._features is None or self._features[0] != file:
+            self._scaled, self.is_streamed = {}, False
+            self._features = file, features.of(self.samples.inputs, file, self.preparation, self.raw_dtype)
+
+    @property
+    def features(self) -> Tensor | None:
+        """What a frozen body gives for all samples (N, F), if that is served in their place."""
+        return None if self._features is None else self._features[1]
 
     @property
     def variation(self) -> Variation | None:
@@ -225,13 +260,13 @@ class InMemoryData(LightningDataModule):
             seed: of the order of training batches.
         """
         self._seed, self._split = seed, split
-        self._training = self._position = self._digests = None
+        self._training = self._position = self._digests = self._features = None
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
         only_scaled = type(self).fit_preparation is InMemoryData.fit_preparation
         if self.is_streamed and only_scaled and self._augmentation is None:  # without a copy
-            self._preparation, self._variation = fit_scaling(inputs, self.scaling, rows=train), None
+            self._preparation, self._variation = self._fit_scaling(inputs, train), None
         else:
             raw = inputs[train]
             self._preparation = self.fit_preparation(raw)
@@ -254,7 +289,21 @@ class InMemoryData(LightningDataModule):
         Args:
             raw: (N, …) as they were read.
         """
-        return fit_scaling(raw if self.is_streamed else raw.float(), self.scaling)
+        return self._fit_scaling(raw if self.is_streamed else raw.float())
+
+    def _fit_scaling(self, raw: Tensor, rows: Tensor | None = None) -> Affine:
+        if self.scaling != "weights":
+            return fit_scaling(raw, self.scaling, rows=rows)
+        if self._statistics is None:
+            raise ValueError("scaling=weights is for a network with weights that others have trained")
+        whole = self.samples.inputs
+        ends = (
+            (0.0, 255.0)
+            if whole.dtype == torch.uint8
+            else map(float, (raw if rows is None else raw[rows]).aminmax())
+        )
+        low, high = ends
+        return scaling_of_weights((low, high), *self._statistics, channels=whole.shape[1])
 
     @property
     def preparation(self) -> nn.Module:
@@ -271,6 +320,9 @@ class InMemoryData(LightningDataModule):
         """Return the prepared inputs (n, …) float32 of a part; they are kept."""
         if part not in self._scaled:
             rows = self._parts[part][0]
+            if self._features is not None:
+                self._scaled[part] = self._features[1][rows]
+                return self._scaled[part]
             self._scaled[part] = self.preparation(self.samples.inputs[rows].to(self.raw_dtype))
         return self._scaled[part]
 
@@ -311,6 +363,8 @@ class InMemoryData(LightningDataModule):
 
     def settled(self) -> None:
         """Do what waits until nothing can be refused any more: a run's folder is there."""
+        if self._features is not None and self._features[0].is_absolute():
+            store(*self._features)
 
     def release(self) -> None:
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
@@ -465,7 +519,8 @@ class InMemoryData(LightningDataModule):
 
     @property
     def _scaled_bytes(self) -> int:
-        return self.samples.inputs.numel() * torch.float32.itemsize
+        served = self.samples.inputs if self._features is None else self._features[1]
+        return served.numel() * torch.float32.itemsize
 
 
 def _groups(count: int) -> str:

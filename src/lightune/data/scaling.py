@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 Scaling = Literal["none", "minmax", "standard"]
+ImageScaling = Literal["none", "minmax", "standard", "weights"]
 
 CHUNK = 2**22
 """Numbers that are in memory in double precision at a time."""
@@ -43,6 +44,24 @@ class Affine(nn.Module):
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """Make it of what `plain` returned."""
         return cls(plain["shift"], plain["scale"])
+
+
+def scaling_of_weights(
+    values: tuple[float, float], mean: Sequence[float], deviation: Sequence[float], *, channels: int
+) -> Affine:
+    """Return the scaling that weights want which others have trained, of images of one or three channels.
+
+    Args:
+        values: what black and white are.
+        mean: of each channel that the weights know, of values in [0, 1].
+        deviation: likewise.
+        channels: of the images; one that is shown as many is scaled by their means.
+    """
+    low, high = values
+    shift, scale = (torch.tensor(each).reshape(-1, 1, 1) for each in (mean, deviation))
+    if channels == 1:
+        shift, scale = shift.mean(0, keepdim=True), scale.mean(0, keepdim=True)
+    return Affine(low + shift * (high - low), scale * (high - low))
 
 
 def fit_scaling(train: Tensor, scaling: Scaling, *, rows: Tensor | None = None, chunk: int = CHUNK) -> Affine:

@@ -9,6 +9,8 @@ from lightune.models.tabular_resnet import TabularResNet
 from lightune.models.text_lstm import TextLSTM
 from lightune.models.text_mean import TextMean
 from lightune.models.text_transformer import TextTransformer
+from lightune.models.torchvision import Torchvision
+from lightune.models.transfer import TransferNetwork
 
 __all__ = [
     "CNN",
@@ -20,4 +22,6 @@ __all__ = [
     "TextLSTM",
     "TextMean",
     "TextTransformer",
+    "Torchvision",
+    "TransferNetwork",
 ]

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
+from lightune.models.transfer import ParameterGroup, TransferNetwork
 from lightune.optim.fused import fused
 from lightune.private_api.lightning import log_measures, trainer_of
 from lightune.regularization import Regularization
@@ -130,15 +131,17 @@ class SupervisedTask(LightningModule):
         return loss
 
     def on_train_start(self) -> None:
-        """Set the strengths of the epoch under way, which may be one that is resumed."""
-        self._set_strengths()
+        """Set what the epoch under way, which may be one that is resumed, has of its own."""
+        self._begin_epoch()
 
     def on_train_epoch_start(self) -> None:
-        """Set the strengths of the epoch that begins."""
+        """Set what the epoch that begins has of its own: strengths, and what is trained."""
         self._largest_batch = 0
-        self._set_strengths()
+        self._begin_epoch()
 
-    def _set_strengths(self) -> None:
+    def _begin_epoch(self) -> None:
+        if isinstance(self.model, TransferNetwork):
+            self.model.at_epoch(self.trainer.current_epoch)
         if self.schedule is None or self.schedule.regularization_growth == 1:
             return
         factor = self.schedule.strength_factor(self.trainer.current_epoch, rate_left(self.trainer.optimizers))
@@ -255,7 +258,25 @@ class SupervisedTask(LightningModule):
         """Make an optimizer of the parameters that are trained, or of those given in their stead."""
         own = self._trained_parameters()
         make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
-        return make(own if parameters is None else parameters)
+        if parameters is not None:
+            return make(parameters)
+        groups = self._groups()
+        if not groups[1:]:
+            return make(own)
+        together: Any = [{"params": parameters} for _, parameters in groups]
+        optimizer = make(together)
+        for group, (scale, _) in zip(optimizer.param_groups, groups, strict=True):
+            group["lr"] *= scale
+        return optimizer
+
+    def _groups(self) -> list[ParameterGroup]:
+        """Return the parameters that are trained at some time, by what their learning rate is multiplied by."""
+        if not isinstance(self.model, TransferNetwork):
+            return [(1.0, [each for each in self.parameters() if each.requires_grad])]
+        of_model = {id(each) for each in self.model.parameters()}
+        others = [each for each in self.parameters() if id(each) not in of_model and each.requires_grad]
+        (scale, head), *rest = self.model.parameter_groups()
+        return [(scale, [*head, *others]), *rest]
 
     def prepare_optimizer(self) -> Optimizer:
         """Make the optimizer now; a training that begins with the same parameters is given this one."""
@@ -274,7 +295,7 @@ class SupervisedTask(LightningModule):
         return optimizer if held == {id(each) for each in own} and fused_then == self._may_fuse(own) else None
 
     def _trained_parameters(self) -> list[nn.Parameter]:
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return [parameter for _, parameters in self._groups() for parameter in parameters]
 
     def _may_fuse(self, parameters: list[nn.Parameter]) -> bool:
         """Return True if a fused optimizer can do what is asked of it."""

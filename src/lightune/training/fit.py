@@ -39,6 +39,7 @@ from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
 from lightune.engine.lean import engage
 from lightune.errors import CheckpointError
+from lightune.models import TransferNetwork
 from lightune.paths import VALIDATION_FILE
 from lightune.private_api.lightning import set_logged_step
 from lightune.reporting.curves import write_curves
@@ -140,10 +141,11 @@ class Fit:
             log.info("going on from %s", self._checkpoint)
         if isinstance(self.data, InMemoryData):
             log.info("data.placement=%s: %s", *self.data.placed(self.trainer.strategy.root_device))
+            self._tell_of_features(self.data)
         self._make_ready()
         self._plan_batches()
         engage(self.trainer, self.task, self.data, self.cfg.trainer.get("steps_per_execution", "auto"))
-        with _no_sync_advice(self.task), _streams_closed(self.data), no_driver_loaded():
+        with _no_advice(self.task), _streams_closed(self.data), no_driver_loaded():
             self.trainer.fit(self.task, datamodule=self.data, ckpt_path=self._checkpoint, weights_only=True)
         if self.trainer.fit_loop.total_batch_idx < 0:
             raise NothingTrainedError(
@@ -153,6 +155,19 @@ class Fit:
             log.warning(
                 "%s was never measured: there is no best epoch, and the last is tested", self.record.best.metric
             )
+
+    def _tell_of_features(self, data: InMemoryData) -> None:
+        """Log whether what a frozen body gives is computed once, or why it is not."""
+        model = getattr(self.task, "model", None)
+        if not isinstance(model, TransferNetwork):
+            return
+        if model.is_pretrained and data.scaling != "weights":
+            log.info("data.scaling=%s: the weights were trained on images scaled by =weights", data.scaling)
+        if data.features is not None:
+            log.info("features of the frozen body are computed once: %d x %d", *data.features.shape)
+        elif model.is_frozen:
+            varied = "augmentation varies images before the body"
+            log.info("features of the frozen body are computed in every epoch: %s", model.why_not_once or varied)
 
     def _plan_batches(self) -> None:
         """Have batches that change their size made anew for each epoch; tell the task how many there will be."""
@@ -184,7 +199,7 @@ class Fit:
         assert isinstance(self.data, InMemoryData)
         self._load_best()
         trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
-        with _no_sync_advice(self.task), _streams_closed(self.data):
+        with _no_advice(self.task), _streams_closed(self.data):
             trainer.validate(self.task, dataloaders=self.data.evaluation_dataloader("train"), verbose=False)
         for name, learnt in measures(trainer).items():
             if name in self.record.metrics:
@@ -220,7 +235,7 @@ class Fit:
             log.warning("%s is left out: %s", VALIDATION_FILE, error)
             return None
         again = ValidationPredictions(Best(self.record.best.metric, self.record.best.mode))
-        with quiet(verbose=False), _no_sync_advice(self.task), _streams_closed(self.data):
+        with quiet(verbose=False), _no_advice(self.task), _streams_closed(self.data):
             trainer: Trainer = build_trainer(self.cfg, run_dir=self.folder, bare=True)
             trainer.validate(self.task, datamodule=self.data, verbose=False)
         assert isinstance(self.task, SupervisedTask)
@@ -268,7 +283,7 @@ class Fit:
             `test/metric` → value, and the predictions if the task makes them.
         """
         self._load_best()
-        with _no_sync_advice(self.task), _streams_closed(self.data):
+        with _no_advice(self.task), _streams_closed(self.data):
             self.trainer.test(self.task, datamodule=self.data, verbose=False)
         predictions = None
         if gathered := self._tests.of_all(self.trainer):
@@ -397,11 +412,12 @@ def _streams_closed(data: LightningDataModule) -> Iterator[None]:
 
 
 @contextmanager
-def _no_sync_advice(task: LightningModule) -> Iterator[None]:
-    """Silence Lightning's advice to reduce what our own task logs: its metrics are those of all processes."""
+def _no_advice(task: LightningModule) -> Iterator[None]:
+    """Silence Lightning's advice on our own task: its metrics are of all processes, what is frozen stays so."""
     with warnings.catch_warnings():
         if isinstance(task, SupervisedTask):
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         yield
 
 

@@ -347,7 +347,9 @@ def share_samples(data: Sequence[InMemoryData]) -> bool:
     Args:
         data: the members' data, each object once.
     """
-    if len({id(own.samples) for own in data}) > 1 or any(own.scaler is None for own in data):
+    if len({id(own.samples) for own in data}) > 1:
+        return False
+    if any(own.scaler is None or own.features is not None for own in data):
         return False
     copies = sum(sum(own.sizes.values()) for own in data) * data[0].samples.inputs[0].numel() * 4
     return len(data) > 1 and copies > _MOST_BYTES_OF_COPIES
