@@ -104,7 +104,7 @@ def test_the_command_in_the_header_is_sound(option, tmp_path, monkeypatch):
     for command in re.findall(r"#\s.*?python train\.py (.*)", text):
         words = [word.strip("'") for word in command.split() if not word.startswith("task._target_=my_package")]
         for word in words:
-            if word.startswith("data.path="):
+            if word.startswith(("data.path=", "data.labels=")):
                 Path(word.partition("=")[2]).touch()
         assert find_problems(compose(words)) == []
 

@@ -6,7 +6,8 @@ import torch
 from media import write_picture, write_pictures, write_sound, write_sounds, write_values
 from PIL import Image
 
-from lightune.data import AudioFolder, AudioRegression, ImageFolder, ImageRegression
+from lightune.augmentation import Augmentation
+from lightune.data import AudioFolder, AudioRegression, ImageFolder, ImageRegression, file_folder
 from lightune.data.samples import sound
 from lightune.errors import ConfigError
 from lightune.validation import CrossValidation, Holdout
@@ -272,3 +273,18 @@ def test_equal_files_of_different_classes_are_asked_about(kind, tmp_path):
     report = small(kind, root).load().report
     pair = f"{root}/cat/{name} (cat) and {root}/dog/{name} (dog)"
     assert [text for subject, text in report if subject == "question" and pair in text]
+
+
+@KINDS
+def test_files_are_decoded_once_and_not_in_every_epoch(kind, tmp_path, monkeypatch):
+    decoded = []
+    read = {ImageFolder: "read_image", AudioFolder: "read_sound"}[kind]
+    before = getattr(file_folder, read)
+    monkeypatch.setattr(file_folder, read, lambda path, wanted: decoded.append(path) or before(path, wanted))
+    data = small(kind, WRITE[kind](tmp_path, 6))
+    data.augment(Augmentation(**({"flip": 0.5} if kind is ImageFolder else {"time_mask": 0.3})))
+    for split in CrossValidation(k=2).splits(data.rows, seed=0):
+        data.divide(split, seed=0)
+        for _ in range(3):
+            assert sum(len(targets) for _, targets in data.train_dataloader()) == len(split.train)
+    assert len(decoded) == len(set(decoded)) == 12

@@ -154,7 +154,8 @@ def write_files_of(page: Path, folder: Path) -> None:
             write_files_listed(block, folder)
         elif block.source:
             header, *rows = block.text.splitlines(keepends=True)
-            different = [row.replace(",", f"{number % 10},", 1) for number in range(10) for row in rows]
+            before = "." if header.startswith("path,") else ","  # a table of files names those that are written
+            different = [row.replace(before, f"{number % 10}{before}", 1) for number in range(10) for row in rows]
             (folder / block.source).write_text(header + "".join(different), encoding="utf-8")
 
 
@@ -224,7 +225,9 @@ def trained_for(arguments: list[str], folder: Path) -> Path:
         table = next(block.source for block in blocks_of(page) if block.source)
         given = shutil.copy(folder / table, folder / given) and table
     trainings = (shlex.split(command.text) for block in blocks_of(page) for command in commands_of(block))
-    words = next(words for words in trainings if f"data.path={given}" in words)
+    of_values = bool({"--interval", "--labels"} & set(arguments))
+    fitting = (words for words in trainings if f"data.path={given}" in words)
+    words = next(words for words in fitting if any(word.startswith("data.labels=") for word in words) == of_values)
     return run_training(compose([*words[2:], *SHORT])).run_dir
 
 

@@ -95,3 +95,11 @@ def test_waves_of_python_are_of_the_networks_length(tmp_path):
 def test_other_samples_are_refused(reader, samples, said):
     with pytest.raises(ValueError, match=said):
         reader.raw(samples, Tally())
+
+
+def test_a_sound_of_another_sampling_rate_is_the_same_to_the_network(tmp_path):
+    slow, fast = (write_sound(tmp_path / f"{rate}.wav", rate=rate) for rate in (8000, 44_100))
+    one, other = SOUNDS.raw([slow, fast], Tally())
+    loud = one > one.max() - 5  # the tone, and not the noise, which is another for each
+    assert loud.sum() > 5
+    assert (one - other)[loud].abs().max() < 0.2

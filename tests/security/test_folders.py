@@ -154,14 +154,15 @@ class Evil:
         return open, (str(self.mark), "w")
 
 
-@pytest.mark.parametrize("command", ["evaluate", "resume"])
+@pytest.mark.parametrize("command", ["evaluate", "resume", "predict", "export"])
 def test_a_checkpoint_runs_nothing(cli, tool, stranger, received, command):
     _, run = received
     for file in (run / "checkpoints").iterdir():
         file.unlink()
     for name in ("best", "last"):
         torch.save({"state_dict": {}, "x": Evil(stranger.mark)}, run / "checkpoints" / f"{name}.ckpt")
-    answer = tool("evaluate", run) if command == "evaluate" else cli(f"resume={run}", "trainer.max_epochs=2")
+    words = {"predict": ["--input", run / "result.json"]}.get(command, [])
+    answer = cli(f"resume={run}", "trainer.max_epochs=2") if command == "resume" else tool(command, run, *words)
     assert answer.code == 2, answer.err
     assert "holds code or objects, not plain values; it was not loaded" in answer.err
     assert not stranger.mark.exists()

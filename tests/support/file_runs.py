@@ -84,7 +84,8 @@ def train_on_values(kind: str, folder: Path, *overrides: str) -> FileRun:
 @pytest.fixture(scope="session")
 def picture_value_run(tmp_path_factory) -> FileRun:
     """A run that predicts a value for each picture."""
-    return train_on_values("image", tmp_path_factory.mktemp("picture_values"), "trainer.max_epochs=20")
+    longer = ["trainer.max_epochs=30", "optimizer.lr=0.01"]
+    return train_on_values("image", tmp_path_factory.mktemp("picture_values"), *longer)
 
 
 @pytest.fixture(scope="session")

@@ -135,8 +135,15 @@ class FileFolder(InMemoryData):
         labels = None if self.labels is None else Path(self.labels).expanduser()
         if self.path is None and labels is None and values:
             labels = root / _SAMPLE_LABELS
-        said = {"classes": self.classes, "labels": labels, "pattern": self.pattern}
-        found = list_files(root, self.suffixes, **said, values=values, instead=self.instead)
+        found = list_files(
+            root,
+            self.suffixes,
+            classes=self.classes,
+            labels=labels,
+            pattern=self.pattern,
+            values=values,
+            instead=self.instead,
+        )
         if not values:
             return replace(found, classes=tuple(with_positive_last(found.classes, self.pos_label)))
         require_no_positive(self.pos_label)

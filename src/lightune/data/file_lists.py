@@ -110,8 +110,9 @@ def list_files(
         found = list(_in_folders(root, suffixes, report))
         _require_no_masks(root, found)
     key = "data.pattern" if pattern is not None else "data.path" if labels is None else "data.labels"
+    names: list[str] = []
     if values:
-        found, names = _with_values(found, key, instead), []
+        found = _with_values(found, key, instead)
     else:
         found, names = _with_classes(root, found, classes, "data.path" if labels is None else key, instead, report)
     order = {"": 0, "train": 0, "val": 1, "test": 2}

@@ -140,8 +140,14 @@ def _of_folder(
 ) -> Labelled:
     suffixes = IMAGE_SUFFIXES if schema["files"]["kind"] == "image" else SOUND_SUFFIXES
     known = list(schema.get("classes", ()))
-    how = {"labels": labels, "pattern": None if labels else pattern}
-    found = list_files(path, suffixes, classes=known or None, **how, values=not known)
+    found = list_files(
+        path,
+        suffixes,
+        classes=known or None,
+        labels=labels,
+        pattern=None if labels else pattern,
+        values=not known,
+    )
     tally, raws, files, targets = Tally(), [], [], []
     for file in found.files:
         for names, raw in reader.chunks(file.path, tally, skip=skip):
