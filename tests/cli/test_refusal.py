@@ -52,7 +52,7 @@ def test_a_key_of_another_option_names_that_option():
 
 def test_a_key_of_another_option_that_chooses_in_other_groups_names_that_option():
     text = said("data.path=churn.csv", "data.text=review")
-    assert "data.path  is no key of the chosen data; data=audio_folder and csv and csv_regression and" in text
+    assert "data.path  is no key of the chosen data; data=audio_folder and audio_regression and csv and" in text
     assert "data.text  is no key of the chosen data; data=text_csv has it" in text
 
 

@@ -161,7 +161,7 @@ def test_a_checkpoint_runs_nothing(cli, tool, stranger, received, command):
         file.unlink()
     for name in ("best", "last"):
         torch.save({"state_dict": {}, "x": Evil(stranger.mark)}, run / "checkpoints" / f"{name}.ckpt")
-    words = {"predict": ["--input", run / "result.json"]}.get(command, [])
+    words = {"predict": ["--input", run / "result.json"], "export": ["--to", "torch_export"]}.get(command, [])
     answer = cli(f"resume={run}", "trainer.max_epochs=2") if command == "resume" else tool(command, run, *words)
     assert answer.code == 2, answer.err
     assert "holds code or objects, not plain values; it was not loaded" in answer.err
