@@ -1,6 +1,8 @@
 """Measure a finished run again, from its own configuration and checkpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -8,17 +10,16 @@ import torch
 from omegaconf import open_dict
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightune.callbacks import TestPredictions, ValidationStepPredictions, untold
 from lightune.checkpoints import load_weights, read_checkpoint
 from lightune.config.build import FitPlan, build_fit
 from lightune.config.trainer import build_trainer, point_at
 from lightune.data import InMemoryData
-from lightune.data.loader import TensorLoader
-from lightune.data.memory import JUDGING_BATCH
+from lightune.data.memory import judging_batch
 from lightune.errors import ConfigError, Problem
-from lightune.inference.labelled import read_labelled
+from lightune.inference.labelled import Labelled, read_labelled
 from lightune.prediction import restore
 from lightune.reporting.data_file import require_same_data
 from lightune.reporting.errors import write_errors
@@ -129,32 +130,57 @@ def evaluate_files(
     fits = restore(run_dir, checkpoint=checkpoint)
     cfg = load_run_config(run_of(Path(run_dir)))
     cfg.logger = {}
-    with open_dict(cfg):
-        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
+    with open_dict(cfg):  # whatever share of its own data the run was measured on
+        whole = {"limit_test_batches": 1.0}
+        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none", **whole})
+    described = fits[0].described
     how = {"labels": labels, "pattern": cfg.data.get("pattern"), "skip_unreadable": skip_unreadable}
+    batch_size = judging_batch(prod(described.get("raw_shape", described["input_shape"])))
+    with _told_of_input():
+        samples = read_labelled(paths, described, batch_size=batch_size, **how)
+    measured, predictions = [], []
+    for number, fit in enumerate(fits):
+        tests = [TestPredictions()] if errors is not None else []  # which hold all that was predicted
+        with quiet(verbose=False), torch.no_grad():
+            trainer = build_trainer(cfg, run_dir=Path(run_dir), watchers=tests, bare=True)
+            trainer.test(fit.task, dataloaders=_Prepared(samples, fit.preparation), verbose=False)
+        measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+        for each in tests:
+            gathered = each.of_all(trainer)
+            assert gathered is not None
+            predictions.append(Predictions(number, *gathered))
+    for remark in samples.remarks:
+        tell(remark)
+    if errors is not None:
+        names = Names(described["samples"].get("classes", ()), samples.rows, samples.files)
+        _write_errors(errors, "input", predictions, names)
+    return mean_metrics(measured)
+
+
+class _Prepared:
+    """Iterate over batches of new samples as a network takes them."""
+
+    def __init__(self, samples: Labelled, preparation: nn.Module) -> None:
+        self._samples, self._preparation = samples, preparation
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        with _told_of_input():
+            for raw, targets in self._samples:
+                yield self._preparation(raw), targets
+
+
+@contextmanager
+def _told_of_input() -> Iterator[None]:
+    """Refuse files that cannot be read as labelled samples.
+
+    Raises:
+        ConfigError: with the file and the reason.
+    """
     try:
-        samples = read_labelled(paths, fits[0].described, **how)
+        yield
     except (OSError, ValueError) as error:
         why = f"{error.filename} cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise ConfigError([Problem("--input", why)]) from error
-    for remark in samples.remarks:
-        tell(remark)
-    measured, predictions = [], []
-    for number, fit in enumerate(fits):
-        tests = TestPredictions()
-        with quiet(verbose=False), torch.no_grad():
-            parts = [fit.preparation(part) for part in torch.split(samples.raw, JUDGING_BATCH)]
-            loader = TensorLoader(torch.cat(parts), samples.targets, batch_size=JUDGING_BATCH)
-            trainer = build_trainer(cfg, run_dir=Path(run_dir), watchers=[tests], bare=True)
-            trainer.test(fit.task, dataloaders=loader, verbose=False)
-        measured.append({name: float(value) for name, value in trainer.callback_metrics.items()})
-        gathered = tests.of_all(trainer)
-        assert gathered is not None
-        predictions.append(Predictions(number, *gathered))
-    if errors is not None:
-        names = Names(fits[0].described["samples"].get("classes", ()), samples.rows, samples.files)
-        _write_errors(errors, "input", predictions, names)
-    return mean_metrics(measured)
 
 
 def _predicted(

@@ -7,6 +7,7 @@ from media import write_pictures, write_sounds
 
 from lightune.data import AudioFolder, ImageFolder
 from lightune.data.decoded_cache import DecodedCache
+from lightune.data.decoded_rows import FileRows
 
 FORM = {"size": 8}
 
@@ -37,6 +38,22 @@ def test_what_was_kept_is_found_and_nothing_is_written_before(cache, files):
     cache.store()
     assert torch.equal(DecodedCache(cache.folder).find(files, FORM), torch.ones(2, 2))
     assert sorted(file.suffix for file in cache.folder.iterdir()) == [".key", ".npy"]
+
+
+def test_what_lies_in_a_file_already_is_that_file_and_is_read_where_it_lies(cache, files, tmp_path):
+    rows = FileRows(cache.folder, 2, (2,), torch.float32)
+    rows.add(torch.ones(2, 2))
+    cache.keep(files, FORM, rows.tensor(), rows)
+    assert not cache.folder.exists()
+    cache.store()
+    for in_file in (False, True):
+        found = DecodedCache(cache.folder).find(files, FORM, in_file=in_file)
+        assert torch.equal(found, torch.ones(2, 2))
+        found += 1  # which changes nobody's but this one's
+    kept(cache, files, 5.0, {"n": 1})
+    for file in cache.folder.iterdir():
+        file.unlink()
+    assert torch.equal(found, torch.full((2, 2), 2.0))  # who reads it still has it
 
 
 def test_other_files_another_form_and_another_order_are_not_found(cache, files, tmp_path):
@@ -95,10 +112,11 @@ def full(*_):
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.parametrize("placement", ["host", "stream"])
 @pytest.mark.parametrize("kind", [ImageFolder, AudioFolder])
-def test_a_folder_is_decoded_once(kind, tmp_path, monkeypatch):
+def test_a_folder_is_decoded_once(kind, placement, tmp_path, monkeypatch):
     source = (write_pictures if kind is ImageFolder else write_sounds)(tmp_path / "files", each=3)
-    told = {"path": str(source), "output_root": str(tmp_path / "out")}
+    told = {"path": str(source), "output_root": str(tmp_path / "out"), "placement": placement}
     told |= {"image_size": 8} if kind is ImageFolder else {"seconds": 0.1, "mels": 8}
     first = kind(**told)
     inputs = first.samples.inputs
@@ -106,6 +124,7 @@ def test_a_folder_is_decoded_once(kind, tmp_path, monkeypatch):
     first.settled()
     without = kind(**told, cache=False)
     monkeypatch.setattr(kind, "read_files", None)
-    assert torch.equal(kind(**told).samples.inputs, inputs)
+    for where in ("host", "stream"):
+        assert torch.equal(kind(**{**told, "placement": where}).samples.inputs, inputs)
     with pytest.raises(TypeError):
         without.load()

@@ -1,4 +1,6 @@
 import os
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from PIL import Image
 
 from lightune.augmentation import Augmentation
 from lightune.data import AudioFolder, AudioRegression, ImageFolder, ImageRegression, file_folder
+from lightune.data.decoded_rows import FileRows
+from lightune.data.placement import place
 from lightune.data.samples import sound
 from lightune.errors import ConfigError
 from lightune.validation import CrossValidation, Holdout
@@ -209,6 +213,60 @@ def test_a_stream_gives_what_memory_gives(kind, tmp_path):
         batches.append(next(iter(data.train_dataloader()))[0])
         data.close_streams()
     assert torch.allclose(*batches, atol=1e-6)
+
+
+@KINDS
+def test_what_is_streamed_lies_in_a_file_that_has_no_name(kind, tmp_path, monkeypatch):
+    root = WRITE[kind](tmp_path / "files", 8)
+    shutil.copy(root / "cat" / f"03{SUFFIX[kind]}", root / "dog" / f"copy{SUFFIX[kind]}")
+    (root / "cat" / f"05{SUFFIX[kind]}").write_bytes(b"no picture and no sound")
+    told = {"on_unreadable": "skip", "duplicates": "drop", "output_root": str(tmp_path / "out")}
+    lies = small(kind, root, placement="host", **told).samples
+    monkeypatch.setattr("lightune.data.file_folder._BYTES_AT_ONCE", 1)
+    monkeypatch.setattr(kind, "decoded_together", property(lambda folder: 4))
+    flows = small(kind, root, placement="stream", **told).samples
+    assert (lies.in_file, flows.in_file) == (False, True)
+    assert flows.inputs.dtype == lies.inputs.dtype
+    assert torch.allclose(flows.inputs.float(), lies.inputs.float(), atol=1e-5)
+    assert flows.files == lies.files
+    assert flows.report == lies.report
+    assert {path.name for path in tmp_path.iterdir()} == {"files"}
+
+
+@KINDS
+def test_files_that_do_not_fit_in_memory_lie_in_a_file(kind, tmp_path, monkeypatch):
+    root = WRITE[kind](tmp_path, 2)
+    monkeypatch.setattr("lightune.data.file_folder.place", partial(place, free=lambda device: 1000))
+    assert small(kind, root, placement="auto").samples.in_file
+    assert not small(kind, root, placement="host").samples.in_file
+
+
+@KINDS
+def test_a_stream_is_varied_as_memory_is(kind, tmp_path):
+    root, batches = WRITE[kind](tmp_path, 8), []
+    strengths = {"flip": 0.5, "crop": 0.2} if kind is ImageFolder else {"time_mask": 0.3}
+    for placement in ("host", "stream"):
+        data = small(kind, root, placement=placement)
+        data.augment(Augmentation(**strengths))
+        data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+        batches.append(next(iter(data.train_dataloader()))[0])
+        data.close_streams()
+    assert torch.equal(*batches)
+
+
+@KINDS
+def test_a_disk_without_room_is_told_in_one_line(kind, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    root = WRITE[kind](tmp_path / "files", 2)
+    monkeypatch.setattr(FileRows, "add", full)
+    (problem,) = problems(small(kind, root, placement="stream", output_root=str(tmp_path / "out")))
+    size = 108 if kind is ImageFolder else 8 * 11 * 4
+    assert problem == (
+        f"data.placement: stream puts 4 decoded files of {size} bytes into a file in {tmp_path}, which cannot be "
+        "written (No space left on device); make room there, or choose another output_root"
+    )
 
 
 def test_a_warning_of_a_decoder_is_not_an_error_and_filters_stay(tmp_path, recwarn):

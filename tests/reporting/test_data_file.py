@@ -2,13 +2,16 @@ import io
 import json
 
 import pytest
-from media import write_table
+import torch
+from media import write_pictures, write_table
 from rich.console import Console
 
-from lightune.data import CSV
+from lightune.data import CSV, ImageFolder
 from lightune.errors import ConfigError
 from lightune.reporting.data_file import record_data, require_same_data, show_data
 from lightune.validation import Holdout
+
+CPU = torch.device("cpu")
 
 
 def data(table):
@@ -59,7 +62,7 @@ def test_a_run_of_before_is_not_judged_and_a_damaged_file_is_refused(tmp_path, t
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_was_found_is_shown_at_any_width(table, terminal):
     out = io.StringIO()
-    show_data(data(table), Console(file=out, width=60, force_terminal=terminal, color_system=None))
+    show_data(data(table), Console(file=out, width=60, force_terminal=terminal, color_system=None), CPU)
     lines = out.getvalue().splitlines()
     assert lines[0].split() == ["rows", "80"]
     assert any(line.rstrip().split(maxsplit=1) == ["numeric", "age, height, value"] for line in lines)
@@ -74,5 +77,20 @@ def test_questions_of_the_division_stand_in_the_table_and_in_the_file(tmp_path, 
     report = json.loads((tmp_path / "data.json").read_text())["report"]
     assert [line for subject, line in report if subject == "question" and line.startswith(said)]
     console = Console(file=io.StringIO(), width=200)
-    show_data(read, console)
+    show_data(read, console, CPU)
     assert said in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("placement", "said"),
+    [
+        ("device", "samples  40 of 3x8x8: 0.0 MB as read, in memory; 0.0 MB prepared, in memory"),
+        ("stream", "samples  40 of 3x8x8: 0.0 MB as read, in a file; 0.0 MB prepared, batch by batch (a stream)"),
+    ],
+)
+def test_the_size_of_pictures_and_where_they_lie_is_said_in_one_line(placement, said, tmp_path):
+    read = ImageFolder(path=str(write_pictures(tmp_path)), image_size=8, placement=placement)
+    read.divide(Holdout().splits(read.rows, seed=0)[0], seed=0)
+    console = Console(file=io.StringIO(), width=200)
+    show_data(read, console, CPU)
+    assert console.file.getvalue().splitlines()[0].strip() == said

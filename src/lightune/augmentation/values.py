@@ -1,12 +1,15 @@
 """What values samples have, as their augmentation needs to know: black and white, silence and the mean."""
 
 from dataclasses import dataclass
+from math import fsum
 from typing import Self
 
 import torch
 from torch import Tensor
 
 __all__ = ["ValueRange"]
+
+_AT_ONCE = 2**20  # values
 
 
 @dataclass(frozen=True)
@@ -24,10 +27,18 @@ class ValueRange:
     mean: float
 
     @classmethod
-    def of(cls, raw: Tensor) -> Self:
-        """Return that of training samples (N, …); bytes have all of theirs, whichever occur."""
-        mean = raw.mean(dtype=torch.float64).float().item()
+    def of(cls, raw: Tensor, rows: Tensor | None = None) -> Self:
+        """Return that of training samples; bytes have all of theirs, whichever occur.
+
+        Args:
+            raw: (N, …).
+            rows: (n,) int64, places of the training samples where `raw` holds others, too.
+        """
+        rows = torch.arange(len(raw)) if rows is None else rows
+        parts = torch.split(rows, max(1, _AT_ONCE // max(1, raw[:1].numel())))
+        totals = [raw[part].sum(dtype=torch.float64).item() for part in parts]
+        mean = torch.tensor(fsum(totals) / max(1, len(rows) * raw[:1].numel())).item()
         if raw.dtype == torch.uint8:
             return cls(0.0, 255.0, mean)
-        low, high = (float(end) for end in raw.aminmax())
-        return cls(low, high, mean)
+        lows, highs = zip(*(raw[part].aminmax() for part in parts), strict=True)
+        return cls(float(min(lows)), float(max(highs)), mean)

@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from lightune.data import InMemoryData
 from lightune.data.loader import batches_of
-from lightune.data.memory import JUDGING_BATCH
 from lightune.errors import ConfigError, Problem, reason_of
 from lightune.tasks import SupervisedTask
 from lightune.validation import Split
@@ -94,7 +93,9 @@ def _sizes(
             rows, size = len(split.train), data.batch_size
             of = f"{counted(rows, 'row')} in batches of {rows if size == 'full' else size}"
             batches, least = batches_of(rows, rows if size == "full" else size, processes)
-            val, test = (batches_of(len(part), JUDGING_BATCH, processes)[0] for part in (split.val, split.test))
+            val, test = (
+                batches_of(len(part), data.judging_batch, processes)[0] for part in (split.val, split.test)
+            )
             yield _Sizes(where, batches, val, test, least, of)
         elif _asks_for_batches(cfg, task):
             loader = _loader(data)

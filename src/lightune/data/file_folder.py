@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.resources import files
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import ZipFile
@@ -21,11 +22,12 @@ from torch import Tensor
 
 from lightune.data.class_names import PosLabel, require_no_positive, with_positive_last
 from lightune.data.decoded_cache import DecodedCache
+from lightune.data.decoded_rows import DecodedRows, FileRows, MemoryRows, existing, gathered
 from lightune.data.file_lists import FileList, files_below, list_files
 from lightune.data.group_column import numbered
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
 from lightune.data.memory import BatchSize, InMemoryData
-from lightune.data.placement import Placement
+from lightune.data.placement import Placement, place
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.scaling import ImageScaling, Scaling
@@ -41,7 +43,7 @@ OnUnreadable = Literal["refuse", "skip"]
 _SHOWN = 5
 _SAMPLE_LABELS = "labels.csv"
 _TURNED = 45  # degrees, that a picture of the sample is turned by at most, either way
-_MELS_AT_ONCE = 256  # sounds whose spectrograms are made together
+_BYTES_AT_ONCE = 2**24  # of decoded files
 
 
 class FileFolder(InMemoryData):
@@ -54,7 +56,8 @@ class FileFolder(InMemoryData):
             class, or a folder a value that is its name.
         on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
         duplicates: what is done with files that have equal content, as of `CSV`.
-        cache: folder that keeps what was decoded; None to keep nothing.
+        cache: whether what was decoded is kept below the output root.
+        output_root: the folder; None to keep nothing.
         served: arguments of `InMemoryData`.
     """
 
@@ -62,6 +65,7 @@ class FileFolder(InMemoryData):
     instead: str  # the option of data for targets of the other kind
     pattern: str | None = None
     pos_label: PosLabel = None
+    decoded_dtype = torch.float32  # of decoded files
 
     def __init__(
         self,
@@ -70,17 +74,29 @@ class FileFolder(InMemoryData):
         labels: str | None,
         on_unreadable: OnUnreadable,
         duplicates: Duplicates,
-        cache: Path | None,
+        cache: bool,
+        output_root: str | None,
         **served: Any,
     ) -> None:
         super().__init__(**served)
-        self._cache = None if cache is None else DecodedCache(cache)
+        self._home = None if output_root is None else Path(output_root) / "cache"
+        self._cache = DecodedCache(self._home) if cache and self._home is not None else None
         self.path, self.classes, self.labels = path, classes, labels
         self.on_unreadable, self.duplicates = on_unreadable, duplicates
 
     @abstractmethod
     def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
         """Decode files; return all of them (N, …), and place → why it cannot be decoded."""
+
+    @property
+    def decoded_together(self) -> int:
+        """How many files are decoded at a time, or a multiple of it, > 0."""
+        return 16
+
+    @property
+    @abstractmethod
+    def decoded_shape(self) -> tuple[int, ...]:
+        """Shape of a decoded file."""
 
     @abstractmethod
     def read_original(self, path: Path) -> Tensor:
@@ -154,51 +170,107 @@ class FileFolder(InMemoryData):
 
     def _load(self, root: Path) -> Samples:
         found = self._list(root)
-        inputs, unreadable = self._decode([file.path for file in found.files])
-        report = list(found.report)
-        if unreadable:
-            whole = len(unreadable) == len(found.files)
-            shown = [f"{found.files[place].path}: {why}" for place, why in list(unreadable.items())[:_SHOWN]]
-            more = f"; and {len(unreadable) - _SHOWN:,} more" if len(unreadable) > _SHOWN else ""
+        paths = [file.path for file in found.files]
+        in_file = self._lies_in_file(len(paths))
+        try:
+            inputs, unreadable = self._decode(paths, in_file=in_file)
+            report = list(found.report)
+            if unreadable:
+                report.append(self._left_out(found, unreadable))
+                found = found.only([place for place in range(len(paths)) if place not in unreadable])
+            number = {name: place for place, name in enumerate(found.classes)}
+            keep, copies, remarks = handle_copies(
+                inputs,
+                self.duplicates,
+                counted="file",
+                labels=np.array([number[file.label] for file in found.files]) if number else None,
+                called=lambda place: f"{self._called(found.files[place].path)} ({found.files[place].label})",
+            )
+            report += remarks
+            if len(keep) < len(found.files):
+                inputs = gathered(inputs, torch.from_numpy(keep), self._room(len(keep), in_file=in_file))
+                found = found.only(keep.tolist())
+        except _NoRoomError as error:
+            size = f"{len(paths):,} decoded files of {self._bytes_of_one:,} bytes"
+            rule = f"puts {size} into a file in {self._scratch}, which cannot be written ({error})"
+            advice = "make room there, or choose another output_root"
+            raise ConfigError([Problem("data.placement", f"stream {rule}; {advice}")]) from error
+        return self._samples_of(found, inputs, copies, report, in_file=in_file)
+
+    def _left_out(self, found: FileList, unreadable: Mapping[int, str]) -> tuple[str, str]:
+        """Return a remark on files that cannot be decoded.
+
+        Raises:
+            ConfigError: if they are not to be left out, or no other is there.
+        """
+        whole = len(unreadable) == len(found.files)
+        shown = [f"{found.files[place].path}: {why}" for place, why in list(unreadable.items())[:_SHOWN]]
+        more = f"; and {len(unreadable) - _SHOWN:,} more" if len(unreadable) > _SHOWN else ""
+        if self.on_unreadable == "refuse" or whole:
             count = counted(len(unreadable), "file")
-            if self.on_unreadable == "refuse" or whole:
-                advice = "" if whole else "; mend or remove them, or leave them out by data.on_unreadable=skip"
-                text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"
-                raise ConfigError([Problem("data.path", text)])
-            report.append(("unreadable", f"{len(unreadable):,} of these files left out: {'; '.join(shown)}{more}"))
-            readable = [place for place in range(len(found.files)) if place not in unreadable]
-            inputs, found = inputs[readable], found.only(readable)
-        number = {name: place for place, name in enumerate(found.classes)}
-        keep, copies, remarks = handle_copies(
-            inputs,
-            self.duplicates,
-            counted="file",
-            labels=np.array([number[file.label] for file in found.files]) if number else None,
-            called=lambda place: f"{self._called(found.files[place].path)} ({found.files[place].label})",
-        )
-        report += remarks
-        if len(keep) < len(found.files):
-            inputs, found = inputs[torch.from_numpy(keep)], found.only(keep.tolist())
-        return self._samples_of(found, inputs, copies, report)
+            advice = "" if whole else "; mend or remove them, or leave them out by data.on_unreadable=skip"
+            text = f"{count} cannot be read ({'; '.join(shown)}{more}){advice}"
+            raise ConfigError([Problem("data.path", text)])
+        return "unreadable", f"{len(unreadable):,} of these files left out: {'; '.join(shown)}{more}"
 
     def _called(self, path: Path) -> Path:
         """Return the path that a person knows a file by: those of the sample are gone once they are read."""
         return Path(*path.parts[-2:]) if self.path is None else path
 
-    def _decode(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
-        """Return what `read_files` would; files that were all decoded before need not be decoded again."""
-        if self._cache is None or self.path is None:
-            return self.read_files(paths)
+    @property
+    def _bytes_of_one(self) -> int:
+        return prod(self.decoded_shape) * self.decoded_dtype.itemsize
+
+    @property
+    def _scratch(self) -> Path:
+        """The folder of files without a name: on the disk of the results, for others may be of memory."""
+        return existing(Path(tempfile.gettempdir()) if self._home is None else self._home)
+
+    def _lies_in_file(self, count: int) -> bool:
+        """Whether decoded files lie in a file, not in memory: where they are streamed."""
+        scaled = count * prod(self.decoded_shape) * torch.float32.itemsize
+        return place(self.placement, scaled, torch.device("cpu"))[0] == "stream"
+
+    def _room(self, count: int, *, in_file: bool) -> DecodedRows:
+        how = count, self.decoded_shape, self.decoded_dtype
+        if not in_file:
+            return MemoryRows(*how)
+        with _told_if_full():
+            return FileRows(self._scratch, *how)
+
+    def _decode(self, paths: Sequence[Path], *, in_file: bool) -> tuple[Tensor, dict[int, str]]:
+        """Return what files are decoded to (N, …), and place → why one cannot be, which has no sample.
+
+        Files that were all decoded before are not decoded again.
+        """
+        cache = None if self.path is None else self._cache
         form = self.schema_of_files()
-        kept = None
-        with suppress(OSError):  # a file that cannot be read is told when it is decoded
-            kept = self._cache.find(paths, form)
-        if kept is not None:
-            return kept, {}
-        inputs, unreadable = self.read_files(paths)
-        if not unreadable:
-            self._cache.keep(paths, form, inputs)
+        if cache is not None:
+            with suppress(OSError):  # a file that cannot be read is told when it is decoded
+                kept = cache.find(paths, form, in_file=in_file)
+                if kept is not None:
+                    return kept, {}
+        rows = self._room(len(paths), in_file=in_file)
+        unreadable = self._read_into(rows, paths)
+        with _told_if_full():
+            inputs = rows.tensor()
+        if cache is not None and not unreadable:
+            cache.keep(paths, form, inputs, rows if isinstance(rows, FileRows) else None)
         return inputs, unreadable
+
+    def _read_into(self, rows: DecodedRows, paths: Sequence[Path]) -> dict[int, str]:
+        """Decode files, some at a time; return place → why one cannot be decoded."""
+        together = self.decoded_together
+        at_once = max(1, _BYTES_AT_ONCE // (self._bytes_of_one * together)) * together
+        unreadable: dict[int, str] = {}
+        for first in range(0, len(paths), at_once):
+            part, bad = self.read_files(paths[first : first + at_once])
+            if bad:
+                part = part[[place for place in range(len(part)) if place not in bad]]
+                unreadable.update({first + place: why for place, why in bad.items()})
+            with _told_if_full():
+                rows.add(part)
+        return unreadable
 
     def settled(self) -> None:
         """Write what was decoded, where it is to be kept."""
@@ -221,7 +293,9 @@ class FileFolder(InMemoryData):
             told = pool.map(fill, range(len(tensors)), chunksize=16)
             return {place: why for place, why in enumerate(told) if why}
 
-    def _samples_of(self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]]) -> Samples:
+    def _samples_of(
+        self, found: FileList, inputs: Tensor, copies: Any, report: list[tuple[str, str]], *, in_file: bool
+    ) -> Samples:
         groups = [file.group for file in found.files]
         if found.classes:
             number = {name: place for place, name in enumerate(found.classes)}
@@ -241,6 +315,7 @@ class FileFolder(InMemoryData):
             schema={**schema, "files": dict(self.schema_of_files())},
             report=report,
             files=[str(self._called(file.path)) for file in found.files],
+            in_file=in_file,
         )
 
 
@@ -271,6 +346,7 @@ class ImageFolder(FileFolder):
     kind = "image"
     suffixes = IMAGE_SUFFIXES
     instead = "image_regression"
+    decoded_dtype = torch.uint8
 
     def __init__(
         self,
@@ -293,7 +369,7 @@ class ImageFolder(FileFolder):
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
         served["target_scaling"] = target_scaling
-        super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
+        super().__init__(path, classes, labels, on_unreadable, duplicates, cache, output_root, **served)
         self.pos_label = pos_label
         self.format = ImageFormat(image_size, resize, channels)
 
@@ -301,6 +377,11 @@ class ImageFolder(FileFolder):
         """Decode pictures (N, C, H, W) uint8; return them, and place → why one cannot be decoded."""
         images = torch.zeros((len(paths), *self.format.shape), dtype=torch.uint8)
         return images, self._fill(images, lambda place: read_image(paths[place], self.format))
+
+    @property
+    def decoded_shape(self) -> tuple[int, ...]:
+        """Shape (C, H, W) of a decoded picture."""
+        return self.format.shape
 
     def read_original(self, path: Path) -> Tensor:
         """Decode a picture (C, H, W) uint8 in its own size."""
@@ -393,7 +474,7 @@ class AudioFolder(FileFolder):
     ) -> None:
         served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
         served["target_scaling"] = target_scaling
-        super().__init__(path, classes, labels, on_unreadable, duplicates, _cache_in(output_root, cache), **served)
+        super().__init__(path, classes, labels, on_unreadable, duplicates, cache, output_root, **served)
         self.pos_label = pos_label
         self.pattern = pattern
         self.format = SoundFormat(sample_rate, seconds, crop, mels)
@@ -403,7 +484,17 @@ class AudioFolder(FileFolder):
         waves = torch.zeros((len(paths), self.format.samples))
         unreadable = self._fill(waves, lambda place: read_sound(paths[place], self.format))
         to_mels = LogMel(self.format)
-        return torch.cat([to_mels(part) for part in torch.split(waves, _MELS_AT_ONCE)]), unreadable
+        return torch.cat([to_mels(part) for part in torch.split(waves, self.format.together)]), unreadable
+
+    @property
+    def decoded_together(self) -> int:
+        """How many sounds are decoded at a time, or a multiple of it, > 0."""
+        return self.format.together
+
+    @property
+    def decoded_shape(self) -> tuple[int, ...]:
+        """Shape (1, mels, frames) of a spectrogram."""
+        return LogMel(self.format).shape
 
     def read_original(self, path: Path) -> Tensor:
         """Decode a sound (samples,) float32 of the rate and the length of all."""
@@ -450,8 +541,16 @@ def _digits() -> Iterator[tuple[Image.Image, int]]:
         yield Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)), label
 
 
-def _cache_in(output_root: str | None, cache: bool) -> Path | None:
-    return Path(output_root) / "cache" if cache and output_root is not None else None
+class _NoRoomError(Exception):
+    """A file for decoded samples could not be written."""
+
+
+@contextmanager
+def _told_if_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _NoRoomError(error.strerror or str(error)) from error
 
 
 def _reason(error: Exception) -> str:

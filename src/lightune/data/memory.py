@@ -33,8 +33,9 @@ BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 SCHEMA = 1
 """Version of what `described` returns."""
 
-_ROWS_AT_ONCE = 1024  # copied for a digest
+_BYTES_AT_ONCE = 2**22  # copied for a digest
 JUDGING_BATCH = 1024  # without gradients a larger batch costs little memory and saves time
+_JUDGED_AT_ONCE = 2**22  # numbers of samples
 
 
 class InMemoryData(LightningDataModule):
@@ -265,13 +266,11 @@ class InMemoryData(LightningDataModule):
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
         only_scaled = type(self).fit_preparation is InMemoryData.fit_preparation
-        if self.is_streamed and only_scaled and self._augmentation is None:  # without a copy
-            self._preparation, self._variation = self._fit_scaling(inputs, train), None
+        if self.is_streamed and only_scaled:  # without a copy
+            self._preparation = self._fit_scaling(inputs, train)
         else:
-            raw = inputs[train]
-            self._preparation = self.fit_preparation(raw)
-            self._variation = None if self._augmentation is None else self._varied(self._augmentation, raw)
-            del raw  # before other copies are made
+            self._preparation = self.fit_preparation(inputs[train])
+        self._variation = None if self._augmentation is None else self._varied(self._augmentation, inputs, train)
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
         for part in ("train", "val", "test"):
@@ -351,7 +350,7 @@ class InMemoryData(LightningDataModule):
         if not is_profiled(schema):
             return []
         part = "val" if "text" in schema and self.sizes["val"] else "train"
-        return profile_of(schema, self.samples.inputs[self._parts[part][0]], self.preparation)
+        return profile_of(schema, self.samples.inputs, self.preparation, self._parts[part][0])
 
     def questions(self) -> list[tuple[str, str]]:
         """Return what a person should be asked of the divided data, one (subject, remark) a line."""
@@ -382,6 +381,21 @@ class InMemoryData(LightningDataModule):
         if self.is_streamed != (where == "stream"):  # memory was decided on when the samples were divided
             where = "stream" if self.is_streamed else "host"
         return where, why
+
+    def whereabouts(self, device: torch.device) -> str:
+        """Return in one line how many samples there are, of what shape and size, and where they lie.
+
+        Args:
+            device: where they are computed on.
+        """
+        samples, (where, _) = self.samples, self.placed(device)
+        shape = "x".join(map(str, samples.inputs.shape[1:]))
+        read = f"{_size(samples.inputs.nbytes)} as read, {'in a file' if samples.in_file else 'in memory'}"
+        prepared = f"{_size(self._scaled_bytes)} prepared"
+        if where == "stream":
+            return f"{len(samples.inputs):,} of {shape}: {read}; {prepared}, batch by batch (a stream)"
+        home = "in memory" if where == "host" or device.type == "cpu" else f"on {device}"
+        return f"{len(samples.inputs):,} of {shape}: {read}; {prepared}, {home}"
 
     def train_dataloader(self) -> Loader:
         """Return batches of the training part, in a new order each epoch."""
@@ -429,7 +443,7 @@ class InMemoryData(LightningDataModule):
 
     def evaluation_dataloader(self, part: Literal["train", "val", "test"]) -> Loader:
         """Return large batches of a part, as they lie: to measure, not to learn."""
-        return self._loader(part, batch_size=JUDGING_BATCH)
+        return self._loader(part, batch_size=self.judging_batch)
 
     def fingerprint(self) -> str:
         """Return a digest of every input and target as read: the same data give the same digest anywhere."""
@@ -445,13 +459,18 @@ class InMemoryData(LightningDataModule):
     def rows_in_batches(self, part: Literal["train", "val"]) -> TensorLoader:
         """Return batches of the row numbers of samples in the place of the samples, in the order of these."""
         training = part == "train"
-        size = self.batch_size_at(0) if training else JUDGING_BATCH
+        size = self.batch_size_at(0) if training else self.judging_batch
         rows, targets = self._parts[part]
         return TensorLoader(rows, targets, batch_size=size, shuffle=training, seed=self._seed)
 
-    def _varied(self, augmentation: Augmentation, raw: Tensor) -> Variation:
+    @property
+    def judging_batch(self) -> int:
+        """Samples a batch where nothing is learnt, > 0: fewer of large ones."""
+        return judging_batch(self.samples.inputs[:1].numel())
+
+    def _varied(self, augmentation: Augmentation, raw: Tensor, rows: Tensor) -> Variation:
         kind: Any = self.kind
-        return Variation(augmentation, kind, ValueRange.of(raw), self.preparation, self._seed)
+        return Variation(augmentation, kind, ValueRange.of(raw, rows), self.preparation, self._seed)
 
     def _loader(
         self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1, varied: bool = False
@@ -523,8 +542,17 @@ class InMemoryData(LightningDataModule):
         return served.numel() * torch.float32.itemsize
 
 
+def judging_batch(numbers: int) -> int:
+    """Return how many samples of so many numbers a batch has where nothing is learnt, > 0."""
+    return min(JUDGING_BATCH, max(1, _JUDGED_AT_ONCE // max(1, numbers)))
+
+
 def _groups(count: int) -> str:
     return counted(count, "group")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def _advice(samples: Samples, name: str) -> str:
@@ -543,6 +571,7 @@ def _digest(*tensors: Tensor, rows: Tensor | None = None) -> str:
     for tensor in tensors:
         count = len(tensor) if rows is None else len(rows)
         digest.update(f"{tensor.dtype} {(count, *tensor.shape[1:])}".encode())
-        for part in (tensor,) if rows is None else (tensor[some] for some in torch.split(rows, _ROWS_AT_ONCE)):
+        at_once = max(1, _BYTES_AT_ONCE // max(1, tensor[:1].nbytes))
+        for part in (tensor,) if rows is None else (tensor[some] for some in torch.split(rows, at_once)):
             digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()

@@ -26,6 +26,7 @@ FEWEST = 100
 _INDEX = 0.2
 _BINS = 10
 _ROWS, _NUMBERS = 10_000, 2**24  # samples, and numbers in them, that a profile is made of, at most
+_AT_ONCE = 2**20  # numbers that are float32 at a time
 _SHOWN = 5
 
 Counts = NDArray[np.int64]
@@ -36,18 +37,22 @@ def is_profiled(schema: Mapping[str, Any]) -> bool:
     return bool({"columns", "text", "files"} & schema.keys())
 
 
-def profile_of(schema: Mapping[str, Any], raw: Tensor, preparation: nn.Module) -> list[dict[str, Any]]:
+def profile_of(
+    schema: Mapping[str, Any], raw: Tensor, preparation: nn.Module, rows: Tensor | None = None
+) -> list[dict[str, Any]]:
     """Return the profile of samples: the name of each thing that is looked at, its bins, and how many are in each.
 
     Args:
         schema: what the samples are, as a checkpoint holds it.
         raw: (N, …) as they were read.
         preparation: that a network was trained with.
+        rows: (n,) int64, places of those that are looked at; None for all.
     """
-    if not len(raw):
+    rows = torch.arange(len(raw)) if rows is None else rows
+    if not len(rows):
         return []
-    most = max(1, min(_ROWS, _NUMBERS // max(1, raw[0].numel())))
-    chosen = torch.linspace(0, len(raw) - 1, min(len(raw), most)).round().long()
+    most = max(1, min(_ROWS, _NUMBERS // max(1, raw[:1].numel())))
+    chosen = rows[torch.linspace(0, len(rows) - 1, min(len(rows), most)).round().long()]
     profile = []
     for name, values, categories in _looked_at(schema, raw[chosen], preparation):
         edges: list[float] = []
@@ -131,9 +136,9 @@ def _looked_at(
         yield "length", (raw != -1).sum(dim=1).double().numpy(), 0
     else:
         level = "brightness" if schema["files"]["kind"] == "image" else "loudness"
-        flat = raw.flatten(1).float()
-        yield level, flat.mean(dim=1).double().numpy(), 0
-        yield "contrast", flat.std(dim=1).double().numpy(), 0
+        parts = torch.split(raw.flatten(1), max(1, _AT_ONCE // max(1, raw[:1].numel())))
+        yield level, torch.cat([part.float().mean(dim=1) for part in parts]).double().numpy(), 0
+        yield "contrast", torch.cat([part.float().std(dim=1) for part in parts]).double().numpy(), 0
 
 
 def _counted(values: NDArray[np.float64], edges: Sequence[float], categories: int) -> Counts:

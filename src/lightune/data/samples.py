@@ -16,6 +16,7 @@ __all__ = ["Samples", "sound"]
 
 _SHOWN = 5  # rows, columns or labels that a message names
 _LARGEST = torch.finfo(torch.float32).max
+_AT_ONCE = 2**20  # values that are judged at a time
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Samples:
         rows: (N,) number of the row in its file that each sample was, from 0; None where they are as in the file.
         files: the file that each sample came from; empty where there is one or none.
         times: column name → what returns its points in time (N,), NaN where one is missing.
+        in_file: whether the inputs lie in a file, of which the system holds in memory what is used.
     """
 
     inputs: Tensor
@@ -52,6 +54,7 @@ class Samples:
     rows: Indices | None = None
     files: Sequence[str] = ()
     times: Mapping[str, Callable[[], NDArray[np.float64]]] = field(default_factory=dict)
+    in_file: bool = False
 
 
 def sound(samples: Samples) -> Samples:
@@ -106,19 +109,35 @@ def _shape_problems(inputs: Tensor, targets: Tensor) -> Iterator[str]:
 
 def _value_problems(name: str, values: Tensor, *, may_be_missing: bool = False) -> Iterator[str]:
     """Yield what is no finite number once it is a float32, which networks compute in."""
-    if not values.is_floating_point():
+    if not values.is_floating_point() or not len(values):
         return
-    bad = torch.isinf(values) if may_be_missing else ~torch.isfinite(values)
-    what = "missing or infinite"
-    if not bad.any() and values.dtype == torch.float64:
-        bad, what = values.abs() > _LARGEST, f"beyond {_LARGEST:.1e}, which float32 cannot hold,"
-    if not bad.any():
+    parts = torch.split(values, max(1, _AT_ONCE // max(1, values[:1].numel())))
+    what, found = "missing or infinite", _places(parts, torch.isinf if may_be_missing else _is_not_finite)
+    if not len(found) and values.dtype == torch.float64:
+        what = f"beyond {_LARGEST:.1e}, which float32 cannot hold,"
+        found = _places(parts, lambda part: part.abs() > _LARGEST)
+    if not len(found):
         return
-    rows = bad.reshape(len(bad), -1).any(dim=1).nonzero().flatten().tolist()
-    columns = bad.any(dim=0).nonzero().flatten().tolist() if values.ndim == 2 else []
+    rows = torch.unique(found[:, 0]).tolist()
+    columns = torch.unique(found[:, 1]).tolist() if values.ndim == 2 else []
     where = f"{_numbers('row', rows)}" + (f", {_numbers('column', columns)}" if columns else "")
-    count = int(bad.sum())
+    count = len(found)
     yield f"{name} have {counted(count, f'{what} value')} ({where}, from 0); fill them in or leave the rows out"
+
+
+def _places(parts: Sequence[Tensor], is_bad: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the places (B, dimensions) of bad values in a tensor that is given part by part."""
+    found, first = [], 0
+    for part in parts:
+        places = is_bad(part).nonzero()
+        places[:, 0] += first
+        found.append(places)
+        first += len(part)
+    return torch.cat(found)
+
+
+def _is_not_finite(values: Tensor) -> Tensor:
+    return ~torch.isfinite(values)
 
 
 def _labels(targets: Tensor, num_classes: int) -> tuple[Tensor, list[str]]:

@@ -100,5 +100,5 @@ def _mean_and_deviation(
         total += train[part].double().sum(within).reshape(shape)
     mean = total / count
     for part in parts:
-        spread += (train[part].double() - mean).square_().sum(within).reshape(shape)
+        spread += train[part].double().sub_(mean).square_().sum(within).reshape(shape)
     return mean.float(), (spread / count).sqrt().float()

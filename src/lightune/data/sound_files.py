@@ -22,6 +22,7 @@ __all__ = ["SOUND_SUFFIXES", "Crop", "LogMel", "SoundFormat", "of_length", "read
 Crop = Literal["center", "start"]
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 
+_TOGETHER, _SAMPLES_TOGETHER = 256, 2**21
 _WINDOW, _HOP = 0.032, 0.010  # seconds
 _FLOOR = 1e-6  # of a mel band's energy, below which it is silence
 _RATES = (100, 1_000_000)  # samples a second that a sound may have
@@ -59,6 +60,11 @@ class SoundFormat:
         """Number of samples of a sound."""
         return max(1, round(self.sample_rate * self.seconds))
 
+    @property
+    def together(self) -> int:
+        """How many sounds are turned into spectrograms together, > 0: fewer of long ones."""
+        return max(1, min(_TOGETHER, _SAMPLES_TOGETHER // self.samples))
+
 
 class LogMel(nn.Module):
     """Map waveforms to the logarithm of the energy in mel bands, as torchaudio's MelSpectrogram has it.
@@ -73,10 +79,16 @@ class LogMel(nn.Module):
         super().__init__()
         self.size = 2 ** math.ceil(math.log2(wanted.sample_rate * _WINDOW))
         self.hop = max(1, round(wanted.sample_rate * _HOP))
+        self.samples = wanted.samples
         self.register_buffer("window", torch.hann_window(self.size))
         self.register_buffer("bands", _bands(self.size // 2 + 1, wanted.mels, wanted.sample_rate))
         self.window: Tensor
         self.bands: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (1, mels, frames) of the spectrogram of a sound."""
+        return 1, len(self.bands), 1 + self.samples // self.hop
 
     def forward(self, waves: Tensor) -> Tensor:
         """Map waveforms (B, samples) float32 to (B, 1, mels, frames) float32."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -42,10 +44,10 @@ class StreamLoader(WrappedLoader):
         pin_memory: bool,
     ) -> None:
         super().__init__(order)
-        self._chunks: list[list[int]] = []
+        self._chunks: list[NDArray[np.int64]] = []
         self._loader: DataLoader[Any] = DataLoader(
             _rows(inputs, targets, preparation, dtype, rows),
-            batch_sampler=self._chunks,
+            batch_sampler=self._chunks,  # type: ignore[arg-type]
             num_workers=num_workers,
             prefetch_factor=_BATCHES_AHEAD if num_workers else None,
             persistent_workers=num_workers > 0,
@@ -60,7 +62,7 @@ class StreamLoader(WrappedLoader):
         states = []
         self._chunks.clear()
         for rows, _ in self.order:
-            self._chunks.append(rows.tolist())
+            self._chunks.append(rows.numpy())
             states.append(self.order.state_dict())
         for state, batch in zip(states, self._loader, strict=True):
             self._given = state  # workers are ahead of what was given out

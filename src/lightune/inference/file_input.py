@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lightune.inference.table_input import Tally
 
 __all__ = ["FileInput"]
 
-_FILES = 256  # read at a time
+_FILES, _NUMBERS = 256, 2**22  # that are read at a time, at most
 
 
 class FileInput:
@@ -48,10 +49,28 @@ class FileInput:
         files = list(files_below(path, suffixes)) if path.is_dir() else [path]
         if not files:
             raise ValueError(f"{path} has no {'picture' if self._image is not None else 'sound'} in it")
-        for first in range(0, len(files), _FILES):
+        yield from self.of_files(files, tally, skip=skip)
+
+    def of_files(
+        self, files: Sequence[Path], tally: Tally, *, skip: bool = False
+    ) -> Iterator[tuple[list[str], Tensor]]:
+        """Yield the names of files and their raw tensors (n, …), some hundred at a time.
+
+        Args:
+            files: in their order.
+            tally: is added to.
+            skip: whether a file that cannot be decoded is left out.
+
+        Raises:
+            OSError: if one cannot be read and is not to be left out.
+            ValueError: if one cannot be decoded and is not to be left out.
+        """
+        numbers = prod(self._image.shape) if self._image is not None else self._sound.samples  # type: ignore[union-attr]
+        at_once = max(1, min(_FILES, _NUMBERS // numbers))
+        for first in range(0, len(files), at_once):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what stands beside a picture or a sound in its file
-                read = self._read(files[first : first + _FILES], tally, skip=skip)
+                read = self._read(files[first : first + at_once], tally, skip=skip)
             tally.rows += len(read)
             if read:
                 yield list(read), self._stacked(list(read.values()))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningDataModule
 from rich.console import Console
 
@@ -16,6 +17,9 @@ from lightune.runtime.atomic_files import write_json
 from lightune.wording import counted
 
 __all__ = ["DATA_FILE", "record_data", "require_same_data", "show_data"]
+
+
+_SAID_WHERE = ("image", "audio")  # kinds whose samples are large
 
 
 def record_data(folder: Path, data: LightningDataModule) -> None:
@@ -98,8 +102,19 @@ def _found(data: InMemoryData) -> Iterator[tuple[str, str]]:
     yield from data.questions()
 
 
-def show_data(data: LightningDataModule, console: Console) -> None:
-    """Print what was found in the samples, in a short table; nothing where there is nothing to say."""
-    if isinstance(data, InMemoryData) and (found := list(_found(data))):
+def show_data(data: LightningDataModule, console: Console, device: torch.device) -> None:
+    """Print what was found in the samples, in a short table; nothing where there is nothing to say.
+
+    Args:
+        data: divided.
+        console: printed to.
+        device: where they are computed on.
+    """
+    if not isinstance(data, InMemoryData):
+        return
+    found = list(_found(data))
+    if data.kind in _SAID_WHERE:
+        found.insert(0, ("samples", data.whereabouts(device)))
+    if found:
         print_pairs(found, console)
         console.print()

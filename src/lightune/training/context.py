@@ -97,7 +97,7 @@ def opened(
                 record_data(run_dir, parts.data)
             processes.agree(None)  # the other processes wait until the folder is ready
             console = Terminal(quiet=not processes.is_first)
-            show_data(parts.data, console)
+            show_data(parts.data, console, trainer.strategy.root_device)
             yield RunContext(cfg, parts, run_dir, console, interruption, processes, resume)
 
 
