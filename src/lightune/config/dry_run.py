@@ -73,6 +73,7 @@ def try_network(task: LightningModule, data: LightningDataModule) -> None:
     if isinstance(task, SupervisedTask) and isinstance(data, InMemoryData):
         with naming_key("model"), torch.no_grad():
             x, target = next(iter(data.val_dataloader()))
+            data.close_streams()  # whose workers would stay
             task.eval()
             outputs: Tensor = task(x[:2])
             task.train()

@@ -37,6 +37,7 @@ StepsPerExecution = PositiveInt | Literal["auto"]
 
 _MOST_STEPS = 64  # `auto`: beyond this there is nothing left to save, and an interruption would wait longer
 _MOST_BYTES = 64 * 1024**2  # `auto`: of a chunk's inputs
+_MOST_STREAMED_BYTES = 16 * 1024**2  # several chunks are under way, and in the memory of who prepares them
 _EVERY_BATCH = (
     "on_train_batch_start",
     "on_train_batch_end",
@@ -177,7 +178,9 @@ def engage(
     assert isinstance(data, InMemoryData)
     whole = data.train_dataloader()
     largest = max(data.batch_size_at(epoch) for epoch in (0, max(0, (trainer.max_epochs or 1) - 1)))
-    steps = _auto(whole.sample_bytes, largest) if steps_per_execution == "auto" else steps_per_execution
+    most_bytes = _MOST_STREAMED_BYTES if data.is_streamed else _MOST_BYTES
+    batch_bytes = whole.sample_bytes * largest
+    steps = _auto(batch_bytes, most_bytes) if steps_per_execution == "auto" else steps_per_execution
     steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
     if steps > 1:
         task.lean = LeanSteps(trainer, data, steps=steps)
@@ -205,9 +208,8 @@ def _count_on(*progress: Any, by: int = 1) -> None:
             setattr(counts, name, getattr(counts, name) + by)
 
 
-def _auto(sample_bytes: int, batch_size: int) -> int:
-    batch_bytes = max(1, sample_bytes * batch_size)
-    return max(1, min(_MOST_STEPS, _MOST_BYTES // batch_bytes))
+def _auto(batch_bytes: int, most_bytes: int) -> int:
+    return max(1, min(_MOST_STEPS, most_bytes // max(1, batch_bytes)))
 
 
 def _ending_with(steps: int, steps_per_epoch: int, max_steps: int) -> int:
