@@ -48,3 +48,12 @@ def test_a_closed_stream_starts_anew():
     streamed.close()
     assert [target.tolist() for _, target in streamed] == first
     streamed.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_batch_that_is_prepared_in_parts_is_the_same(workers, monkeypatch):
+    whole = [inputs for inputs, _ in stream()]
+    monkeypatch.setattr("lightune.data.stream._BYTES_TOGETHER", 1)  # a sample at a time
+    parts = stream(workers)
+    assert all(torch.equal(*pair) for pair in zip([inputs for inputs, _ in parts], whole, strict=True))
+    parts.close()

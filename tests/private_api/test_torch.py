@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from lightune.private_api.torch import (
     end_workers,
+    empty_shared,
     fused_kernel,
     increment,
     is_watched,
@@ -87,3 +88,10 @@ def test_a_program_is_recorded_the_same_without_examples():
     assert unsafe_view in [node.target for node in recorded.graph.nodes]
     assert all("val" not in node.meta or node.meta["val"] is None for node in recorded.graph.nodes)
     assert torch.equal(recorded(torch.ones(2, 3)), torch.full((6,), 2.0))
+
+
+def test_a_tensor_of_memory_that_is_shared_can_be_written_to():
+    made = empty_shared((2, 3), torch.float32)
+    made[:] = 1.5
+    assert made.is_shared()
+    assert made.sum() == 9

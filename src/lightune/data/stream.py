@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from lightune.data.loader import Batch, TensorLoader
 from lightune.data.wrapped import WrappedLoader
-from lightune.private_api.torch import end_workers
+from lightune.private_api.torch import empty_shared, end_workers
 
 _BATCHES_AHEAD = 2  # a worker
+_BYTES_TOGETHER = 2**20  # of samples that are prepared at a time
 
 
 class StreamLoader(WrappedLoader):
@@ -87,7 +88,20 @@ class _Rows(Dataset[Any]):
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """Return a whole batch at once, which is what DataLoader asks for first."""
         chosen = torch.as_tensor(rows)
-        return self._preparation(self._inputs[chosen].to(self._dtype)), self._targets[chosen]
+        return self._prepared(chosen), self._targets[chosen]
+
+    def _prepared(self, chosen: Tensor) -> Tensor:
+        """Return prepared samples, some of which are made at a time, where they are taken from."""
+        together = max(1, _BYTES_TOGETHER // max(1, self._inputs[:1].numel() * torch.float32.itemsize))
+        made, first = None, 0
+        for rows in torch.split(chosen, together):
+            part = self._preparation(self._inputs[rows].to(self._dtype))
+            if made is None:
+                made = _empty((len(chosen), *part.shape[1:]), part.dtype)
+            made[first : first + len(part)] = part
+            first += len(part)
+        assert made is not None, "a batch has samples"
+        return made
 
 
 class _RawRows(Dataset[Any]):
@@ -101,7 +115,13 @@ class _RawRows(Dataset[Any]):
         """Return a whole batch of samples as they were read, with their numbers."""
         chosen = torch.as_tensor(numbers)
         rows = self._rows[chosen]
-        return self._inputs[rows], chosen, self._targets[rows]
+        made = _empty((len(rows), *self._inputs.shape[1:]), self._inputs.dtype)
+        return torch.index_select(self._inputs, 0, rows, out=made), chosen, self._targets[rows]
+
+
+def _empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor without values: in a worker, where the other process takes it from."""
+    return torch.empty(*shape, dtype=dtype) if get_worker_info() is None else empty_shared(shape, dtype)
 
 
 def _rows(

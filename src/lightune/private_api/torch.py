@@ -4,18 +4,21 @@ The kernels behind `fused=True` have no public name that takes lists of tensors;
 step can only be seen where hooks are kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.fx.experimental import proxy_tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 from torch.utils.data import DataLoader
 
 __all__ = [
+    "empty_shared",
     "end_workers",
     "fused_kernel",
     "has_triton",
@@ -52,6 +55,16 @@ def is_watched(optimizer: Optimizer) -> bool:
     follows = getattr(step, "_wrapped_by_lr_sched", False) and getattr(optimizer, "_opt_called", False)
     replaced = step is not None and not follows
     return bool(hooks or _global_optimizer_pre_hooks or _global_optimizer_post_hooks or replaced)
+
+
+def empty_shared(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """Return a tensor in memory that another process can be given without a copy; its values are not set.
+
+    For: batches that a worker makes where they are taken from. Without it: memory of workers that grows to many
+    times that of a batch, for what one thread allocates and another frees is not given back.
+    """
+    storage = torch.UntypedStorage._new_shared(prod(shape) * dtype.itemsize)  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=dtype).set_(storage, 0, tuple(shape))  # type: ignore[call-overload, no-any-return]
 
 
 def end_workers(loader: DataLoader[Any]) -> None:
