@@ -6,8 +6,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.data import DataLoader
 
 from lightune.private_api.torch import (
-    end_workers,
     empty_shared,
+    end_workers,
     fused_kernel,
     increment,
     is_watched,
