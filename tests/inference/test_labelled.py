@@ -129,7 +129,7 @@ def test_a_class_without_files_does_not_move_the_others(kind, request, tmp_path)
 def test_files_with_values_are_measured_in_the_unit_of_the_target(kind, request):
     run = request.getfixturevalue(f"{kind}_value_run")
     manifest = run.source.parent / "labels.csv"
-    read = read_labelled([run.source], described(run), labels=manifest)
+    read = read_whole([run.source], described(run), labels=manifest)
     assert read.targets.shape == (40, 1)
     assert read.targets.max() == pytest.approx(1000.9)
     figures = evaluate_files(run.folder, [run.source], labels=manifest)
@@ -138,4 +138,4 @@ def test_files_with_values_are_measured_in_the_unit_of_the_target(kind, request)
         wrong = torch.from_numpy(predicted) - read.targets[:, 0]
         assert figures["test/mae"] == pytest.approx(wrong.abs().mean().item(), rel=1e-4)
     with pytest.raises(ConfigError, match=r"data.path  has targets that are no numbers \('cat', 'dog'\)"):
-        read_labelled([run.source], described(run))
+        read_whole([run.source], described(run))
