@@ -97,7 +97,7 @@ start.{program}()
     [
         ("train", "hydra", []),
         ("train", "omegaconf", []),
-        ("train", "lightune.cli.preflight", []),
+        ("train", "lightune.cli.checks", []),
         ("tools", "hydra", ["list"]),
         ("tools", "rich.table", ["list"]),
     ],

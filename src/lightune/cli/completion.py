@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies
-
 __all__ = ["complete_tool", "question_of", "wants_file", "with_runs", "with_studies"]
 
 _TOOL = "_ARGCOMPLETE"  # which argcomplete's shell function sets
@@ -92,6 +90,12 @@ def complete_tool(parser: argparse.ArgumentParser) -> None:
 def _matching(prefix: str, *, with_runs: bool, **_: object) -> list[str]:
     """Return the studies and runs that begin with what is typed; any folders that do where none of them does."""
     from argcomplete.completers import DirectoriesCompleter
+
+    from lightune.study.outputs.reader import (
+        OUTPUTS,
+        find_runs,
+        find_studies,
+    )  # which every command would wait for
 
     root = Path(OUTPUTS)
     studies = find_studies(root)

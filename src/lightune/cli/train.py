@@ -10,7 +10,6 @@ import hydra
 
 from lightune.cli.completion import question_of, wants_file
 from lightune.cli.preflight import Preflight
-from lightune.cli.refusal import words_of
 from lightune.cli.version import version
 from lightune.config.search_path import trusted_packages_only
 from lightune.config.trust import read_environment, whitelist
@@ -59,6 +58,8 @@ def main() -> None:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
         if outer_rank() == 0:  # the other processes of a run would say the same
+            from lightune.cli.refusal import words_of
+
             say(words_of(error), error=True)
         sys.exit(2)
     finally:

@@ -3,7 +3,6 @@
 This module must not import torch or Lightning.
 """
 
-import getpass
 import os
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +30,8 @@ def _folder() -> Path:
     """Return where torch makes it: where the environment says, else in the folder for temporary files."""
     if (chosen := os.environ.get(_VARIABLE)) is not None:
         return Path(chosen)
+    import getpass  # with what it needs of terminals
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
