@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from lightune.cli.completion import question_of, wants_file
+from lightune.paths import conf_dir
 
 ASKED = ["-sc", "query=bash"]
 
@@ -34,10 +35,15 @@ def typed(monkeypatch):
     return type_line
 
 
+MODELS = " ".join(
+    sorted(["model=ours", *(f"model={file.stem}" for file in (conf_dir() / "model").glob("*.yaml"))])
+)
+
+
 @pytest.mark.parametrize(
     ("flag", "word", "expected"),
     [
-        ("--config-dir mine", "model=", "model=audio_cnn model=cnn model=mlp model=ours model=text_mean"),
+        ("--config-dir mine", "model=", MODELS),
         ("--config-dir=mine", "model=o", "model=ours"),
         ("-cd mine", "experiment=w", "experiment=wide"),
         ("--config-dir 'my options'", "model=o", "model=ours"),
