@@ -1,9 +1,7 @@
 """A process that trains along with the first process of a run, which started it."""
 
 import json
-import os
 import sys
-import threading
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,18 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.trust import inherit
 from lightune.paths import outer_rank
 from lightune.run import InterruptedRun, TrainingError, train
+from lightune.runtime.parent import end_with_parent
 from lightune.runtime.plain_text import say
-
-
-def end_with_parent() -> None:
-    """End this process at once when its input closes, which it does when the first process is gone."""
-
-    def wait() -> None:
-        while sys.stdin.readline():
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def main() -> None:
