@@ -80,5 +80,5 @@ class _CellVectors(nn.Module):
         """Map rows (B, numbers + codes) float32 to (B, 1 + numbers + codes, embedding)."""
         numbers, codes = x[:, : self.numbers, None] * self.scales, x[:, self.numbers :].long()
         categories = [table(codes[:, place]).unsqueeze(1) for place, table in enumerate(self.tables)]
-        nothing = torch.zeros_like(self.biases[:1]).expand(len(x), -1, -1)
+        nothing = torch.zeros_like(self.biases[:1]).expand(x.shape[0], -1, -1)
         return torch.cat([nothing, numbers, *categories], dim=1) + self.biases

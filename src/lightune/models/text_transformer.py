@@ -77,7 +77,7 @@ class TextTransformer(nn.Module):
             attended = torch.cat([always, there[:, 1:]], dim=1)  # a text without tokens attends to something, too
         else:
             attended = torch.cat([always, there], dim=1)
-            vectors = torch.cat([self.first.expand(len(x), -1, -1), vectors], dim=1)
+            vectors = torch.cat([self.first.expand(x.shape[0], -1, -1), vectors], dim=1)
         vectors = self.dropouts[0](vectors)
         for block in self.blocks:
             vectors = block(vectors, attended)

@@ -13,8 +13,8 @@ from lightune.engine.fused.member import Member
 # AdamW, batch 64, one CPU thread, training seconds of runs one by one over fused, 8 and 32 members, 2026-11-22:
 # MLP 64-h-h-10 with h=128 (3 MFLOP) 3.6 and 4.6, 256 (11) 2.2 and 2.2, 512 (38) 1.4 and 1.3, 724 (76) 1.3 and 1.3,
 # 1024 (144) 1.1 and 1.2; two convolutions on 8x8 with 8-16 filters (3) 2.2 and 2.6, on 28x28 with 4-8 (13) 1.2,
-# 8-16 (39) 0.9. Bare loops over fused, beside other work, 2026-11-29: two transformer blocks on 128 tokens (1070), 8
-# members 0.9, on 8 columns (105), 32 members 1.2; ResNet 4-8 on 8x8 (4), 8 members 2.7; an LSTM on 128 tokens, 8
+# 8-16 (39) 0.9. Bare loops over fused, beside other work, 2026-11-29: two transformer blocks on 128 tokens (1070),
+# 8 members 0.9, on 8 columns (105), 32 members 1.2; ResNet 4-8 on 8x8 (4), 8 members 2.7; an LSTM on 128 tokens, 8
 # members 0.5, whose program of a step is 19,000 operations that take half a minute to be written down.
 MOST_FLOPS_ON_CPU = {"dense": 150e6, "convolution": 25e6}
 _MEMORY_SHARE = 0.5  # of what is free; validation and the recorded program need some, others too
