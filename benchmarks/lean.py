@@ -105,7 +105,8 @@ def stock(cfg, epochs, folder):
             enable_model_summary=False,
         )
         make_optimizer = partial(plain_optimizer, cfg.optimizer)
-        trainer.fit(Classifier(parts.task.model, make_optimizer), batches[0][0], batches[1][1])
+        module = Classifier(parts.task.model, make_optimizer, parts.data.num_classes)
+        trainer.fit(module, batches[0][0], batches[1][1])
     return tuple(record.samples_per_second for record in records)
 
 

@@ -13,17 +13,18 @@ from torchmetrics.classification import MulticlassAccuracy
 
 
 class Classifier(LightningModule):
-    """Ten classes, cross-entropy, accuracy.
+    """Classes, cross-entropy, accuracy.
 
     Args:
-        model: maps inputs (B, …) to outputs (B, 10).
+        model: maps inputs (B, …) to outputs (B, classes).
         make_optimizer: makes an optimizer of parameters.
+        classes: how many there are.
     """
 
-    def __init__(self, model, make_optimizer):
+    def __init__(self, model, make_optimizer, classes=10):
         super().__init__()
         self.model, self._make_optimizer = model, make_optimizer
-        self.accuracy = MulticlassAccuracy(10, average="micro")
+        self.accuracy = MulticlassAccuracy(classes, average="micro")
 
     def training_step(self, batch, batch_idx):
         loss = functional.cross_entropy(self.model(batch[0]), batch[1])

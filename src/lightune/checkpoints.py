@@ -17,6 +17,7 @@ from lightune.runtime.atomic_files import write_whole
 from lightune.secrets import redact_all
 
 __all__ = [
+    "DESCRIBED",
     "WholeCheckpointIO",
     "as_measured",
     "batches_taken",
@@ -26,6 +27,9 @@ __all__ = [
     "read_checkpoint",
     "weights_only",
 ]
+
+DESCRIBED = "lightune"
+"""Key of a checkpoint that holds what predictions of new samples need beside the weights; it never changes."""
 
 _RESUMED_WEIGHTS = "resumed_state_dict"  # where a training goes on with other weights than were measured
 _RESUMED_STATE = ("loops", "optimizer_states", "lr_schedulers", _RESUMED_WEIGHTS)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lightune.checkpoints import load_weights, read_checkpoint
+from lightune.checkpoints import DESCRIBED, load_weights, read_checkpoint
 from lightune.config.build import build_task
 from lightune.config.validate import find_problems
 from lightune.data.preparation import preparation_from
@@ -16,7 +16,7 @@ from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.inference.network import PredictingNetwork
 from lightune.inference.predictor import Predictor
 from lightune.runtime.quiet import quiet
-from lightune.tasks.supervised import DESCRIBED, SupervisedTask
+from lightune.tasks.supervised import SupervisedTask
 from lightune.training.resumption import load_run_config, run_of
 
 __all__ = ["Restored", "load", "restore"]

@@ -5,9 +5,9 @@ import pytest
 import torch
 from pytorch_lightning import Callback
 
-from lightune.callbacks import BestAndLast
+from lightune.callbacks import BestAndLast, checkpoint
 from lightune.callbacks.checkpoint import _copied
-from lightune.checkpoints import is_resumable, read_checkpoint
+from lightune.checkpoints import DESCRIBED, is_resumable, read_checkpoint
 
 
 class Counting(BestAndLast):
@@ -183,6 +183,29 @@ def test_a_copy_shares_nothing_with_what_it_is_of():
     content["rates"][1][0].zero_()
     assert (copied["milestones"], copied["seen"]) == (Counter({8: 1}), deque([1]))
     assert (copied["state"]["weight"].tolist(), copied["rates"][1][0].item()) == ([1.0, 1.0], 1.0)
+
+
+class Describing(Callback):
+    """Puts what describes the data into checkpoints."""
+
+    def on_save_checkpoint(self, trainer, pl_module, checkpoint):
+        checkpoint[DESCRIBED] = {"vocabulary": ["a", "b"]}
+
+
+def test_what_describes_the_data_is_kept_but_not_copied_with_every_best(fit_scripted, checkpoints, monkeypatch):
+    copied = []
+
+    def noting(value):
+        copied.extend(value if isinstance(value, dict) else ())
+        return _copied(value)
+
+    monkeypatch.setattr(checkpoint, "_copied", noting)
+    callback = Counting(every_seconds=3600)
+    callback.best_waits = 3600.0
+    fit_scripted([0.1, 0.2, 0.3], callbacks=[callback, Describing()], enable_checkpointing=True)
+    assert "state_dict" in copied
+    assert DESCRIBED not in copied
+    assert read_checkpoint(checkpoints / "best.ckpt")[DESCRIBED] == {"vocabulary": ["a", "b"]}
 
 
 def test_a_metric_of_the_training_is_judged_in_the_epoch_it_was_measured_in(fit_scripted, checkpoints):

@@ -15,7 +15,7 @@ from torch import Tensor
 from lightune.callbacks.agreement import any_process, ends_within_epoch, may_pause, weights_are_finite
 from lightune.callbacks.best import Best, Mode
 from lightune.callbacks.measured import MeasuredWeights
-from lightune.checkpoints import as_measured, weights_only
+from lightune.checkpoints import DESCRIBED, as_measured, weights_only
 from lightune.private_api.lightning import dump_checkpoint
 from lightune.ranges import NonNegativeFloat
 
@@ -192,7 +192,9 @@ class BestAndLast(Checkpoint):
         return alone and time.monotonic() - self._best_at < self.best_waits
 
     def _copy_of(self, trainer: Trainer) -> Callable[[], dict[str, Any]]:
-        content = _copied(self._content(trainer))
+        content = self._content(trainer)
+        fixed = {key: content.pop(key) for key in (DESCRIBED,) if key in content}  # a whole vocabulary, of texts
+        content = {**_copied(content), **fixed}
         return lambda: content
 
     def _content(self, trainer: Trainer) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from lightune.checkpoints import DESCRIBED
 from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
 from lightune.metrics.meter import MetricSet, StageMeter
@@ -26,8 +27,6 @@ SchedulerFactory = Callable[..., LRScheduler]
 STAGES = ("train", "val", "test")
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 _MOST_DROPPED = 0.9  # by a dropout that grows
-DESCRIBED = "lightune"
-"""Key of a checkpoint that holds what predictions of new samples need beside the weights."""
 
 
 class ChunkedSteps(Protocol):
