@@ -215,8 +215,13 @@ def _flush(trainer: Trainer) -> None:
         getattr(logger, "flush", lambda: None)()
 
 
+_UNCHANGING = frozenset((bool, int, float, str, bytes, type(None)))
+
+
 def _copied(value: Any) -> Any:
     """Return nested values with tensors of their own, in main memory."""
+    if type(value) in _UNCHANGING:  # most of what there is: states of random numbers
+        return value
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
