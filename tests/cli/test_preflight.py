@@ -26,17 +26,6 @@ def train_config(tmp_path, monkeypatch):
         HydraConfig.instance().cfg = None
 
 
-def test_a_multirun_without_the_group_of_the_search_is_a_study_as_it_is_by_default(train_config):
-    found = []
-    for words in (["optimizer.lr=1e-3,1e-2"], ["optimizer.lr=1e-3,1e-2", "~search"]):
-        callback = preflight.Preflight()
-        callback.on_multirun_start(train_config(*words))
-        found.append(callback.take_definition())
-    assert [(one.is_grid, one.settings.seed, list(one.space.grid())) for one in found] == [
-        (True, 0, [{"optimizer.lr": "0.001"}, {"optimizer.lr": "0.01"}])
-    ] * 2
-
-
 def test_what_was_read_of_a_study_is_handed_over_once(train_config):
     callback = preflight.Preflight()
     callback.on_multirun_start(train_config("seed=1,2", "search.seed=7"))

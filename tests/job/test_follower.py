@@ -1,7 +1,5 @@
 import io
 import json
-import os
-import queue
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,19 +64,3 @@ def test_a_failure_is_told_in_one_line_with_the_number_of_the_process(follow, mo
     with pytest.raises(SystemExit):
         follow(TrainingError(FAILED))
     assert capsys.readouterr().err == "process 2: ValueError: told to (see it)\n"
-
-
-def test_it_ends_at_once_when_its_input_closes_and_not_before(monkeypatch):
-    class Input:
-        lines = iter(["more\n", "\n", ""])
-
-        def readline(self):
-            line = next(self.lines)
-            happened.put(line)
-            return line
-
-    happened = queue.Queue()
-    monkeypatch.setattr(sys, "stdin", Input())
-    monkeypatch.setattr(os, "_exit", happened.put)
-    follower.end_with_parent()
-    assert [happened.get(timeout=60) for _ in range(4)] == ["more\n", "\n", "", 1]

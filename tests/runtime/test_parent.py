@@ -19,10 +19,9 @@ time.sleep(600)
 
 @pytest.fixture
 def child():
-    process = subprocess.Popen([sys.executable, "-u", "-c", SCRIPT], stdin=-1, stdout=-1, text=True)
-    yield process
-    process.kill()
-    process.wait()
+    with subprocess.Popen([sys.executable, "-u", "-c", SCRIPT], stdin=-1, stdout=-1, text=True) as process:
+        yield process
+        process.kill()
 
 
 def test_a_process_that_waits_for_its_parent_can_fork_and_ends_with_it(child):
