@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lightune.data.decoded_rows import FileRows
 from lightune.runtime.atomic_files import whole_file, write_whole
+from lightune.runtime.bounded_folder import make_room
 
 __all__ = ["LARGEST", "DecodedCache"]
 
@@ -89,7 +90,7 @@ class DecodedCache:
                 with whole_file(target, binary=True) as file:
                     np.lib.format.write_array(file, decoded.numpy(), allow_pickle=False)
             write_whole(self.folder / f"{_digest(form, map(_stamp, files))}{_KEY}", name.encode())
-            self._make_room(target)
+            make_room(self.folder, self._largest, target)
         except OSError as error:
             _log.warning("decoded files are not kept in %s: %s", self.folder, error.strerror or error)
 
@@ -106,18 +107,6 @@ class DecodedCache:
         with suppress(OSError):
             os.utime(file)
         return torch.from_numpy(found)
-
-    def _make_room(self, newest: Path) -> None:
-        there = []
-        for file in self.folder.iterdir():
-            with suppress(OSError):  # another process may have removed it
-                there.append((file.stat().st_mtime_ns, file.stat().st_size, file))
-        total = sum(size for _, size, _ in there)
-        for _, size, file in sorted(there):
-            if total <= self._largest or file == newest:
-                break
-            file.unlink(missing_ok=True)
-            total -= size
 
 
 def _digest(form: Mapping[str, Any], parts: Iterable[bytes]) -> str:
