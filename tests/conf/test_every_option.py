@@ -78,6 +78,8 @@ def test_an_option_for_gpus_is_sound(option):
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option not in NEEDS_GPU])
 def test_option_trains(option, tmp_path, made_up_images):
+    if option == "model/timm":
+        pytest.importorskip("timm")
     few = [FEWEST_FITS[option]] if option in FEWEST_FITS else []
     result = train(compose([*overrides_for(option), *SMOKE, *few, f"output_root={tmp_path}"]))
     assert result.status == "completed"

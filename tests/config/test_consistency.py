@@ -51,7 +51,7 @@ def test_refuses_to_vary_what_cannot_be_varied_so_and_says_why():
 def test_refuses_a_scaling_of_weights_without_weights_and_says_whose_network_has_some():
     assert refused("data.scaling=weights")["data.scaling"] == (
         "weights is for networks with weights that others have trained, which MLP has not; "
-        "choose model=torchvision, vgg16, or data.scaling=standard"
+        "choose model=torchvision, vgg16 or timm, or data.scaling=standard"
     )
     assert refused("data.scaling=weights", "model=torchvision") == {}
 

@@ -201,9 +201,14 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
     if cfg.get("schedule") is not None:
         _grow(cfg, data)
     if isinstance(data, InMemoryData):
-        model: Any = bind(OmegaConf.to_container(cfg.model, resolve=True)).func
-        if hasattr(model, "input_mean"):
-            data.scale_as(model.input_mean, model.input_deviation)
+        model = bind(OmegaConf.to_container(cfg.model, resolve=True))
+        if (
+            cfg.data.get("scaling") == "weights"
+            and isinstance(model.func, type)
+            and issubclass(model.func, TransferNetwork)
+        ):
+            with naming_key("model"):
+                data.scale_as(*model.func.statistics_of(**model.keywords))
         if cfg.model.get("freeze") == "features":
             data.scale_late()
     return data

@@ -112,7 +112,7 @@ def _scaling_of_weights(tree: dict[str, Any], targets: dict[str, Target]) -> Ite
         return
     if "input_mean" not in model.constants:
         rule = f"weights is for networks with weights that others have trained, which {model.name} has not"
-        yield Problem("data.scaling", f"{rule}; choose model=torchvision, vgg16, or data.scaling=standard")
+        yield Problem("data.scaling", f"{rule}; choose model=torchvision, vgg16 or timm, or data.scaling=standard")
     elif data.constants.get("kind") != "image":
         yield Problem("data.scaling", f"weights is for images, which {data.name} has not; choose standard")
 

@@ -9,6 +9,7 @@ from lightune.models.tabular_resnet import TabularResNet
 from lightune.models.text_lstm import TextLSTM
 from lightune.models.text_mean import TextMean
 from lightune.models.text_transformer import TextTransformer
+from lightune.models.timm import Timm
 from lightune.models.torchvision import Torchvision
 from lightune.models.transfer import TransferNetwork
 
@@ -22,6 +23,7 @@ __all__ = [
     "TextLSTM",
     "TextMean",
     "TextTransformer",
+    "Timm",
     "Torchvision",
     "TransferNetwork",
 ]

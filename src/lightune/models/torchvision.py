@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from lightune.models.activations import Activation
 from lightune.models.transfer import TransferNetwork
-from lightune.models.weights import load_into, read_weights, torchvision_file
+from lightune.models.weights import load_into, read_weights, rebuilt_where_computed, torchvision_file
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 __all__ = ["Torchvision"]
@@ -97,13 +96,15 @@ def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
         if file.suffix or file.parent != Path():
             raise ValueError(f"there is no file {file.absolute()}; weights may also be null, DEFAULT or a name")
         file = torchvision_file(name, weights)
-    with torch.device("meta"):  # numbers that are replaced need not be drawn
-        body, left_out = _without_last_layers(name, _classifier(name, transform_input=True))
-    if any(key not in body.state_dict() for key, _ in body.named_buffers()):  # which it computes itself
-        body, left_out = _without_last_layers(name, _classifier(name, transform_input=True))
-    else:
-        body.to_empty(device="cpu")
-    load_into(body, read_weights(file), file, left_out=(left_out, *_AUXILIARY), shared=shared)
+    left_out: list[str] = []
+
+    def make() -> nn.Module:
+        network, last = _without_last_layers(name, _classifier(name, transform_input=True))
+        left_out[:] = [last]
+        return network
+
+    body = rebuilt_where_computed(make)
+    load_into(body, read_weights(file), file, left_out=(*left_out, *_AUXILIARY), shared=shared)
     return body
 
 

@@ -50,6 +50,11 @@ class TransferNetwork(nn.Module):
     input_deviation: tuple[float, ...]
     """Deviation, likewise."""
 
+    @classmethod
+    def statistics_of(cls, **_: Any) -> tuple[Sequence[float], Sequence[float]]:
+        """Return both for a network of some arguments."""
+        return cls.input_mean, cls.input_deviation
+
     def __init__(
         self,
         body: nn.Module,

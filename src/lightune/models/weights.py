@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["digest_of", "load_into", "read_weights", "torchvision_file"]
+__all__ = ["digest_of", "load_into", "read_weights", "rebuilt_where_computed", "torchvision_file"]
 
 _DIGEST_SIZE = 16
 _COUNT = "num_batches_tracked"  # of a BatchNorm, which early versions of torch did not keep
@@ -94,6 +94,19 @@ def _of_safetensors(file: Path) -> Any:
     except ImportError as error:
         raise ValueError("safetensors is not installed: pip install safetensors") from error
     return load_file(file)
+
+
+def rebuilt_where_computed(make: Callable[[], nn.Module]) -> nn.Module:
+    """Make a network whose weights are to be replaced, without drawing any; they hold anything meanwhile.
+
+    A network with buffers that no file of weights holds is made in full, since it computes these itself.
+    """
+    with torch.device("meta"):
+        network = make()
+    known = network.state_dict()
+    if any(name not in known for name, _ in network.named_buffers()):
+        return make()
+    return network.to_empty(device="cpu")
 
 
 def load_into(
