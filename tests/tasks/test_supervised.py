@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ConstantLR, ReduceLROnPlateau, StepLR
 from lightune.data import InMemoryData, Samples
 from lightune.data.loader import TensorLoader
 from lightune.data.scaling import fit_scaling
+from lightune.errors import ConfigError
 from lightune.losses import MSE, BinaryCrossEntropy, CrossEntropy
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.models import MLP
@@ -53,6 +54,24 @@ def regression(target_scaling):
 
 def batches(targets=CLASSES, size=16):
     return TensorLoader(INPUTS, targets, batch_size=size)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_smoothed_labels_are_for_training_only_and_those_of_the_loss(share):
+    task, plain = make(regularization=Regularization(label_smoothing=share)), make()
+    same = make(CrossEntropy(label_smoothing=share))
+    learnt = [loss_of_a_step(each).item() for each in (task, same, plain)]
+    assert learnt[0] == learnt[1]
+    assert (learnt[0] != learnt[2]) == bool(share)
+    with torch.no_grad():
+        judged = [each.loss(each(INPUTS), CLASSES).item() for each in (task.eval(), plain.eval())]
+    assert judged[0] == judged[1]
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), CrossEntropy(label_smoothing=0.1), MSE()])
+def test_labels_that_cannot_be_smoothed_are_refused(loss):
+    with pytest.raises(ConfigError, match=r"regularization\.label_smoothing"):
+        make(loss, regularization=Regularization(label_smoothing=0.1))
 
 
 def loss_of_a_step(task, targets=CLASSES):

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from lightune.config import schema
+from lightune.config import schema, strengths
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import Problem
@@ -57,6 +57,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
         yield from _problem_of("loss", targets)
         yield from _problem_of("metrics", targets)
         yield from _monitor(tree, targets)
+        yield from strengths.find_problems(tree, targets)
 
 
 def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:

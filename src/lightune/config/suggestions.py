@@ -44,6 +44,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "task": ("data",),
     "augment": ("augmentation",),
     "batch_size_schedule": ("schedule.batch_growth",),
+    "label_smoothing": ("regularization.label_smoothing",),
+    "smoothing": ("regularization.label_smoothing",),
     "batch_growth": ("schedule.batch_growth",),
     "regularization_growth": ("schedule.regularization_growth",),
     "augmentations": ("augmentation",),

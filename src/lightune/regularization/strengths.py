@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from lightune.ranges import NonNegativeFloat, PositiveFloat, Probability
+from lightune.ranges import NonNegativeFloat, PositiveFloat, Probability, UnitInterval
 
 
 class Regularization:
@@ -17,6 +17,8 @@ class Regularization:
         dropout: probability of dropping a unit, in [0, 1); models read it by interpolation.
         gradient_clip: largest norm of the gradient of all parameters, > 0; None leaves it free
             (Pascanu et al. 2013, algorithm 1).
+        label_smoothing: share of the target spread evenly over all classes in training, in [0, 1]
+            (Szegedy et al. 2016, section 7); the same as that of `CrossEntropy`, which is set by it.
 
     Attributes:
         factor: what `l1` and `l2` are multiplied by at present, where a schedule changes them.
@@ -28,11 +30,13 @@ class Regularization:
         l2: NonNegativeFloat = 0.0,
         dropout: Probability = 0.0,
         gradient_clip: PositiveFloat | None = None,
+        label_smoothing: UnitInterval = 0.0,
     ) -> None:
         self.l1 = l1
         self.l2 = l2
         self.dropout = dropout
         self.gradient_clip = gradient_clip
+        self.label_smoothing = label_smoothing
         self.factor = 1.0
 
     def penalty(self, model: nn.Module) -> Tensor | None:

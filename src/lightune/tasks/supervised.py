@@ -15,6 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from lightune.checkpoints import DESCRIBED
 from lightune.data.loader import Batch
 from lightune.data.scaling import Affine
+from lightune.errors import ConfigError, Problem
+from lightune.losses import CrossEntropy
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.models.transfer import ParameterGroup, TransferNetwork
 from lightune.optim.fused import fused
@@ -89,6 +91,7 @@ class SupervisedTask(LightningModule):
         self.monitor = monitor
         self.metrics = metrics
         self.schedule = schedule
+        _smooth(loss, regularization.label_smoothing)
         self.steps_in_all: int | None = None
         self.described: dict[str, Any] | None = None  # what predictions of new samples need beside the weights
         self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
@@ -327,6 +330,23 @@ class SupervisedTask(LightningModule):
 
     def _plain_prediction(self, outputs: Tensor) -> Tensor:
         return outputs.float().softmax(dim=1) if self.num_classes else outputs.float()
+
+
+def _smooth(loss: nn.Module, share: float) -> None:
+    """Let a loss smooth its targets in training.
+
+    Raises:
+        ConfigError: if it cannot, or does so already.
+    """
+    key = "regularization.label_smoothing"
+    if not share:
+        return
+    if not isinstance(loss, CrossEntropy):
+        rule = f"smooths the targets of cross-entropy, and {type(loss).__name__} has none"
+        raise ConfigError([Problem(key, f"{rule}; choose loss=cross_entropy, or {key}=0")])
+    if loss.label_smoothing:
+        raise ConfigError([Problem(key, "is the same as loss.label_smoothing, which is set, too; remove one")])
+    loss.label_smoothing = share
 
 
 def takes_total_steps(factory: SchedulerFactory) -> bool:

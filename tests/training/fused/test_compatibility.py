@@ -24,6 +24,7 @@ FREE = [
     "optimizer.betas=[0.8,0.9]",
     "regularization.l1=0.1",
     "regularization.gradient_clip=1.0",
+    "regularization.label_smoothing=0.1",
     "loss.label_smoothing=0.1",
     "model.dropout=0.1",
     "augmentation=standard",

@@ -47,10 +47,11 @@ def test_configurations_that_differ_in_numbers_train_together():
         "regularization=dropout regularization.dropout=0.1",
         "scheduler=cosine seed=5",
         "optimizer.betas=[0.8,0.9] loss.label_smoothing=0.1",
+        "regularization=label_smoothing",
         "regularization=gradient_clip name=other callbacks.early_stopping.patience=3",
     ]
     made = plan(configs(*variants))
-    assert (groups(made), made.alone) == ([list(range(6))], {})
+    assert (groups(made), made.alone) == ([list(range(7))], {})
 
 
 def test_other_structures_form_other_groups():

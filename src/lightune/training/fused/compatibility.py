@@ -36,7 +36,7 @@ _OPTIMIZERS = {f"torch.optim.{name}": numbers for name, numbers in NUMBERS.items
 _FREE_OPTIMIZER_SWITCHES = ("foreach", "fused", "capturable")
 """How an optimizer computes, not what."""
 
-_FREE_STRENGTHS = ("l1", "l2", "dropout", "gradient_clip")
+_FREE_STRENGTHS = ("l1", "l2", "dropout", "gradient_clip", "label_smoothing")
 """Those of `regularization`."""
 
 _BOUND_KEYS = frozenset(("validation.groups",))

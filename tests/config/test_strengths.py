@@ -1,0 +1,33 @@
+"""The strengths of regularization judged by the parts that they work on."""
+
+from omegaconf import OmegaConf
+
+from lightune import compose
+from lightune.config.static.signatures import describe
+from lightune.config.strengths import find_problems
+
+PARTS = ("task", "data", "augmentation", "model", "loss", "metrics", "scheduler")
+
+
+def refused(*overrides):
+    """Return key → message of what cannot be."""
+    tree = OmegaConf.to_container(compose(overrides), resolve=True)
+    targets = {part: describe(tree[part]["_target_"]) for part in PARTS}
+    return {problem.key: problem.message for problem in find_problems(tree, targets)}
+
+
+def test_labels_are_smoothed_once_and_by_cross_entropy_only():
+    assert refused("regularization=label_smoothing") == {}
+    assert refused("regularization=label_smoothing", "loss.label_smoothing=0.1") == {
+        "regularization.label_smoothing": (
+            "is the same as loss.label_smoothing, which is set, too; remove one"
+        )
+    }
+    for loss, name in (("focal", "Focal"), ("bce", "BinaryCrossEntropy")):
+        assert refused("regularization=label_smoothing", f"loss={loss}") == {
+            "regularization.label_smoothing": (
+                f"smooths the targets of cross-entropy, and {name} has none; "
+                "choose loss=cross_entropy, or regularization.label_smoothing=0"
+            )
+        }
+    assert refused("loss.label_smoothing=0.1") == {}
