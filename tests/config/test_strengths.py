@@ -19,9 +19,7 @@ def refused(*overrides):
 def test_labels_are_smoothed_once_and_by_cross_entropy_only():
     assert refused("regularization=label_smoothing") == {}
     assert refused("regularization=label_smoothing", "loss.label_smoothing=0.1") == {
-        "regularization.label_smoothing": (
-            "is the same as loss.label_smoothing, which is set, too; remove one"
-        )
+        "regularization.label_smoothing": ("is the same as loss.label_smoothing, which is set, too; remove one")
     }
     for loss, name in (("focal", "Focal"), ("bce", "BinaryCrossEntropy")):
         assert refused("regularization=label_smoothing", f"loss={loss}") == {
@@ -31,3 +29,21 @@ def test_labels_are_smoothed_once_and_by_cross_entropy_only():
             )
         }
     assert refused("loss.label_smoothing=0.1") == {}
+
+
+def test_samples_are_mixed_where_mixtures_mean_something():
+    for words in (
+        ["regularization=mixup"],
+        ["regularization=mixup", "data=diabetes", "loss=mse"],
+        ["regularization=cutmix"],
+    ):
+        assert refused(*words) == {}
+    assert refused("regularization=cutmix", "data=wine") == {
+        "regularization.cutmix": (
+            "puts boxes of images into others, and Wine is a table, whose columns have no order; "
+            "choose regularization.cutmix=0, or regularization=mixup"
+        )
+    }
+    assert "numbers of tokens" in refused("regularization=mixup", "data=text_csv")["regularization.mixup"]
+    embedded = refused("regularization=mixup", "data=csv", "data.categories=embedding")
+    assert "numbers of categories" in embedded["regularization.mixup"]

@@ -50,6 +50,7 @@ def run(tmp_path, monkeypatch):
             "scheduler=exponential",
             "scheduler.gamma=0.5",
         ],
+        ["regularization=mixup", "regularization.cutmix=1", "regularization.label_smoothing=0.1"],
         ["augmentation=standard", "augmentation.rotate=20", "augmentation.contrast=0.3", "augmentation.auto=0.3"],
     ],
 )

@@ -39,6 +39,7 @@ OPTIONS = {
         "regularization=l2",
         "model.dropout=0.2",
     ],
+    "mixed samples": ["model=cnn", "regularization=mixup", "regularization.cutmix=1", "augmentation=standard"],
     "early stopping": ["trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "optimizer.lr=0.02"],
 }
 

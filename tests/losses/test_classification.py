@@ -1,9 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from lightune.errors import ConfigError
 from lightune.losses import BinaryCrossEntropy, CrossEntropy, Focal
+from lightune.losses.classification import mixed_loss
 
 OUTPUTS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 0.0], [-3.0, 4.0, 1.0], [0.3, 0.2, 0.1]])
 CLASSES = torch.tensor([0, 2, 1, 1])
@@ -12,6 +15,29 @@ CLASSES = torch.tensor([0, 2, 1, 1])
 def test_cross_entropy_is_the_negative_log_likelihood_of_the_true_class():
     likelihood = (OUTPUTS.exp() / OUTPUTS.exp().sum(dim=1, keepdim=True))[range(4), CLASSES]
     torch.testing.assert_close(CrossEntropy()(OUTPUTS, CLASSES), -likelihood.log().mean())
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, partial(CrossEntropy, 0.2), Focal, BinaryCrossEntropy])
+def test_a_mixture_has_a_share_of_the_loss_of_each_of_its_classes(loss):
+    other, share = CLASSES.roll(1), torch.tensor([0.5, 0.7, 1.0, 0.8])[: len(CLASSES)]
+    own = loss()
+    expected = share * own.of_each(OUTPUTS, CLASSES) + (1 - share) * own.of_each(OUTPUTS, other)
+    torch.testing.assert_close(mixed_loss(own, OUTPUTS, CLASSES, other, share), expected.mean())
+    alone = mixed_loss(own, OUTPUTS, CLASSES, other, torch.ones_like(share))
+    torch.testing.assert_close(alone, own(OUTPUTS, CLASSES))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, Focal, BinaryCrossEntropy])
+def test_classes_weigh_in_a_mixture_as_in_samples(loss):
+    """A mixture of a class with itself counts as a sample of it does; equal weights change nothing."""
+    share = torch.full((len(CLASSES),), 0.7)
+    weighted, same = loss(class_weights=[1.0, 2.0, 5.0]), loss(class_weights=[3.0, 3.0, 3.0])
+    alike = mixed_loss(weighted, OUTPUTS, CLASSES, CLASSES, share)
+    torch.testing.assert_close(alike, weighted(OUTPUTS, CLASSES))
+    other = CLASSES.roll(1)
+    torch.testing.assert_close(
+        mixed_loss(same, OUTPUTS, CLASSES, other, share), mixed_loss(loss(), OUTPUTS, CLASSES, other, share)
+    )
 
 
 def test_label_smoothing_spreads_a_share_of_the_target_over_all_classes():

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 
-from lightune.augmentation import Augmentation
 from lightune.checkpoints import plain_values
 from lightune.config.batches import require_batches
 from lightune.config.dry_run import (
@@ -26,6 +25,7 @@ from lightune.config.dry_run import (
 )
 from lightune.config.instantiate import bind, make, naming_key, require
 from lightune.config.trainer import make_trainer
+from lightune.config.training_batches import augment, grow, mix, require_mixable
 from lightune.data import InMemoryData
 from lightune.data.frozen_features import FrozenFeatures
 from lightune.data.scaling import Affine
@@ -33,7 +33,6 @@ from lightune.errors import ConfigError, Problem
 from lightune.models import TransferNetwork
 from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
-from lightune.schedules import Growth
 from lightune.secrets import redact_all, secret_values
 from lightune.tasks import SupervisedTask
 from lightune.validation import Holdout, Split
@@ -116,6 +115,7 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
         raise ConfigError([Problem("callbacks.checkpoint", rule)])
     task = build_fit(cfg, data, plans[0], divided=division is not None)
+    require_mixable(task, data)
     if like is None:
         try_network(task, data)
         try_loggers(cfg)
@@ -157,7 +157,9 @@ def build_fit(
 
 def _compute_once(cfg: DictConfig, task: SupervisedTask, data: InMemoryData) -> None:
     """Let the data be what a frozen body gives for them, and the network its head, where that is the same."""
-    if not isinstance(task.model, TransferNetwork) or task.model.why_not_once is not None or data.variation:
+    if not isinstance(task.model, TransferNetwork) or task.model.why_not_once is not None:
+        return
+    if data.variation is not None or data.mixing is not None:
         return
     body = task.model.take_body()
     on_gpu = torch.cuda.is_available() and cfg.trainer.get("accelerator") in ("auto", "gpu", "cuda")
@@ -197,9 +199,10 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
         elif not hasattr(data, "input_shape"):
             data.setup("fit")
     if cfg.get("augmentation") is not None:
-        _augment(cfg, data)
+        augment(cfg, data)
     if cfg.get("schedule") is not None:
-        _grow(cfg, data)
+        grow(cfg, data)
+    mix(cfg, data)
     if isinstance(data, InMemoryData):
         model = bind(OmegaConf.to_container(cfg.model, resolve=True))
         if (
@@ -212,42 +215,6 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
         if cfg.model.get("freeze") == "features":
             data.scale_late()
     return data
-
-
-def _augment(cfg: DictConfig, data: LightningDataModule) -> None:
-    """Set how the training samples are varied; data of earlier versions' configurations are not."""
-    augmentation = make("augmentation", cfg.augmentation, {})
-    with naming_key("augmentation"):
-        kind = type(augmentation).__name__
-        require(
-            isinstance(augmentation, Augmentation), f"must be a lightune.augmentation.Augmentation, got {kind}"
-        )
-        named = ", ".join(augmentation.strengths)
-        if _serves_batches(data):
-            data.augment(augmentation)
-        else:
-            rule = f"{type(data).__name__} makes training batches of its own, which {named} cannot vary"
-            require(not named, f"{rule}; choose augmentation=none")
-
-
-def _grow(cfg: DictConfig, data: LightningDataModule) -> None:
-    """Set how the training batches change their size; those of earlier versions' configurations do not."""
-    schedule = make("schedule", cfg.schedule, {})
-    with naming_key("schedule"):
-        require(
-            isinstance(schedule, Growth), f"must be a lightune.schedules.Growth, got {type(schedule).__name__}"
-        )
-    if _serves_batches(data):
-        data.grow(schedule)
-    else:
-        rule = f"{type(data).__name__} makes training batches of its own, whose size stays"
-        with naming_key("schedule.batch_growth"):
-            require(schedule.batch_growth == 1, f"{rule}; choose schedule.batch_growth=1")
-
-
-def _serves_batches(data: LightningDataModule) -> TypeGuard[InMemoryData]:
-    """Return True if training batches are made by lightune's own loaders."""
-    return isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader
 
 
 def _source(cfg: DictConfig) -> str:

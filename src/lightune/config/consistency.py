@@ -14,6 +14,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config import schema, strengths
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
+from lightune.config.strengths import OUR_TASK
 from lightune.errors import Problem
 from lightune.paths import absence, conf_dir
 
@@ -32,7 +33,6 @@ _UNVARIED = {
 }
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 _OUR_DATA = "lightune.data."
-OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 
 
 def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
@@ -50,6 +50,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _scaling_of_weights(tree, targets)
     yield from _plateau(tree, targets)
     yield from _schedule(tree, targets)
+    yield from strengths.find_problems(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)
@@ -57,7 +58,6 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
         yield from _problem_of("loss", targets)
         yield from _problem_of("metrics", targets)
         yield from _monitor(tree, targets)
-        yield from strengths.find_problems(tree, targets)
 
 
 def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:

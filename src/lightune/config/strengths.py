@@ -11,6 +11,7 @@ from lightune.errors import Problem
 
 __all__ = ["find_problems"]
 
+OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
 _SMOOTHING = "regularization.label_smoothing"
 
 
@@ -23,7 +24,26 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     """
     if not isinstance(tree.get("regularization"), dict):
         return
-    yield from _label_smoothing(tree, targets)
+    yield from _mixing(tree, targets)
+    if (task := targets.get("task")) is not None and task.path == OUR_TASK:
+        yield from _label_smoothing(tree, targets)
+
+
+def _mixing(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    data, node = targets.get("data"), tree.get("data")
+    kind = None if data is None else data.constants.get("kind")
+    if data is None or kind is None or not isinstance(node, dict):
+        return
+    for name in (each for each in ("mixup", "cutmix") if _is_set(tree, each)):
+        key = f"regularization.{name}"
+        if kind == "text":
+            yield Problem(key, f"{data.name} is numbers of tokens, which have no mixtures; choose {key}=0")
+        elif name == "cutmix" and kind == "table":
+            rule = f"puts boxes of images into others, and {data.name} is a table"
+            yield Problem(key, f"{rule}, whose columns have no order; choose {key}=0, or regularization=mixup")
+        elif node.get("categories") == "embedding":
+            rule = "numbers of categories have no mixtures"
+            yield Problem(key, f"{rule}; choose data.categories=onehot, or {key}=0")
 
 
 def _label_smoothing(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -8,6 +8,8 @@ from torch import Tensor
 from lightune.wording import counted
 
 Batch = tuple[Tensor, Tensor]
+MixedBatch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Inputs that are mixed with others, their targets, those of the others, and the shares (B,) of their own."""
 
 
 class TensorLoader:
@@ -27,6 +29,8 @@ class TensorLoader:
         processes: how many they are. Each takes a share of every batch, all as many batches, no sample twice; a
             batch of all together then has batch_size * processes samples.
         steps: how many batches are given out at once, one behind the other in one tensor, > 0; by one process.
+        partners: whether with each sample the next in the order is given out, the first with the last. Behind the
+            samples of one process stands the one that follows them; behind those of several, all that follow.
 
     Raises:
         ValueError: if there are fewer samples than processes.
@@ -44,6 +48,7 @@ class TensorLoader:
         process: int = 0,
         processes: int = 1,
         steps: int = 1,
+        partners: bool = False,
     ) -> None:
         if len(targets) < processes:
             raise ValueError(f"{counted(len(targets), 'sample')} cannot be shared by {processes} processes")
@@ -57,6 +62,7 @@ class TensorLoader:
         self._process = process
         self._processes = processes
         self.steps = steps
+        self._partners = partners
         self._given = (0, 0)  # epoch, batches of it
         self._skip = (0, 0)
 
@@ -81,9 +87,17 @@ class TensorLoader:
             # the last batch takes what is left, which may be too little for a batch of its own
             until = None if last == self.batches else last * self.batch_size
             together = slice(first * self.batch_size + self._process, until, self._processes)
-            mine = together if order is None else order[together]
+            chosen = self._with_partners(together) if self._partners else together
+            mine = chosen if order is None else order[chosen]
             self._given = (epoch, last)
             yield self.inputs[mine], self.targets[mine]
+
+    def _with_partners(self, together: slice) -> Tensor:
+        """Return places in the order, and those that follow them."""
+        samples = len(self.targets)
+        places = torch.arange(samples, device=self.targets.device)[together]
+        following = (places + 1) % samples
+        return torch.cat([places, following[-1:] if self._processes == 1 else following])
 
     def _spans(self, skipped: int) -> Iterator[tuple[int, int]]:
         """Yield the first batch, and the one behind the last, of what is given out at once."""
@@ -128,11 +142,11 @@ def batches_of(samples: int, batch_size: int, processes: int = 1) -> tuple[int, 
     return full, size // processes
 
 
-def in_minibatches(chunk: Batch, batch_size: int) -> list[Batch]:
+def in_minibatches(chunk: Batch | MixedBatch, batch_size: int) -> list[Batch | MixedBatch]:
     """Divide a chunk of batches into them; a single sample that is left over stays with the last.
 
     Args:
-        chunk: inputs and targets of several batches, one behind the other.
+        chunk: inputs, targets and what goes with them of several batches, one behind the other.
         batch_size: samples a batch, > 0.
     """
     samples = len(chunk[1])

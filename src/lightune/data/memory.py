@@ -11,11 +11,12 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
-from lightune.augmentation import Augmentation, ValueRange
+from lightune.augmentation import Augmentation, Mixing, ValueRange
 from lightune.data.augmented import AugmentedLoader, RawLoader, Variation
 from lightune.data.frozen_features import FrozenFeatures, store
 from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader, batches_of
+from lightune.data.mixed import MixedLoader
 from lightune.data.placement import Placement, place
 from lightune.data.profile import is_profiled, profile_of
 from lightune.data.samples import Samples, sound
@@ -27,7 +28,7 @@ from lightune.schedules import Growth, rate_left
 from lightune.validation import Indices, Rows, Split
 from lightune.wording import counted
 
-Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader
+Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader | MixedLoader
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 SCHEMA = 1
@@ -88,6 +89,7 @@ class InMemoryData(LightningDataModule):
         self._growth: Growth | None = None
         self._statistics: tuple[Sequence[float], Sequence[float]] | None = None  # that weights want
         self._features: tuple[Path, Tensor] | None = None  # where they are kept; (N, F) of all samples
+        self._mixing: Mixing | None = None
         self.is_streamed = False
         self._seed = 0
         self._training: Loader | None = None
@@ -150,6 +152,27 @@ class InMemoryData(LightningDataModule):
             schedule: how; one that leaves the batch size changes nothing.
         """
         self._growth = None if schedule.batch_growth == 1 else schedule
+
+    def mix(self, mixing: Mixing) -> None:
+        """Set how training samples are mixed with each other.
+
+        Args:
+            mixing: the strengths; with all of them zero samples are served as without.
+
+        Raises:
+            ValueError: if samples of this kind cannot be mixed so.
+        """
+        named = ", ".join(mixing.strengths)
+        if named and self.kind == "text":
+            raise ValueError(f"{named}: numbers of tokens have no mixtures")
+        if mixing.cutmix and len(self.input_shape) != 3:
+            raise ValueError(f"cutmix cuts boxes out of images, and {type(self).__name__} is a {self.kind}")
+        self._mixing = mixing if named else None
+
+    @property
+    def mixing(self) -> Mixing | None:
+        """How training samples are mixed with each other; None if they are not."""
+        return self._mixing
 
     @property
     def growth(self) -> Growth | None:
@@ -404,7 +427,7 @@ class InMemoryData(LightningDataModule):
             batch_size=self.batch_size_at(self.trainer.current_epoch if self.trainer else 0),
             shuffle=not getattr(self.trainer, "overfit_batches", 0),
             steps=self.steps_per_execution,
-            varied=True,
+            learnt=True,
         )
         if self._position is not None:
             self._training.load_state_dict(self._position)
@@ -473,11 +496,13 @@ class InMemoryData(LightningDataModule):
         return Variation(augmentation, kind, ValueRange.of(raw, rows), self.preparation, self._seed)
 
     def _loader(
-        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1, varied: bool = False
+        self, part: str, *, batch_size: int, shuffle: bool = False, steps: int = 1, learnt: bool = False
     ) -> Loader:
         trainer = self.trainer
         rows, targets = self._parts[part]
-        variation = self._variation if varied else None
+        variation, mixing = (self._variation, self._mixing) if learnt else (None, None)
+        if mixing is not None:
+            targets = rows  # by which the loader that mixes finds them
         if variation is not None:
             inputs = torch.arange(len(rows))
         else:
@@ -500,13 +525,21 @@ class InMemoryData(LightningDataModule):
             process=trainer.global_rank if trainer else 0,
             processes=trainer.world_size if trainer else 1,
             steps=steps,
+            partners=mixing is not None,
         )
+        loader: Loader = order
         if variation is not None:
             raw = self._raw(part, order, where, device)
-            return AugmentedLoader(raw, variation.on(device), device, epoch)
-        if self.is_streamed:
-            return self._stream(part, order, device, preparation=self.preparation)
-        return Prefetched(order, CopyAside(device)) if _copies_ahead(where, device) else order
+            loader = AugmentedLoader(raw, variation.on(device), device, epoch)
+        elif self.is_streamed:
+            loader = self._stream(part, order, device, preparation=self.preparation)
+        elif _copies_ahead(where, device):
+            loader = Prefetched(order, CopyAside(device))
+        if mixing is None:
+            return loader
+        how: Any = {"device": device, "seed": self._seed, "epoch": epoch}
+        processes = trainer.world_size if trainer else 1
+        return MixedLoader(loader, mixing, self.samples.targets, processes=processes, **how)
 
     def _raw(
         self, part: str, order: TensorLoader, where: Placement, device: torch.device
@@ -522,11 +555,12 @@ class InMemoryData(LightningDataModule):
         return Prefetched(raw, CopyAside(device)) if _copies_ahead(where, device) else raw
 
     def _stream(self, part: str, order: TensorLoader, device: torch.device, **how: Any) -> StreamLoader:
+        mixed = part == "train" and self._mixing is not None
         if part in self._streams:  # of an epoch before
             self._streams.pop(part).close()
         stream = StreamLoader(
             self.samples.inputs,
-            self.samples.targets,
+            torch.arange(len(self.samples.targets)) if mixed else self.samples.targets,
             dtype=self.raw_dtype,
             order=order,
             num_workers=self.num_workers,

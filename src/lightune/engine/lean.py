@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lightune.callbacks import BestAndLast, FiniteLoss, Interruption, Progress, Record
 from lightune.callbacks.measured import validates_within_epochs
 from lightune.data import InMemoryData
-from lightune.data.loader import Batch, in_minibatches
+from lightune.data.loader import Batch, MixedBatch, in_minibatches
 from lightune.engine.kernels import direct_update
 from lightune.private_api.lightning import advance_logged_step
 from lightune.ranges import PositiveInt
@@ -53,7 +53,7 @@ _BATCHES = "epoch_loop.batch_progress"  # of Lightning's checkpoints
 class Learner(Protocol):
     """What the lean loop asks of a task: the loss to be lowered on a batch, a scalar."""
 
-    def training_loss(self, batch: Batch) -> Tensor:
+    def training_loss(self, batch: Batch | MixedBatch) -> Tensor:
         """Return the loss of a batch, the penalty included."""
 
 
@@ -77,7 +77,7 @@ class LeanSteps:
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
         """Return None: a copy of the task, such as an average of its weights, has no trainer to take steps for."""
 
-    def all_but_last(self, task: Learner, chunk: Batch) -> Batch:
+    def all_but_last(self, task: Learner, chunk: Batch | MixedBatch) -> Batch | MixedBatch:
         """Take an optimizer step on each minibatch of a chunk but the last; return that one."""
         size = self._data.batch_size_at(self._trainer.current_epoch)
         minibatches = in_minibatches(chunk, size)[: self._steps_left()]
@@ -122,7 +122,7 @@ class LeanSteps:
         optimizer: Optimizer,
         clear: Callable[[], object],
         update: Callable[[], object],
-        minibatch: Batch,
+        minibatch: Batch | MixedBatch,
     ) -> Tensor:
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)

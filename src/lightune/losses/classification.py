@@ -47,6 +47,26 @@ class ClassWeighted(nn.Module):
         """Return the losses (B,) of samples, from outputs: (B, …) float and target: (B,) int64."""
 
 
+def mixed_loss(loss: ClassWeighted, outputs: Tensor, target: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """Return the mean loss, a scalar, of samples that are mixed with others (Zhang et al. 2018, section 2).
+
+    A sample has the loss λL(a) + (1 - λ)L(b); where classes weigh differently each of the two has its own weight,
+    and the sum is over that of these weights, as of samples that are not mixed.
+
+    Args:
+        loss: in training form.
+        outputs: (B, …) float.
+        target: (B,) int64, a.
+        other: (B,) int64, b.
+        share: (B,) float, λ, in [0, 1].
+    """
+    own, rest = share, 1 - share
+    if loss.weights is not None:
+        own, rest = own * loss.weights[target], rest * loss.weights[other]
+    losses = own * loss.of_each(outputs, target) + rest * loss.of_each(outputs, other)
+    return losses.mean() if loss.weights is None else losses.sum() / (own + rest).sum()
+
+
 def weighted_mean(losses: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """Average losses (B,) of samples with target classes (B,) int64, each with its class's weight (C,)."""
     own = weights.gather(0, target).to(losses.dtype)

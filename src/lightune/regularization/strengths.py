@@ -19,6 +19,9 @@ class Regularization:
             (Pascanu et al. 2013, algorithm 1).
         label_smoothing: share of the target spread evenly over all classes in training, in [0, 1]
             (Szegedy et al. 2016, section 7); the same as that of `CrossEntropy`, which is set by it.
+        mixup: alpha of Beta(alpha, alpha), of which is drawn what share a training sample has when it is mixed
+            with another, >= 0; 0 mixes none (Zhang et al. 2018).
+        cutmix: the same for images, of which boxes are put into others, >= 0 (Yun et al. 2019).
 
     Attributes:
         factor: what `l1` and `l2` are multiplied by at present, where a schedule changes them.
@@ -31,12 +34,16 @@ class Regularization:
         dropout: Probability = 0.0,
         gradient_clip: PositiveFloat | None = None,
         label_smoothing: UnitInterval = 0.0,
+        mixup: NonNegativeFloat = 0.0,
+        cutmix: NonNegativeFloat = 0.0,
     ) -> None:
         self.l1 = l1
         self.l2 = l2
         self.dropout = dropout
         self.gradient_clip = gradient_clip
         self.label_smoothing = label_smoothing
+        self.mixup = mixup
+        self.cutmix = cutmix
         self.factor = 1.0
 
     def penalty(self, model: nn.Module) -> Tensor | None:

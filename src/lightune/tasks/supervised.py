@@ -13,10 +13,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lightune.checkpoints import DESCRIBED
-from lightune.data.loader import Batch
+from lightune.data.loader import Batch, MixedBatch
 from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
 from lightune.losses import CrossEntropy
+from lightune.losses.classification import ClassWeighted, mixed_loss
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.models.transfer import ParameterGroup, TransferNetwork
 from lightune.optim.fused import fused
@@ -38,7 +39,7 @@ class ChunkedSteps(Protocol):
     def total_steps(self) -> int | None:
         """Optimizer steps in the whole run, > 0; None if it has no end."""
 
-    def all_but_last(self, task: Any, chunk: Batch) -> Batch:
+    def all_but_last(self, task: Any, chunk: Batch | MixedBatch) -> Batch | MixedBatch:
         """Train a task on each minibatch of a chunk but the last; return that one."""
 
     def in_minibatches(self, checkpoint: dict[str, Any]) -> None:
@@ -122,7 +123,7 @@ class SupervisedTask(LightningModule):
         """Map targets (B, …) to what the loss compares outputs with: scaled, if there is a scaler."""
         return target if self.target_scaler is None else self.target_scaler(target)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | MixedBatch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included."""
         if self.lean is not None:
             batch = self.lean.all_but_last(self, batch)
@@ -167,9 +168,9 @@ class SupervisedTask(LightningModule):
                 shown["train/dropout"] = max(module.p for module, _ in self._dropouts)
         return {name: torch.tensor(float(value)) for name, value in shown.items()}
 
-    def training_loss(self, batch: Batch) -> Tensor:
+    def training_loss(self, batch: Batch | MixedBatch) -> Tensor:
         """Return the loss of a batch, the penalty of the weights included, and measure the batch."""
-        loss, _ = self._measure("train", batch)
+        loss = self._measure("train", batch)[0] if len(batch) == 2 else self._measure_mixed(batch)
         self._largest_batch = max(self._largest_batch, len(batch[1]))
         penalty = self.regularization.penalty(self.model)
         return loss if penalty is None else loss + penalty
@@ -327,6 +328,15 @@ class SupervisedTask(LightningModule):
         loss: Tensor = self.loss(outputs, self.wanted(target))
         self._meters[stage].add(loss, outputs, target)
         return loss, outputs
+
+    def _measure_mixed(self, batch: MixedBatch) -> Tensor:
+        """Measure a training batch of mixed samples by their own classes; return its loss."""
+        x, target, other, share = batch
+        assert isinstance(self.loss, ClassWeighted)
+        outputs = self(x)
+        loss = mixed_loss(self.loss, outputs, target, other, share)
+        self._meters["train"].add(loss, outputs, target)
+        return loss
 
     def _plain_prediction(self, outputs: Tensor) -> Tensor:
         return outputs.float().softmax(dim=1) if self.num_classes else outputs.float()

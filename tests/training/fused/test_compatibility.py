@@ -55,6 +55,13 @@ def test_what_changes_from_epoch_to_epoch_is_trained_alone(option):
     assert check_supported(without) is None
 
 
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_samples_that_are_mixed_are_trained_alone(name):
+    reason = f"regularization.{name}: samples that are mixed with each other have no fused form"
+    assert check_supported(tree(f"regularization={name}")) == reason
+    assert check_supported(tree(f"regularization.{name}=0")) is None
+
+
 def test_a_number_of_another_optimizer_says_nothing_by_itself():
     assert may_differ("optimizer.momentum")
     assert structure(tree("optimizer=sgd", "optimizer.momentum=0.5")) == structure(tree("optimizer=sgd"))

@@ -54,6 +54,8 @@ _FREE_KEYS = frozenset(
 
 _GROWTHS = ("batch_growth", "regularization_growth")
 
+_MIXING = ("mixup", "cutmix")
+
 _CALLBACKS = (
     "pytorch_lightning.callbacks.EarlyStopping",
     "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
@@ -132,6 +134,8 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
     schedule = tree.get("schedule") or {}
     if changing := [name for name in _GROWTHS if schedule.get(name, 1) != 1]:
         return f"schedule.{changing[0]}: what changes from epoch to epoch has no fused form"
+    if mixing := [name for name in _MIXING if tree["regularization"].get(name)]:
+        return f"regularization.{mixing[0]}: samples that are mixed with each other have no fused form"
     for key, node in tree["callbacks"].items():
         if node is not None and node.get("_target_") not in _CALLBACKS:
             return f"callbacks.{key}: {node.get('_target_')} watches a trainer of its own"

@@ -57,7 +57,7 @@ def bytes_of(members: Sequence[Member]) -> float:
     divisions = list({id(member.data): member.data for member in members}.values())
     own = 0.0 if len(divisions) == 1 or share_samples(divisions) else len(divisions) / len(members)
     samples = sum(data.sizes.values()) * x[0].nbytes * own
-    return state + activations + samples
+    return float(state + activations + samples)
 
 
 def forward_flops(member: Member) -> int:
