@@ -17,6 +17,7 @@ from lightune.runtime.atomic_files import write_whole
 from lightune.secrets import redact_all
 
 __all__ = [
+    "AVERAGED",
     "DESCRIBED",
     "WholeCheckpointIO",
     "as_measured",
@@ -31,8 +32,11 @@ __all__ = [
 DESCRIBED = "lightune"
 """Key of a checkpoint that holds what predictions of new samples need beside the weights; it never changes."""
 
+AVERAGED = "weight_average"
+"""Key of a checkpoint that holds an average of weights and how often it was updated."""
+
 _RESUMED_WEIGHTS = "resumed_state_dict"  # where a training goes on with other weights than were measured
-_RESUMED_STATE = ("loops", "optimizer_states", "lr_schedulers", _RESUMED_WEIGHTS)
+_RESUMED_STATE = ("loops", "optimizer_states", "lr_schedulers", _RESUMED_WEIGHTS, AVERAGED)
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
@@ -98,7 +102,8 @@ def as_measured(content: dict[str, Any], weights: dict[str, torch.Tensor] | None
     """
     own = content["state_dict"]
     if weights is not None and not _equal(own, weights):
-        content["state_dict"], content[_RESUMED_WEIGHTS] = weights, own
+        content["state_dict"] = weights
+        content.setdefault(_RESUMED_WEIGHTS, own)  # it has others where averages are saved in the place of weights
     return content
 
 

@@ -47,3 +47,22 @@ def test_samples_are_mixed_where_mixtures_mean_something():
     assert "numbers of tokens" in refused("regularization=mixup", "data=text_csv")["regularization.mixup"]
     embedded = refused("regularization=mixup", "data=csv", "data.categories=embedding")
     assert "numbers of categories" in embedded["regularization.mixup"]
+
+
+def test_one_average_of_the_weights_is_judged():
+    assert refused("regularization=ema") == refused("regularization=swa") == {}
+    both = refused("regularization=ema", "regularization.swa=0.5")["regularization.ema"]
+    assert both.endswith("choose regularization.ema=0, or regularization.swa=null")
+    sharded = refused("regularization=swa", "trainer=fsdp")["regularization.swa"]
+    assert sharded == "averages whole weights, and trainer.strategy=fsdp divides them; choose trainer=ddp"
+    assert refused("regularization=swa", "trainer.max_epochs=-1", "+trainer.max_steps=9") == {
+        "regularization.swa": (
+            "is a share of trainer.max_epochs, which is -1; set it, or choose regularization=ema"
+        )
+    }
+    for average in ("StochasticWeightAveraging", "EMAWeightAveraging"):
+        words = ["regularization=ema", f"+callbacks.own._target_=pytorch_lightning.callbacks.{average}"]
+        tree = OmegaConf.to_container(compose(words), resolve=True)
+        targets = {"callbacks.own": describe(tree["callbacks"]["own"]["_target_"])}
+        (problem,) = find_problems(tree, targets)
+        assert problem.message == "averages weights, and so does callbacks.own; remove one"

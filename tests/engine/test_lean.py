@@ -50,6 +50,8 @@ def run(tmp_path, monkeypatch):
             "scheduler=exponential",
             "scheduler.gamma=0.5",
         ],
+        ["regularization=ema", "model.batch_norm=true"],
+        ["regularization=swa", "regularization.swa=0.4", "model.batch_norm=true"],
         ["regularization=mixup", "regularization.cutmix=1", "regularization.label_smoothing=0.1"],
         ["augmentation=standard", "augmentation.rotate=20", "augmentation.contrast=0.3", "augmentation.auto=0.3"],
     ],

@@ -39,6 +39,9 @@ OPTIONS = {
         "regularization=l2",
         "model.dropout=0.2",
     ],
+    "exponential average": ["regularization=ema", "model.batch_norm=true"],
+    "mean of epochs": ["regularization=swa", "regularization.swa=0.25", "model.batch_norm=true"],
+    "average judged within epochs": ["regularization=ema", "+trainer.val_check_interval=7"],
     "mixed samples": ["model=cnn", "regularization=mixup", "regularization.cutmix=1", "augmentation=standard"],
     "early stopping": ["trainer.max_epochs=30", "callbacks.early_stopping.patience=1", "optimizer.lr=0.02"],
 }

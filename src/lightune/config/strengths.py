@@ -12,6 +12,7 @@ from lightune.errors import Problem
 __all__ = ["find_problems"]
 
 OUR_TASK = "lightune.tasks.supervised.SupervisedTask"
+_AVERAGING = ("StochasticWeightAveraging", "WeightAveraging", "EMAWeightAveraging")
 _SMOOTHING = "regularization.label_smoothing"
 
 
@@ -25,6 +26,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     if not isinstance(tree.get("regularization"), dict):
         return
     yield from _mixing(tree, targets)
+    yield from _averages(tree, targets)
     if (task := targets.get("task")) is not None and task.path == OUR_TASK:
         yield from _label_smoothing(tree, targets)
 
@@ -44,6 +46,26 @@ def _mixing(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Proble
         elif node.get("categories") == "embedding":
             rule = "numbers of categories have no mixtures"
             yield Problem(key, f"{rule}; choose data.categories=onehot, or {key}=0")
+
+
+def _averages(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    node, trainer = tree["regularization"], tree.get("trainer")
+    used = [name for name in ("ema", "swa") if node.get(name) is not None and (name == "swa" or node[name])]
+    if not used or not isinstance(trainer, dict):
+        return
+    key = f"regularization.{used[0]}"
+    if used[1:]:
+        rule = "is one average of the weights and regularization.swa another, and one of them is judged"
+        yield Problem(key, f"{rule}; choose regularization.ema=0, or regularization.swa=null")
+    elif others := [path for path, target in targets.items() if target.name in _AVERAGING]:
+        yield Problem(key, f"averages weights, and so does {others[0]}; remove one")
+    elif any(each in str(trainer.get("strategy")) for each in ("fsdp", "deepspeed")):
+        rule = f"averages whole weights, and trainer.strategy={trainer['strategy']} divides them"
+        yield Problem(key, f"{rule}; choose trainer=ddp")
+    epochs = trainer.get("max_epochs")
+    if "swa" in used and not (isinstance(epochs, int) and epochs > 0):
+        rule = f"is a share of trainer.max_epochs, which is {epochs}"
+        yield Problem("regularization.swa", f"{rule}; set it, or choose regularization=ema")
 
 
 def _label_smoothing(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -51,10 +51,13 @@ _BATCHES = "epoch_loop.batch_progress"  # of Lightning's checkpoints
 
 
 class Learner(Protocol):
-    """What the lean loop asks of a task: the loss to be lowered on a batch, a scalar."""
+    """What the lean loop asks of a task: the loss to be lowered on a batch, a scalar, and to hear of steps."""
 
     def training_loss(self, batch: Batch | MixedBatch) -> Tensor:
         """Return the loss of a batch, the penalty included."""
+
+    def after_step(self) -> None:
+        """Do what is due when the optimizer has taken a step."""
 
 
 class LeanSteps:
@@ -132,6 +135,7 @@ class LeanSteps:
             algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
             self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
         update()
+        task.after_step()
         for scheduler in self._moving:
             scheduler.step()
         return loss.detach()

@@ -23,6 +23,7 @@ __all__ = [
     "fused_kernel",
     "has_triton",
     "increment",
+    "interpolate",
     "is_watched",
     "unsafe_view",
     "without_examples",
@@ -33,6 +34,9 @@ unsafe_view = torch.ops.aten._unsafe_view.default
 
 increment = torch._foreach_add_
 """Add to many tensors in one call. For: the step counts of kernels. Without it: a call a parameter."""
+
+interpolate = torch._foreach_lerp_
+"""Move many tensors towards others in one call. For: averages of weights. Without it: a call a parameter."""
 
 
 @cache

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightune.ranges import NonNegativeFloat, PositiveFloat, Probability, UnitInterval
+from lightune.regularization.averages import WeightAverage
 
 
 class Regularization:
@@ -22,6 +23,10 @@ class Regularization:
         mixup: alpha of Beta(alpha, alpha), of which is drawn what share a training sample has when it is mixed
             with another, >= 0; 0 mixes none (Zhang et al. 2018).
         cutmix: the same for images, of which boxes are put into others, >= 0 (Yun et al. 2019).
+        ema: decay of an exponential average of the weights over the steps, in [0, 1), which is judged and saved
+            in their place; 0 for none (Polyak & Juditsky 1992).
+        swa: share of the epochs, in [0, 1), after which the mean of the weights at each epoch's end is judged and
+            saved in their place; None for none (Izmailov et al. 2018).
 
     Attributes:
         factor: what `l1` and `l2` are multiplied by at present, where a schedule changes them.
@@ -36,6 +41,8 @@ class Regularization:
         label_smoothing: UnitInterval = 0.0,
         mixup: NonNegativeFloat = 0.0,
         cutmix: NonNegativeFloat = 0.0,
+        ema: Probability = 0.0,
+        swa: Probability | None = None,
     ) -> None:
         self.l1 = l1
         self.l2 = l2
@@ -44,7 +51,15 @@ class Regularization:
         self.label_smoothing = label_smoothing
         self.mixup = mixup
         self.cutmix = cutmix
+        self.ema = ema
+        self.swa = swa
         self.factor = 1.0
+
+    def average_of(self, model: nn.Module) -> WeightAverage | None:
+        """Return what averages a model's weights from now on; None if nothing is averaged."""
+        if not self.ema and self.swa is None:
+            return None
+        return WeightAverage(model, self.ema or None)
 
     def penalty(self, model: nn.Module) -> Tensor | None:
         """Return l1 Σ|θ| + l2 Σθ² over the trainable weights of a model, times the factor; None if both are 0."""

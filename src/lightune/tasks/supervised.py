@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from lightune.checkpoints import DESCRIBED
+from lightune.checkpoints import AVERAGED, DESCRIBED, as_measured
 from lightune.data.loader import Batch, MixedBatch
 from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
@@ -22,7 +22,7 @@ from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.models.transfer import ParameterGroup, TransferNetwork
 from lightune.optim.fused import fused
 from lightune.private_api.lightning import log_measures, trainer_of
-from lightune.regularization import Regularization
+from lightune.regularization import Regularization, WeightAverage
 from lightune.schedules import Growth, rate_left
 
 OptimizerFactory = Callable[[Iterable[Tensor]], Optimizer]
@@ -96,6 +96,8 @@ class SupervisedTask(LightningModule):
         self.steps_in_all: int | None = None
         self.described: dict[str, Any] | None = None  # what predictions of new samples need beside the weights
         self.lean: ChunkedSteps | None = None  # set where a step is given many minibatches
+        self.average: WeightAverage | None = None  # of the model's weights, while it is trained
+        self._averaged: dict[str, Any] | None = None  # that a checkpoint has
         self._make_optimizer = optimizer
         self._prepared: tuple[Optimizer, bool] | None = None  # and whether it may be fused
         self._largest_batch = 0  # of the epoch
@@ -135,7 +137,42 @@ class SupervisedTask(LightningModule):
 
     def on_train_start(self) -> None:
         """Set what the epoch under way, which may be one that is resumed, has of its own."""
+        self.average = self.regularization.average_of(self.model)
+        if self.average is not None and self._averaged is not None:
+            self.average.load_state_dict(self._averaged)
+        self._averaged = None
         self._begin_epoch()
+
+    def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
+        """Take a step, and the weights that it leaves into their average."""
+        super().optimizer_step(*arguments, **settings)
+        self.after_step()
+        first = self.regularization.swa
+        if self.average is None or first is None or not self.trainer.is_last_batch:
+            return
+        if self.trainer.current_epoch >= first * (self.trainer.max_epochs or 0):
+            self.average.update()
+
+    def after_step(self) -> None:
+        """Take the weights that an optimizer step has left into an average over steps."""
+        if self.average is not None and self.regularization.ema:
+            self.average.update()
+
+    def on_validation_epoch_start(self) -> None:
+        """Judge the averages of the weights, where there are some."""
+        if self._judges_averages and not self.trainer.sanity_checking:
+            self.average.swap()  # type: ignore[union-attr]
+
+    def on_fit_end(self) -> None:
+        """Leave the averages of the weights in the network."""
+        if self._judges_averages:
+            self.average.swap()  # type: ignore[union-attr]
+        self.average = None
+
+    @property
+    def _judges_averages(self) -> bool:
+        """Whether averages of the weights are judged and saved in their place."""
+        return self.average is not None and self.average.updates > 0
 
     def on_train_epoch_start(self) -> None:
         """Set what the epoch that begins has of its own: strengths, and what is trained."""
@@ -200,6 +237,8 @@ class SupervisedTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what the validation part measured."""
+        if self.average is not None and self.average.is_swapped:
+            self.average.swap()
         measures = self._meters["val"].read()
         if not self.trainer.sanity_checking:
             self._publish(measures)
@@ -212,6 +251,8 @@ class SupervisedTask(LightningModule):
         """Keep what predictions need, and what an unfinished epoch has measured, for figures of all of it."""
         if self.described is not None:
             checkpoint[DESCRIBED] = self.described
+        if self.average is not None and self._judges_averages:
+            self._save_averages(checkpoint, self.average)
         if self.lean is not None:
             self.lean.in_minibatches(checkpoint)
         meter = self._meters["train"]
@@ -227,9 +268,19 @@ class SupervisedTask(LightningModule):
         """Resume from what an unfinished epoch had measured."""
         if self.lean is not None:
             self.lean.in_chunks(checkpoint)
+        self._averaged = checkpoint.get(AVERAGED)
         pending = checkpoint.get("pending_measures", [])
         if len(pending) == self.trainer.world_size:
             self._meters["train"].resume(pending[self.trainer.global_rank])
+
+    @staticmethod
+    def _save_averages(checkpoint: dict[str, Any], average: WeightAverage) -> None:
+        """Let a checkpoint have the averages as its weights, and beside them what training goes on with."""
+        checkpoint[AVERAGED] = average.state_dict()
+        own = checkpoint["state_dict"]
+        own.update({f"model.{name}": value for name, value in average.trained.items()})
+        averaged = {f"model.{name}": value for name, value in average.averaged.items()}
+        as_measured(checkpoint, {name: averaged.get(name, value) for name, value in own.items()})
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and make its learning-rate scheduler."""

@@ -167,8 +167,6 @@ class Fit:
             log.info("features of the frozen body are computed once: %d x %d", *data.features.shape)
         elif model.is_frozen:
             varied = f"{'augmentation varies' if data.variation else 'mixing changes'} images before the body"
-                f"{'augmentation varies' if data.variation else 'regularization mixes'} images before the body"
-            )
             log.info("features of the frozen body are computed in every epoch: %s", model.why_not_once or varied)
 
     def _plan_batches(self) -> None:

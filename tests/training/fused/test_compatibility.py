@@ -62,6 +62,12 @@ def test_samples_that_are_mixed_are_trained_alone(name):
     assert check_supported(tree(f"regularization.{name}=0")) is None
 
 
+@pytest.mark.parametrize("name", ["ema", "swa"])
+def test_networks_whose_average_is_judged_are_trained_alone(name):
+    reason = f"regularization.{name}: an average of weights that is judged has no fused form"
+    assert check_supported(tree(f"regularization={name}")) == reason
+
+
 def test_a_number_of_another_optimizer_says_nothing_by_itself():
     assert may_differ("optimizer.momentum")
     assert structure(tree("optimizer=sgd", "optimizer.momentum=0.5")) == structure(tree("optimizer=sgd"))

@@ -54,6 +54,7 @@ _FREE_KEYS = frozenset(
 
 _GROWTHS = ("batch_growth", "regularization_growth")
 
+_AVERAGES = ("ema", "swa")
 _MIXING = ("mixup", "cutmix")
 
 _CALLBACKS = (
@@ -134,6 +135,8 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
     schedule = tree.get("schedule") or {}
     if changing := [name for name in _GROWTHS if schedule.get(name, 1) != 1]:
         return f"schedule.{changing[0]}: what changes from epoch to epoch has no fused form"
+    if averages := [name for name in _AVERAGES if tree["regularization"].get(name) not in (None, 0)]:
+        return f"regularization.{averages[0]}: an average of weights that is judged has no fused form"
     if mixing := [name for name in _MIXING if tree["regularization"].get(name)]:
         return f"regularization.{mixing[0]}: samples that are mixed with each other have no fused form"
     for key, node in tree["callbacks"].items():
