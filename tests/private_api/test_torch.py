@@ -10,6 +10,7 @@ from lightune.private_api.torch import (
     end_workers,
     fused_kernel,
     increment,
+    interpolate,
     is_watched,
     unsafe_view,
     without_examples,
@@ -95,3 +96,9 @@ def test_a_tensor_of_memory_that_is_shared_can_be_written_to():
     made[:] = 1.5
     assert made.is_shared()
     assert made.sum() == 9
+
+
+def test_many_tensors_are_moved_towards_others_in_one_call():
+    averages = [torch.zeros(2), torch.ones(1)]
+    interpolate(averages, [torch.ones(2), torch.full((1,), 3.0)], 0.25)
+    assert [each.tolist() for each in averages] == [[0.25, 0.25], [1.5]]
