@@ -11,6 +11,9 @@ from lightune.config.override_syntax import syntax_problems
         (["units=[1,", "2]"], [0, 1], "units", "quoted as a whole: <units=[1, 2]>"),
         (["note=don't"], [0], "note", """quoted twice: <note="don't">"""),
         (["lr=intervall(1,2)"], [0], "lr", "did you mean 'interval'?"),
+        (["a/b.c=1"], [0], "a/b.c", "is no key; a key is names with dots"),
+        (["a/b.c="], [0], "a/b.c", "is no key; a key is names with dots"),
+        (["a b=[1"], [0], "a b", "is no key"),
         (["seed"], [0], "seed", "must be KEY=VALUE, got seed"),
     ],
 )

@@ -26,6 +26,14 @@ def said(key):
     return unknown_key(key, "1", CONFIG, lambda group: options if group == "a" else {})
 
 
+def test_a_word_of_other_tools_is_understood_though_another_option_has_a_key_by_that_name():
+    cfg = OmegaConf.create({"model": {"units": 64}, "optimizer": {"lr": 0.1}})
+    message = unknown_key("model.hidden", "8", cfg, lambda _: {"tabular_resnet": {"hidden"}})
+    assert message.endswith("model=tabular_resnet has it; did you mean 'model.units'?")
+    message = unknown_key("optimizer.hidden", "8", cfg, lambda _: {"odd": {"hidden"}})
+    assert message.endswith("optimizer=odd has it")
+
+
 def test_what_may_have_been_meant_is_named():
     assert said("seeed") == "does not exist; did you mean 'seed'?"
     assert said("hydra.run.dirr") == "does not exist; did you mean 'hydra.run.dir'?"

@@ -67,7 +67,8 @@ def test_a_node_of_an_object_is_judged_by_itself_where_objects_are_built():
 )
 def test_a_text_that_would_be_right_without_quotes_is_told_so(text, annotation):
     (problem,) = value_problems("optimizer.lr", text, annotation)
-    assert f"got the text {text!r}; write it without quotes, or ${{oc.decode:${{oc.env:NAME}}}}" in problem.message
+    assert f"got the text {text!r}; write it without quotes, or '" in problem.message
+    assert "'optimizer.lr=\"${oc.decode:${oc.env:NAME}}\"'" in problem.message
 
 
 @pytest.mark.parametrize("text", ["fast", "", "1e-3 or so", "{", "null"])

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
+from lightune.config.override_text import parse_override
 from lightune.config.static.annotations import did_you_mean
 from lightune.errors import Problem
 
@@ -55,13 +57,15 @@ def syntax_problems(words: Sequence[str], unread: Sequence[int], quote: Callable
             yield Problem(key, f"a value follows its key without a space: {quote(f'{key}={word}')}")
         elif not has_value:
             yield Problem(word, f"must be KEY=VALUE, got {word}")
+        elif not _is_key(key):
+            yield Problem(key, "is no key; a key is names with dots between them, as in optimizer.lr=0.1")
         elif (
             (call := _CALL.match(value))
             and call[1] not in _FUNCTIONS
             and (hint := did_you_mean(call[1], _FUNCTIONS))
         ):
             yield Problem(key, f"{call[1]}(…) is no function of a sweep;{hint}")
-        elif value[:1] in "[{(" and value.count(value[0]) != value.count(_CLOSING[value[0]]):
+        elif value[:1] in _CLOSING and value.count(value[0]) != value.count(_CLOSING[value[0]]):
             whole = _until_closed(word, following)
             if whole == word:
                 yield Problem(key, f"a bracket is not closed; if it is text: {_as_text(key, value, quote)}")
@@ -71,6 +75,14 @@ def syntax_problems(words: Sequence[str], unread: Sequence[int], quote: Callable
             yield Problem(key, f"a value with spaces is quoted as a whole: {quote(whole)}")
         else:
             yield Problem(key, f"a value with special characters is quoted twice: {_as_text(key, value, quote)}")
+
+
+def _is_key(text: str) -> bool:
+    try:
+        parse_override(f"{text}=1")
+    except HydraException:
+        return False
+    return True
 
 
 def _as_text(key: str, value: str, quote: Callable[[str], str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-__all__ = ["leaves_of", "similar_keys"]
+__all__ = ["leaves_of", "similar_keys", "synonymous_keys"]
 
 _MOST = 3
 _CUTOFF = 0.75
@@ -147,6 +147,17 @@ def leaves_of(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from leaves_of(value, f"{prefix}{key}.")
 
 
+def synonymous_keys(key: str, keys: Iterable[str]) -> list[str]:
+    """Return those keys that other tools name by the last word of a key, or by all of it."""
+    known, (_, _, last) = set(keys), _parted(key)
+    words = (*SYNONYMS.get(last, ()), *SYNONYMS.get(key.lower(), ()))
+    return [candidate for candidate in words if candidate in known]
+
+
+def _parted(key: str) -> tuple[str, str, str]:
+    return key.lower().replace("-", "_").rpartition(".")
+
+
 def similar_keys(key: str, keys: Iterable[str]) -> Sequence[str]:
     """Return the keys that may have been meant by one that does not exist, the likeliest first; at most three.
 
@@ -155,13 +166,8 @@ def similar_keys(key: str, keys: Iterable[str]) -> Sequence[str]:
         keys: those that exist.
     """
     known = list(dict.fromkeys(keys))
-    parent, _, last = key.lower().replace("-", "_").rpartition(".")
-    found = [
-        candidate
-        for words in (SYNONYMS.get(last, ()), SYNONYMS.get(key.lower(), ()))
-        for candidate in words
-        if candidate in known
-    ]
+    parent, _, last = _parted(key)
+    found = synonymous_keys(key, known)
     found.sort(key=lambda candidate: not (parent and candidate.startswith(f"{parent}.")))
     siblings = {path.rpartition(".")[2]: path for path in known if path.rpartition(".")[0] == parent}
     found += [siblings[word] for word in difflib.get_close_matches(last, list(siblings), n=1, cutoff=0.6)]

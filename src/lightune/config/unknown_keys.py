@@ -3,7 +3,7 @@
 This module must not import torch or Lightning.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 from lightune.config.composing import Composing
 from lightune.config.schema import GROUPS, GUIDE
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
-from lightune.config.suggestions import leaves_of, similar_keys
+from lightune.config.suggestions import leaves_of, similar_keys, synonymous_keys
 
-__all__ = ["exists", "no_mapping", "options_with", "unknown_key"]
+__all__ = ["exists", "meant_keys", "no_mapping", "options_with", "unknown_key"]
 
 
 def exists(cfg: DictConfig, key: str) -> bool:
@@ -59,14 +59,27 @@ def unknown_key(
         return f"is no key of the YAML, and {taker} takes it: write {quote(f'+{key}={value}')}"
     if having := [option for option, keys in known(parent).items() if last in keys]:
         has = "have" if having[1:] else "has"
-        return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it"
-    of_hydra = key.startswith("hydra.")
-    if near := similar_keys(key, (each for each in leaves_of(cfg) if each.startswith("hydra") == of_hydra)):
-        return f"does not exist; did you mean {' or '.join(map(repr, near))}?"
+        meant = _did_you_mean(
+            [each for each in synonymous_keys(key, leaves_of(cfg)) if each.startswith(f"{parent}.")]
+        )
+        return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it{meant}"
+    if meant := meant_keys(key, cfg):
+        return f"does not exist{meant}"
     beside = node if isinstance(node, DictConfig) else cfg
     keys = [str(each) for each in beside if not str(each).startswith("_") and each != "hydra"]
     guide = f"; parts of your own: {GUIDE}" if parent in GROUPS else ""
     return f"does not exist ({parent or 'the root'} has {', '.join(keys)}){guide}"
+
+
+def meant_keys(key: str, cfg: DictConfig) -> str:
+    """Ask whether keys of a configuration were meant by one that it does not have; nothing if none is near."""
+    of_hydra = key.startswith("hydra.")
+    keys = (each for each in leaves_of(cfg) if not each.startswith("search.space."))
+    return _did_you_mean(similar_keys(key, (each for each in keys if each.startswith("hydra") == of_hydra)))
+
+
+def _did_you_mean(keys: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(map(repr, keys))}?" if keys else ""
 
 
 def _takes(node: DictConfig, argument: str) -> str | None:

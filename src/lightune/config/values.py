@@ -32,7 +32,7 @@ def value_problems(path: str, value: Any, annotation: Any, *, building: bool = T
     if rule:
         rule, _, hint = rule.partition(";")
         if isinstance(value, str) and (meant := _meant(value, annotation)) is not None:
-            decode = "${oc.decode:${oc.env:NAME}} makes a value of a text from the environment"
+            decode = f"'{path}=\"${{oc.decode:${{oc.env:NAME}}}}\"' makes a value of a text from the environment"
             write = "write it without quotes" if show(meant) == value else f"write {show(meant)}"
             yield Problem(path, f"{rule}, got the text {value!r}; {write}, or {decode}")
             return

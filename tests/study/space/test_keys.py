@@ -60,6 +60,9 @@ def test_a_key_that_an_option_of_another_group_brings_wants_a_condition_too(refu
     [
         ("optimizer.lrr", "optimizer=adamw has no such key; did you mean 'optimizer.lr'?"),
         ("optimzer.lr", "there is no such key; did you mean 'optimizer.lr'?"),
+        ("lr", "there is no such key; did you mean 'optimizer.lr'?"),
+        ("optimizer.learning_rate", "optimizer=adamw has no such key; did you mean 'optimizer.lr'?"),
+        ("epochs", "there is no such key; did you mean 'trainer.max_epochs'?"),
         ("callbacks.early_stopping.patienc", "did you mean 'callbacks.early_stopping.patience'?"),
         ("optimizer.fused", "optimizer=adamw has no such key, but its target takes one; to add it, write +opt"),
     ],

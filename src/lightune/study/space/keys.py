@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config.override_text import value_of_text, values_of
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
-from lightune.config.unknown_keys import no_mapping
+from lightune.config.unknown_keys import meant_keys, no_mapping
 from lightune.errors import Problem
 from lightune.study.space.assignments import mappings_of
 from lightune.study.space.dimensions import Choice, Dimension, typed_key
@@ -195,15 +195,8 @@ def _nowhere(key: str, seen: list[_Seen]) -> str:
 
 
 def _near(key: str, seen: list[_Seen]) -> str:
-    """Name the nearest key beside the missing one, in its full length."""
-    for one in seen:
-        owner, rest = _owner(one.config, key)
-        first, dot, tail = rest.partition(".")
-        names = [str(name) for name in _select(one.config, owner) or () if name != "hydra"]
-        if hint := did_you_mean(first, names):
-            near = hint.split("'")[1]
-            return f"; did you mean '{'.'.join(filter(None, [owner, near]))}{dot}{tail}'?"
-    return ""
+    """Name the nearest keys of the first configuration that has such."""
+    return next((meant for one in seen if (meant := meant_keys(key, one.config))), "")
 
 
 def _has(config: DictConfig, key: str) -> bool:
