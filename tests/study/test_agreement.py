@@ -4,6 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune.study.agreement import Jobs
+from lightune.study.preflight import judged_definition
 
 EXPERIMENTS = {
     "small": "search: {space: {model.units: 'choice(8,16)'}}",
@@ -158,3 +159,47 @@ def test_a_multirun_by_another_sweeper_says_that_its_jobs_divide_the_data_differ
         "divide the data differently, by seed 0 with seed=0, seed 1 with seed=1; validation.split_" in answer.out
     )
     assert "differently" not in cli("-m", *words, "seed=0,1", "validation.split_seed=0").out
+
+
+@pytest.fixture
+def remarks(train_multirun):
+    def call(*words):
+        definition, problems = judged_definition(train_multirun(*words))
+        assert problems == []
+        return [line for line in definition.space.remarks if "different samples" in line]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["data=wine,breast_cancer"], "easier: data=wine, data=breast_cancer; a study of each"),
+        (["validation.val_fraction=0.1,0.2", "model.units=4,8"], "easier: validation.val_fraction=0.1, valid"),
+        (["validation=holdout,kfold"], "easier: validation=holdout, validation=kfold;"),
+        (["validation={val_fraction: 0.1},{val_fraction: 0.2}"], "validation={val_fraction:0.1}, "),
+        (["experiment=digits_mlp,kfold_mlp"], "easier: experiment=digits_mlp, experiment=kfold_mlp;"),
+        (["++search.space={data: [wine, digits]}"], "easier: data="),
+        (["validation.split_seed=1,2"], "validation.split_seed=1, validation.split_seed=2;"),
+    ],
+    ids=str,
+)
+def test_it_is_said_that_trials_are_judged_on_different_samples(remarks, words, named):
+    (line,) = remarks(*words)
+    assert line.startswith("trials are judged on different samples")
+    assert named in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=mlp,cnn", "optimizer.lr=0.1,0.2"],
+        ["seed=1,2"],
+        ["seed=1,2", "validation.resplit=true"],
+        ["data.batch_size=8,16", "data.scaling=none,standard"],
+        ["validation.fused=auto,never"],
+    ],
+    ids=str,
+)
+def test_nothing_is_said_of_trials_that_are_judged_on_the_same_samples(remarks, words):
+    assert remarks(*words) == []

@@ -23,6 +23,9 @@ __all__ = ["Agreement", "Jobs"]
 _UNRESOLVED = ("pruner", "sampler")  # what they refer to may differ between trials; the study takes its own
 _LONGEST = 60
 _MOST = 6  # that are told apart
+_SAMPLES = ("_target_", "dataset", "path", "target", "labels", "pattern", "classes", "split", "duplicates")
+_EACH = "a study of each compares like with like"
+_NO_DIVISION = ("fused", "resplit")  # of validation; of repeats and swept seeds, whose mean is judged
 
 
 class Agreement:
@@ -35,6 +38,7 @@ class Agreement:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._seen: dict[str, list[tuple[Any, Point]]] = {}
+        self._judged: dict[str, Point] = {}
 
     def add(self, config: DictConfig, point: Point) -> list[Problem]:
         """Take note of a trial; return what is wrong with its settings by themselves.
@@ -47,6 +51,8 @@ class Agreement:
             settings = Settings.from_config(config)
         except ConfigError as error:
             return list(error.problems)
+        if self._vocabulary is LIGHTUNE:
+            self._judged.setdefault(_judged_on(config), point)
         node = config.hydra.sweeper
         values = {name: getattr(settings, name) for name in ("objectives", "space", "enqueue", *SEARCH)}
         for name in _UNRESOLVED:
@@ -63,12 +69,18 @@ class Agreement:
         for name, seen in self._seen.items():
             if len(seen) > 1:
                 points = [point for _, point in seen]
-                keys = [
-                    key for key in dict.fromkeys(key for point in points for key in point) if _differs(key, points)
-                ]
+                keys = _differing(points)
                 given = [f"{_shown(name, value)} with {_named(point, keys)}" for value, point in seen]
                 rule = f"must be the same for all trials of a study, got {', '.join(given)}"
                 yield Problem(self._key(name), f"{rule}; {self._advice(name)}")
+
+    def remarks(self) -> Iterator[str]:
+        """Yield a line if trials are judged on different samples, with what brings them."""
+        points = list(self._judged.values())
+        if len(points) > 1:
+            shown = [_named(point, _differing(points)) for point in points[:_MOST]]
+            several = f"{', '.join(shown)}{', …' if len(points) > _MOST else ''}"
+            yield f"trials are judged on different samples, of which some may be easier: {several}; {_EACH}"
 
     def _key(self, name: str) -> str:
         if name != "objectives":
@@ -125,8 +137,23 @@ def _told_apart(seen: Mapping[str, Sequence[str]]) -> str:
     return ", ".join(shown[:_MOST]) + (", …" if len(shown) > _MOST else "")
 
 
-def _differs(key: str, points: list[Point]) -> bool:
-    return len({point.get(key) for point in points}) > 1
+def _judged_on(config: DictConfig) -> str:
+    """Return, as text, which samples there are and how they are divided."""
+    data, validation = (_plain(config.get(group)) for group in ("data", "validation"))
+    samples = {key: data[key] for key in _SAMPLES if key in data}
+    division = {key: value for key, value in validation.items() if key not in _NO_DIVISION}
+    return repr((samples, division))
+
+
+def _plain(node: Any) -> dict[Any, Any]:
+    plain = OmegaConf.to_container(node, resolve=False) if isinstance(node, DictConfig) else None
+    return plain if isinstance(plain, dict) else {}
+
+
+def _differing(points: list[Point]) -> list[str]:
+    """Return the keys whose values are not the same in all points."""
+    keys = dict.fromkeys(key for point in points for key in point)
+    return [key for key in keys if len({point.get(key) for point in points}) > 1]
 
 
 def _named(point: Point, keys: list[str]) -> str:

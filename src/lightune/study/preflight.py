@@ -5,6 +5,7 @@ its trial, which fails alone. This module must not import Optuna, torch or Light
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -87,6 +88,8 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     about_base = [problem for problem in seen[0][1] if _stays(problem, base, seen)]
     idle = [dimension for dimension in space.dimensions if _is_idle(dimension, composed.get(dimension.key, {}))]
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
+    remarks = (*definition.space.remarks, *agreement.remarks())
+    definition = replace(definition, space=replace(definition.space, remarks=remarks))
     return definition, [*problems, *about_base, *alone, *agreement.problems(), *folders.problems()]
 
 

@@ -32,7 +32,7 @@ class Space:
         entries: overrides that every trial has, and dimensions, in the order of the command line.
         fixed: looks up the value of a key that is not swept, for conditions.
         vocabulary: what its keys are called in messages.
-        remarks: lines on sweeps that a later override takes the place of.
+        remarks: lines for the user: on sweeps that a later override takes the place of, and on how trials compare.
     """
 
     entries: tuple[str | Dimension, ...]
