@@ -79,7 +79,7 @@ def test_the_words_of_a_command_that_is_no_question_are_left_alone(mine, typed):
 @pytest.mark.parametrize(
     ("line", "among", "not_among"),
     [
-        ("lightune ", {"list", "best", "evaluate", "predict", "export"}, set()),
+        ("lightune ", {"list", "best", "evaluate", "predict", "export", "models"}, set()),
         ("lightune be", {"best "}, {"list"}),
         ("lightune evaluate --spl", {"--split "}, {"--json"}),
         ("lightune export s --to ", {"onnx", "torch_export"}, set()),

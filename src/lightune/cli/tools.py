@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import evaluate, export, predict
+from lightune.cli import evaluate, export, models, predict
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="lightune",
-        description="Work with finished runs.",
+        description="Work with finished runs, and see what networks there are.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version())
@@ -81,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     exporting = commands.add_parser("export", help="write a run's network as a file for other programs")
     export.add_arguments(exporting)
     exporting.set_defaults(command=_export)
+    networks = commands.add_parser("models", help="list the networks by kind of data, with their parameters")
+    models.add_arguments(networks)
+    networks.set_defaults(command=models.models)
     return parser
 
 

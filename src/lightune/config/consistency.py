@@ -7,26 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
-
 from lightune.config import schema, strengths
+from lightune.config.options import Option, options_of
 from lightune.config.static.annotations import did_you_mean, show
-from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
+from lightune.config.static.signatures import Target
 from lightune.config.strengths import OUR_TASK
 from lightune.errors import Problem
-from lightune.paths import absence, conf_dir
+from lightune.paths import absence
 
-__all__ = ["advice_on", "find_problems"]
+__all__ = ["KINDS", "advice_on", "find_problems"]
 
 _COUNTED = ("parameters", "seconds")  # what a study can seek beside metrics
-_KINDS = {
+KINDS = {
     "image": ("images", "an image"),
     "table": ("tables", "a table"),
     "audio": ("sounds", "a sound"),
     "text": ("texts", "a text"),
 }
+"""Kind of data → what samples of it are called, many and one."""
+
 _UNVARIED = {
     "table": "no change of a cell is known to keep its row's target",
     "text": "no change of a token is known to keep its text's target",
@@ -67,8 +66,8 @@ def _kinds(targets: dict[str, Target]) -> Iterator[Problem]:
     kind, accepted = data.constants.get("kind"), model.constants.get("accepts")
     if kind and accepted and kind not in accepted:
         advice = advice_on("model", "accepts", kind)
-        takes = " or ".join(_KINDS.get(name, (name, name))[0] for name in accepted)
-        given = _KINDS.get(kind, (kind, f"of the kind {kind!r}"))[1]
+        takes = " or ".join(KINDS.get(name, (name, name))[0] for name in accepted)
+        given = KINDS.get(kind, (kind, f"of the kind {kind!r}"))[1]
         yield Problem("model", f"{model.name} takes {takes}, but {data.name} is {given}; {advice}")
 
 
@@ -93,8 +92,8 @@ def _augmentation(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     unfit = [name for name in named if name not in own and any(name in names for names in of_kind.values())]
     if not unfit:
         return
-    given = _KINDS.get(kind, (kind, kind))[1]
-    others = " and ".join(_KINDS[key][0] for key, names in of_kind.items() if set(unfit) & set(names))
+    given = KINDS.get(kind, (kind, kind))[1]
+    others = " and ".join(KINDS[key][0] for key, names in of_kind.items() if set(unfit) & set(names))
     does = "is" if len(unfit) == 1 else "are"
     rule = f"{', '.join(unfit)} {does} for {others}, but {data.name} is {given}"
     why = f", which nothing varies: {_UNVARIED[kind]}" if kind in _UNVARIED else ""
@@ -257,21 +256,15 @@ def advice_on(group: str, constant: str, wanted: str) -> str:
     Returns:
         What to choose; if no option fits, which there are, and where it says how to make one.
     """
-    fitting, known = [], []
-    for file in sorted((conf_dir() / group).glob("*.yaml")):
-        known.append(file.stem)
-        value = _constant(file, group, constant)
-        if value == wanted or (isinstance(value, tuple) and wanted in value):
-            fitting.append(file.stem)
+    options = list(options_of(group))
+    fitting = [option.name for option in options if wanted in _constant(option, constant)]
     if fitting:
         return f"choose {group}={', '.join(fitting)}"
-    return f"none of {', '.join(sorted(known))} is for that; make one of your own: {schema.GUIDE}"
+    return (
+        f"none of {', '.join(option.name for option in options)} is for that; make one of your own: {schema.GUIDE}"
+    )
 
 
-def _constant(file: Path, group: str, constant: str) -> Any:
-    try:
-        node = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-        assert isinstance(node, dict)
-        return describe(str(node.get(group, node)["_target_"])).constants.get(constant)
-    except (KeyError, OSError, YAMLError, OmegaConfBaseException, TargetNotFoundError, UnreadableTargetError):
-        return None
+def _constant(option: Option, constant: str) -> tuple[Any, ...]:
+    value = option.target.constants.get(constant) if option.target else None
+    return value if isinstance(value, tuple) else (value,)

@@ -10,7 +10,7 @@ from lightune.models.transfer import TransferNetwork
 from lightune.models.weights import load_into, read_weights, rebuilt_where_computed, torchvision_file
 from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
-__all__ = ["Torchvision"]
+__all__ = ["Torchvision", "classifiers"]
 
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # further heads of GoogLeNet and Inception
 _POOLED = (
@@ -81,6 +81,13 @@ class Torchvision(TransferNetwork):
         )
 
 
+def classifiers() -> list[str]:
+    """Return the names of torchvision's classifiers of images, in the order of the alphabet."""
+    from torchvision.models import list_models
+
+    return list_models(module=_classification())
+
+
 def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
     """Return a network without its last layers.
 
@@ -109,9 +116,9 @@ def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
 
 
 def _classifier(name: str, *, transform_input: bool = False) -> nn.Module:
-    from torchvision.models import get_model_builder, list_models
+    from torchvision.models import get_model_builder
 
-    known = list_models(module=_classification())
+    known = classifiers()
     if name not in known:
         close = _close(name, known)
         rule = f"name must be one of torchvision's {len(known)} classifiers, such as {close}"

@@ -1,0 +1,63 @@
+"""The list of networks is that of the options, whatever they are, and is had without torch."""
+
+import re
+import subprocess
+import sys
+
+from omegaconf import OmegaConf
+
+from lightune import compose
+from lightune.paths import conf_dir
+
+
+def listed(out):
+    """Return kind → option → the line about it."""
+    groups = (block.splitlines() for block in out.strip().split("\n\n"))
+    return {heading.removesuffix(":"): {line.split()[0]: line for line in lines} for heading, *lines in groups}
+
+
+def test_every_option_is_listed_below_the_kinds_of_data_that_it_takes(tool):
+    code, out, _ = tool("models")
+    kinds = listed(out)
+    assert code == 0
+    assert {name for names in kinds.values() for name in names} == {
+        f"model={file.stem}" for file in (conf_dir() / "model").glob("*.yaml")
+    }
+    assert list(kinds) == ["images", "tables", "sounds", "texts"]
+    assert "model=mlp" in kinds["images"]
+    assert "model=mlp" in kinds["tables"]
+    assert list(kinds["sounds"]) == ["model=audio_cnn"]
+
+
+def test_a_line_has_the_sentence_and_the_parameters_of_its_option(tool):
+    line = listed(tool("models")[1])["images"]["model=vgg16"]
+    assert "Transfer learning: a new head on the frozen features of VGG16" in line
+    node = OmegaConf.to_container(compose(["model=vgg16"]).model, resolve=False)
+    shown = dict(re.findall(r"(\w+)=(\S+)", line.partition("model=vgg16")[2]))
+    assert shown.keys() == node.keys() - {"_target_"}
+    assert (shown["name"], shown["weights"], shown["units"]) == ("vgg16", "DEFAULT", "[]")
+
+
+def test_what_is_shown_can_be_typed(tool):
+    line = listed(tool("models")[1])["images"]["model=cnn"]
+    words = re.findall(r"(\w+=[^$\s]+)(?= |$)", line.partition("model=cnn")[2])
+    assert "channels=[32,64]" in words
+    assert compose(["model=cnn", *(f"model.{word}" for word in words)]) == compose(["model=cnn"])
+
+
+def test_torchvisions_names_are_those_that_a_network_takes(tool):
+    names = tool("models", "torchvision")[1].split()
+    assert {"resnet18", "vgg16", "efficientnet_b0"} <= set(names)
+    assert not {"fcn_resnet50", "fasterrcnn_resnet50_fpn", "raft_small"} & set(names)
+
+
+def test_the_list_is_light():
+    code = """
+import sys
+from lightune.cli import tools
+tools.main(["models"])
+print([name for name in ("torch", "torchvision", "pytorch_lightning") if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "[]\n"
+    assert "model=resnet" in done.stdout

@@ -1,0 +1,37 @@
+"""Options of a group, as their files have them."""
+
+import pytest
+
+from lightune.config import options
+from lightune.config.options import options_of
+
+
+@pytest.fixture
+def conf(tmp_path, monkeypatch):
+    """Let a folder of the test's own hold the options of `model`; returns what writes one."""
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(options, "conf_dir", lambda: tmp_path)
+    return lambda name, text: (tmp_path / "model" / f"{name}.yaml").write_text(text)
+
+
+def test_options_come_in_order_with_what_their_files_say(conf):
+    conf("b", "# @package _global_\n# A net.\n# More.\nmodel:\n  _target_: lightune.models.MLP\n  layers: 3\n")
+    conf("a", "# Another.\n_target_: lightune.models.CNN\n")
+    first, second = options_of("model")
+    assert (first.name, first.sentence, first.target.name) == ("a", "Another.", "CNN")
+    assert (second.name, second.sentence, second.node["layers"]) == ("b", "A net.", 3)
+
+
+def test_an_option_has_what_it_takes_from_another(conf):
+    conf("base", "_target_: lightune.models.MLP\nlayers: 3\nunits: 8\n")
+    conf("wide", "# Wide.\ndefaults: [base, _self_]\nunits: 64\n")
+    wide = list(options_of("model"))[1]
+    assert wide.node == {"_target_": "lightune.models.MLP", "layers": 3, "units": 64}
+    assert wide.target.constants["accepts"] == ("image", "table")
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "_target_: nowhere.Net\n", "", "defaults: [gone]\n"])
+def test_a_file_that_tells_nothing_is_an_option_without_a_target(conf, text):
+    conf("mine", text)
+    (option,) = options_of("model")
+    assert (option.name, option.target) == ("mine", None)
