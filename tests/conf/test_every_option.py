@@ -45,6 +45,8 @@ def overrides_for(option):
     if option == "model/vgg16":  # whose weights nobody has at hand
         small = ["data.image_size=32", "model.image_size=32", "data.batch_size=16"]
         return ["data=image_folder", "model=vgg16", "model.weights=null", *small]
+    if option in ("experiment/vgg16_transfer", "experiment/transfer_heads"):
+        return [f"{group}={name}", "model.weights=null", "data.scaling=standard", "data.batch_size=16"]
     needed = extra.get(group, {}).get(name, ["data=diabetes"] if option == "metrics/regression" else [])
     return [*needed, f"{group}={name}"]
 
@@ -105,6 +107,7 @@ def test_the_command_in_the_header_is_sound(option, tmp_path, monkeypatch):
     text = (conf_dir() / f"{option}.yaml").read_text(encoding="utf-8")
     for command in re.findall(r"#\s.*?python train\.py (.*)", text):
         words = [word.strip("'") for word in command.split() if not word.startswith("task._target_=my_package")]
+        words = [word for word in words if word != "-m"]
         for word in words:
             if word.startswith(("data.path=", "data.labels=")):
                 Path(word.partition("=")[2]).touch()
@@ -136,7 +139,7 @@ def test_a_default_in_yaml_is_the_default_of_the_signature(node):
 def test_an_experiment_states_what_was_measured(option):
     text = (conf_dir() / f"{option}.yaml").read_text(encoding="utf-8")
     name = option.partition("/")[2]
-    assert re.search(rf"#   run     python train\.py experiment={name}\b", text)
+    assert re.search(rf"#   run     python train\.py (-m )?experiment={name}\b", text)
     assert re.search(r"#   expect  test/\w+ \d", text)
     assert re.search(r"\(.*, seed \d+, \d{4}-\d{2}-\d{2}\)", text)
     assert compose([f"experiment={name}"]).name == name
