@@ -85,7 +85,8 @@ def classifiers() -> list[str]:
     """Return the names of torchvision's classifiers of images, in the order of the alphabet."""
     from torchvision.models import list_models
 
-    return list_models(module=_classification())
+    names: list[str] = list_models(module=_classification())
+    return names
 
 
 def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
