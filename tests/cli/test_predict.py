@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_read_is_refused_or_left_out(kind, request, tool, 
     assert (code, f"--input  new/b{file.suffix} is empty" in err) == (2, True)
     assert not (here / "predictions.csv").exists()
     code, out, err = tool("predict", run.folder, "--input", "new", "--on-unreadable", "skip")
-    assert (code, out) == (0, "1 predictions of class in predictions.csv\n")
+    assert (code, out) == (0, "1 prediction of class in predictions.csv\n")
     assert err == f"new: new/b{file.suffix} is left out: is empty\n"
     (here / "empty").mkdir()
     assert "--input  empty has no" in tool("predict", run.folder, "--input", "empty").err

@@ -66,7 +66,7 @@ def test_rows_without_a_target_are_left_out_and_counted(tmp_path):
 def test_missing_rows_can_be_dropped(tmp_path):
     samples = CSV(path=table(tmp_path), target="churned", missing="drop").load()
     assert len(samples.targets) == 40
-    assert ("missing", "20 rows with a missing value are left out, as data.missing says") in samples.report
+    assert ("missing", "20 rows of missing values left out, as data.missing says") in samples.report
 
 
 def test_equal_rows_are_told_and_kept_together(tmp_path):

@@ -94,8 +94,8 @@ def with_rate(rate):
     [
         (b"", "^is empty$"),
         (wav(np.zeros(0, dtype=np.int16)), "^has no samples$"),
-        (SIXTEEN[:-601], "^is cut off: 601 bytes of its sound are missing$"),
-        (SIXTEEN[:44], "^is cut off: 1,600 bytes"),
+        (SIXTEEN[:-601], "^is cut off: its sound lacks 601 bytes$"),
+        (SIXTEEN[:44], "^is cut off: its sound lacks 1,600 bytes"),
         (SIXTEEN[:30], "^cannot be decoded"),
         (SIXTEEN[:14], "^cannot be decoded"),
         (wav(np.full(800, np.nan, dtype=np.float32)), "^has samples that are no numbers$"),

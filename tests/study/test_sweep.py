@@ -166,9 +166,9 @@ def test_a_study_that_is_refused_with_another_storage_leaves_nothing_there(study
 
 def test_a_failed_start_is_kept_and_a_study_that_failed_stays_failed(study, capsys):
     for _ in range(2):
-        with pytest.raises(StudyFailedError, match="1 of 1 trials failed"):
+        with pytest.raises(StudyFailedError, match="1 of 1 trial failed"):
             study("x=choice(nan)", "hydra.sweeper.retries=1")
-    assert "is finished (1 of 1 trials, 1 of them failed)" in capsys.readouterr().out
+    assert "is finished (1 of 1 trial, 1 of them failed)" in capsys.readouterr().out
     assert len(study.ran) == 2
     trial = study.folder / "0"
     assert all(read_status(folder) == "failed" for folder in (trial, trial / "attempts" / "1"))

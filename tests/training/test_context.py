@@ -4,6 +4,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+import torch
 from fused_members import Pairs, blobs
 from omegaconf import OmegaConf
 from rich.console import Console
@@ -16,7 +17,8 @@ from lightune.training.resumption import load_run_config
 from lightune.training.run_owner import only_owner
 
 PARTS = SimpleNamespace(data=None)
-ALONE = SimpleNamespace(world_size=1)
+ON_CPU = SimpleNamespace(root_device=torch.device("cpu"))
+ALONE = SimpleNamespace(world_size=1, strategy=ON_CPU)
 CONFIG = {"name": "mine", "output_root": "${oc.env:PLACE}/out", "trainer": {"max_epochs": 2}}
 CONFIG["callbacks"] = {"early_stopping": {"patience": 3}}
 

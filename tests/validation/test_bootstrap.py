@@ -42,5 +42,5 @@ def test_a_longer_series_of_resamples_begins_as_a_shorter_one():
 
 
 def test_a_resample_that_leaves_nothing_out_is_refused():
-    with pytest.raises(ValueError, match=r"^n: a resample of 1 samples leaves none to judge by"):
+    with pytest.raises(ValueError, match=r"^n: a resample of 1 sample leaves none to judge by"):
         Bootstrap(n=2).splits(Rows(3, official_test=2), seed=0)

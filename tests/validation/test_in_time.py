@@ -79,5 +79,5 @@ def test_times_that_are_missing_or_all_the_same_are_refused(times):
     same = np.zeros(COUNT)
     with pytest.raises(ValueError, match="test_fraction leaves a part without samples"):
         cut_latest(np.arange(COUNT), same, 0.2, key="test_fraction")
-    with pytest.raises(ValueError, match="k leaves a part without samples: 1 times"):
+    with pytest.raises(ValueError, match="k leaves a part without samples: 1 time"):
         forward_chained(np.arange(COUNT), same, 3)

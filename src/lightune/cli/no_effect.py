@@ -28,6 +28,7 @@ _ALWAYS_USED = ("regularization.gradient_clip",)  # by the trainer
 _WITHOUT_M = ("search", "hydra.launcher", "hydra.sweeper", "hydra.sweep")
 OUR_PLUGINS = "hydra_plugins.hydra_lightune."
 _OF_RUNS = "search.keep_predictions"  # which a run follows, trial or not
+_GROWTHS = ("schedule.batch_growth", "schedule.regularization_growth")
 _GPUS = ("search.gpus_per_job", "search.jobs_per_gpu")
 
 
@@ -175,7 +176,7 @@ def _of_schedule(cfg: DictConfig, words: Sequence[Word]) -> Iterator[str]:
         return
     task, growths = _described(cfg, "task"), (node.get("batch_growth", 1), node.get("regularization_growth", 1))
     if set(growths) == {1}:
-        if idle := [word for word in said if word.key != "schedule"]:
+        if idle := [word for word in said if word.key not in ("schedule", *_GROWTHS)]:
             yield f"{_together(idle)}: schedule.batch_growth and schedule.regularization_growth are 1"
         return
     if growths[1] != 1 and task is not None and "schedule" not in task.parameters:

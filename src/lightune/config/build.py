@@ -204,14 +204,11 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
         grow(cfg, data)
     mix(cfg, data)
     if isinstance(data, InMemoryData):
-        model = bind(OmegaConf.to_container(cfg.model, resolve=True))
-        if (
-            cfg.data.get("scaling") == "weights"
-            and isinstance(model.func, type)
-            and issubclass(model.func, TransferNetwork)
-        ):
+        if cfg.data.get("scaling") == "weights":
             with naming_key("model"):
-                data.scale_as(*model.func.statistics_of(**model.keywords))
+                model = bind(OmegaConf.to_container(cfg.model, resolve=True))
+                if isinstance(model.func, type) and issubclass(model.func, TransferNetwork):
+                    data.scale_as(*model.func.statistics_of(**model.keywords))
         if cfg.model.get("freeze") == "features":
             data.scale_late()
     return data

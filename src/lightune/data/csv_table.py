@@ -149,7 +149,7 @@ class CSV(InMemoryData):
             report.append(
                 (
                     "missing",
-                    f"{counted(int((~keep).sum()), 'row')} with a missing value left out, as data.missing says",
+                    f"{counted(int((~keep).sum()), 'row')} of missing values left out, as data.missing says",
                 )
             )
             part = None if part is None else part[keep]

@@ -138,7 +138,7 @@ def _decoded(content: bytes, suffix: str) -> tuple[int, NDArray[np.float32]]:
     if content[:4] not in (b"RIFF", b"RIFX", b"RF64"):
         return _by_soundfile(content, suffix)
     if lacking := _lacking(content):
-        raise ValueError(f"is cut off: {counted(lacking, 'byte')} of its sound missing")
+        raise ValueError(f"is cut off: its sound lacks {counted(lacking, 'byte')}")
     try:
         rate, wave = wavfile.read(io.BytesIO(content))
     except _DAMAGED as error:

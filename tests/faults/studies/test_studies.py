@@ -334,7 +334,7 @@ def test_ctrl_c_while_a_failed_trial_starts_again_leaves_it_its_starts(app):
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert app.column("state") == ["interrupted"]
-    assert "1 of 1 trials finished, 0 pruned, 1 failed" in app.run(*arguments, code=1)
+    assert "1 of 1 trial finished, 0 pruned, 1 failed" in app.run(*arguments, code=1)
     assert (app.study / "0" / "attempts" / "3" / "result.json").exists()
 
 

@@ -137,7 +137,7 @@ def test_a_study_that_is_not_at_its_end_says_why_and_how_to_go_on(study, how, sa
         (
             [trial(0), failed(1)],
             {"too_many_failures": True},
-            "failed: 1 trials failed, more than search.max_failures=0 allows; the last was trial 1: ValueError: 1",
+            "failed: 1 trial failed, more than search.max_failures=0 allows; the last was trial 1: ValueError: 1",
         ),
     ],
 )

@@ -65,7 +65,7 @@ def test_trials_that_a_cluster_has_no_room_for_yet_wait_and_it_is_said(opened, t
 def test_a_cluster_that_has_no_node_yet_is_waited_for_with_one_actor(opened, tmp_path, capsys):
     made = opened(study(tmp_path))
     assert (made["size"], made["room"]) == (1, 0)
-    assert "has room for 0 of 1 trials" in capsys.readouterr().out
+    assert "has room for 0 of 1 trial" in capsys.readouterr().out
 
 
 def test_actors_are_spread_and_have_what_a_trial_needs_unless_the_launcher_says_otherwise(opened, tmp_path):
