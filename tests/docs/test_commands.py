@@ -30,6 +30,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
 ]
 
 SHORT = [
@@ -123,8 +124,12 @@ def own_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(trusted, "_added", [])
     yield tmp_path
-    for module in [module for module in sys.modules if module.partition(".")[0] == OWN_PACKAGE]:
-        del sys.modules[module]
+    for name, module in list(sys.modules.items()):
+        if (
+            name.partition(".")[0] == OWN_PACKAGE
+            or tmp_path in Path(getattr(module, "__file__", "") or "").parents
+        ):
+            del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,8 @@ def study_dir(tmp_path_factory):
 
 
 def write_files_of(page: Path, folder: Path) -> None:
+    if page.is_relative_to(ROOT / "examples"):
+        shutil.copytree(page.parent, folder, dirs_exist_ok=True)
     for block in blocks_of(page):
         if block.file:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)

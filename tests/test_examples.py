@@ -1,0 +1,53 @@
+"""The examples train as their pages say, and beat their baselines."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightune import compose, train, trust
+from lightune.config import trust as trusted
+
+pytestmark = pytest.mark.long
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def example(tmp_path, monkeypatch):
+    """Work in a copy of an example's folder; its modules, trust and search path are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(trusted, "_added", [])
+    monkeypatch.chdir(tmp_path)
+    modules = []
+
+    def enter(name):
+        shutil.copytree(EXAMPLES / name, tmp_path, dirs_exist_ok=True)
+        modules.extend(path.stem for path in tmp_path.glob("*.py"))
+        trust(*modules)
+
+    yield enter
+    for module in modules:
+        sys.modules.pop(module, None)
+
+
+def test_an_example_is_at_most_four_short_files():
+    for folder in EXAMPLES.iterdir():
+        files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        assert len(files) <= 4
+        assert all(len(path.read_text(encoding="utf-8").splitlines()) <= 120 for path in files)
+
+
+def test_factors_predict_ratings_better_than_means_of_people_and_films_do(example, tmp_path):
+    example("recommendation")
+    rmse = {}
+    for factors in (0, 8):
+        words = [
+            "data=ratings",
+            f"task.factors={factors}",
+            "trainer.accelerator=cpu",
+            f"output_root={tmp_path}/out",
+        ]
+        rmse[factors] = train(compose(words, config_dir=tmp_path)).metrics["test/rmse"]
+    assert rmse[8] < 0.75 * rmse[0]
