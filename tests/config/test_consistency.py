@@ -217,7 +217,9 @@ def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, valu
 
 
 def test_options_are_found_by_what_their_targets_say():
-    assert advice_on("model", "accepts", "image") == "choose model=cnn, mlp, resnet, torchvision, vgg16"
+    images = advice_on("model", "accepts", "image")
+    assert images.startswith("choose model=cnn, mlp, resnet, ")
+    assert "vgg16" in images  # which takes its class from another option
     assert advice_on("loss", "problem", "regression") == "choose loss=huber, mae, mse"
     none = "none of bce, cross_entropy, focal, huber, mae, mse is for that"
     assert advice_on("loss", "problem", "poetry") == f"{none}; make one of your own: docs/your_own_code.md"
