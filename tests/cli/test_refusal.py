@@ -4,6 +4,7 @@ import shlex
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import OmegaConf
 
 from lightune import compose
 from lightune.cli.refusal import words_of
@@ -250,3 +251,19 @@ def test_a_file_that_is_not_utf8_is_the_only_thing_that_is_said_of_it(cli, tmp_p
     (tmp_path / "mine/experiment/odd.yaml").write_bytes(b"# @package _global_\nnote: caf\xe9\n")
     said = cli("--config-dir", "mine", "experiment=odd", "seed=-1").err
     assert keys_of(said) == ["mine/experiment/odd.yaml", "seed"]
+
+
+@pytest.mark.parametrize("name", ["best", "best.yaml"])
+def test_a_whole_configuration_of_ones_own_is_answered_as_that_of_lightune(tmp_path, name):
+    OmegaConf.save(compose(), tmp_path / "best.yaml")
+    text = said("--config-dir", str(tmp_path), "--config-name", name, "lr=0.01", "model.hidden=8", "optimizer=sgd")
+    assert text.splitlines() == [
+        "lightune: 3 problems, nothing was started",
+        "  optimizer     has no option in this configuration to be changed, only keys: set those",
+        "  lr            does not exist; did you mean 'optimizer.lr'?",
+        "  model.hidden  does not exist; did you mean 'model.units'?",
+    ]
+
+
+def test_a_configuration_that_is_not_there_is_answered_in_hydras_words(tmp_path):
+    assert said("--config-dir", str(tmp_path), "--config-name", "best", "lr=0.01") == "Hydra's own words"

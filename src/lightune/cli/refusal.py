@@ -77,7 +77,7 @@ class _Command:
 
     overrides: tuple[str, ...]
     config_dir: str | None = None
-    config_name: str | None = None
+    config_name: str = "train"
     multirun: bool = False
 
     @classmethod
@@ -94,7 +94,7 @@ class _Command:
         return cls(
             tuple(overrides),
             flags.get("--config-dir", flags.get("-cd")),
-            flags.get("--config-name", flags.get("-cn")),
+            flags.get("--config-name", flags.get("-cn", "train")),
             any(word in ("-m", "--multirun") for word in arguments),
         )
 
@@ -103,9 +103,7 @@ def _problems(command: _Command) -> list[Problem]:
     """Return what is wrong with the overrides of a command, each tried by itself, and with what is left of it."""
     if command.config_dir is not None and not Path(command.config_dir).is_dir():
         return [Problem("--config-dir", f"there is no folder {Path(command.config_dir).absolute()}")]
-    if command.config_name not in (None, "train"):
-        return []
-    with composing(command.config_dir) as files:
+    with composing(command.config_dir, command.config_name) as files:
         sweeps: Any = "left" if command.multirun else "refused"
         words = judged(command.overrides, files, quote=shlex.quote, sweeps=sweeps)
         try:

@@ -7,6 +7,7 @@ turn. This module must not import torch or Lightning.
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import islice
@@ -133,7 +134,7 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
     except MissingConfigException as missing:
         words.problems.append(Problem(group, _no_option(group, str(value), missing.options or [])))
     except HydraException as error:
-        words.problems.append(Problem(group, _twice(override, files, words) or _in_hydras_words(error)))
+        words.problems.append(Problem(group, _why_no_choice(override, files, words) or _in_hydras_words(error)))
     except UnicodeError:
         words.problems += unreadable_files(files.folder)
     except ValueError as error:
@@ -144,8 +145,12 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
     words.spoiled.add(group)
 
 
-def _twice(override: Override, files: Composing, words: Words) -> str:
-    """Return why a group cannot have an option beside the one that it has, or several; nothing if it can."""
+def _why_no_choice(override: Override, files: Composing, words: Words) -> str:
+    """Return why a group cannot have an option: the file has none, it has one already, or several are meant."""
+    with suppress(HydraException):
+        group, chosen = override.key_or_group, files.compose_whole(words.sound).hydra.runtime.choices
+        if group not in chosen and files.options(group) and not override.is_add():
+            return "has no option in this configuration to be changed, only keys: set those"
     plain = _line(override).lstrip("+")
     try:
         files.compose([*words.sound, plain])
