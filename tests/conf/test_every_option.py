@@ -132,7 +132,7 @@ def test_a_default_in_yaml_is_the_default_of_the_signature(node):
         default = parameters[key].default if key in parameters else None
         if key.startswith("_") or default is REQUIRED or default is None or "${" in str(value):
             continue
-        assert value == default, key
+        assert value == (list(default) if isinstance(default, tuple) else default), key
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("experiment/")])

@@ -50,6 +50,7 @@ def run(tmp_path, monkeypatch):
             "scheduler=exponential",
             "scheduler.gamma=0.5",
         ],
+        ["optimizer=muon", "+task.decay=weights", "model.batch_norm=true"],
         ["regularization=ema", "model.batch_norm=true"],
         ["regularization=swa", "regularization.swa=0.4", "model.batch_norm=true"],
         ["regularization=mixup", "regularization.cutmix=1", "regularization.label_smoothing=0.1"],

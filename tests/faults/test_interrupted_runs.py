@@ -39,6 +39,7 @@ OPTIONS = {
         "regularization=l2",
         "model.dropout=0.2",
     ],
+    "muon, decay of weights": ["optimizer=muon", "+task.decay=weights", "model.batch_norm=true"],
     "exponential average": ["regularization=ema", "model.batch_norm=true"],
     "mean of epochs": ["regularization=swa", "regularization.swa=0.25", "model.batch_norm=true"],
     "average judged within epochs": ["regularization=ema", "+trainer.val_check_interval=7"],

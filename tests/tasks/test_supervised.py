@@ -16,7 +16,7 @@ from lightune.errors import ConfigError
 from lightune.losses import MSE, BinaryCrossEntropy, CrossEntropy
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.models import MLP
-from lightune.optim import warmup_cosine
+from lightune.optim import Muon, warmup_cosine
 from lightune.regularization import Regularization
 from lightune.runtime.quiet import quiet
 from lightune.tasks import SupervisedTask
@@ -72,6 +72,27 @@ def test_smoothed_labels_are_for_training_only_and_those_of_the_loss(share):
 def test_labels_that_cannot_be_smoothed_are_refused(loss):
     with pytest.raises(ConfigError, match=r"regularization\.label_smoothing"):
         make(loss, regularization=Regularization(label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW, Muon])
+def test_biases_and_norms_decay_only_if_all_do(optimizer):
+    """Without gradients a step is the decay alone."""
+
+    def shrunk(decay):
+        model = MLP([4], 3, layers=2, units=8, batch_norm=True)
+        task = make(model=model, decay=decay, optimizer=partial(optimizer, lr=0.1, weight_decay=0.5))
+        before = {name: value.clone().detach() for name, value in model.named_parameters()}
+        for value in model.parameters():
+            value.grad = torch.zeros_like(value)
+        own = task.make_optimizer()
+        own.step()
+        assert all("scale" not in group for group in own.param_groups)
+        return {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}, before
+
+    moved, before = shrunk("weights")
+    assert moved == {name for name, value in before.items() if value.ndim >= 2}
+    moved, before = shrunk("all")
+    assert moved == {name for name, value in before.items() if bool(value.any())}
 
 
 def loss_of_a_step(task, targets=CLASSES):

@@ -27,7 +27,11 @@ def _rates(trainer: Trainer) -> dict[str, float]:
     if not any(isinstance(callback, LearningRateMonitor) for callback in trainer.callbacks):  # type: ignore[attr-defined]
         return {}
     groups = {str(each.name): each.scheduler.optimizer.param_groups for each in trainer.lr_scheduler_configs}
-    return {name: torch.tensor(group[0]["lr"]).item() for name, group in groups.items() if len(group) == 1}
+    rates: dict[str, float] = {}
+    for name, group in groups.items():
+        names = [name] if len(group) == 1 else [f"{name}/pg{number}" for number in range(1, len(group) + 1)]
+        rates |= {each: torch.tensor(own["lr"]).item() for each, own in zip(names, group, strict=True)}
+    return rates
 
 
 class Record(Callback):

@@ -76,7 +76,7 @@ SUPPLIED: dict[str, tuple[str, ...]] = {
     "model": _SHAPES,
     "loss": ("num_classes", "num_targets", "class_counts"),
     "metrics": ("num_classes", "num_targets"),
-    "optimizer": ("params",),
+    "optimizer": ("params", "hidden"),
     "scheduler": ("optimizer", "total_steps"),
     "logger": ("save_dir",),
     "trainer": (),

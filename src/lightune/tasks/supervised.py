@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -21,6 +22,7 @@ from lightune.losses.classification import ClassWeighted, mixed_loss
 from lightune.metrics.meter import MetricSet, StageMeter
 from lightune.models.transfer import ParameterGroup, TransferNetwork
 from lightune.optim.fused import fused
+from lightune.optim.muon import hidden_weights
 from lightune.private_api.lightning import log_measures, trainer_of
 from lightune.regularization import Regularization, WeightAverage
 from lightune.schedules import Growth, rate_left
@@ -65,6 +67,8 @@ class SupervisedTask(LightningModule):
         num_classes: number of classes; 0 for regression.
         monitor: name of the metric that a `ReduceLROnPlateau` follows.
         schedule: how the strengths of regularization change from epoch to epoch; None leaves them.
+        decay: which parameters an optimizer's `weight_decay` holds back: `all`, or `weights`, those with two or
+            more dimensions, and no biases and scales of a norm.
 
     Attributes:
         steps_in_all: optimizer steps in the whole run where the data plan them; None where the trainer knows them.
@@ -82,6 +86,7 @@ class SupervisedTask(LightningModule):
         num_classes: int = 0,
         monitor: str = "val/loss",
         schedule: Growth | None = None,
+        decay: Literal["all", "weights"] = "all",
     ) -> None:
         super().__init__()
         self.model = model
@@ -92,6 +97,7 @@ class SupervisedTask(LightningModule):
         self.monitor = monitor
         self.metrics = metrics
         self.schedule = schedule
+        self.decay = decay
         _smooth(loss, regularization.label_smoothing)
         self.steps_in_all: int | None = None
         self.described: dict[str, Any] | None = None  # what predictions of new samples need beside the weights
@@ -314,14 +320,27 @@ class SupervisedTask(LightningModule):
         make = fused(self._make_optimizer) if self._may_fuse(own) else self._make_optimizer
         if parameters is not None:
             return make(parameters)
-        groups = self._groups()
-        if not groups[1:]:
+        if _takes(make, "hidden"):
+            make = partial(cast(Any, make), hidden=hidden_weights(self.model))
+        together = self._divided(self._groups())
+        if not together[1:]:
             return make(own)
-        together: Any = [{"params": parameters} for _, parameters in groups]
-        optimizer = make(together)
-        for group, (scale, _) in zip(optimizer.param_groups, groups, strict=True):
-            group["lr"] *= scale
+        optimizer = make(together)  # type: ignore[arg-type]
+        for group in optimizer.param_groups:
+            group["lr"] *= group.pop("scale")
         return optimizer
+
+    def _divided(self, groups: list[ParameterGroup]) -> list[dict[str, Any]]:
+        """Return groups as an optimizer takes them, divided once more where only weights are to decay."""
+        if self.decay == "all":
+            return [{"params": parameters, "scale": scale} for scale, parameters in groups]
+        divided: list[dict[str, Any]] = []
+        for scale, parameters in groups:
+            weights = [each for each in parameters if each.ndim >= 2]
+            others = [each for each in parameters if each.ndim < 2]
+            divided += [{"params": weights, "scale": scale}] if weights else []
+            divided += [{"params": others, "scale": scale, "weight_decay": 0.0}] if others else []
+        return divided
 
     def _groups(self) -> list[ParameterGroup]:
         """Return the parameters that are trained at some time, by what their learning rate is multiplied by."""
@@ -412,6 +431,11 @@ def _smooth(loss: nn.Module, share: float) -> None:
 
 def takes_total_steps(factory: SchedulerFactory) -> bool:
     """Return True if a scheduler's factory takes the number of optimizer steps in the run."""
+    return _takes(factory, "total_steps")
+
+
+def _takes(factory: Callable[..., Any], name: str) -> bool:
+    """Return True if a factory has an argument that nobody has given yet."""
     function = getattr(factory, "func", factory)
     given = getattr(factory, "keywords", None) or {}
-    return "total_steps" in inspect.signature(function).parameters and "total_steps" not in given
+    return name in inspect.signature(function).parameters and name not in given

@@ -68,6 +68,12 @@ def test_networks_whose_average_is_judged_are_trained_alone(name):
     assert check_supported(tree(f"regularization={name}")) == reason
 
 
+def test_parameters_that_decay_differently_are_trained_alone():
+    reason = "task.decay=weights: parameters of several groups have no fused form"
+    assert check_supported(tree("+task.decay=weights")) == reason
+    assert check_supported(tree("+task.decay=all")) is None
+
+
 def test_a_number_of_another_optimizer_says_nothing_by_itself():
     assert may_differ("optimizer.momentum")
     assert structure(tree("optimizer=sgd", "optimizer.momentum=0.5")) == structure(tree("optimizer=sgd"))

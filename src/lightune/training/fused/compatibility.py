@@ -127,6 +127,8 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
     target = tree["task"].get("_target_")
     if target != "lightune.tasks.SupervisedTask":
         return f"task: {target} says itself what a step is"
+    if tree["task"].get("decay", "all") != "all":
+        return f"task.decay={tree['task']['decay']}: parameters of several groups have no fused form"
     target = tree["optimizer"].get("_target_")
     if target not in _OPTIMIZERS:
         return f"optimizer: {target} has no fused form; there are {', '.join(_OPTIMIZERS)}"
