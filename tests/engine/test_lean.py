@@ -7,7 +7,7 @@ import pytest
 import torch
 from curves import curves
 from pytorch_lightning import Callback
-from pytorch_lightning.callbacks import StochasticWeightAveraging
+from pytorch_lightning.callbacks import GradientAccumulationScheduler, StochasticWeightAveraging
 
 from lightune import compose, train
 from lightune.config.trainer import build_trainer
@@ -49,6 +49,14 @@ def run(tmp_path, monkeypatch):
             "schedule.start=1",
             "scheduler=exponential",
             "scheduler.gamma=0.5",
+        ],
+        ["+trainer.accumulate_grad_batches=3", "scheduler=one_cycle", "regularization=gradient_clip"],
+        [
+            "+trainer.accumulate_grad_batches=2",
+            "schedule=batch_growth",
+            "schedule.start=1",
+            "schedule.every=1",
+            "regularization.ema=0.9",
         ],
         ["optimizer=muon", "+task.decay=weights", "model.batch_norm=true"],
         ["regularization=ema", "model.batch_norm=true"],
@@ -98,7 +106,8 @@ def engaged(tmp_path, *overrides, watchers=()):
     ("overrides", "watchers", "reason"),
     [
         ([], [Nosy()], "Nosy.on_train_batch_end wants every batch"),
-        (["+trainer.accumulate_grad_batches=2"], [], "accumulate_grad_batches"),
+        (["+trainer.accumulate_grad_batches=2", "+trainer.max_steps=20"], [], "max_steps counts steps"),
+        ([], [GradientAccumulationScheduler({1: 2})], "GradientAccumulationScheduler counts batches"),
         (["+trainer.limit_train_batches=3"], [], "limit_train_batches"),
         (["+trainer.limit_train_batches=1"], [], "limit_train_batches"),
         (["trainer=overfit"], [], "overfit_batches"),

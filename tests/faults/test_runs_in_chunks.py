@@ -34,6 +34,17 @@ def test_a_run_whose_samples_are_varied_goes_on_to_the_same_bit(then, whole, kil
     assert_same(resume(run_dir, [size(then)]), whole(*varied, size(1)))
 
 
+ACCUMULATED = ("+trainer.accumulate_grad_batches=2", "scheduler=one_cycle", "regularization=gradient_clip")
+
+
+@pytest.mark.parametrize(("first", "then"), [(4, 1), (4, "auto"), (1, 4)])
+def test_a_run_that_accumulates_gradients_goes_on_to_the_same_bit(first, then, whole, killed, assert_same):
+    """13 minibatches an epoch are 7 optimizer steps, the last of one minibatch."""
+    run_dir = killed(*ACCUMULATED, size(first), ALWAYS, after=11, takes_chunks=True)
+    assert 7 < read_checkpoint(newest_checkpoint(run_dir))["global_step"] < 14
+    assert_same(resume(run_dir, [size(then)]), whole(*ACCUMULATED, size(1)))
+
+
 @pytest.mark.parametrize("after", [16, 25])
 def test_a_run_killed_at_any_minibatch_goes_on_in_chunks(after, whole, killed, assert_same):
     run_dir = killed(*MOVING, size(1), ALWAYS, after=after)
@@ -41,8 +52,9 @@ def test_a_run_killed_at_any_minibatch_goes_on_in_chunks(after, whole, killed, a
     assert_same(resume(run_dir, [size(4)]), whole(*MOVING, size(1)))
 
 
-def test_a_run_in_chunks_leaves_the_checkpoint_that_single_steps_leave(whole):
-    one, many = (read_checkpoint(whole(*MOVING, size(n)).run_dir / "checkpoints/last.ckpt") for n in (1, 5))
+@pytest.mark.parametrize("how", [MOVING, ACCUMULATED], ids=["each a step", "accumulated"])
+def test_a_run_in_chunks_leaves_the_checkpoint_that_single_steps_leave(how, whole):
+    one, many = (read_checkpoint(whole(*how, size(n)).run_dir / "checkpoints/last.ckpt") for n in (1, 5))
     for name, progress in one["loops"]["fit_loop"].items():
         if name != "epoch_loop.val_loop.state_dict":
             assert many["loops"]["fit_loop"][name] == progress, name

@@ -11,7 +11,12 @@ from typing import Any, Literal, Protocol
 
 import torch
 from pytorch_lightning import Callback, LightningDataModule, LightningModule, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, StochasticWeightAveraging
+from pytorch_lightning.callbacks import (
+    EarlyStopping,
+    GradientAccumulationScheduler,
+    LearningRateMonitor,
+    StochasticWeightAveraging,
+)
 from pytorch_lightning.plugins.precision import DoublePrecision, MixedPrecision, Precision
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.utilities import GradClipAlgorithmType
@@ -66,15 +71,21 @@ class LeanSteps:
     Args:
         trainer: the trainer whose progress is updated.
         data: what is trained on, which says how large the minibatches of an epoch are.
-        steps: minibatches a chunk, > 1.
+        steps: minibatches a chunk, > 1; a multiple of `accumulated`, so that a chunk ends with an optimizer step.
+        accumulated: minibatches whose gradients one optimizer step takes, > 0.
+
+    Attributes:
+        holds_gradients: whether the minibatch that was handed on adds to gradients of those before it.
     """
 
-    def __init__(self, trainer: Trainer, data: InMemoryData, *, steps: int) -> None:
+    def __init__(self, trainer: Trainer, data: InMemoryData, *, steps: int, accumulated: int = 1) -> None:
         self._trainer = trainer
         self._data = data
         self._steps = steps
+        self.accumulated = accumulated
+        self.holds_gradients = False
         self._finite = [each for each in trainer.callbacks if isinstance(each, FiniteLoss)]  # type: ignore[attr-defined]
-        bounds = [data.batches_at(0) * (trainer.max_epochs or -1), trainer.max_steps]
+        bounds = [-(-data.batches_at(0) // accumulated) * (trainer.max_epochs or -1), trainer.max_steps]
         self.total_steps: int | None = min((bound for bound in bounds if bound > 0), default=None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> None:
@@ -89,16 +100,23 @@ class LeanSteps:
         optimizer = self._trainer.strategy.optimizers[0]
         clear, update = _clearing(optimizer), direct_update(optimizer)
         with self._as_precise_as_lightning():
-            for minibatch in minibatches[:-1]:
-                loss = self._step(task, optimizer, clear, update, minibatch)
-                _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
+            for number, minibatch in enumerate(minibatches[:-1], start=1):
+                if (number - 1) % self.accumulated == 0:
+                    begin = clear
+                loss = self._learn(task, begin, minibatch)
+                begin = _nothing
+                if number % self.accumulated == 0:
+                    self._step(task, optimizer, update)
+                    _count_on(progress.step.total, progress.step.current)  # `global_step`, which callbacks read
                 for callback in self._finite:
                     callback.take(self._trainer, loss)
         passed = len(minibatches) - 1
-        moved = passed * len(self._moving)
-        advance_logged_step(self._trainer, passed)
+        stepped, pending = divmod(passed, self.accumulated)
+        self.holds_gradients = pending > 0
+        moved = stepped * len(self._moving)
+        advance_logged_step(self._trainer, stepped)
         _count_on(loop.batch_progress.total, by=passed)
-        _count_on(progress.zero_grad.total, progress.zero_grad.current, by=passed)
+        _count_on(progress.zero_grad.total, progress.zero_grad.current, by=stepped)
         _count_on(loop.scheduler_progress.total, loop.scheduler_progress.current, by=moved)
         return minibatches[-1]
 
@@ -119,18 +137,16 @@ class LeanSteps:
         for name in current:
             current[name] += shift
 
-    def _step(
-        self,
-        task: Learner,
-        optimizer: Optimizer,
-        clear: Callable[[], object],
-        update: Callable[[], object],
-        minibatch: Batch | MixedBatch,
-    ) -> Tensor:
+    def _learn(self, task: Learner, clear: Callable[[], object], minibatch: Batch | MixedBatch) -> Tensor:
+        """Add the gradients of a minibatch to those that are there when they were cleared; return its loss."""
         with self._trainer.precision_plugin.train_step_context():
             loss = task.training_loss(minibatch)
         clear()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss if self.accumulated == 1 else loss / self.accumulated)
+        return loss.detach()
+
+    def _step(self, task: Learner, optimizer: Optimizer, update: Callable[[], object]) -> None:
+        """Take an optimizer step by the gradients that are there."""
         if clip := self._trainer.gradient_clip_val:
             algorithm = GradClipAlgorithmType(self._trainer.gradient_clip_algorithm or "norm")
             self._trainer.precision_plugin.clip_gradients(optimizer, clip, algorithm)
@@ -138,7 +154,6 @@ class LeanSteps:
         task.after_step()
         for scheduler in self._moving:
             scheduler.step()
-        return loss.detach()
 
     @property
     def _moving(self) -> list[LRScheduler]:
@@ -186,8 +201,11 @@ def engage(
     batch_bytes = whole.sample_bytes * largest
     steps = _auto(batch_bytes, most_bytes) if steps_per_execution == "auto" else steps_per_execution
     steps = _ending_with(min(steps, whole.batches), whole.batches, trainer.max_steps)
+    accumulated = trainer.accumulate_grad_batches
+    steps = max(1, steps - steps % accumulated)
     if steps > 1:
-        task.lean = LeanSteps(trainer, data, steps=steps)
+        task.lean = LeanSteps(trainer, data, steps=steps, accumulated=accumulated)
+        trainer.accumulate_grad_batches = 1  # each chunk ends with a step
         data.steps_per_execution = steps
     log.info("steps_per_execution=%d", steps)
     return steps
@@ -204,6 +222,10 @@ def _clearing(optimizer: Optimizer) -> Callable[[], object]:
             each.grad = None
 
     return clear
+
+
+def _nothing() -> None:
+    """Leave gradients as they are: more are added to them."""
 
 
 def _count_on(*progress: Any, by: int = 1) -> None:
@@ -241,13 +263,15 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
             yield f"{type(callback).__name__}.{hook} wants every batch"
         if isinstance(callback, StochasticWeightAveraging):
             yield f"{type(callback).__name__} has batches that take no step"
+        if isinstance(callback, GradientAccumulationScheduler):
+            yield f"{type(callback).__name__} counts batches"
     if not isinstance(trainer.strategy, SingleDeviceStrategy):
         yield f"{type(trainer.strategy).__name__} works on every batch"
     precision = trainer.precision_plugin
     if type(precision) not in (Precision, DoublePrecision, MixedPrecision) or getattr(precision, "scaler", None):
         yield f"{type(precision).__name__} works on every batch"
-    if trainer.accumulate_grad_batches != 1:
-        yield "accumulate_grad_batches counts batches"
+    if trainer.accumulate_grad_batches != 1 and trainer.max_steps > 0:
+        yield "max_steps counts steps, of which accumulate_grad_batches makes fewer than there are batches"
     limit = trainer.limit_train_batches  # 1.0 is an epoch, 1 is a batch
     if getattr(trainer, "overfit_batches", 0) or (limit is not None and (limit != 1.0 or isinstance(limit, int))):
         yield "limit_train_batches and overfit_batches count batches"

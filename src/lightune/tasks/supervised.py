@@ -38,6 +38,14 @@ class ChunkedSteps(Protocol):
     """What takes the steps of a chunk of minibatches, where a training step is given many at once."""
 
     @property
+    def accumulated(self) -> int:
+        """Minibatches whose gradients one optimizer step takes, > 0."""
+
+    @property
+    def holds_gradients(self) -> bool:
+        """Whether the minibatch that was handed on adds to gradients of those before it."""
+
+    @property
     def total_steps(self) -> int | None:
         """Optimizer steps in the whole run, > 0; None if it has no end."""
 
@@ -136,6 +144,8 @@ class SupervisedTask(LightningModule):
         if self.lean is not None:
             batch = self.lean.all_but_last(self, batch)
         loss = self.training_loss(batch)
+        if self.lean is not None and self.lean.accumulated > 1:
+            loss = loss / self.lean.accumulated
         if self.trainer.is_last_batch:
             # here and not at the epoch's end, where callbacks that judge the epoch would not see it yet
             self._publish({**self._meters["train"].read(), **self._scheduled()})
@@ -158,6 +168,11 @@ class SupervisedTask(LightningModule):
             return
         if self.trainer.current_epoch >= first * (self.trainer.max_epochs or 0):
             self.average.update()
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Forget the gradients, unless those of a batch are to be added to them."""
+        if self.lean is None or not self.lean.holds_gradients:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def after_step(self) -> None:
         """Take the weights that an optimizer step has left into an average over steps."""
