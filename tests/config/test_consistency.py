@@ -100,6 +100,13 @@ def test_paths_that_are_not_there_are_refused(tmp_path):
     assert refused("data=image_folder", *(f"{key}={tmp_path}/no" for key in named)) == named
 
 
+def test_a_file_of_weights_that_is_not_there_is_refused_and_a_name_is_none(tmp_path):
+    words = ["data=image_folder", "model=torchvision"]
+    message = refused(*words, f"model.weights={tmp_path}/no.pt")["model.weights"]
+    assert message.startswith(f"there is no file {tmp_path}/no.pt; ")
+    assert refused(*words, "model.weights=DEFAULT") == refused(*words) == {}
+
+
 @pytest.mark.parametrize(
     ("overrides", "model"),
     [

@@ -32,6 +32,7 @@ _UNVARIED = {
 }
 _FOLLOWERS = ("lightune.callbacks.", "pytorch_lightning.callbacks.")
 _OUR_DATA = "lightune.data."
+_OUR_MODELS = "lightune.models."
 
 
 def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
@@ -45,6 +46,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _fractions(tree)
     yield from _validation_off(tree)
     yield from _paths(tree, targets)
+    yield from _weights(tree, targets)
     yield from _augmentation(tree, targets)
     yield from _scaling_of_weights(tree, targets)
     yield from _plateau(tree, targets)
@@ -79,6 +81,18 @@ def _paths(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem
         path = data.get(key) if isinstance(data, dict) else None
         if isinstance(path, str) and not Path(path).expanduser().exists():
             yield Problem(f"data.{key}", absence(path))
+
+
+def _weights(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    model, target = tree.get("model"), targets.get("model")
+    weights = model.get("weights") if isinstance(model, dict) else None
+    if target is None or not target.path.startswith(_OUR_MODELS) or not isinstance(weights, str):
+        return
+    file = Path(weights).expanduser()
+    is_a_name = not file.suffix and file.parent == Path()
+    if not is_a_name and not file.is_file():
+        rule = f"there is no file {file.absolute()}; weights may also be null or DEFAULT"
+        yield Problem("model.weights", rule)
 
 
 def _augmentation(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
