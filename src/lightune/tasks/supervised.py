@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.plugins.precision import MixedPrecision
+from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -181,7 +182,8 @@ class SupervisedTask(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Judge the averages of the weights, where there are some."""
-        if self._judges_averages and not self.trainer.sanity_checking:
+        is_fitted = self.trainer.state.fn == TrainerFn.FITTING and not self.trainer.sanity_checking
+        if self._judges_averages and is_fitted:
             self.average.swap()  # type: ignore[union-attr]
 
     def on_fit_end(self) -> None:
