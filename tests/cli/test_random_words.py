@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from random_words import Words, plain_commands
 
 from lightune import compose
-from lightune.cli import preflight
+from lightune.cli import checks
 from lightune.config.compose import composing
 from lightune.study import sweep as sweep_module
 from lightune.study.definition.definition import read_definition
@@ -54,7 +54,7 @@ def judged(tmp_path, monkeypatch, capfd):
         composed.append((size, [plain(composer.compose(space.overrides(point))) for point in points]))
         sys.exit(0)
 
-    monkeypatch.setattr(preflight, "import_training", begin_run)
+    monkeypatch.setattr(checks, "import_training", begin_run)
     monkeypatch.setattr(sweep_module, "prepare", begin_study)
 
     def call(*arguments):

@@ -48,7 +48,7 @@ def test_a_plus_is_advised_as_a_shell_takes_it():
 
 
 def test_a_key_of_another_option_names_that_option():
-    assert "optimizer=gd and rmsprop and sgd have it" in said("optimizer.momentum=0.9")
+    assert "optimizer=gd and muon and rmsprop and sgd have it" in said("optimizer.momentum=0.9")
 
 
 def test_a_key_of_another_option_that_chooses_in_other_groups_names_that_option():
