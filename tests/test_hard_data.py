@@ -196,7 +196,11 @@ REFUSED = {
         "1 file cannot be read (p/cat/z.wav: has no samples)",
     ),
     "empty sound": (SOUNDS, sounds(put("p/cat/z.wav", b"")), "(p/cat/z.wav: is empty)"),
-    "cut off sound": (SOUNDS, sounds(cut_off("p/cat/01.wav", 300)), "(p/cat/01.wav: is cut off: 1,344 bytes"),
+    "cut off sound": (
+        SOUNDS,
+        sounds(cut_off("p/cat/01.wav", 300)),
+        "(p/cat/01.wav: is cut off: its sound lacks 1,344 bytes",
+    ),
 }
 
 

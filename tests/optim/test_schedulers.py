@@ -135,6 +135,20 @@ def test_what_goes_on_has_the_rates_of_its_own_length_to_the_bit(make, before):
     assert stepped(make, 20, until=19, **states)[0] == whole[6:]
 
 
+@pytest.mark.parametrize("make", OF_A_LENGTH.values(), ids=OF_A_LENGTH)
+def test_what_was_resumed_is_not_moved_on_by_being_resumed_again(make):
+    _, states = stepped(make, 6, until=6)
+    own = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5, momentum=0.9)
+    scheduler = make(own, 20)
+    own.load_state_dict(states["optimizer"])
+    found = []
+    for _ in range(2):
+        resume_scheduler(scheduler, states["state"])
+        found.append((scheduler.last_epoch, own.param_groups[0]["lr"]))
+    assert found[0] == found[1]
+    assert found[0][0] == 6
+
+
 def test_a_plateau_goes_on_with_what_it_has_seen():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
     first = ReduceLROnPlateau(optimizer, patience=1, factor=0.1)

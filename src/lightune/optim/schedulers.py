@@ -92,11 +92,14 @@ def resume_scheduler(scheduler: LRScheduler, state: Mapping[str, Any]) -> None:
     was.
 
     Args:
-        scheduler: new, on an optimizer that has its state already; sets the rates of its parameter groups.
+        scheduler: new, on an optimizer that has its state already; sets the rates of its parameter groups. One
+            that is there already is left as it is.
         state: `state_dict()` of the other.
     """
     if isinstance(scheduler, ReduceLROnPlateau) or not _differs(scheduler, state):
         scheduler.load_state_dict(dict(state))
+        return
+    if scheduler.last_epoch == state["last_epoch"]:
         return
     for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
         if isinstance(group["lr"], Tensor):

@@ -308,8 +308,6 @@ class SupervisedTask(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and make its learning-rate scheduler."""
         optimizer = self._take_prepared() or self.make_optimizer()
-        for group in optimizer.param_groups:  # which a plateau does not note
-            group.setdefault("initial_lr", group["lr"])
         total_steps = 0
         if self.schedules_steps:
             lean = self.lean.total_steps if self.lean is not None else None
@@ -397,6 +395,8 @@ class SupervisedTask(LightningModule):
 
     def make_scheduler(self, optimizer: Optimizer, *, total_steps: int) -> LRScheduler:
         """Make a scheduler of an optimizer; one that takes `total_steps` is given it."""
+        for group in optimizer.param_groups:  # which a plateau does not note
+            group.setdefault("initial_lr", group["lr"])
         extra = {"total_steps": total_steps} if self.schedules_steps else {}
         return self._make_scheduler(optimizer, **extra)
 
