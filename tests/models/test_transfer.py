@@ -21,11 +21,18 @@ class Body(nn.Module):
         return self.layer2(self.layer1(self.norm(self.stem(x)))).mean((2, 3))
 
 
-def made(**arguments):
+class Network(TransferNetwork):
+    @staticmethod
+    def make_body(name, weights, *, shared):
+        return Body()
+
+
+def made(*, is_pretrained=True, **arguments):
     torch.manual_seed(0)
     usual = {"freeze": "features", "unfreeze_at": None, "body_lr": 1.0, "layer_decay": 1.0, "units": []}
-    usual |= {"activation": "relu", "dropout": 0.0, "image_size": None, "is_pretrained": True}
-    return TransferNetwork(Body(), input_shape=(3, 8, 8), num_outputs=2, **{**usual, **arguments})
+    usual |= {"activation": "relu", "dropout": 0.0, "image_size": None}
+    weights = "some" if is_pretrained else None
+    return Network((3, 8, 8), 2, "body", weights, **{**usual, **arguments})
 
 
 def step(network):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lightune.data.decoded_cache import LARGEST
+from lightune.models.weights import digest_of
 from lightune.runtime.atomic_files import whole_file
 from lightune.runtime.bounded_folder import make_room
 
@@ -50,9 +51,7 @@ class FrozenFeatures:
             preparation: what maps them to inputs.
         """
         digest = hashlib.blake2b(f"{fingerprint} {type(preparation).__name__}".encode(), digest_size=16)
-        for name, value in sorted(preparation.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.contiguous().flatten().view(torch.uint8).numpy().data)
+        digest.update(digest_of(preparation).numpy().data)
         digest.update(self.body_digest)
         return (self.folder or Path()) / f"{digest.hexdigest()}{_SUFFIX}"
 

@@ -7,10 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from lightune.models.activations import Activation
 from lightune.models.transfer import TransferNetwork
-from lightune.models.weights import load_into, read_weights, rebuilt_where_computed
-from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from lightune.models.weights import load_into, make_undrawn, read_weights
 
 __all__ = ["Timm"]
 
@@ -41,36 +39,10 @@ class Timm(TransferNetwork):
     input_mean = (0.5, 0.5, 0.5)  # of most; `statistics_of` knows each
     input_deviation = (0.5, 0.5, 0.5)
 
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        num_outputs: PositiveInt,
-        name: str = "resnet18",
-        weights: str | None = None,
-        freeze: str = "none",
-        unfreeze_at: NonNegativeInt | None = None,
-        body_lr: PositiveFloat = 1.0,
-        layer_decay: PositiveFloat = 1.0,
-        units: list[PositiveInt] = [],  # noqa: B006 - read only; a list, as in YAML
-        activation: Activation = "relu",
-        dropout: Probability = 0.0,
-        image_size: PositiveInt | None = None,
-    ) -> None:
-        body = _body(name, weights, shared=freeze == "features" and unfreeze_at is None)
-        super().__init__(
-            body,
-            input_shape=input_shape,
-            num_outputs=num_outputs,
-            is_pretrained=weights is not None,
-            freeze=freeze,
-            unfreeze_at=unfreeze_at,
-            body_lr=body_lr,
-            layer_decay=layer_decay,
-            units=units,
-            activation=activation,
-            dropout=dropout,
-            image_size=image_size,
-        )
+    @staticmethod
+    def make_body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
+        """Make the network without its last layers."""
+        return _body(name, weights, shared=shared)
 
     @classmethod
     def statistics_of(cls, name: str = "resnet18", **_: Any) -> tuple[Sequence[float], Sequence[float]]:
@@ -93,7 +65,7 @@ def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
     file = Path(weights).expanduser()
     if not file.is_file():
         raise ValueError(f"there is no file {file.absolute()}; weights may also be null or DEFAULT")
-    body = rebuilt_where_computed(lambda: _without_head(timm, name))
+    body = make_undrawn(lambda: _without_head(timm, name))
     load_into(
         body, read_weights(file), file, left_out=("classifier.", "fc.", "head.", "head_dist."), shared=shared
     )

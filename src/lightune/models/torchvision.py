@@ -5,10 +5,8 @@ from pathlib import Path
 
 from torch import nn
 
-from lightune.models.activations import Activation
 from lightune.models.transfer import TransferNetwork
-from lightune.models.weights import load_into, read_weights, rebuilt_where_computed, torchvision_file
-from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
+from lightune.models.weights import load_into, make_undrawn, read_weights, torchvision_file
 
 __all__ = ["Torchvision", "classifiers"]
 
@@ -49,36 +47,10 @@ class Torchvision(TransferNetwork):
     input_mean = (0.485, 0.456, 0.406)  # that its weights want, of values in [0, 1], a channel each
     input_deviation = (0.229, 0.224, 0.225)
 
-    def __init__(
-        self,
-        input_shape: Sequence[int],
-        num_outputs: PositiveInt,
-        name: str = "resnet18",
-        weights: str | None = None,
-        freeze: str = "none",
-        unfreeze_at: NonNegativeInt | None = None,
-        body_lr: PositiveFloat = 1.0,
-        layer_decay: PositiveFloat = 1.0,
-        units: list[PositiveInt] = [],  # noqa: B006 - read only; a list, as in YAML
-        activation: Activation = "relu",
-        dropout: Probability = 0.0,
-        image_size: PositiveInt | None = None,
-    ) -> None:
-        body = _body(name, weights, shared=freeze == "features" and unfreeze_at is None)
-        super().__init__(
-            body,
-            input_shape=input_shape,
-            num_outputs=num_outputs,
-            is_pretrained=weights is not None,
-            freeze=freeze,
-            unfreeze_at=unfreeze_at,
-            body_lr=body_lr,
-            layer_decay=layer_decay,
-            units=units,
-            activation=activation,
-            dropout=dropout,
-            image_size=image_size,
-        )
+    @staticmethod
+    def make_body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
+        """Make the network without its last layers."""
+        return _body(name, weights, shared=shared)
 
 
 def classifiers() -> list[str]:
@@ -111,7 +83,7 @@ def _body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
         left_out[:] = [last]
         return network
 
-    body = rebuilt_where_computed(make)
+    body = make_undrawn(make)
     load_into(body, read_weights(file), file, left_out=(*left_out, *_AUXILIARY), shared=shared)
     return body
 

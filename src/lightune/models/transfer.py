@@ -1,6 +1,7 @@
 """Networks whose body others have trained: frozen, thawed, or trained at a rate of its own."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from lightune.models.activations import Activation, activation_module
 from lightune.models.weights import digest_of
+from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt, Probability
 
 __all__ = ["FrozenBody", "ParameterGroup", "TransferNetwork"]
 
@@ -26,10 +28,10 @@ class TransferNetwork(nn.Module):
     Of a body that is frozen for the whole run and not drawn at random, checkpoints keep a digest only.
 
     Args:
-        body: maps images (B, 3, H, W) to features (B, …), which are flattened.
         input_shape: (C, H, W) of one image; one channel is shown to the body three times.
         num_outputs: width of the output, > 0.
-        is_pretrained: whether the body holds weights that can be had again.
+        name: of the body, as who made it spells it.
+        weights: null draws them at random; else what can be had again: a name, or a file.
         freeze: `none`; `features`, the whole body; or the name of a module of it: everything up to that one.
         unfreeze_at: epoch, from 0, from which what was frozen is trained, too; None is never.
         body_lr: what the learning rate is multiplied by for the body, > 0.
@@ -57,20 +59,21 @@ class TransferNetwork(nn.Module):
 
     def __init__(
         self,
-        body: nn.Module,
-        *,
         input_shape: Sequence[int],
-        num_outputs: int,
-        is_pretrained: bool,
-        freeze: str,
-        unfreeze_at: int | None,
-        body_lr: float,
-        layer_decay: float,
-        units: Sequence[int],
-        activation: Activation,
-        dropout: float,
-        image_size: int | None,
+        num_outputs: PositiveInt,
+        name: str = "resnet18",
+        weights: str | None = None,
+        freeze: str = "none",
+        unfreeze_at: NonNegativeInt | None = None,
+        body_lr: PositiveFloat = 1.0,
+        layer_decay: PositiveFloat = 1.0,
+        units: list[PositiveInt] = [],  # noqa: B006 - read only; a list, as in YAML
+        activation: Activation = "relu",
+        dropout: Probability = 0.0,
+        image_size: PositiveInt | None = None,
     ) -> None:
+        body = self.make_body(name, weights, shared=freeze == "features" and unfreeze_at is None)
+        is_pretrained = weights is not None
         super().__init__()
         if len(input_shape) != 3 or input_shape[0] not in (1, 3):
             raise ValueError(f"takes images of one or three channels, got samples of shape {tuple(input_shape)}")
@@ -91,6 +94,17 @@ class TransferNetwork(nn.Module):
             self.register_buffer("body_digest", digest_of(body))
             self.register_state_dict_post_hook(_leave_out_body)  # type: ignore[no-untyped-call]
             self.register_load_state_dict_pre_hook(_keep_body)  # type: ignore[no-untyped-call]
+
+    @staticmethod
+    @abstractmethod
+    def make_body(name: str, weights: str | None, *, shared: bool) -> nn.Module:
+        """Make the body, which maps images (B, 3, H, W) to features (B, …).
+
+        Args:
+            name: which.
+            weights: their name or file; None draws them.
+            shared: whether they are never changed, so that networks may share them.
+        """
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images x: (B, C, H, W), or features (B, F) where the body was taken away, to (B, num_outputs)."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["digest_of", "load_into", "read_weights", "rebuilt_where_computed", "torchvision_file"]
+__all__ = ["digest_of", "load_into", "make_undrawn", "read_weights", "torchvision_file"]
 
 _DIGEST_SIZE = 16
 _COUNT = "num_batches_tracked"  # of a BatchNorm, which early versions of torch did not keep
@@ -96,7 +96,7 @@ def _of_safetensors(file: Path) -> Any:
     return load_file(file)
 
 
-def rebuilt_where_computed(make: Callable[[], nn.Module]) -> nn.Module:
+def make_undrawn(make: Callable[[], nn.Module]) -> nn.Module:
     """Make a network whose weights are to be replaced, without drawing any; they hold anything meanwhile.
 
     A network with buffers that no file of weights holds is made in full, since it computes these itself.
