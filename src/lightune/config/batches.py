@@ -19,7 +19,7 @@ from lightune.tasks import SupervisedTask
 from lightune.validation import Split
 from lightune.wording import counted
 
-__all__ = ["require_batches"]
+__all__ = ["limited", "require_batches"]
 
 _NORMALIZING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.InstanceNorm1d)
 
@@ -120,8 +120,7 @@ def _limits(cfg: DictConfig, sizes: _Sizes) -> Iterator[Problem]:
 def _validations(cfg: DictConfig, trainer: Trainer, task: LightningModule, sizes: _Sizes) -> Iterator[Problem]:
     """Yield why the monitored metric would not be measured, or Lightning would refuse the interval."""
     batches, where = sizes.train or 0, sizes.where
-    limit = trainer.limit_train_batches
-    batches = min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
+    batches = limited(batches, trainer)
     interval, every = trainer.val_check_interval, trainer.check_val_every_n_epoch
     if trainer.limit_val_batches == 0:
         return
@@ -144,6 +143,12 @@ def _validations(cfg: DictConfig, trainer: Trainer, task: LightningModule, sizes
             return
     rule = f"must be >= {needed}, when {cfg.monitor.metric} is measured first{where}, got {value}"
     yield Problem(key, f"{rule}; or validate earlier, or follow a metric of the training")
+
+
+def limited(batches: int, trainer: Trainer) -> int:
+    """Return how many training batches of an epoch a trainer takes: its limit is a number or a share."""
+    limit = trainer.limit_train_batches
+    return min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
 
 
 def _one_row(cfg: DictConfig, data: LightningDataModule, sizes: _Sizes, reason: str) -> Problem:

@@ -34,6 +34,7 @@ from lightune.callbacks import (
 from lightune.callbacks.best import Best
 from lightune.callbacks.record import measures
 from lightune.checkpoints import load_weights, logged_steps, read_checkpoint
+from lightune.config.batches import limited
 from lightune.config.build import FitPlan
 from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
@@ -391,13 +392,8 @@ def _steps_in_all(trainer: Trainer, data: InMemoryData) -> int | None:
     most = trainer.max_steps if trainer.max_steps > 0 else None
     if trainer.max_epochs is None or trainer.max_epochs < 0:
         return most
-    steps, limit = 0, trainer.limit_train_batches
-    for epoch in range(trainer.max_epochs):
-        batches = data.batches_at(epoch, trainer.world_size)
-        batches = (
-            min(batches, limit) if isinstance(limit, int) else int(batches * (1.0 if limit is None else limit))
-        )
-        steps += -(-batches // trainer.accumulate_grad_batches)
+    taken = (limited(data.batches_at(epoch, trainer.world_size), trainer) for epoch in range(trainer.max_epochs))
+    steps = sum(-(-batches // trainer.accumulate_grad_batches) for batches in taken)
     return steps if most is None else min(steps, most)
 
 
