@@ -65,3 +65,12 @@ def test_measures_leave_the_learning_rate_out(fit_scripted):
     trainer = fit_scripted([0.5])
     trainer.callback_metrics["train/lr"] = trainer.callback_metrics["val/accuracy"]
     assert measures(trainer) == {"val/accuracy": 0.5, "train/figure": 0.5}
+
+
+def test_figures_saved_before_one_was_kept_are_gone_on_with():
+    record, saved = Record("val/accuracy", "max"), Record("val/accuracy", "max")
+    saved.epochs = 3
+    state = saved.state_dict()
+    del state["validate_seconds"]
+    record.load_state_dict(state)
+    assert (record.epochs, record.validate_seconds) == (3, 0.0)

@@ -101,7 +101,7 @@ class Record(Callback):
         """Resume from the figures of the part of the run that came before."""
         setup_seconds = self.setup_seconds
         for name in _KEPT:
-            setattr(self, name, state_dict[name])
+            setattr(self, name, state_dict.get(name, getattr(self, name)))  # one of before may lack it
         self.setup_seconds += setup_seconds
         self.best.value, self.best.epoch = state_dict["best"]
 

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torchmetrics.classification as tm
 
 from lightune.engine.fused.metrics import StackedMeter
-from lightune.metrics import ClassificationMetrics, RegressionMetrics
+from lightune.metrics import ClassificationMetrics, RegressionMetrics, classification
 from lightune.metrics.meter import StageMeter
 
 MEMBERS, SAMPLES = 5, 83
@@ -69,3 +70,11 @@ def test_a_reading_begins_anew():
     measured = meter.read()
     assert measured["val/loss"].tolist() == [0, 0]
     assert measured["val/accuracy"].tolist() == pytest.approx([1, 2 / 3])
+
+
+def test_what_has_no_form_for_many_members_is_measured_of_each(monkeypatch):
+    monkeypatch.setattr(ClassificationMetrics, "names", (*ClassificationMetrics.names, "specificity"))
+    monkeypatch.setitem(classification._MULTICLASS, "specificity", tm.MulticlassSpecificity)
+    torch.manual_seed(0)
+    predictions = torch.randn(MEMBERS, SAMPLES, 3).softmax(dim=2)
+    compare(ClassificationMetrics(3), predictions, torch.randint(3, (MEMBERS, SAMPLES)))

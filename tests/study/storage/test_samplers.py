@@ -6,6 +6,7 @@ from optuna import pruners, samplers
 from optuna.trial import TrialState
 
 from lightune.errors import ConfigError
+from lightune.paths import conf_dir
 from lightune.private_api.optuna import trial_again
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, OTHERS
@@ -48,27 +49,29 @@ def problem_of(call, *arguments):
     return problem.key, problem.message
 
 
-@pytest.mark.parametrize(
-    ("name", "sampler", "pruner"),
-    [
-        ("auto", samplers.TPESampler, pruners.NopPruner),
-        ("random", samplers.RandomSampler, pruners.NopPruner),
-        ("tpe", samplers.TPESampler, pruners.NopPruner),
-        ("gp", samplers.GPSampler, pruners.NopPruner),
-        ("cmaes", samplers.CmaEsSampler, pruners.NopPruner),
-        ("genetic", samplers.NSGAIISampler, pruners.NopPruner),
-        ("qmc", samplers.QMCSampler, pruners.NopPruner),
-        ("hyperband", samplers.TPESampler, pruners.HyperbandPruner),
-        ("asha", samplers.TPESampler, pruners.SuccessiveHalvingPruner),
-        ("median", samplers.TPESampler, pruners.MedianPruner),
-    ],
-)
-def test_an_option_names_its_sampler_and_pruner(settings_of, name, sampler, pruner):
+PRESETS = {
+    "auto": (samplers.TPESampler, pruners.NopPruner),
+    "random": (samplers.RandomSampler, pruners.NopPruner),
+    "tpe": (samplers.TPESampler, pruners.NopPruner),
+    "gp": (samplers.GPSampler, pruners.NopPruner),
+    "cmaes": (samplers.CmaEsSampler, pruners.NopPruner),
+    "genetic": (samplers.NSGAIISampler, pruners.NopPruner),
+    "grid": (samplers.RandomSampler, pruners.NopPruner),  # only listed values: a storage gives them out
+    "qmc": (samplers.QMCSampler, pruners.NopPruner),
+    "hyperband": (samplers.TPESampler, pruners.HyperbandPruner),
+    "asha": (samplers.TPESampler, pruners.SuccessiveHalvingPruner),
+    "median": (samplers.TPESampler, pruners.MedianPruner),
+}
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (conf_dir() / "search").glob("*.yaml")))
+def test_an_option_names_its_sampler_and_pruner(settings_of, name):
+    sampler, pruner = PRESETS[name]
     settings = settings_of(f"search={name}", "trainer.max_epochs=9")
     assert type(make_sampler(settings, 0)) is sampler
     assert type(make_pruner(settings)) is pruner
     assert (settings.sampler is None) == (name == "auto")
-    require_able(settings, INTERVAL)
+    require_able(settings, LISTED if name == "grid" else INTERVAL)
 
 
 def test_a_grid_is_one_where_it_is_named_or_all_is_listed(settings_of):

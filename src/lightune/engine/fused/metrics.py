@@ -1,11 +1,11 @@
 """Metrics of many members at once: the values of torchmetrics for each, at about the cost of one.
 
-Counting and ranking go over all members together. A set of metrics that is not lightune's own is measured member
-by member with its own objects.
+Counting and ranking go over all members together. A set of metrics that is not lightune's own, or that measures
+something for which there is no stacked form here, is measured member by member with its own objects.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -105,10 +105,12 @@ def _side_by_side(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] |
 def _gauge(metrics: MetricSet, stage: str, members: int) -> Gauge | None:
     if isinstance(metrics, ClassificationMetrics) and type(metrics) is ClassificationMetrics:
         names: Sequence[str] = metrics.train if stage == "train" else metrics.names
-        return _Classification(metrics, stage, names) if names else None
+        if set(names) <= _Classification.measured:
+            return _Classification(metrics, stage, names) if names else None
     if isinstance(metrics, RegressionMetrics) and type(metrics) is RegressionMetrics:
         names = metrics.train if stage == "train" else metrics.names
-        return _Regression(stage, names) if names else None
+        if set(names) <= _Regression.measured:
+            return _Regression(stage, names) if names else None
     return _OneByOne(metrics, stage, members)
 
 
@@ -135,6 +137,8 @@ class _Classification:
 
     With two classes the figures are those of class 1 at a threshold of one half.
     """
+
+    measured: ClassVar[set[str]] = {"accuracy", "precision", "recall", "f1", "auroc"}
 
     def __init__(self, metrics: ClassificationMetrics, stage: str, names: Sequence[str]) -> None:
         self._classes, self._average = metrics.num_classes, metrics.average
@@ -192,6 +196,8 @@ class _Classification:
 
 class _Regression:
     """Sums for MAE, RMSE and R²; sums are in double precision."""
+
+    measured: ClassVar[set[str]] = {"mae", "rmse", "r2"}
 
     def __init__(self, stage: str, names: Sequence[str]) -> None:
         self._stage, self._names = stage, tuple(names)

@@ -5,7 +5,7 @@ This module must not import Optuna, torch or Lightning.
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,17 @@ from lightune.study.storage.records import TrialRecord
 __all__ = ["COLUMNS", "FILE_NAME", "column_of", "read_table", "write_table"]
 
 FILE_NAME = "trials.csv"
-COLUMNS = ("number", "state", "seconds", "folder", "error")
-"""The columns beside the objectives and the swept keys."""
+_FIRST: dict[str, Callable[[TrialRecord], Any]] = {
+    "number": lambda trial: trial.number,
+    "state": lambda trial: trial.state,
+}
+_LAST: dict[str, Callable[[TrialRecord], Any]] = {
+    "seconds": lambda trial: "" if trial.seconds is None else f"{trial.seconds:.3f}",
+    "folder": lambda trial: trial.folder or "",
+    "error": lambda trial: trial.error or "",
+}
+COLUMNS = (*_FIRST, *_LAST)
+"""The columns beside the objectives and the swept keys, which stand between the state and the seconds."""
 
 
 def column_of(metric: str | None) -> str:
@@ -41,13 +50,13 @@ def write_table(
     writer = csv.writer(text, lineterminator="\n")
     names = [column_of(objective.metric) for objective in objectives]
     swept = [f"swept/{key}" if key in COLUMNS else key for key in keys]
-    writer.writerow([*COLUMNS[:2], *names, *swept, *COLUMNS[2:]])
+    writer.writerow([*_FIRST, *names, *swept, *_LAST])
     for trial in trials:
         values = list(trial.values) if trial.values is not None else [""] * len(names)
-        seconds = f"{trial.seconds:.3f}" if trial.seconds is not None else ""
         point = [trial.point.get(key, "") for key in keys]
-        texts = [cell(text) for text in (*point, seconds, trial.folder or "", trial.error or "")]
-        writer.writerow([trial.number, cell(trial.state), *values, *texts])
+        first, last = ([content(trial) for content in columns.values()] for columns in (_FIRST, _LAST))
+        row = (*first, *values, *point, *last)
+        writer.writerow([cell(each) if isinstance(each, str) else each for each in row])
     write_whole(folder / FILE_NAME, text.getvalue().encode())
 
 

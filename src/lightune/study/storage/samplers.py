@@ -27,6 +27,8 @@ __all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "require_able", "
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
+_BLIND = ("RandomSampler", "QMCSampler")
+"""Classes of samplers that take no notice of results."""
 _PLAIN = str | int | float | None
 
 
@@ -64,8 +66,7 @@ def require_able(settings: Settings, space: Space) -> None:
 
 def learns(settings: Settings, space: Space) -> bool:
     """Return True if a study's points depend on the results before them."""
-    target = str((settings.sampler or {}).get("_target_"))
-    return not is_grid(settings, space) and not target.endswith(("RandomSampler", "QMCSampler"))
+    return not is_grid(settings, space) and _class_name(settings.sampler or {}) not in _BLIND
 
 
 def make_sampler(settings: Settings, number: int) -> BaseSampler:
@@ -80,17 +81,21 @@ def make_sampler(settings: Settings, number: int) -> BaseSampler:
     """
     seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
     node = dict(settings.sampler or {"_target_": "optuna.samplers.TPESampler"})
-    target = str(node.get("_target_"))
-    if target == GRID:
+    if node.get("_target_") == GRID:
         return RandomSampler(seed)
-    if target.endswith("QMCSampler"):
+    if _class_name(node) == "QMCSampler":
         seed = settings.seed  # one sequence, of which each trial takes the next member
-    if target.endswith("TPESampler"):
+    if _class_name(node) == "TPESampler":
         node["constant_liar"] = True  # trials that run at the same time should not be alike
     sampler = _make("hydra.sweeper.sampler", {**node, "seed": seed}, _SAMPLERS)
     if not isinstance(sampler, BaseSampler):
-        raise ConfigError([Problem("hydra.sweeper.sampler", f"must name a sampler of Optuna, got {target}")])
+        rule = f"must name a sampler of Optuna, got {node.get('_target_')}"
+        raise ConfigError([Problem("hydra.sweeper.sampler", rule)])
     return sampler
+
+
+def _class_name(node: Mapping[str, Any]) -> str:
+    return str(node.get("_target_")).rpartition(".")[2]
 
 
 def make_pruner(settings: Settings) -> BasePruner:
