@@ -2,7 +2,7 @@
 
 Hydra opens log files, makes callbacks and sets variables of the environment before a task is called, so none of
 that can be judged by the task, or by a callback that the configuration could remove. This module must not import
-torch or Lightning.
+torch or Lightning; nor, at its top, what reads signatures, which help and `--cfg` do without.
 """
 
 import os
@@ -18,7 +18,6 @@ from hydra.types import RunMode
 from omegaconf import Container, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from lightune.config.targets import names_folders
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_own
 from lightune.errors import ConfigError, Problem
 from lightune.paths import is_inside
@@ -127,6 +126,8 @@ def _root_problems(config: DictConfig) -> Iterator[Problem]:
     typed = any(line.lstrip("+").startswith("output_root=") for line in _texts(lines))
     if not isinstance(root, str) or typed or root == _DEFAULT_ROOT or names_behind(config, "output_root"):
         return
+    from lightune.config.targets import names_folders
+
     if not names_folders(config):  # runs and studies make folders of their own
         return
     if names := foreign_content(Path(str(config.hydra.runtime.cwd)) / root):

@@ -1,6 +1,6 @@
 """The task of lightune's Hydra application: train one configuration, as a run of its own or as a trial of a study.
 
-This module must not import torch or Lightning at its top.
+This module must not import torch, Lightning, or what judges a configuration at its top.
 """
 
 import pickle
@@ -13,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
-from lightune.config.validate import validate
 from lightune.errors import ConfigError, LightuneError, TrainingError, TrialError, UnwritableError
 from lightune.job.folders import folder_problems
 from lightune.job.handover import handover
@@ -65,6 +64,8 @@ def _train(cfg: DictConfig) -> float | list[float | None] | None:
         cfg = resumed
     parts = handover.take_parts()
     if parts is not None and hydra_config.job.env_set:
+        from lightune.config.validate import validate
+
         validate(cfg)  # where the variables are set that its values may be made of
     if parts is None:
         with chdir(shell_folder()):  # where the paths of a configuration begin, of a run and of a trial
