@@ -267,3 +267,26 @@ def test_a_whole_configuration_of_ones_own_is_answered_as_that_of_lightune(tmp_p
 
 def test_a_configuration_that_is_not_there_is_answered_in_hydras_words(tmp_path):
     assert said("--config-dir", str(tmp_path), "--config-name", "best", "lr=0.01") == "Hydra's own words"
+
+
+@pytest.mark.parametrize("sweeper", ["lightune", "basic", "optuna"])
+def test_what_is_swept_is_judged_beside_an_output_root_that_cannot_be_resolved(cli, sweeper):
+    wrong = ["output_root=${nothing}", "optimizer.lr=-1,0.1", "model.unis=3"]
+    code, _, err = cli("-m", f"hydra/sweeper={sweeper}", *wrong)
+    expected = {"output_root", "model.unis", *([] if sweeper == "optuna" else ["optimizer.lr"])}
+    assert (code, set(keys_of(err))) == (2, expected)
+
+
+def test_an_option_that_there_is_not_is_refused_before_any_job_of_another_sweeper(cli, tmp_path):
+    for more in ([], ["output_root=${nothing}"]):
+        code, _, err = cli("-m", "hydra/sweeper=optuna", "model=mlp,cnnn", *more)
+        assert (code, "model has no option cnnn; did you mean 'cnn'?" in err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_a_folder_of_ones_own_are_known_beside_what_is_wrong(cli, tmp_path):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    for name in ("one", "other"):
+        (tmp_path / f"mine/experiment/{name}.yaml").write_text(f"# @package _global_\nnote: {name}\n")
+    code, _, err = cli("--config-dir", "mine", "-m", "experiment=one,other", "model.unis=3")
+    assert (code, keys_of(err)) == (2, ["model.unis"])

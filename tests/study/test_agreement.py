@@ -1,10 +1,13 @@
 """Trials of one study have one metric, one mode and one space, or the study is refused before its first trial."""
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from lightune.errors import ConfigError
 from lightune.study.agreement import Jobs
 from lightune.study.preflight import judged_definition
+from lightune.study.prepare import prepare
 
 EXPERIMENTS = {
     "small": "search: {space: {model.units: 'choice(8,16)'}}",
@@ -203,3 +206,93 @@ def test_it_is_said_that_trials_are_judged_on_different_samples(remarks, words, 
 )
 def test_nothing_is_said_of_trials_that_are_judged_on_the_same_samples(remarks, words):
     assert remarks(*words) == []
+
+
+OF_OTHERS = {
+    "accuracy": "metric: accuracy",
+    "loss": "metric: loss",
+    "narrow": "space: {y: 'choice(1,2)'}",
+    "wide": "space: {y: 'choice(1,2,3)'}",
+    "nowhere": "mode: sideways",
+    "short": "hydra: {sweeper: {n_trials: 2}}",
+    "other": "defaults: [override /hydra/launcher: local]",
+    "plain": "y: 2",
+}
+
+
+@pytest.fixture
+def prepared(multirun, tmp_path):
+    """Prepare a study of somebody else's application, without a preflight, whose settings refer to keys."""
+    folder = tmp_path / "conf" / "kind"
+    folder.mkdir()
+    for name, text in OF_OTHERS.items():
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    with (tmp_path / "conf" / "config.yaml").open("a") as file:
+        file.write("  sweeper: {metric: '${metric}', mode: '${mode}', space: '${space}'}\n")
+        file.write("y: 1\nmetric: null\nmode: min\nspace: null\n")
+
+    def call(*arguments):
+        GlobalHydra.instance().clear()
+        with multirun(*arguments) as (config, context, own):
+            study = prepare(config, context, own, print)
+        study.lease.end()
+        return study
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "rule"),
+    [
+        (
+            ["+kind=accuracy,loss"],
+            "hydra.sweeper.metric",
+            "got accuracy (min) with +kind=accuracy, loss (min) with",
+        ),
+        (["metric=a,b", "x=1,2"], "hydra.sweeper.metric", "got a (min) with metric=a, b (min) with metric=b"),
+        (
+            ["+kind=narrow,wide"],
+            "hydra.sweeper.space",
+            "got y: choice(1,2) with +kind=narrow, y: choice(1,2,3) with +kind=wide",
+        ),
+        (["y=1,2", "hydra.sweeper.n_jobs=${y}"], "hydra.sweeper.n_jobs", "got 1 with y=1, 2 with y=2"),
+        (
+            ["+kind=plain,nowhere"],
+            "hydra.sweeper.objectives[0]",
+            "must have a metric and a mode of min or max, got",
+        ),
+        (["+kind=plain,short"], "hydra.sweeper", "is one for all jobs, and what is swept sets it otherwise"),
+        (["+kind=plain,other"], "hydra/launcher", "is one for all jobs, and what is swept sets it otherwise"),
+    ],
+    ids=str,
+)
+def test_trials_of_somebody_elses_application_have_the_same_settings_too(prepared, tmp_path, words, key, rule):
+    with pytest.raises(ConfigError) as refusal:
+        prepared(*words)
+    (problem,) = refusal.value.problems
+    assert problem.key == key
+    assert problem.message.removeprefix("must be the same for all trials of a study, ").startswith(rule)
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_cannot_be_composed_is_left_to_its_trial_in_somebody_elses_application(prepared):
+    assert not prepared("+kind=plain,missing,accuracy", "metric=accuracy").resumed
+
+
+def test_a_study_of_somebody_elses_application_goes_on_as_it_began(prepared, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("lightune.study.prepare.require_agreement", lambda *_: None)
+        prepared("+kind=accuracy,loss")
+    assert prepared("+kind=accuracy,loss").resumed
+
+
+def test_a_launcher_that_a_swept_option_brings_is_refused_by_its_key(refusal, tmp_path):
+    for name, launcher in (("one", "local"), ("other", "basic")):
+        lines = f"# @package _global_\ndefaults: [override /hydra/launcher: {launcher}]\n"
+        (tmp_path / "mine" / "experiment" / f"{name}.yaml").write_text(lines)
+    for words in (["experiment=one,other"], ["experiment=one,other", "hydra/sweeper=basic"]):
+        key, rule = refusal(*words)
+        assert (key, rule.partition(";")[0]) == (
+            "hydra/launcher",
+            "is one for all jobs, and what is swept sets it otherwise",
+        )

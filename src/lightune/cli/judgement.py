@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, QuotedString
 from hydra.core.utils import env_override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
@@ -236,14 +236,21 @@ def _direction_problems(config: DictConfig, jobs: Jobs) -> Iterator[Problem]:
     """Let Optuna's sweeper seek what `monitor.mode` says; refuse a direction that says otherwise.
 
     All of its trials must follow one metric, or it would compare what cannot be compared.
+
+    Raises:
+        hydra.errors.MissingConfigException: if an option does not exist.
     """
     sweeper = config.hydra.sweeper
     if sweeper.get("_target_") != _OPTUNA:
         return
     loader = GlobalHydra.instance().config_loader()
     for lines in _variations(config):
-        with suppress(HydraException, OmegaConfBaseException):  # said when its turn comes
+        try:
             jobs.add(job_config(loader.load_sweep_config(config, lines)), lines)
+        except MissingConfigException:  # an option that there is not, beside whatever else
+            raise
+        except (HydraException, OmegaConfBaseException):
+            continue  # said when its turn comes
     if several := jobs.metrics:
         rule = f"must be the same for all trials of a study, got {several}"
         advice = "make a study of each, or set monitor.metric and monitor.mode to what all of them measure"

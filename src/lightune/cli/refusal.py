@@ -15,7 +15,7 @@ from hydra.errors import CompactHydraException, HydraException, MissingConfigExc
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from lightune.cli.judgement import judge_multirun, run_problems
+from lightune.cli.judgement import is_study, judge_multirun, run_problems
 from lightune.config.composing import composing, unreadable_files
 from lightune.config.overrides import install_advice, judged
 from lightune.config.static.annotations import did_you_mean
@@ -23,6 +23,7 @@ from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import folder_problems, job_config
 from lightune.job.hydra_node import hydra_problems
+from lightune.study.agreement import fixed_part
 
 __all__ = ["words_of"]
 
@@ -42,7 +43,7 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
         arguments: the words after the program's name; this process's own by default.
     """
     command = _Command.of(sys.argv[1:] if arguments is None else arguments)
-    problems = list(error.problems) if isinstance(error, ConfigError) else []
+    problems = list(error.problems) if isinstance(error, ConfigError) else fixed_part(error)
     if isinstance(error, (*_HYDRAS, ConfigError)):
         with suppress(*_HYDRAS, ConfigError):  # the command is not what is wrong
             problems += _problems(command)
@@ -106,12 +107,11 @@ def _problems(command: _Command) -> list[Problem]:
     with composing(command.config_dir, command.config_name) as files:
         sweeps: Any = "left" if command.multirun else "refused"
         words = judged(command.overrides, files, quote=shlex.quote, sweeps=sweeps)
-        try:
-            found = _found(files.compose_whole(words.sound, multirun=command.multirun), command)
-        except HydraException:  # of a job, in a multirun by another sweeper
+        config = files.compose_whole(words.sound, multirun=command.multirun)
+        if command.multirun and not is_study(config):  # whose jobs nobody composes before the first begins
             words = judged(command.overrides, files, quote=shlex.quote, sweeps="tried")
-            found = _found(files.compose_whole(words.sound, multirun=command.multirun), command)
-        return [*words.problems, *words.sure(found)]
+            config = files.compose_whole(words.sound, multirun=True)
+        return [*words.problems, *words.sure(_found(config, command))]
 
 
 def _found(config: DictConfig, command: _Command) -> list[Problem]:
@@ -122,11 +122,19 @@ def _found(config: DictConfig, command: _Command) -> list[Problem]:
         of_hydra = find_problems(job_config(config))
         if not of_hydra:
             raise
-    if of_hydra:
-        found = find_problems(job_config(config))
-        return [*of_hydra, *found, *([] if found else folder_problems(config, multirun=command.multirun))]
-    if not command.multirun:
-        return run_problems(config, job_config(config))
+    if not of_hydra:
+        return _of_jobs(config) if command.multirun else run_problems(config, job_config(config))
+    found = find_problems(job_config(config))
+    found = [*of_hydra, *found, *([] if found else folder_problems(config, multirun=command.multirun))]
+    if command.multirun:
+        known = {problem.key for problem in found}
+        with suppress(*_HYDRAS):  # of what is known to be wrong
+            found += [problem for problem in _of_jobs(config) if problem.key not in known]
+    return found
+
+
+def _of_jobs(config: DictConfig) -> list[Problem]:
+    """Return what is wrong with a multirun and its jobs."""
     try:
         return judge_multirun(config).problems
     except ConfigError as refusal:

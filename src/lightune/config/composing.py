@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from lightune.config.search_path import trusted_packages_only
 from lightune.errors import Problem
 from lightune.paths import conf_dir
+from lightune.private_api.hydra import add_folder
 
 __all__ = ["Composing", "composing", "unreadable_files"]
 
@@ -29,23 +30,19 @@ class Composing:
     Args:
         config_dir: a folder with options of one's own, as `--config-dir` takes it.
         config_name: the file that is composed, as `--config-name` takes it.
-        beside: a folder that is searched beside the one that was opened.
     """
 
-    def __init__(
-        self, config_dir: str | Path | None = None, config_name: str = _NAME, *, beside: Path | None = None
-    ) -> None:
+    def __init__(self, config_dir: str | Path | None = None, config_name: str = _NAME) -> None:
         self.folder, self._name = config_dir, config_name
-        self._extra = [] if beside is None else [f"hydra.searchpath=[file://{beside.absolute()}]"]
 
     @property
     def loader(self) -> ConfigLoader:
-        """What reads the files, those of the folder of one's own not among them."""
+        """What reads the files."""
         return GlobalHydra.instance().config_loader()
 
     def options(self, group: str) -> list[str]:
         """Return the options of a group, those of the folder of one's own among them; none if it is no group."""
-        return self.loader.get_group_options(group, config_name=self._name, overrides=self._extra)
+        return self.loader.get_group_options(group, config_name=self._name)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Compose the configuration of a run, without Hydra's own node.
@@ -56,7 +53,7 @@ class Composing:
         Raises:
             hydra.errors.HydraException: if they cannot be composed.
         """
-        return hydra_compose(self._name, overrides=[*self._extra, *overrides])
+        return hydra_compose(self._name, overrides=[*overrides])
 
     def compose_whole(self, overrides: Sequence[str], *, multirun: bool = False) -> DictConfig:
         """Compose what the application would act on, with Hydra's own node.
@@ -69,7 +66,7 @@ class Composing:
             hydra.errors.HydraException: if they cannot be composed.
         """
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-        return self.loader.load_configuration(self._name, [*self._extra, *overrides], run_mode=mode)
+        return self.loader.load_configuration(self._name, [*overrides], run_mode=mode)
 
 
 def unreadable_files(config_dir: str | Path | None) -> Iterator[Problem]:
@@ -95,12 +92,12 @@ def composing(config_dir: str | Path | None = None, config_name: str = _NAME) ->
         config_dir: a folder with options of one's own, as `--config-dir` takes it.
         config_name: the file that is composed, as `--config-name` takes it.
     """
-    first, beside = conf_dir(), None if config_dir is None else Path(config_dir)
-    if beside is not None and (beside / f"{config_name.removesuffix('.yaml')}.yaml").is_file():
-        first, beside = beside, first  # Hydra looks for what it composes in the folder that it opens
     running, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
-        with trusted_packages_only(), initialize_config_dir(str(first.absolute()), job_name="train"):
-            yield Composing(config_dir, config_name, beside=beside)
+        with trusted_packages_only(), initialize_config_dir(str(conf_dir().absolute()), job_name="train"):
+            opened = GlobalHydra.instance().hydra
+            if config_dir is not None and opened is not None:
+                opened.config_loader = add_folder(opened.config_loader, Path(config_dir))
+            yield Composing(config_dir, config_name)
     finally:
         GlobalHydra.instance().hydra = running  # Hydra has put another instance in its place meanwhile

@@ -98,6 +98,9 @@ def options_with(files: Composing, group: str) -> dict[str, set[str]]:
     Files that choose options of other groups, too, can only be read as part of the whole configuration.
     """
     keys: dict[str, set[str]] = {}
+    with suppress(HydraException, OmegaConfBaseException):
+        if group not in files.compose_whole([]).hydra.runtime.choices:
+            return {}  # as in a whole configuration of one's own, which has nothing to choose
     for option in files.options(group):
         with suppress(HydraException, OmegaConfBaseException, OSError):
             try:

@@ -5,10 +5,12 @@ path, to set values on a configuration that is composed already, to judge a conf
 opened, or to make a `JobReturn` that carries what a task raised.
 """
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from hydra._internal import hydra as application
@@ -21,6 +23,7 @@ from hydra._internal.core_plugins.importlib_resources_config_source import Impor
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core import utils
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
@@ -32,6 +35,7 @@ from lightune.private_api.omegaconf import root_of
 __all__ = [
     "Judge",
     "PackageSource",
+    "add_folder",
     "apply_overrides",
     "flush_loggers",
     "is_basic_launcher",
@@ -139,6 +143,21 @@ def loader_of(places: Sequence[tuple[str, str]]) -> ConfigLoader:
     path = ConfigSearchPathImpl()
     for provider, location in places:
         path.append(provider=provider, path=location)
+    return ConfigLoaderImpl(config_search_path=path)
+
+
+def add_folder(loader: ConfigLoader, folder: Path) -> ConfigLoader:
+    """Return a loader that reads a folder of options as well, as `--config-dir` adds one.
+
+    For: composing a command again as its application did. Without it: options of the folder seem not to exist.
+
+    Args:
+        loader: of the application.
+        folder: that is added.
+    """
+    path = copy.deepcopy(loader.get_search_path())
+    place = f"file://{folder.absolute()}"
+    path.prepend(provider="command-line", path=place, anchor=SearchPathQuery(provider="schema"))
     return ConfigLoaderImpl(config_search_path=path)
 
 

@@ -5,22 +5,30 @@ Of the jobs of a multirun by another sweeper, see which follow another metric, o
 This module must not import Optuna, torch or Lightning.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.schema import SEARCH
 from lightune.config.static.annotations import show
 from lightune.errors import ConfigError, Problem
+from lightune.study.definition.definition import Definition
 from lightune.study.definition.division import follows_seed
 from lightune.study.definition.settings import Objective, Settings
+from lightune.study.hydra.composer import Composer
 from lightune.study.messages import LIGHTUNE, Vocabulary
+from lightune.study.space.ends import ends_of
 from lightune.study.space.space import Point
 
-__all__ = ["Agreement", "Jobs"]
+__all__ = ["Agreement", "Jobs", "fixed_part", "require_agreement"]
 
 _UNRESOLVED = ("pruner", "sampler")  # what they refer to may differ between trials; the study takes its own
+_FIXED = re.compile(r"'(?P<part>hydra[./]\w+)' must be \w+ before the sweep starts.*", re.DOTALL)
 _LONGEST = 60
 _MOST = 6  # that are told apart
 _SAMPLES = ("_target_", "dataset", "path", "target", "labels", "pattern", "classes", "split", "duplicates")
@@ -94,6 +102,45 @@ class Agreement:
         if name == "space":
             return "make a study of each, or write one space, with a condition (when:) where a key is searched"
         return f"make a study of each, or set {self._key(name)} once, on the command line"
+
+
+def require_agreement(definition: Definition, config: DictConfig, loader: ConfigLoader) -> None:
+    """Refuse a study whose trials have other settings than it, in an application that has not judged it before.
+
+    What else cannot be composed is left to its trial, which fails alone.
+
+    Args:
+        definition: of the study.
+        config: of the multirun, with Hydra's own node.
+        loader: composes trials.
+
+    Raises:
+        ConfigError: with each setting that trials have differently, or that is wrong in one.
+    """
+    agreement, composer = Agreement(definition.settings.vocabulary), Composer(loader, config)
+    problems: list[Problem] = []
+    for end in ends_of(definition.space):
+        try:
+            trial = composer.compose(definition.space.overrides(end.point))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            problems += fixed_part(error)
+            continue
+        problems += agreement.add(trial, end.point)
+    if problems := list(dict.fromkeys([*problems, *agreement.problems()])):
+        raise ConfigError(problems)
+
+
+def fixed_part(error: Exception) -> list[Problem]:
+    """Return what is wrong with a job that chooses or sets what all have; nothing if it is something else.
+
+    Args:
+        error: of composing the job.
+    """
+    found = _FIXED.fullmatch(str(error)) if isinstance(error, HydraException) else None
+    if found is None:
+        return []
+    rule = "is one for all jobs, and what is swept sets it otherwise"
+    return [Problem(found["part"], f"{rule}; set it on the command line, or in a file that is not swept")]
 
 
 class Jobs:

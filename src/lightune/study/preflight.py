@@ -7,7 +7,6 @@ its trial, which fails alone. This module must not import Optuna, torch or Light
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -22,6 +21,7 @@ from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
 from lightune.study.hydra.composer import Composer
 from lightune.study.space.dimensions import Dimension, typed_key
+from lightune.study.space.ends import ends_of
 from lightune.study.space.keys import existing_keys, existing_options
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid
 from lightune.study.storage.credentials import hider_of
@@ -29,7 +29,6 @@ from lightune.study.trial_folders import FolderNames, trial_folder
 
 __all__ = ["judged_definition"]
 
-_MOST_POINTS = 200
 _NO_EFFECT = (
     "has no effect: the configuration is the same whatever its value; remove it, or what sets the key after it"
 )
@@ -60,9 +59,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     problems = list(_enqueue_problems(space, settings, config))
     space, found = existing_options(space, loader, where)
     problems += found
-    points = [_complete(space, {})]
-    points += [_complete(space, {key: text}) for key, text in _variations(space, points[0])]
-    space, found = existing_keys(space, points, loader, composer.compose, where)
+    space, found = existing_keys(space, [end.point for end in ends_of(space)], loader, composer.compose, where)
     problems += found
 
     agreement = Agreement(settings.vocabulary)
@@ -78,14 +75,13 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
             composed.setdefault(key, {})[point[key]] = OmegaConf.to_yaml(cfg)
         return [*find_problems(cfg), *agreement.add(config, point)]
 
-    base = _complete(space, {})
-    seen = [(base, judge(base, *base))]
+    base, *others = ends_of(space)
+    seen = [(base.point, judge(base.point, *base.keys))]
     alone: list[Problem] = []
-    for key, text in _variations(space, base):
-        point = _complete(space, {key: text})
-        seen.append((point, judge(point, key)))
-        alone += [problem for problem in seen[-1][1] if _is_about(problem, key)]
-    about_base = [problem for problem in seen[0][1] if _stays(problem, base, seen)]
+    for end in others:
+        seen.append((end.point, judge(end.point, *end.keys)))
+        alone += [problem for problem in seen[-1][1] if any(_is_about(problem, key) for key in end.keys)]
+    about_base = [problem for problem in seen[0][1] if _stays(problem, base.point, seen)]
     idle = [dimension for dimension in space.dimensions if _is_idle(dimension, composed.get(dimension.key, {}))]
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
     remarks = (*definition.space.remarks, *agreement.remarks())
@@ -102,29 +98,6 @@ def _enqueue_problems(space: Space, settings: Settings, config: DictConfig) -> I
             space.point_of(point, where=settings.vocabulary.key(f"enqueue[{index}]"))
         except ConfigError as error:
             yield from error.problems
-
-
-def _complete(space: Space, wanted: Point) -> Point:
-    """Return a point that has the wanted values and, elsewhere, the first that makes them possible."""
-    point: Point = {}
-    needed: dict[str, Any] = {}
-    for dimension in reversed(space.dimensions):  # what a condition stands on may have a condition itself
-        if dimension.key in wanted or dimension.key.lstrip("+") in needed:
-            needed = {**{key.lstrip("+"): values for key, values in dimension.when.items()}, **needed}
-    for dimension in space.dimensions:
-        if not space.is_active(dimension, point):
-            continue
-        texts = dimension.edges()
-        accepted = needed.get(dimension.key.lstrip("+"))
-        if accepted is not None:
-            texts = tuple(text for text in texts if space.accepts(text, accepted)) or texts
-        point[dimension.key] = wanted.get(dimension.key, texts[0])
-    return point
-
-
-def _variations(space: Space, base: Point) -> list[tuple[str, str]]:
-    pairs = [(dimension.key, text) for dimension in space.dimensions for text in dimension.edges()]
-    return [(key, text) for key, text in pairs if base.get(key) != text][:_MOST_POINTS]
 
 
 def _stays(problem: Problem, base: Point, seen: list[tuple[Point, list[Problem]]]) -> bool:

@@ -23,6 +23,7 @@ from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.runtime.contained import require_contained
 from lightune.secrets import redact, secret_values
+from lightune.study.agreement import require_agreement
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options
 from lightune.study.definition.definition import Definition, read_definition
@@ -85,9 +86,8 @@ def prepare(
     _require_free(folder, strict=judge_of(hydra_context.callbacks) is not None)
     hide = hider_of(config)
     arguments = [hide(line) for line in arguments]
-    if definition is None or not definition.is_that_of(config, arguments):
-        definition = read_definition(config, hydra_context.config_loader, arguments)
-    asked = definition
+    judged = definition if definition is not None and definition.is_that_of(config, arguments) else None
+    asked = judged or read_definition(config, hydra_context.config_loader, arguments)
     require_able(asked.settings, asked.space)
     url, vocabulary = asked.settings.storage, asked.settings.vocabulary
     conceal(config, url)
@@ -95,6 +95,8 @@ def prepare(
     if (spec := read_spec(folder, vocabulary)) is not None:
         agree(spec.name, spec.identity, identity, vocabulary)
     else:
+        if judged is None:
+            require_agreement(asked, config, hydra_context.config_loader)
         reach(config)
         if url is not None:
             open_storage(url, folder, vocabulary=vocabulary)  # while nothing is written
