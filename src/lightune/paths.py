@@ -21,6 +21,7 @@ __all__ = [
     "absence",
     "conf_dir",
     "create_run_dir",
+    "expanded",
     "is_inside",
     "is_plain_name",
     "outer_rank",
@@ -171,6 +172,11 @@ def absence(path: str | Path) -> str:
         rule = f"must be a file or folder of this machine, got the address {path}"
         return f"{rule}; copy it here first (aws s3 cp, gcloud storage cp, curl), or mount it as a folder"
     return f"there is no file or folder {Path(path).expanduser().absolute()}"
+
+
+def expanded(path: str) -> str:
+    """Return a path with a home folder where it begins with `~` or `~name`; as it is if nobody has that name."""
+    return os.path.expanduser(path)
 
 
 def is_inside(path: str | Path, root: str | Path) -> bool:

@@ -459,3 +459,16 @@ def test_secrets_in_what_a_failed_run_says_stay_hidden(cli, tmp_path, own_packag
     for form in (secret, repr(secret)[1:-1], " ".join(secret.split()), json.dumps(secret)[1:-1]):
         assert_hidden(tmp_path / "outputs", least=7, secret=form)
         assert form not in out + err
+
+
+def test_a_home_folder_of_a_file_takes_all_that_a_run_leaves(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "mine/local").mkdir(parents=True)
+    (tmp_path / "mine/local/default.yaml").write_text("# @package _global_\noutput_root: ~/x\n")
+    code, out, _ = cli("--config-dir", "mine", *TINY)
+    (run_dir,) = (tmp_path / "home/x/runs/run").iterdir()
+    assert (code, (run_dir / "result.json").is_file(), str(run_dir.name) in out) == (0, True, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "mine"]
+    typed = f"~/x/runs/run/{run_dir.name}"
+    code, _, err = cli(f"resume='{typed}'", "trainer.max_epochs=1")
+    assert (code, "is finished (completed)" in err) == (2, True)

@@ -284,10 +284,16 @@ def test_a_file_without_its_header_is_told_what_it_lacks(tmp_path, group, text, 
     assert any("must have `# @package _global_` as its first line" in each.message for each in problems)
 
 
-@pytest.mark.parametrize(
-    ("root", "advice"),
-    [("~", "${oc.env:HOME}, got ~"), ("~/x", "${oc.env:HOME}/x"), ("~ada/x", "the whole path")],
-)
-def test_a_home_folder_is_written_out(root, advice):
-    (problem,) = find_problems(compose([f"output_root='{root}'"]))
-    assert (problem.key, advice in problem.message) == ("output_root", True)
+def test_a_home_folder_is_one_of_somebody():
+    assert [find_problems(compose([f"output_root='{root}'"])) for root in ("~", "~/x")] == [[], []]
+    (problem,) = find_problems(compose(["output_root='~nobody_here/x'"]))
+    rule = "names the home folder of nobody here, got ~nobody_here/x; write the whole path"
+    assert (problem.key, problem.message) == ("output_root", rule)
+
+
+def test_what_parts_write_is_judged_by_where_it_would_lie(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    target = "+callbacks.other._target_=pytorch_lightning.callbacks.ModelCheckpoint"
+    words = [target, "+callbacks.other.dirpath='~/elsewhere'"]  # which Lightning takes for the home folder
+    assert [each.key for each in find_problems(compose([*words, "output_root=."]))] == ["callbacks.other.dirpath"]
+    assert find_problems(compose([*words, "output_root='~'"])) == []

@@ -206,3 +206,12 @@ def test_an_output_root_that_is_a_file_is_refused(cli, tmp_path):
     code, _, err = cli(*TINY, "output_root=taken")
     assert code == 2
     assert "is a file" in err
+
+
+@pytest.mark.parametrize("multirun", [False, True])
+def test_a_home_folder_is_where_a_command_writes(composed, tmp_path, monkeypatch, multirun):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config = composed("output_root='~/results'", "search.study=s", multirun=multirun)
+    place = config.hydra.sweep.dir if multirun else config.hydra.run.dir
+    assert str(place).startswith(f"{tmp_path}/home/results/{'studies/s' if multirun else 'runs/run/'}")
+    assert problems(config, multirun=multirun) == {}

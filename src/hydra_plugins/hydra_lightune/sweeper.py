@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lightune.study.definition.identity import register_resolver
+from lightune.study.definition.identity import register_resolvers
 
 if TYPE_CHECKING:
     from lightune.study.definition.definition import Definition
@@ -101,4 +101,4 @@ class LightuneSweeperConf:
 ConfigStore.instance().store(
     group="hydra/sweeper", name="lightune", node=LightuneSweeperConf, provider="hydra_lightune"
 )
-register_resolver()
+register_resolvers()

@@ -17,7 +17,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.job.folders import job_config, reserve_folder
 from lightune.job.handover import handover
 from lightune.job.hydra_files import withhold
-from lightune.paths import outer_rank
+from lightune.paths import expanded, outer_rank
 from lightune.runtime.contained import require_contained
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
@@ -39,7 +39,7 @@ def check_run(config: DictConfig) -> None:
     cfg = job_config(config)
     handover.resumed = handover.withheld = None
     if isinstance(cfg.resume, str):
-        _check_resumed(config, cfg, Path(cfg.resume))
+        _check_resumed(config, cfg, Path(expanded(cfg.resume)))
         return
     _raise_any(run_problems(config, cfg))
     _say(no_effect.of_run(config, cfg))

@@ -31,6 +31,7 @@ from lightune.data.frozen_features import FrozenFeatures
 from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
 from lightune.models import TransferNetwork
+from lightune.paths import expanded
 from lightune.private_api.lightning import set_initial_hparams
 from lightune.runtime.data_cache import kept
 from lightune.secrets import redact_all, secret_values
@@ -164,7 +165,7 @@ def _compute_once(cfg: DictConfig, task: SupervisedTask, data: InMemoryData) -> 
     body = task.model.take_body()
     on_gpu = torch.cuda.is_available() and cfg.trainer.get("accelerator") in ("auto", "gpu", "cuda")
     device = torch.device("cuda" if on_gpu else "cpu")
-    kept = Path(os.path.abspath(cfg.output_root)) / "cache" / "features" if cfg.data.get("cache", True) else None
+    kept = Path(_output_root(cfg)) / "cache" / "features" if cfg.data.get("cache", True) else None
     data.compute_once(FrozenFeatures(body.on(device), body.digest, device, kept))
 
 
@@ -177,8 +178,12 @@ def make_data(cfg: DictConfig) -> Any:
     Raises:
         ConfigError: if their arguments are refused.
     """
-    supply = {"output_root": lambda: os.path.abspath(cfg.output_root), "group_column": lambda: _group_column(cfg)}
+    supply = {"output_root": lambda: _output_root(cfg), "group_column": lambda: _group_column(cfg)}
     return make("data", cfg.data, supply)
+
+
+def _output_root(cfg: DictConfig) -> str:
+    return os.path.abspath(expanded(cfg.output_root))
 
 
 def _group_column(cfg: DictConfig) -> str | None:

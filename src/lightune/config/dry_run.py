@@ -14,7 +14,7 @@ from lightune.config.instantiate import naming_key, require
 from lightune.config.trainer import build_loggers
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, Problem, UnwritableError
-from lightune.paths import torchrun_size
+from lightune.paths import expanded, torchrun_size
 from lightune.runtime.hardware import why_not_compiled
 from lightune.tasks import SupervisedTask
 
@@ -110,7 +110,7 @@ def try_loggers(cfg: DictConfig) -> None:
     Raises:
         ConfigError: if one refuses its arguments.
     """
-    build_loggers(cfg, Path(cfg.output_root))
+    build_loggers(cfg, Path(expanded(cfg.output_root)))
 
 
 def try_trainer(cfg: DictConfig, trainer: Trainer) -> None:
@@ -140,7 +140,7 @@ def require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in task.state_dict().values())
     wanted = weights * _SIZES_A_CHECKPOINT * (2 * fits + 1) if cfg.callbacks.get("checkpoint") is not None else 0
-    folder = Path(cfg.output_root).absolute()
+    folder = Path(expanded(cfg.output_root)).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < wanted + _LEAST_ROOM:

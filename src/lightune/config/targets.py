@@ -17,7 +17,7 @@ from lightune.config.static.signatures import Parameter, Target, TargetNotFoundE
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
 from lightune.config.values import BROKEN, value_problems
 from lightune.errors import Problem
-from lightune.paths import is_inside
+from lightune.paths import expanded, is_inside
 
 __all__ = ["TargetCheck", "names_folders"]
 
@@ -144,7 +144,7 @@ class TargetCheck:
     def _path_problems(self, path: str, key: str, value: Any) -> Iterator[Problem]:
         if self.group not in _COLLECTIONS or not isinstance(value, str):
             return
-        if key in _FOLDER_ARGUMENTS and value and not is_inside(value, self.output_root):
+        if key in _FOLDER_ARGUMENTS and value and not is_inside(expanded(value), expanded(self.output_root)):
             rule = f"must lie below output_root ({self.output_root})"
             yield Problem(path, f"{rule}, got {show(value)}; without it, the run's folder is taken")
         if key in _NAME_ARGUMENTS and (value.startswith(("/", "~")) or ".." in value):

@@ -22,6 +22,7 @@ from lightune.checkpoints import WholeCheckpointIO
 from lightune.config import schema
 from lightune.config.instantiate import bind, make, naming_key
 from lightune.errors import ConfigError, Problem
+from lightune.paths import expanded
 from lightune.private_api.lightning import installed_packages_read_once, set_default_root_dir
 from lightune.runtime.hardware import resolved_precision, use_matmul_precision
 from lightune.secrets import secret_values
@@ -50,7 +51,7 @@ def make_trainer(cfg: DictConfig) -> Trainer:
                 logger=False,
                 callbacks=callbacks,
                 plugins=[WholeCheckpointIO(secret_values(cfg))],
-                default_root_dir=str(cfg.output_root),
+                default_root_dir=expanded(cfg.output_root),
                 gradient_clip_val=cfg.regularization.get("gradient_clip"),
                 enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
                 enable_progress_bar=False,

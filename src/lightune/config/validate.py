@@ -20,7 +20,7 @@ from lightune.config.static.signatures import (
 from lightune.config.targets import TargetCheck
 from lightune.config.values import BROKEN, value_problems
 from lightune.errors import ConfigError, Problem
-from lightune.paths import is_plain_name
+from lightune.paths import expanded, is_plain_name
 from lightune.private_api.omegaconf import root_of, text_of
 from lightune.secrets import names_behind
 
@@ -104,9 +104,8 @@ def _root_problems(tree: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"
         yield Problem("name", f"{rule}, got {show(name)}; output_root says where runs go")
-    if isinstance(root, str) and root.startswith("~"):
-        home = f"${{oc.env:HOME}}{root[1:]}" if root[1:2] in ("", "/") else "the whole path"
-        yield Problem("output_root", f"is a path as it stands: for a home folder write {home}, got {root}")
+    if isinstance(root, str) and root.startswith("~") and expanded(root) == root:
+        yield Problem("output_root", f"names the home folder of nobody here, got {root}; write the whole path")
     if root == "":
         yield Problem("output_root", "must be a folder, got ''")
     monitor = tree.get("monitor")

@@ -11,6 +11,7 @@ from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.placement import Placement
 from lightune.data.samples import Samples
 from lightune.data.scaling import ImageScaling
+from lightune.paths import expanded
 from lightune.ranges import NonNegativeInt
 
 Dataset = Literal["MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"]
@@ -49,7 +50,11 @@ class TorchvisionImages(InMemoryData):
         num_workers: NonNegativeInt = 2,
     ) -> None:
         super().__init__(
-            batch_size=batch_size, scaling=scaling, root=root, placement=placement, num_workers=num_workers
+            batch_size=batch_size,
+            scaling=scaling,
+            root=expanded(root),
+            placement=placement,
+            num_workers=num_workers,
         )
         self.dataset = dataset
         self.download = download

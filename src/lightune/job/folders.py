@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.errors import ConfigError, Problem
-from lightune.paths import create_run_dir, is_inside
+from lightune.paths import create_run_dir, expanded, is_inside
 from lightune.private_api.omegaconf import text_of
 from lightune.secrets import names_behind
 
@@ -96,7 +96,7 @@ class _Places:
             yield Problem(self.key, f"cannot be resolved: {str(error).splitlines()[0]}")
 
     def _problems(self) -> Iterator[Problem]:
-        root = self.here / str(self.config.output_root)
+        root = self.here / expanded(str(self.config.output_root))
         folder = self._folder(folder_key(multirun=self.multirun))
         yield from self._below(self.key, folder, root, f"output_root ({self.config.output_root})")
         yield from self._plain(self.key)

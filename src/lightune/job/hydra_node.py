@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_own
 from lightune.errors import ConfigError, Problem
-from lightune.paths import is_inside
+from lightune.paths import expanded, is_inside
 from lightune.runtime.contained import foreign_content
 from lightune.secrets import names_behind
 
@@ -130,7 +130,7 @@ def _root_problems(config: DictConfig) -> Iterator[Problem]:
 
     if not names_folders(config):  # runs and studies make folders of their own
         return
-    if names := foreign_content(Path(str(config.hydra.runtime.cwd)) / root):
+    if names := foreign_content(Path(str(config.hydra.runtime.cwd)) / expanded(root)):
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
         rule = f"stands in a file, is what a callback or logger writes to, and holds other things ({shown})"
         yield Problem("output_root", f"{rule}, got {root}; name a new folder, or type it on the command line")
@@ -182,7 +182,7 @@ def _log_problems(config: DictConfig, log: str) -> Iterator[Problem]:
         return
     if not isinstance(plain, dict) or plain.get("root") is None:
         return  # Hydra leaves the log as it is
-    root, here = str(config.output_root), Path(str(config.hydra.runtime.cwd))
+    root, here = expanded(str(config.output_root)), Path(str(config.hydra.runtime.cwd))
     places = [here, Path(str(config.hydra.runtime.output_dir))] if config.hydra.job.chdir else [here]
     own = _own_folder(config)
     typed = _typed(config, log)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lightune.callbacks import Interruption
 from lightune.config.build import FitPlan, Parts
-from lightune.paths import create_run_dir, outer_rank
+from lightune.paths import create_run_dir, expanded, outer_rank
 from lightune.reporting.data_file import record_data, require_same_data, show_data
 from lightune.reporting.train_log import train_log
 from lightune.runtime.quiet import quiet
@@ -104,7 +104,7 @@ def opened(
 def _new_run_dir(cfg: DictConfig) -> Path:
     """Make a folder for a run that was not started by Hydra, and keep its configuration there as Hydra would."""
     stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
-    run_dir = Path(create_run_dir(str(Path(cfg.output_root) / "runs" / cfg.name / stamp)))
+    run_dir = Path(create_run_dir(str(Path(expanded(cfg.output_root)) / "runs" / cfg.name / stamp)))
     (run_dir / ".hydra").mkdir()
     OmegaConf.save(cfg, run_dir / ".hydra" / "config.yaml", resolve=False)
     return run_dir

@@ -16,6 +16,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
 from lightune.errors import ConfigError, Problem, reason_of
+from lightune.paths import expanded
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -166,7 +167,7 @@ def _require_own_root(frozen: DictConfig, composed: DictConfig) -> None:
     root = str(frozen.get("output_root"))
     if root == str(composed.get("output_root")) or not names_folders(frozen):
         return
-    if foreign_content(Path(root)):
+    if foreign_content(Path(expanded(root))):
         rule = f"of the run is what a callback or logger writes to, and holds other things, got {root}"
         advice = f"if it is yours, type output_root={shlex.quote(root)}"
         raise ConfigError([Problem("output_root", f"{rule}; {advice}")])

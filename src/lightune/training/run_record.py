@@ -18,7 +18,7 @@ from lightune import secrets
 from lightune.config.own_code import loaded_code
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
 from lightune.metrics.meter import MetricSet
-from lightune.paths import program_typed, resume_command, shell_folder
+from lightune.paths import expanded, program_typed, resume_command, shell_folder
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.confusion_picture import confusion_picture
@@ -89,7 +89,7 @@ class RunRecord:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         context, cfg = self.context, self.context.cfg
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
-        row = os.path.relpath(context.run_dir, Path(shell_folder(), cfg.output_root))
+        row = os.path.relpath(context.run_dir, Path(shell_folder(), expanded(cfg.output_root)))
         for board in self._boards:
             if context.has_several_fits and context.resumed:
                 board.purge_step = 0  # the means are written anew
@@ -181,7 +181,7 @@ class RunRecord:
             raise TrainingError(result) from full
         finally:
             if context.processes.is_first:
-                root, fits = Path(shell_folder(), context.cfg.output_root), len(context.parts.plans)
+                root, fits = Path(shell_folder(), expanded(context.cfg.output_root)), len(context.parts.plans)
                 again = _resumed_by(result)
                 show_summary(result, context.console, output_root=root, fits=fits, resumed_by=again)
         return result

@@ -12,9 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.paths import is_plain_name
+from lightune.paths import expanded, is_plain_name
 
-__all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolver", "study_name"]
+__all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolvers", "study_name"]
 
 _HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries", "changed_code")
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
@@ -126,6 +126,11 @@ def _resolve(stamp: str, *, _root_: Any) -> str:
     return f"{OmegaConf.select(_root_, 'name')}_{stamp}"
 
 
-def register_resolver() -> None:
-    """Register `${lightune.study:${now:…}}`, a study's folder name; for other sweepers, one with the stamp."""
+def register_resolvers() -> None:
+    """Register what `conf/train.yaml` calls.
+
+    `${lightune.study:${now:…}}` is a study's folder name; for other sweepers, one with the stamp.
+    `${lightune.home:PATH}` is a path with a home folder in place of its `~`.
+    """
+    OmegaConf.register_resolver("lightune.home", expanded, replace=True, annotation_validation="off")
     OmegaConf.register_resolver("lightune.study", _resolve, replace=True, annotation_validation="off")

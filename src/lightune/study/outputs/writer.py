@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.paths import conf_dir
+from lightune.paths import conf_dir, expanded
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
@@ -62,7 +62,7 @@ class StudyFiles:
             return
         folder = study.folder / trial.folder
         keys = tuple(dimension.key for dimension in study.space.dimensions)
-        name = os.path.relpath(folder, str(OmegaConf.select(study.config, "output_root") or "."))
+        name = os.path.relpath(folder, expanded(str(OmegaConf.select(study.config, "output_root") or ".")))
         texts = text_keys(study.space.dimensions)
         complete_row(folder, Trial(trial.number, trial.point, keys, texts).hparams(), name)
 
