@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
-from lightune.paths import absence
+from lightune.paths import absence, expanded
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
 
@@ -23,20 +24,26 @@ _OF_FILES = ("labels", "on_unreadable")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune evaluate` takes."""
     add = parser.add_argument
-    with_runs(add("run", type=Path, metavar="RUN", help="the run's folder, a study's, or a study's name"))
+    with_runs(add("run", type=typed_path, metavar="RUN", help="the run's folder, a study's, or a study's name"))
     add("--split", choices=("test", "val"), help="which part of the run's own data (default: test)")
-    add("--input", type=Path, nargs="+", metavar="PATH", help="new samples with their targets, in their place")
-    add("--labels", type=Path, metavar="FILE", help="a table of path and target for pictures and sounds")
+    add(
+        "--input",
+        type=typed_path,
+        nargs="+",
+        metavar="PATH",
+        help="new samples with their targets, in their place",
+    )
+    add("--labels", type=typed_path, metavar="FILE", help="a table of path and target for pictures and sounds")
     add(
         "--on-unreadable",
         choices=("refuse", "skip"),
         help="pictures or sounds of --input that cannot be decoded (default: refuse)",
     )
-    add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
+    add("--checkpoint", type=expanded, default="best", help="best, last, or the path of a file (default: best)")
     add("--json", action="store_true", help="print one JSON object instead of a table")
     add(
         "--errors",
-        type=Path,
+        type=typed_path,
         nargs="?",
         const=Path(),
         metavar="FOLDER",

@@ -6,8 +6,10 @@ This module must not import torch or Lightning at its top.
 import argparse
 from pathlib import Path
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
+from lightune.paths import expanded
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
 from lightune.wording import counted
@@ -20,12 +22,14 @@ _NAMES = {"onnx": "model.onnx", "torch_export": "model.pt2"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune export` takes."""
     add = parser.add_argument
-    with_runs(add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name"))
+    with_runs(
+        add("run", type=typed_path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    )
     add("--to", choices=tuple(_NAMES), required=True, help="onnx, or torch_export for torch.export.load")
-    add("--output", type=Path, metavar="FILE", help="(default: model.onnx, or model.pt2)")
+    add("--output", type=typed_path, metavar="FILE", help="(default: model.onnx, or model.pt2)")
     add("--overwrite", action="store_true", help="replace the file if it is there")
     add("--no-preparation", action="store_true", help="leave out what prepares samples: it takes prepared ones")
-    add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
+    add("--checkpoint", type=expanded, default="best", help="best, last, or the path of a file (default: best)")
 
 
 def export(options: argparse.Namespace, folder: Path) -> None:

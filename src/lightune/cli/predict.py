@@ -11,9 +11,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
-from lightune.paths import absence
+from lightune.paths import absence, expanded
 from lightune.runtime.atomic_files import whole_file
 from lightune.runtime.plain_text import cell, say
 from lightune.training.imports import import_training
@@ -36,16 +37,18 @@ _REJECT_RATE = 0.05
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune predict` takes."""
     add = parser.add_argument
-    with_runs(add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name"))
-    add("--input", type=Path, nargs="+", required=True, metavar="PATH", help="files with new samples")
-    add("--output", type=Path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
+    with_runs(
+        add("run", type=typed_path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    )
+    add("--input", type=typed_path, nargs="+", required=True, metavar="PATH", help="files with new samples")
+    add("--output", type=typed_path, default=Path(OUTPUT), metavar="FILE", help=f"(default: {OUTPUT})")
     add(
         "--on-unreadable",
         choices=("refuse", "skip"),
         default="refuse",
         help="pictures or sounds that cannot be decoded (default: refuse)",
     )
-    add("--checkpoint", default="best", help="best, last, or the path of a file (default: best)")
+    add("--checkpoint", type=expanded, default="best", help="best, last, or the path of a file (default: best)")
     add("--threshold", type=_share, metavar="P", help="of two classes: the positive one from this probability on")
     add("--sets", type=_share, metavar="SHARE", help="of classes: sets that hold the true one as often as this")
     add("--interval", type=_share, metavar="SHARE", help="of values: intervals that hold the true one as often")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lightune.cli import evaluate, export, models, predict
+from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
@@ -38,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     read_environment()
     parser = _parser()
     complete_tool(parser)
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         options.command(options)
     except LightuneError as refusal:
         say(refusal, error=True)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lightune",
         description="Work with finished runs, and see what networks there are.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="list the studies and runs below a folder")
     listing.add_argument(
         "root",
-        type=Path,
+        type=typed_path,
         nargs="?",
         default=Path(OUTPUTS),
         metavar="ROOT",
@@ -67,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
-    with_studies(best.add_argument("study", type=Path, metavar="STUDY", help="the study's folder, or its name"))
+    with_studies(
+        best.add_argument("study", type=typed_path, metavar="STUDY", help="the study's folder, or its name")
+    )
     best.add_argument("--json", action="store_true", help="print JSON instead of lines")
     best.set_defaults(command=_best)
     evaluating = commands.add_parser("evaluate", help="measure a run, or a study's best trial, again")
@@ -194,7 +197,7 @@ def _list(options: argparse.Namespace) -> None:
         if len(best) > 1:
             value += f"  (the first of {len(best)} on the Pareto front: lightune best {shlex.quote(str(folder))})"
         failed = f", {study.count('failed')} failed" if study.count("failed") else ""
-        records.append((str(folder), f"{study.progress()}{failed}", value, ""))
+        records.append((str(folder), f"{study.progress()}{failed}", value, study.command()))
     for folder, result in find_runs(options.root):
         objective = result.get("objective")
         objective = objective if isinstance(objective, dict) else {}

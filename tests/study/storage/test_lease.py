@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from lightune.study.storage import lease as module
-from lightune.study.storage.lease import FOLDER, Lease, has_lease, is_name, lives
+from lightune.study.storage.lease import FOLDER, Lease, has_lease, is_at_work, is_name, lives
 
 HOLDER = """
 import sys
@@ -155,3 +155,15 @@ def test_a_lease_that_is_removed_while_it_is_made_is_made_again(tmp_path, monkey
     lease = Lease(tmp_path)
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [lease.name]
     lease.end()
+
+
+def test_a_study_is_at_work_while_a_driver_lives_and_no_link_is_followed(tmp_path):
+    study, stranger = tmp_path / "study", tmp_path / "stranger"
+    assert not is_at_work(study)
+    lease = Lease(study)
+    assert is_at_work(study)
+    stranger.mkdir()
+    (stranger / ".leases").symlink_to(study / ".leases")
+    assert not is_at_work(stranger)
+    lease.end()
+    assert not is_at_work(study)

@@ -10,10 +10,12 @@ from typing import Any
 from lightune.errors import ConfigError, Problem
 from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
-from lightune.study.definition.spec import FILE_NAME, own_program, read_spec
+from lightune.study.definition.spec import FILE_NAME, Spec, own_program, read_spec
 from lightune.study.outcome.outcome import FINAL, is_final
+from lightune.study.outputs.command import command_to_go_on
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
+from lightune.study.storage.lease import is_at_work
 from lightune.study.storage.records import RepeatedPoint, best_of, best_points, is_seed
 from lightune.wording import counted
 
@@ -37,6 +39,7 @@ class StudyOnDisk:
         program: what it was started with, as it is typed; None if that is no program of lightune's, since the
             folder may be somebody else's.
         is_grid: whether it is the grid of its space.
+        spec: what it says of itself, as a whole.
     """
 
     folder: Path
@@ -45,15 +48,29 @@ class StudyOnDisk:
     n_trials: int | None = None
     program: str | None = "python train.py"
     is_grid: bool = True
+    spec: Spec | None = None
 
     def count(self, *states: str) -> int:
         """Return how many trials are in one of some states; all if none is named."""
         return sum(row["state"] in states for row in self.rows) if states else len(self.rows)
 
     def progress(self) -> str:
-        """Return how many trials have ended, and whether these are all."""
-        over, total = self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
-        return counted(over, "trial") if over >= total else f"{over} of {counted(total, 'trial')}, unfinished"
+        """Return how many trials have ended, and whether these are all, or others run."""
+        over, total = self._ended()
+        if over >= total:
+            return counted(over, "trial")
+        return f"{over} of {counted(total, 'trial')}, {'running' if is_at_work(self.folder) else 'unfinished'}"
+
+    def command(self) -> str:
+        """Return the command that goes on with it; nothing if it is finished, or at work."""
+        over, total = self._ended()
+        if over >= total or self.spec is None or is_at_work(self.folder):
+            return ""
+        return command_to_go_on(self.folder, self.spec)
+
+    def _ended(self) -> tuple[int, int]:
+        """Return how many trials have ended, and how many there are to be."""
+        return self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
 
     @property
     def columns(self) -> list[str]:
@@ -119,7 +136,7 @@ def open_study(folder: Path) -> StudyOnDisk:
     spec = read_spec(folder)
     if spec is None:
         raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
-    study = StudyOnDisk(folder, spec.objectives, [], spec.n_trials, own_program(spec.program), spec.is_grid)
+    study = StudyOnDisk(folder, spec.objectives, [], spec.n_trials, own_program(spec.program), spec.is_grid, spec)
     try:
         study.rows.extend(read_table(folder))
         for row in study.rows:

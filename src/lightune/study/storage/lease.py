@@ -15,7 +15,7 @@ from typing import TypeGuard
 
 from lightune.study.storage.locks import acquire, is_held, release
 
-__all__ = ["FOLDER", "WORKER_MARK", "Lease", "has_lease", "is_name", "lives"]
+__all__ = ["FOLDER", "WORKER_MARK", "Lease", "has_lease", "is_at_work", "is_name", "lives"]
 
 WORKER_MARK = "LIGHTUNE_STUDY_OWNER"
 """Environment variable that every process of a driver's workers carries: the name of the owner's lease."""
@@ -97,6 +97,15 @@ def is_name(name: object) -> TypeGuard[str]:
 def lives(study: Path, name: str) -> bool:
     """Return True if the owner of a lease still runs; for a process that has no lease itself."""
     return _lives(study / FOLDER / name)
+
+
+def is_at_work(study: Path) -> bool:
+    """Return True if a driver works on a study; no link is followed, as the folder may be somebody else's."""
+    folder = study / FOLDER
+    with suppress(OSError):
+        leases = [] if folder.is_symlink() else [path for path in folder.iterdir() if not path.is_symlink()]
+        return any(is_name(path.name) and _lives(path) for path in leases)
+    return False
 
 
 def has_lease(study: Path, name: str) -> bool:

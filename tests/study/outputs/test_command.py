@@ -1,0 +1,86 @@
+"""The line that goes on with a study repeats the command that began it, and nothing that a file may not say."""
+
+import shlex
+
+import pytest
+import yaml
+from studies import write_study
+
+from lightune.study.definition.identity import study_name
+from lightune.study.definition.spec import read_spec
+from lightune.study.outputs.command import command_to_go_on
+
+SWEEP = "optimizer.lr=1e-3,1e-2"
+MEANT = "the command that began it"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Return the line for a study that was begun with some words."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*task, hydra=(), name=None, root="outputs", config="train", sources=(), text=None, **about):
+        identity = {"--config-name": config, **{str(line): line for line in (*hydra, *task)}}
+        folder = tmp_path / root / "studies" / (name or study_name("run", identity))
+        about = {"program": "lightune-train", **about}
+        write_study(folder, identity=identity, **about)
+        typed = {"hydra": ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={folder}", *hydra], "task": list(task)}
+        runtime = {"config_sources": [{"path": str(path), "provider": "command-line"} for path in sources]}
+        content = {"hydra": {"overrides": typed, "runtime": runtime, "job": {"config_name": config}}}
+        (folder / "multirun.yaml").write_text(yaml.safe_dump(content) if text is None else text)
+        return command_to_go_on(folder, read_spec(folder))
+
+    return call
+
+
+def test_the_command_that_began_a_study_goes_on_with_it(command):
+    words = ["hydra/launcher=fused", "note='two words'", SWEEP]
+    line = command(*words[1:], hydra=words[:1], program="python train.py")
+    assert shlex.split(line) == ["python", "train.py", "-m", *words]
+
+
+def test_a_study_of_another_name_is_found_by_its_folder(command):
+    assert command(SWEEP, name="mine").endswith(f"{SWEEP} hydra.sweep.dir=outputs/studies/mine")
+    assert command(SWEEP, "search.study=named", name="named").endswith(f"{SWEEP} search.study=named")
+
+
+def test_a_study_goes_on_to_the_number_of_trials_that_was_asked_for_last(command):
+    assert command("search.n_trials=4", SWEEP, n_trials=9).endswith(f"search.n_trials=9 {SWEEP}")
+
+
+def test_folders_and_files_of_ones_own_are_named(command, tmp_path):
+    (tmp_path / "my options").mkdir()
+    line = command(SWEEP, sources=[tmp_path / "my options"], config="best")
+    assert " -m --config-dir 'my options' --config-name best " in line
+    assert " output_root=results " in command("output_root=results", SWEEP, root="results")
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        {"program": "rm -rf /"},
+        {"hydra": ["hydra.launcher.setup=[curl]"]},
+        {"hydra": ["hydra.job.env_set.A=1"]},
+        {"text": "hydra: [1"},
+        {"text": "a: b"},
+        {"text": "!!python/object/apply:os.system [exit]"},
+        {"sources": ["/nowhere/at/all"]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_repeated_is_meant(command, study):
+    assert command(SWEEP, **study) == MEANT
+
+
+@pytest.mark.parametrize(
+    "word", ["output_root=/home/ada", "search.storage='mysql://a:***@h/d'", "a b=(", "x.y", 3]
+)
+def test_a_word_that_cannot_be_repeated_hides_the_whole_command(command, word):
+    assert command(word, SWEEP, name="s") == MEANT
+
+
+def test_a_study_without_its_command_is_meant(command, tmp_path):
+    command(SWEEP, name="s")
+    folder = tmp_path / "outputs" / "studies" / "s"
+    (folder / "multirun.yaml").unlink()
+    assert command_to_go_on(folder, read_spec(folder)) == MEANT
