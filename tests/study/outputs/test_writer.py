@@ -38,4 +38,4 @@ def test_the_configuration_of_the_best_trial_has_nothing_left_to_search(tmp_path
     assert (best.search.study, best.search.n_trials) == (None, None)
     assert {"override hydra/sweeper": "lightune"} in best.defaults
     sweep = OmegaConf.to_container(best.hydra.sweep, resolve=False)
-    assert sweep["dir"].startswith("${output_root}/studies/${lightune.study:")
+    assert sweep["dir"].startswith("${lightune.home:${output_root}}/studies/${lightune.study:")
