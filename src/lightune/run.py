@@ -15,6 +15,7 @@ from lightune.reporting.hparams import HParam
 from lightune.reporting.result import Result
 from lightune.runtime.quiet import quiet
 from lightune.training.context import opened
+from lightune.training.finding import find
 from lightune.training.fits import Fits, Report
 from lightune.training.resumable_checkpoints import require_sound_checkpoints
 from lightune.training.resumption import resumed_config
@@ -80,8 +81,8 @@ def train(
         trainer = parts.trainer or make_trainer(cfg)
     with opened(cfg, parts, trainer, run_dir=run_dir, resume=resume, verbose=verbose) as context:
         record = RunRecord(context, hparams)
-        fits = Fits(context, record, trainer, watchers, report)
         with concluding(record):
+            fits = Fits(find(context, record, trainer), record, trainer, watchers, report)
             fits.train()
             fits.test()
         return record.report(record.ending)

@@ -94,6 +94,15 @@ def test_what_is_not_judged_for_its_number_is_not_taken_for_one_without_effect(s
     assert said(f"seed={seeds}", "optimizer.lr=0.1,0.01") == {}
 
 
+def test_what_each_trial_finds_is_not_swept(said):
+    rules = only(said("trainer.lr_find=true", "optimizer.lr=interval(1e-3,1)", "model.units=8,9"))
+    assert rules == {
+        "optimizer.lr": "is found by trainer.lr_find=true in each trial, whatever is swept; remove it, or set "
+        "trainer.lr_find=false"
+    }
+    assert said("trainer.lr_find=true", "model.units=8,9") == {}
+
+
 def test_a_grid_of_an_interval_is_refused_by_what_chose_it(judged):
     with pytest.raises(ConfigError) as refusal:
         judged("search=grid", "optimizer.lr=interval(0.1,1)", "seed=0,x")

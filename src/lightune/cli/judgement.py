@@ -19,6 +19,7 @@ from omegaconf import Container, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli import no_effect
+from lightune.config.finders import swept_problems
 from lightune.config.static.signatures import describe
 from lightune.config.validate import THE_FILE, find_problems
 from lightune.errors import Problem
@@ -139,7 +140,7 @@ def _point_problems(config: DictConfig, jobs: Jobs) -> list[Problem]:
     for lines, cfg in _jobs(config):
         if _is_grid(config):  # else it is what jobs share, and none of them
             jobs.add(cfg, lines)
-        found = find_problems(cfg, describe=known)
+        found = [*find_problems(cfg, describe=known), *swept_problems(cfg.get("trainer"), _swept_keys(config))]
         problems += found
         refused += bool(found)
         if refused == _MOST_REFUSED:
@@ -197,6 +198,13 @@ def _is_plain(change: Override, cfg: DictConfig) -> bool:
         return False
     value = node_of(owner, key)
     return not isinstance(value, Container) and isinstance(change.value(), str | int | float | QuotedString)
+
+
+def _swept_keys(config: DictConfig) -> list[str]:
+    """Return the keys that another sweeper sweeps."""
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    parsed = OverridesParser.create().parse_overrides([*params, *overrides_of(config, "task")])
+    return [each.key_or_group for each in parsed if each.is_sweep_override()]
 
 
 def _is_grid(config: DictConfig) -> bool:

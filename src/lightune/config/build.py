@@ -16,6 +16,7 @@ from lightune.checkpoints import plain_values
 from lightune.config.batches import require_batches
 from lightune.config.dry_run import (
     num_outputs,
+    require_findable,
     require_room,
     shapes_of,
     try_loggers,
@@ -123,6 +124,7 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
     trainer = make_trainer(cfg) if like is None else None
     if trainer is not None:
         try_trainer(cfg, trainer)
+        require_findable(cfg, trainer, task, data, len(plans))
         require_batches(cfg, trainer, task, data, [plan.split for plan in plans])
     try_optimizer(task)
     _hide_secrets(cfg, task, data)

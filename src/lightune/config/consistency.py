@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from lightune.config import schema, strengths
+from lightune.config import finders, schema, strengths
 from lightune.config.options import Option, options_of
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target
@@ -52,6 +52,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _plateau(tree, targets)
     yield from _schedule(tree, targets)
     yield from strengths.find_problems(tree, targets)
+    yield from finders.find_problems(tree, targets)
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)

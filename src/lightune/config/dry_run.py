@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer
 from torch import Tensor, nn
 
+from lightune.config.finders import FINDERS, asked_for
 from lightune.config.instantiate import naming_key, require
 from lightune.config.trainer import build_loggers
 from lightune.data import InMemoryData
@@ -20,6 +21,7 @@ from lightune.tasks import SupervisedTask
 
 __all__ = [
     "num_outputs",
+    "require_findable",
     "require_room",
     "shapes_of",
     "try_loggers",
@@ -125,6 +127,40 @@ def try_trainer(cfg: DictConfig, trainer: Trainer) -> None:
     if trainer.world_size == 1 and (started := torchrun_size()) > 1:
         rule = f"is for one process, and torchrun has started {started}; choose trainer=ddp or do without torchrun"
         raise ConfigError([Problem("trainer", rule)])
+
+
+def require_findable(
+    cfg: DictConfig, trainer: Trainer, task: LightningModule, data: LightningDataModule, fits: int
+) -> None:
+    """Refuse to look for a value where a run has no one place for it, or is not lightune's to try.
+
+    Args:
+        cfg: the run's configuration.
+        trainer: of its first fit.
+        task: of its first fit.
+        data: of the run.
+        fits: how many fits it has, > 0.
+
+    Raises:
+        ConfigError: with the reason.
+    """
+    for name in asked_for(cfg.trainer):
+        key = f"trainer.{name}"
+        if fits > 1:
+            rule = f"finds one {FINDERS[name]} of one network, and this run trains {fits}"
+            advice = f"find it in a run with validation=holdout and repeats=1, and set {FINDERS[name]} to it"
+            raise ConfigError([Problem(key, f"{rule}; {advice}")])
+        if trainer.world_size > 1:
+            rule = f"tries steps in one process, and this run has {trainer.world_size}"
+            raise ConfigError(
+                [Problem(key, f"{rule}; find it with trainer.devices=1, and set {FINDERS[name]} to it")]
+            )
+        if not isinstance(task, SupervisedTask):
+            rule = f"tries steps of task=supervised, and {type(task).__name__} says itself what a step is"
+            raise ConfigError([Problem(key, f"{rule}; set it to false")])
+        if not (isinstance(data, InMemoryData) and type(data).train_dataloader is InMemoryData.train_dataloader):
+            rule = f"tries batches that lightune makes, and {type(data).__name__} makes its own"
+            raise ConfigError([Problem(key, f"{rule}; set it to false")])
 
 
 def require_room(cfg: DictConfig, task: LightningModule, fits: int) -> None:

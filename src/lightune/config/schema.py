@@ -113,6 +113,8 @@ TRAINER_TAKEN = {
 TRAINER_OURS: dict[str, Any] = {
     "steps_per_execution": PositiveInt | Literal["auto"],
     "compile": Literal["none", "default", "reduce-overhead", "max-autotune"],
+    "lr_find": bool,
+    "batch_size_find": bool,
 }
 
 Betas = tuple[Probability, Probability]

@@ -130,6 +130,7 @@ class Result:
         folds: the fits of `validation=kfold` and `validation=bootstrap`; empty for others.
         repeats: the repeats of `repeats=N`; empty for one.
         intervals: test metric → its confidence interval.
+        found: key → the value that `trainer.lr_find` or `trainer.batch_size_find` has found.
     """
 
     run_dir: Path
@@ -148,6 +149,7 @@ class Result:
     folds: list[Entry] = field(default_factory=list)
     repeats: list[Entry] = field(default_factory=list)
     intervals: dict[str, Interval] = field(default_factory=dict)
+    found: dict[str, float] = field(default_factory=dict)
 
 
 def write_result(result: Result) -> Path:

@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.finders import swept_problems
 from lightune.config.validate import find_problems, search_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import job_config
@@ -63,6 +64,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     problems += found
 
     agreement = Agreement(settings.vocabulary)
+    found_by_trials: list[Problem] = []
     folders = FolderNames(config, partial(trial_folder, composer))
     composed: dict[str, dict[str, str]] = {}  # key → text → what it makes
 
@@ -73,6 +75,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
         cfg = job_config(config)
         for key in point.keys() & set(keys):
             composed.setdefault(key, {})[point[key]] = OmegaConf.to_yaml(cfg)
+        found_by_trials.extend(swept_problems(cfg.get("trainer"), [key.lstrip("+") for key in point]))
         return [*find_problems(cfg), *agreement.add(config, point)]
 
     base, *others = ends_of(space)
@@ -86,6 +89,7 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     problems += [Problem(where(dimension), _NO_EFFECT) for dimension in idle]
     remarks = (*definition.space.remarks, *agreement.remarks())
     definition = replace(definition, space=replace(definition.space, remarks=remarks))
+    problems += dict.fromkeys(found_by_trials)
     return definition, [*problems, *about_base, *alone, *agreement.problems(), *folders.problems()]
 
 

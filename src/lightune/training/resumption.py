@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.config.finders import FINDERS
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
 from lightune.errors import ConfigError, Problem, reason_of
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _RESUMED_FILE = "resumed.yaml"
 _SHORTER = "cannot be less than the run has"
 _FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
+_FOUND_ONCE = "cannot change when a run is resumed: what is found is found before it is trained"
 _FINAL = ("completed", "early_stopped", "pruned")
 _PATIENCE = "callbacks.early_stopping.patience"
 _LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
@@ -135,6 +137,9 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             _move(frozen, asked)
         elif override.input_line in said_before and key not in _places():
             continue  # the command that began it, typed again
+        elif key.removeprefix("trainer.") in FINDERS:
+            if bool(asked) != bool(OmegaConf.select(before, key, default=False)):
+                problems.append(Problem(key, f"{_FOUND_ONCE}; leave it away, got {show(asked)}"))
         elif key.startswith("trainer.") or key == _PATIENCE:
             kept = OmegaConf.select(before, key)
             numbers = isinstance(kept, int) and isinstance(asked, int)

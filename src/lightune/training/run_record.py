@@ -70,6 +70,7 @@ class RunRecord:
         current: the fit that is trained or was trained last; None before the first.
         pruned: whether the run was stopped because its trial was pruned.
         test_seconds: wall time of testing so far.
+        pictures: tag → what TensorBoard shows from the start.
     """
 
     def __init__(self, context: RunContext, hparams: Mapping[str, HParam] | None = None) -> None:
@@ -78,6 +79,8 @@ class RunRecord:
         self.current: Fit | None = None
         self.pruned = False
         self.test_seconds = 0.0
+        self.pictures: dict[str, NDArray[np.uint8]] = {}
+        self._found: dict[str, float] = {}
         self._hparams = hparams
         self._tested: dict[str, float] = {}
         self._intervals: dict[str, Interval] = {}
@@ -95,6 +98,17 @@ class RunRecord:
                 board.purge_step = 0  # the means are written anew
             hparams = self._hparams or hparams_of(secrets.saveable(cfg), _TUNED)
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(cfg)))
+            for tag, picture in self.pictures.items():
+                board.log_picture(tag, picture, 0)
+
+    def take_found(self, context: RunContext, found: dict[str, float]) -> None:
+        """Take note of what the run has found for itself before it is trained.
+
+        Args:
+            context: the same with what was found.
+            found: key → value.
+        """
+        self.context, self._found = context, found
 
     def conclude(self, fit: Fit) -> FitResult:
         """Return the result of a fit that has ended by itself; of several, write it, which makes the fit finished.
@@ -215,6 +229,7 @@ class RunRecord:
             folds=self._folds(),
             repeats=self._repeats(),
             intervals=self._intervals,
+            found=self._found,
         )
 
     def _write(self, result: Result) -> None:

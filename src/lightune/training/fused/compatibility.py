@@ -75,6 +75,8 @@ _TRAINER: dict[str, tuple[Any, ...] | None] = {
     "log_every_n_steps": None,
     "steps_per_execution": None,
     "compile": ("none",),
+    "lr_find": (False,),
+    "batch_size_find": (False,),
     "deterministic": (False, None),
     "accumulate_grad_batches": (1,),
     "gradient_clip_algorithm": (None, "norm"),
