@@ -2,7 +2,6 @@
 
 import csv
 import io
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from lightune.data import InMemoryData
 from lightune.paths import PREDICTIONS_FILE, VALIDATION_FILE
+from lightune.reporting.validation_file import fit_folders, read_arrays
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import cell
 
@@ -183,17 +183,9 @@ def read_validation(folder: Path, *, fit: int = 0) -> Predictions:
         OSError: if there is no such file.
         ValueError: if it is damaged, or no such archive.
     """
-    file = folder / VALIDATION_FILE
-    try:
-        with np.load(file, allow_pickle=False) as content:
-            rows, targets = (torch.from_numpy(content[name]) for name in ("rows", "targets"))
-            predicted = torch.from_numpy(content["predicted"]).float()
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{file} cannot be read ({error})") from error
-    is_sound = rows.ndim == 1 and predicted.ndim == 2 and len(rows) == len(predicted) == len(targets)
-    if not is_sound or not (targets.ndim == 1 or targets.shape == predicted.shape):
-        raise ValueError(f"{file} has arrays that do not belong together")
-    return Predictions(fit, rows, predicted, targets)
+    arrays = read_arrays(folder)
+    rows, predicted, targets = map(torch.from_numpy, arrays)
+    return Predictions(fit, rows, predicted.float(), targets)
 
 
 def validations_below(run_dir: Path) -> Iterator[Predictions]:
@@ -203,13 +195,8 @@ def validations_below(run_dir: Path) -> Iterator[Predictions]:
         OSError: if a fit has no such file.
         ValueError: if one is damaged.
     """
-    fits = sorted((path for path in (run_dir / "fits").glob("*") if path.name.isdecimal()), key=_number)
-    for home in fits or [run_dir]:
-        yield read_validation(home, fit=_number(home) if fits else 0)
-
-
-def _number(folder: Path) -> int:
-    return int(folder.name)
+    for number, folder in fit_folders(run_dir):
+        yield read_validation(folder, fit=number)
 
 
 def _short(value: float) -> str:

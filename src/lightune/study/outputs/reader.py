@@ -63,14 +63,19 @@ class StudyOnDisk:
 
     def command(self) -> str:
         """Return the command that goes on with it; nothing if it is finished, or at work."""
-        over, total = self._ended()
-        if over >= total or self.spec is None or is_at_work(self.folder):
+        if self.is_over or self.spec is None or is_at_work(self.folder):
             return ""
         return command_to_go_on(self.folder, self.spec)
 
     def _ended(self) -> tuple[int, int]:
         """Return how many trials have ended, and how many there are to be."""
         return self.count(*FINAL), max(self.n_trials or 0, len(self.rows))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all its trials have ended."""
+        over, total = self._ended()
+        return over >= total
 
     @property
     def columns(self) -> list[str]:
