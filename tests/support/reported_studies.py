@@ -17,9 +17,9 @@ CLASSES = 4
 def result(value: float | None, **about: Any) -> dict[str, Any]:
     """Return the content of a `result.json`."""
     return {
-        "schema": 1, "name": "run", "status": "completed",
+        "schema": 1, "name": "run", "status": "completed", "steps": 9,
         "objective": {"metric": METRIC, "mode": "max", "value": value, "epoch": 3, "std": None},
-        "metrics": {METRIC: value, "val/loss": 0.5} if value is not None else {}, "seed": 0, "epochs": 5, "steps": 50,
+        "metrics": {METRIC: value, "val/loss": 0.5} if value is not None else {}, "seed": 0, "epochs": 5,
         "seconds": {"setup": 0.1, "train": 1.0, "validate": 0.2, "test": 0.0}, "samples_per_second": 100.0,
         "checkpoint": None, "error": None, "provenance": {}, "folds": [], "repeats": [], "intervals": {}, **about,
     }  # fmt: skip

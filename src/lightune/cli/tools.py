@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import evaluate, export, models, predict
+from lightune.cli import evaluate, export, listing, models, predict, show
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
@@ -20,9 +20,10 @@ from lightune.cli.version import version
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
+from lightune.report.run_data import UNFINISHED, read_run
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
-from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study, shown_value
+from lightune.study.outputs.reader import found, open_study, shown_value
 from lightune.study.storage.records import is_seed
 from lightune.training.resumption import load_run_config, run_of
 from lightune.training.run_owner import is_at_work
@@ -55,16 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="list the studies and runs below a folder")
-    listing.add_argument(
-        "root",
-        type=typed_path,
-        nargs="?",
-        default=Path(OUTPUTS),
-        metavar="ROOT",
-        help="their output_root (default: outputs)",
+    all_of_them = commands.add_parser("list", help="list the studies and runs below a folder")
+    listing.add_arguments(all_of_them)
+    all_of_them.set_defaults(command=_list)
+    showing = commands.add_parser(
+        "show", help="show a study or a run: its trials, what mattered, what failed, what to type next"
     )
-    listing.set_defaults(command=_list)
+    show.add_arguments(showing)
+    showing.set_defaults(command=_show)
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
@@ -183,35 +182,15 @@ def _shown(folder: Path) -> str:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from lightune.cli.records import print_records
+    listing.list_all(options, _trainer())
 
-    records = []
-    for folder in find_studies(options.root):
-        try:
-            study = open_study(folder)
-        except ConfigError as refusal:
-            records.append((str(folder), "cannot be read", refusal.problems[0].message, ""))
-            continue
-        best = study.best()
-        value = study.figures(best[0], ".4f") if best else ""
-        if len(best) > 1:
-            value += f"  (the first of {len(best)} on the Pareto front: lightune best {shlex.quote(str(folder))})"
-        failed = f", {study.count('failed')} failed" if study.count("failed") else ""
-        records.append((str(folder), f"{study.progress()}{failed}", value, study.command()))
-    for folder, result in find_runs(options.root):
-        objective = result.get("objective")
-        objective = objective if isinstance(objective, dict) else {}
-        figure = objective.get("value")
-        shown = f"{objective.get('metric')} {figure:.4f}" if isinstance(figure, float) else ""
-        status, again = str(result.get("status", "")).replace("_", " "), ""
-        if status in ("unfinished", "interrupted"):
-            at_work = is_at_work(folder)
-            status, again = ("running", "") if at_work else (status, resume_command(folder, _trainer()))
-        records.append((str(folder), status, shown, again))
-    if not records:
-        say(f"there are no studies and no runs below {options.root}")
-        return
-    print_records(records, ("folder", "state", "best", "go on with"))
+
+def _show(options: argparse.Namespace) -> None:
+    folder = found(options.path)
+    again = None
+    if not (folder / STUDY_FILE).is_file() and read_run(folder).status in (UNFINISHED, "interrupted"):
+        again = None if is_at_work(folder) else resume_command(folder, _trainer())
+    show.show(options, folder, again)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ def most_interacting(levels: Mapping[str, Sequence[int]], values: Sequence[float
         values: of the trials; their ranks are compared, so that a few failures do not decide.
 
     Returns:
-        The pair with the greatest F of its interaction, beside the single effects of all; None if there are too few
-        trials for any pair.
+        The pair with the greatest F of its interaction, beside the single effects of all; None if there are too
+        few trials for any pair.
 
     Source: Fisher 1925; on ranks, Conover & Iman 1981 (The American Statistician 35).
     """

@@ -1,0 +1,158 @@
+"""What a study's figures say, in a line each: the best, what mattered, what ended at its bound, what cost time.
+
+This module must not import Optuna, torch or Lightning.
+"""
+
+from collections.abc import Iterator
+
+from lightune.report.analysis import Analysis
+from lightune.report.next_search import bounds_of, leading
+from lightune.report.study_data import Parameter, StudyData, TrialData
+from lightune.study.outputs.reader import shown_value
+from lightune.wording import counted
+
+__all__ = ["advice", "best_line", "cost_line", "mattered_line"]
+
+_LEAST_SHARE = 0.15  # of the time, that is worth a line
+_MOST_NAMED = 4
+
+
+def advice(study: StudyData, analysis: Analysis) -> list[tuple[str, str]]:
+    """Return pairs of a word and a line, in the order in which they are read; without those that say nothing.
+
+    What to type next is for `next_search`.
+
+    Args:
+        study: read from its files.
+        analysis: of it.
+    """
+    lines = [
+        ("best", best_line(study, analysis)),
+        ("mattered", mattered_line(study, analysis)),
+        ("at its bound", _bound_line(study, analysis)),
+        ("costs", cost_line(study)),
+    ]
+    return [(name, line) for name, line in lines if line]
+
+
+def best_line(study: StudyData, analysis: Analysis) -> str:
+    """Return which trial is best, and how much of that is luck."""
+    if not study.best:
+        return ""
+    if len(study.objectives) > 1:
+        return f"{counted(len(study.best), 'trial')} on the Pareto front, trial {study.best[0].number} first"
+    luck = analysis.luck
+    figure = study.best_figures()[0]
+    if luck.expected is None or luck.found is None or luck.low is None or luck.high is None:
+        return f"trial {study.best[0].number}, {figure}; how much is luck is not known: {luck.reason}"
+    samples = counted(luck.samples, "sample")
+    interval = f"{_figure(luck.low)} to {_figure(luck.high)}"
+    return (
+        f"trial {study.best[0].number}, {figure}; expect {_figure(luck.expected)} on new samples ({interval}): "
+        f"the best of {luck.points} on {samples} is lucky by {_figure(abs(luck.found - luck.expected))}"
+    )
+
+
+def mattered_line(study: StudyData, analysis: Analysis) -> str:
+    """Return which parameters mattered, and which cannot be told from chance."""
+    if not study.searched or not any(analysis.importances):
+        return ""
+    labels = {parameter.key: parameter.label for parameter in study.searched}
+    several = len(study.objectives) > 1
+    parts = []
+    for (metric, _), some in zip(study.objectives, analysis.importances, strict=True):
+        named = [f"{labels[each.key]} {each.share:.0%}" for each in some if each.matters and each.key in labels]
+        if named:
+            parts.append(f"{metric}: {', '.join(named)}" if several else ", ".join(named))
+    mattered = set(analysis.mattered)
+    others = [
+        labels[each.key] for each in analysis.importances[0] if each.key not in mattered and each.key in labels
+    ]
+    rest = f"not told from chance: {', '.join(others)}" if others else ""
+    return "; ".join(filter(None, [*parts, rest]))
+
+
+def _bound_line(study: StudyData, analysis: Analysis) -> str:
+    known, mattered = any(analysis.importances), set(analysis.mattered)
+    parts = [
+        f"{bound.parameter.label}={shown_value(bound.value)}, the {'upper' if bound.upper else 'lower'} end of "
+        f"{bound.parameter.low:g} to {bound.parameter.high:g}"
+        for bound in bounds_of(study)
+        if not known or bound.parameter.key in mattered
+    ]
+    return "; ".join([*parts, *_last_epoch(study)])
+
+
+def _last_epoch(study: StudyData) -> Iterator[str]:
+    """Yield that the best was still getting better when its training ended."""
+    run = study.best[0].run if study.best else None
+    if run is None or run.status != "completed" or run.fits or run.best_epoch is None:
+        return
+    if run.epochs is not None and run.epochs > 1 and run.best_epoch == run.epochs - 1:
+        yield f"the best was reached in the last of {run.epochs} epochs: train longer"
+
+
+def cost_line(study: StudyData) -> str:
+    """Return what took most of the time and gave none of the best; nothing if nothing stands out."""
+    timed = [trial for trial in study.trials if trial.seconds]
+    total = sum(trial.seconds or 0.0 for trial in timed)
+    if not total or len(timed) < 2 * _MOST_NAMED:
+        return ""
+    best = {trial.number for trial in leading(study)}
+    found: list[tuple[float, str]] = []
+    for parameter in study.searched:
+        for name, trials in _parts(parameter, timed):
+            share = sum(trial.seconds or 0.0 for trial in trials) / total
+            if trials and not any(trial.number in best for trial in trials) and share >= _LEAST_SHARE:
+                found.append(
+                    (
+                        share,
+                        f"{name} took {share:.0%} of {_duration(total)} and is in none of the best {len(best)}",
+                    )
+                )
+    failed = sum(trial.seconds or 0.0 for trial in timed if trial.state == "failed") / total
+    if failed >= _LEAST_SHARE:
+        found.append((failed, f"failed trials took {failed:.0%} of {_duration(total)}"))
+    if (waste := _after_best(study)) is not None:
+        found.append(waste)
+    return max(found)[1] if found else ""
+
+
+def _parts(parameter: Parameter, trials: list[TrialData]) -> Iterator[tuple[str, list[TrialData]]]:
+    """Yield what a parameter's values are divided into, with the trials of each: words, or thirds of numbers."""
+    if not parameter.is_number or len(set(parameter.values)) in (2, 3, 4, 5):
+        for value in parameter.values:
+            same = [trial for trial in trials if trial.point.get(parameter.key) == value]
+            yield f"{parameter.label}={shown_value(value)}", same
+        return
+    placed = [
+        (place, trial)
+        for trial in trials
+        if (place := parameter.place(trial.point.get(parameter.key))) is not None
+    ]
+    for third in range(3):
+        low, high = third / 3, (third + 1) / 3
+        inside = [trial for place, trial in placed if low <= place < high or (third == 2 and place >= 1)]
+        first, last = parameter.at(low), parameter.at(high)
+        yield f"{parameter.label} from {first:.3g} to {last:.3g}", inside
+
+
+def _after_best(study: StudyData) -> tuple[float, str] | None:
+    """Return the share of all epochs that came after the best one of their trial."""
+    runs = [trial.run for trial in study.complete if trial.run.best_epoch is not None and trial.run.epochs]
+    total = sum(run.epochs or 0 for run in runs)
+    after = sum((run.epochs or 0) - (run.best_epoch or 0) - 1 for run in runs)
+    if not total or after / total < 0.5:
+        return None
+    share = after / total
+    return share * 0.5, f"{share:.0%} of the epochs of complete trials came after their best one"
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.6g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,278 @@
+"""The search to start after a study, as a command that is ready to type.
+
+What mattered is narrowed to where the best lie, or widened where the best lies at a bound; what did not matter is
+fixed at its value in the best trial; the best is tried first. This module must not import Optuna, torch or
+Lightning.
+"""
+
+import math
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.errors import HydraException
+
+from lightune.config.override_text import bare_key, parse_override
+from lightune.report.analysis import Analysis
+from lightune.report.study_data import Parameter, StudyData, TrialData, as_number
+from lightune.study.definition.spec import Spec
+
+__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "study_again", "typed_key"]
+
+_NEAR = 0.05  # of the width of an interval
+_MARGIN = 0.1  # of the width of an interval, around the best
+_WIDEN = 0.5  # of the width of an interval, beyond a bound
+_LEADING = 5
+_SHARE = 0.1
+_DROPPED = ("search.study", "search.n_trials", "search.enqueue", "search.timeout", "search.space", "search.seed")
+_GRIDS = ("grid", "auto")
+_MOST_ENQUEUED = 3
+_LEAST_TRIALS, _MOST_TRIALS = 10, 200
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A parameter whose best value lies at the end of what was tried.
+
+    Args:
+        parameter: which.
+        upper: whether it is the upper end.
+        value: of the best trial.
+    """
+
+    parameter: Parameter
+    upper: bool
+    value: str
+
+
+@dataclass(frozen=True)
+class NextSearch:
+    """What to type next.
+
+    Args:
+        command: as it is typed.
+        reason: what it does, in one line.
+    """
+
+    command: str
+    reason: str
+
+
+def leading(study: StudyData) -> list[TrialData]:
+    """Return the best tenth of the trials, five at least; of several objectives, those of the front."""
+    if len(study.objectives) > 1:
+        return list(study.best)
+    ranked = study.ranked()
+    return ranked[: max(_LEADING, math.ceil(_SHARE * len(ranked)))]
+
+
+def bounds_of(study: StudyData) -> list[Bound]:
+    """Return the parameters whose best value lies at the end of what was tried."""
+    if not study.best or len(study.objectives) > 1:
+        return []
+    found = []
+    for parameter in study.searched:
+        place = parameter.place(study.best[0].point.get(parameter.key))
+        if place is None or (not parameter.interval and len(parameter.values) < 3):
+            continue
+        near = _NEAR if parameter.interval else 1e-9
+        if place > 1 - near or place < near:
+            found.append(Bound(parameter, place > 0.5, study.best[0].point[parameter.key]))
+    return found
+
+
+def next_search(
+    study: StudyData, analysis: Analysis, *, is_allowed: Callable[[str, str], bool] = lambda key, value: True
+) -> NextSearch | None:
+    """Return the search to start after a study; None if it was not lightune's own program, or has no result.
+
+    Args:
+        study: read from its files.
+        analysis: of it.
+        is_allowed: returns whether a key may have a value beyond what was tried.
+    """
+    if not study.best or study.program is None or not study.parameters:
+        return None
+    mattered = set(analysis.mattered)
+    if not study.is_finished:
+        return _again(study, None, "goes on with this study")
+    if not any(parameter.key in mattered for parameter in study.searched):
+        return _more(study)
+    ends = {bound.parameter.key: bound for bound in bounds_of(study)}
+    lines, swept, fixed, moved = [], [], [], []
+    for parameter in study.searched:
+        if parameter.when and parameter.key in mattered:
+            continue  # it stays as the study's own space has it, with its condition
+        value = study.best[0].point.get(parameter.key)
+        if value is None:
+            continue
+        if parameter.key not in mattered:
+            lines.append(f"{typed_key(parameter)}={value}")
+            fixed.append(parameter.label)
+            continue
+        text = _narrowed(parameter, study, ends.get(parameter.key), is_allowed)
+        lines.append(f"{typed_key(parameter)}={text}")
+        if "(" in text or "," in text:
+            swept.append(parameter)
+        moved.append(parameter.label)
+    if not swept:
+        return _more(study)
+    kept = {_key_of(line) for line in lines}
+    own = [line for line in _own_lines(study) if _key_of(line) not in kept]
+    enqueue = f"search.enqueue=[{','.join(_point(trial, swept) for trial in study.best[:_MOST_ENQUEUED])}]"
+    count = min(_MOST_TRIALS, max(_LEAST_TRIALS, math.ceil(len(study.trials) / 2)))
+    words = [*own, f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
+    parts = [f"around the best of {', '.join(moved)}"]
+    if fixed:
+        parts.append(f"{', '.join(fixed)} fixed, which did not matter")
+    return NextSearch(_typed(study.spec, study.program, words), "; ".join([*parts, "the best is tried first"]))
+
+
+def _seeds(study: StudyData) -> list[str]:
+    return [
+        f"{typed_key(parameter)}={','.join(parameter.values)}"
+        for parameter in study.parameters
+        if parameter.is_seed and parameter.values and study.is_grid
+    ]
+
+
+def _more(study: StudyData) -> NextSearch | None:
+    """Return how to try more of the same, where nothing can be told from chance yet."""
+    if study.is_grid:
+        return None
+    total = 2 * max(study.n_trials or 0, len(study.trials))
+    return _again(study, total, "more trials of this study: nothing can be told from chance yet")
+
+
+def _again(study: StudyData, n_trials: int | None, reason: str) -> NextSearch:
+    return NextSearch(study_again(study.spec, study.program, n_trials) or "", reason)
+
+
+def study_again(spec: Spec, program: str | None, n_trials: int | None = None) -> str | None:
+    """Return the command that goes on with a study; None if its program is not lightune's own.
+
+    Args:
+        spec: of the study.
+        program: what it was begun with, as it is typed.
+        n_trials: trials that it is to have; as many as before by default.
+    """
+    if program is None:
+        return None
+    total = n_trials or (None if spec.is_grid else spec.n_trials)
+    words = [line for line in spec.overrides if not total or _key_of(line) != "search.n_trials"]
+    return _typed(spec, program, [*words, *([f"search.n_trials={total}"] if total else [])])
+
+
+def _key_of(line: str) -> str:
+    return bare_key(line.partition("=")[0])
+
+
+def _typed(spec: Spec, program: str, words: Iterable[str]) -> str:
+    flags = []
+    if (name := spec.identity.get("--config-name", "train")) != "train":
+        flags += ["--config-name", name]
+    hydras = [line for key, line in spec.identity.items() if bare_key(key).startswith("hydra")]
+    return " ".join([program, "-m", *map(shlex.quote, [*flags, *hydras, *words])])
+
+
+def _own_lines(study: StudyData) -> list[str]:
+    """Return the words of the study's own command that stay: no sweep, and none that says how much."""
+    kept = []
+    for line in study.spec.overrides:
+        key, _, value = line.partition("=")
+        if bare_key(key) in _DROPPED or _is_sweep(line):
+            continue
+        if bare_key(key) == "search" and value in _GRIDS:
+            continue
+        kept.append(line)
+    has_sampler = any(_key_of(line) == "search" for line in kept)
+    return kept if has_sampler else [*kept, "search=tpe"]
+
+
+def _is_sweep(line: str) -> bool:
+    try:
+        return bool(parse_override(line).is_sweep_override())
+    except (HydraException, ValueError):
+        return False
+
+
+def _narrowed(
+    parameter: Parameter, study: StudyData, end: Bound | None, is_allowed: Callable[[str, str], bool]
+) -> str:
+    """Return where to look for a parameter next, as the value of an override."""
+    trials = leading(study)
+    texts = [trial.point[parameter.key] for trial in trials if parameter.key in trial.point]
+    if not parameter.is_number:
+        return ",".join(dict.fromkeys(text for text in parameter.values if text in texts)) or texts[0]
+    places = [place for text in texts if (place := parameter.place(text)) is not None]
+    best = parameter.place(study.best[0].point[parameter.key])
+    assert best is not None
+    if parameter.interval:
+        low, high = min(places) - _MARGIN, max(places) + _MARGIN
+        low, high = max(low, 0.0), min(high, 1.0)
+    else:
+        low, high = _neighbours(parameter, best)
+    if end is not None:
+        step = _WIDEN if parameter.interval else 1 / (len(parameter.values) - 1)
+        wider = 1 + step if end.upper else -step
+        if _may_be(parameter, wider, is_allowed):
+            low, high = (low, wider) if end.upper else (wider, high)
+    return _interval(parameter, low, high, study.best[0].point[parameter.key])
+
+
+def _neighbours(parameter: Parameter, best: float) -> tuple[float, float]:
+    """Return the places of the listed values beside the best."""
+    places = sorted(place for text in parameter.values if (place := parameter.place(text)) is not None)
+    below = [place for place in places if place < best - 1e-9]
+    above = [place for place in places if place > best + 1e-9]
+    return (below[-1] if below else best), (above[0] if above else best)
+
+
+def _may_be(parameter: Parameter, place: float, is_allowed: Callable[[str, str], bool]) -> bool:
+    number = parameter.at(place)
+    assert parameter.low is not None
+    if number <= 0 <= parameter.low:
+        return False
+    return is_allowed(parameter.key, _number(parameter, number, upper=place > 1))
+
+
+def _interval(parameter: Parameter, low: float, high: float, best: str) -> str:
+    least, most = parameter.at(low), parameter.at(high)
+    value = as_number(best)
+    assert value is not None
+    first, last = _number(parameter, least, upper=False), _number(parameter, most, upper=True)
+    first = first if float(first) <= value else best  # rounding may have passed it
+    last = last if float(last) >= value else best
+    if float(first) >= float(last):
+        return best
+    inner = f"int(interval({first},{last}))" if _is_whole(parameter) else f"interval({first},{last})"
+    return f"tag(log,{inner})" if parameter.log and float(first) > 0 else inner
+
+
+def _number(parameter: Parameter, value: float, *, upper: bool) -> str:
+    """Return a number as it is typed: a whole one where the parameter has such, else three digits."""
+    if _is_whole(parameter):
+        return str(math.ceil(value) if upper else math.floor(value))
+    return f"{float(f'{value:.3g}'):g}" if value else "0.0"
+
+
+def _is_whole(parameter: Parameter) -> bool:
+    texts: Sequence[Any] = parameter.values or [parameter.low, parameter.high]
+    if parameter.values:
+        return all(str(text).lstrip("-").isdigit() for text in texts)
+    return parameter.whole
+
+
+def typed_key(parameter: Parameter) -> str:
+    """Return the key of a parameter as an override has it."""
+    return parameter.key.partition("{")[0]
+
+
+def _point(trial: TrialData, parameters: Sequence[Parameter]) -> str:
+    pairs = (
+        f"{bare_key(parameter.key)}:{trial.point[parameter.key]}"
+        for parameter in parameters
+        if parameter.key in trial.point and "{" not in parameter.key
+    )
+    return "{" + ",".join(pairs) + "}"

@@ -1,0 +1,78 @@
+"""`lightune show`: a study or a run."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from reported_studies import write_by_rate, write_result
+
+from lightune.report.analysis import analyse, keep_analysis
+from lightune.report.study_data import read_study
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Write a planted study, and what is known of it."""
+    folder = write_by_rate(tmp_path / "s", 24, state=lambda number: "failed" if number % 8 == 5 else "completed")
+    keep_analysis(read_study(folder), analyse(read_study(folder)))
+    return folder
+
+
+def test_a_study_is_shown_from_the_best(folder, tool):
+    code, out, _ = tool("show", folder, "--top", 3)
+    lines = out.splitlines()
+    head = next(place for place, line in enumerate(lines) if line.startswith("trial  "))
+    best = read_study(folder).best[0].number
+    assert (code, lines[head + 1].split()[0]) == (0, str(best))
+    assert lines[head + 4] == "and 21 trials more: --top 24 shows them"
+    assert "3 trials failed: ValueError: too large" in out
+
+
+def test_trials_are_chosen_and_sorted(folder, tool):
+    _, out, _ = tool(
+        "show", folder, "--json", "--where", "lr > 0.001 and state = completed", "--sort", "optimizer.lr"
+    )
+    rates = [trial["lr"] for trial in json.loads(out)["trials"]]
+    assert rates == sorted(rates)
+    assert min(rates) > 0.001
+    _, out, _ = tool("show", folder, "--json", "--sort", "trial", "--reverse")
+    assert [trial["trial"] for trial in json.loads(out)["trials"]] == list(reversed(range(24)))
+
+
+def test_json_has_numbers_as_numbers(folder, tool):
+    about = json.loads(tool("show", folder, "--json")[1])
+    assert about["counts"] == {"completed": 21, "failed": 3}
+    assert about["importances"][0][0]["key"] == "optimizer.lr"
+    assert isinstance(about["value"], float)
+    assert about["next"]["command"].startswith("python train.py -m ")
+    assert isinstance(about["trials"][0]["units"], int)
+
+
+def test_a_run_is_shown_with_the_command_that_goes_on_with_it(tmp_path, tool, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_result(tmp_path / "r", 0.9, status="interrupted")
+    code, out, _ = tool("show", "r")
+    assert (code, out.splitlines()[-1]) == (0, "go on with: lightune-train resume=r")
+    assert json.loads(tool("show", "r", "--json")[1])["go_on_with"] == "lightune-train resume=r"
+
+
+def test_what_cannot_be_shown_is_refused(tmp_path, folder, tool):
+    code, _, err = tool("show", tmp_path / "nowhere")
+    assert (code, "is neither a run nor a study" in err) == (2, True)
+    write_result(tmp_path / "r", 0.9)
+    code, _, err = tool("show", tmp_path / "r", "--sort", "x", "--where", "y = 1")
+    assert (code, err.count("is for the trials of a study, and this is a run")) == (2, 2)
+    code, _, err = tool("show", folder, "--top", 0)
+    assert (code, "--top  must be > 0, got 0" in err) == (2, True)
+    code, _, err = tool("show", folder, "--where", "rate > 1")
+    assert (code, "there is no rate" in err) == (2, True)
+
+
+def test_what_is_known_is_shown_without_anything_heavy(folder):
+    code = (
+        "import sys; from lightune.cli.tools import main; main(['show', sys.argv[1]])\n"
+        "print([n for n in ('torch', 'pytorch_lightning', 'optuna', 'numpy', 'scipy') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
