@@ -23,8 +23,8 @@ def refusal(tool, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], {"COMMAND": "must be one of list, best, evaluate, predict, export, models; "}),
-        (["lst"], {"COMMAND": "must be one of list, best, .*, got lst; did you mean 'list'\\?"}),
+        ([], {"COMMAND": "must be one of list, show, best, evaluate, predict, export, models; "}),
+        (["lst"], {"COMMAND": "must be one of list, show, .*, got lst; did you mean 'list'\\?"}),
         (
             ["predict"],
             {"RUN": "must be given: folder of a run, ", "--input": "must be given: files with new samples"},

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from reported_studies import write_by_rate, write_result
 
 from lightune.study.storage.lease import Lease
@@ -15,7 +16,10 @@ def outputs(tmp_path, monkeypatch):
     root = tmp_path / "outputs"
     done = write_by_rate(root / "studies" / "done", 4)
     (done / "multirun.yaml").write_text("note: the first that worked\ntags: [baseline, digits]\n")
-    write_by_rate(root / "studies" / "cut", 4, n_trials=9, overrides=["optimizer.lr=interval(0.1,1)"])
+    words = ["optimizer.lr=interval(0.1,1)", "search.n_trials=4", "search.study=cut"]
+    cut = write_by_rate(root / "studies" / "cut", 4, n_trials=9, overrides=words)
+    typed = {"overrides": {"hydra": [], "task": words}, "job": {"config_name": "train"}}
+    (cut / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {**typed, "runtime": {"config_sources": []}}}))
     write_result(
         root / "runs" / "run" / "a", 0.9, objective={"metric": "val/accuracy", "value": 0.9, "std": 0.0123}
     )
@@ -30,7 +34,7 @@ def listed(tool, *words):
 def test_what_is_not_over_has_the_command_that_goes_on(outputs, tool):
     out = tool("list")[1]
     assert "go on with" in out
-    assert "python train.py -m 'optimizer.lr=interval(0.1,1)' search.n_trials=9" in out
+    assert "python train.py -m 'optimizer.lr=interval(0.1,1)' search.n_trials=9 search.study=cut" in out
     assert "lightune-train resume=outputs/runs/run/b" in out
     entries = listed(tool)
     assert (entries["cut"]["status"], entries["cut"]["trials"]) == ("unfinished", 4)
