@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -99,12 +98,8 @@ def test_a_file_that_cannot_be_written_does_not_keep_others_from_it(ended, tmp_p
     assert (tmp_path / "other").read_text() == "kept"
 
 
-def test_a_process_of_many_objects_ends_at_once(tmp_path):
-    program = (
-        f"{PREAMBLE}import time\nmany = [[[]] for _ in range(500_000)]\nprint(time.time(), flush=True)\nleave(0)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert time.time() - float(done.stdout) < 2.0
+def test_a_process_of_many_objects_ends_without_looking_through_them(ended):
+    assert ended("import gc\ngc.callbacks.append(lambda phase, info: print('collected'))") == ""
 
 
 def test_a_process_without_torch_is_left_to_python(tmp_path):
