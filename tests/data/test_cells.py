@@ -1,3 +1,4 @@
+import gc
 import random
 
 import numpy as np
@@ -59,3 +60,14 @@ def test_columns_are_gathered_from_rows(monkeypatch):
     rows = list(zip(FEW, MANY, strict=False))
     assert columns_of(iter(rows), 2) == [FEW, MANY[: len(FEW)]]
     assert columns_of([], 2) == [[], []]
+
+
+@pytest.mark.parametrize("texts", [FEW, MANY])
+def test_texts_that_are_dropped_do_not_wait_for_somebody_who_looks_for_garbage(texts):
+    gc.collect()
+    gc.disable()
+    try:
+        collected(texts)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -1,8 +1,12 @@
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from lightune.data import CSV, CSVRegression
+from lightune.data.placement import place
 from lightune.data.samples import sound
 from lightune.errors import ConfigError
 from lightune.validation import CrossValidation, Holdout, Split
@@ -189,6 +193,95 @@ def test_a_stream_gives_what_memory_gives(tmp_path):
         batches.append(next(iter(data.train_dataloader()))[0])
         data.close_streams()
     assert torch.equal(*batches)
+
+
+def same(one, other):
+    """Return whether samples are the same to the bit, but for where their inputs lie."""
+    assert (one.in_file, other.in_file) == (False, True)
+    assert one.inputs.numpy().tobytes() == other.inputs.numpy().tobytes()
+    assert torch.equal(one.targets, other.targets)
+    for name in ("schema", "report", "files", "num_classes", "official_test", "official_val"):
+        assert getattr(one, name) == getattr(other, name), name
+    for name in ("rows", "copies"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    for name in ("groups", "times"):
+        mine, others = getattr(one, name), getattr(other, name)
+        assert mine.keys() == others.keys()
+        for key, value in mine.items():
+            first, second = (value, others[key]) if name == "groups" else (value(), others[key]())
+            assert np.array_equal(first, second, equal_nan=name == "times")
+
+
+@pytest.mark.parametrize("how", ["", "split", "drop", "unlabelled", "group", "folder", "values", "rows dropped"])
+def test_a_table_in_a_file_is_the_table_in_memory(tmp_path, monkeypatch, how):
+    monkeypatch.setattr("lightune.data.stored_cells._CELLS_AT_ONCE", 40)  # some rows at a time
+    words = ["train", "test", "val"]
+    lines = {
+        "split": lambda n: f"{20 + n % 40},x{n % 5},u{n},{words[n % 3]},{n % 6},{n % 2}",
+        "unlabelled": lambda n: f"{20 + n % 40},x,u{n},2001-01-{n % 28 + 1},{n % 6},{n % 2 if n % 7 else ''}",
+        "drop": lambda n: f"{20 + n % 4},x,u{n},2001-01-{n % 28 + 1},{n % 6},{n % 2}",
+        "values": lambda n: f"{20 + n % 40},x{n % 4},u{n},2001-01-{n % 28 + 1},{n % 6},{n / 7}",
+    }
+    path = table(tmp_path, line=lines.get(how))
+    if how == "folder":
+        (tmp_path / "parts").mkdir()
+        for name in ("test.csv", "train.csv"):
+            table(tmp_path / "parts", name=name)
+        path = str(tmp_path / "parts")
+    said = {
+        "split": {"split": "born"},
+        "drop": {"duplicates": "drop"},
+        "group": {"group_column": "id", "ignore": ["group"]},
+        "rows dropped": {"missing": "drop"},
+    }
+    kind = CSVRegression if how == "values" else CSV
+    both = [
+        sound(kind(path=path, target="churned", placement=placement, **said.get(how, {})).load())
+        for placement in ("host", "stream")
+    ]
+    same(*both)
+
+
+def test_what_a_table_in_a_file_refuses_is_what_memory_refuses(tmp_path):
+    for line in (
+        lambda n: f"{n},a,b,c,1,",
+        lambda n: f"{n},a,b,c,{n}e300,{n % 2}",
+        lambda n: f"{n},a,b,c,{'inf' if n == 3 else n},{n % 2}",
+    ):
+        path = table(tmp_path, line=line)
+        said = [problems(CSV(path=path, target="churned", placement=where)) for where in ("host", "stream")]
+        assert said[0] == said[1] != []
+    (tmp_path / "header.csv").write_text(HEADER)
+    assert problems(CSV(path=str(tmp_path / "header.csv"), target="churned", placement="stream"))[0].endswith(
+        "has a header only, no rows"
+    )
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_a_table_whose_texts_memory_does_not_hold_lies_in_a_file(tmp_path, monkeypatch, suffix):
+    file = Path(table(tmp_path))
+    if suffix == "csv.gz":
+        content, file = file.read_bytes(), tmp_path / "t.csv.gz"
+        file.write_bytes(gzip.compress(content))
+    needed = 10 * file.stat().st_size * (4 if suffix == "csv.gz" else 1)
+    for free, in_file in ((2 * needed, False), (2 * needed - 2, True)):
+        monkeypatch.setattr(place, "__kwdefaults__", {"free": lambda device, free=free: free})
+        data = CSV(path=str(file), target="churned")
+        assert data.samples.in_file is in_file
+        data.divide(Holdout().splits(data.rows, seed=0)[0], seed=0)
+        assert not data.is_streamed  # what is prepared is smaller
+
+
+def test_a_table_that_no_disk_holds_is_refused_with_its_folder(tmp_path, monkeypatch):
+    def full(folder):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightune.data.stored_cells.unnamed", full)
+    (problem,) = problems(
+        CSV(path=table(tmp_path), target="churned", placement="stream", output_root=str(tmp_path))
+    )
+    assert problem.startswith(f"data.placement: puts what does not fit in memory into a file in {tmp_path}, which")
+    assert "No space left on device); make room there" in problem
 
 
 def test_a_column_that_predicts_the_target_alone_is_asked_about_by_training_rows_only(tmp_path):

@@ -60,7 +60,7 @@ def test_a_file_that_is_given_a_name_is_numpys_and_replaces_what_was_there(tmp_p
 def test_a_file_that_lacks_samples_or_cannot_be_linked_is_given_no_name(tmp_path, monkeypatch):
     assert not filled(in_file(tmp_path), PARTS[:1]).name(tmp_path / "rows.npy")
     unnamed = partial(tempfile.TemporaryFile, dir=tmp_path)  # of which nobody can make a file with a name
-    monkeypatch.setattr("lightune.data.decoded_rows._unnamed", lambda folder: unnamed())
+    monkeypatch.setattr("lightune.data.decoded_rows.unnamed", lambda folder: unnamed())
     rows = filled(in_file(tmp_path))
     assert rows.tensor().tolist() == torch.cat(PARTS).tolist()
     assert not rows.name(tmp_path / "rows.npy")

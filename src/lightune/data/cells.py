@@ -204,13 +204,14 @@ class CellCollector:
         self._codes.append(np.fromiter(map(self._number.__getitem__, cells), np.int32, len(cells)))
         if self._count >= self._looked_at and len(self._number) > NEW * self._count:
             self._texts = [self._numbered()]
+            self._number.default_factory = None  # which holds the numbers themselves, and so the texts
             self._number = None
 
     def cells(self) -> Cells:
         """Return all of them; nothing can be added any more."""
         if self._number is None:
             return Cells(list(chain.from_iterable(self._texts)))
-        self._number.default_factory = None  # which holds the numbers themselves
+        self._number.default_factory = None  # as above
         return self._numbered()
 
     def _numbered(self) -> Cells:

@@ -1,8 +1,8 @@
 """Tables of one's own: a delimited text file, or a folder with one a part."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import partial, reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -21,18 +21,20 @@ from lightune.data.class_names import (
     with_positive_last,
 )
 from lightune.data.columns import NA_VALUES, Column, Decimal, Kind, decide, parse_numbers, raw_rows, used
+from lightune.data.decoded_rows import FileRows, NoRoomError, gathered, scratch_folder, told_if_full
 from lightune.data.delimited import Delimiter
 from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.instants import instants
-from lightune.data.leaks import telling_columns
+from lightune.data.leaks import looked_at, telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column, untrained
-from lightune.data.placement import Placement
+from lightune.data.placement import Placement, place
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.scaling import Scaling
-from lightune.data.table_files import read_table
+from lightune.data.stored_cells import StoredTable
+from lightune.data.table_files import read_table, store_table
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveInt
 from lightune.validation import Indices
@@ -42,6 +44,10 @@ __all__ = ["CSV", "CSVRegression"]
 
 Table = Mapping[str, Cells]
 
+_OF_A_BYTE = 10
+"""Bytes of memory that a byte of a table takes while it is read: each cell is an object of its own."""
+_PACKED, _PACKS = 4, (".gz", ".parquet", ".pq", ".xlsx", ".xlsm")
+"""Bytes of text that a byte of a packed file stands for, about."""
 _SHOWN = 5
 _FEWEST = 2  # rows that can be divided
 _LARGEST = float(torch.finfo(torch.float32).max)
@@ -76,6 +82,8 @@ class CSV(InMemoryData):
         placement: where samples lie, as of `InMemoryData`.
         num_workers: processes that prepare batches of a stream, >= 0.
         pos_label: of two classes the positive one, as metrics of two classes take it; None for the last of them.
+        output_root: the folder on whose disk a table lies that memory does not hold; None for that of temporary
+            files.
     """
 
     kind = "table"
@@ -107,6 +115,7 @@ class CSV(InMemoryData):
         num_workers: NonNegativeInt = 2,
         group_column: str | None = None,
         pos_label: PosLabel = None,
+        output_root: str | None = None,
     ) -> None:
         served = {"target_scaling": target_scaling, "placement": placement, "num_workers": num_workers}
         super().__init__(batch_size=batch_size, **served)  # type: ignore[arg-type]
@@ -118,6 +127,7 @@ class CSV(InMemoryData):
         self.duplicates, self.split, self.group_column = duplicates, split, group_column
         self.decimal, self.delimiter, self.encoding = decimal, delimiter, encoding
         self.table_scaling, self.pos_label = scaling, pos_label
+        self._home = None if output_root is None else Path(output_root)
 
     def load(self) -> Samples:
         """Read the table; return raw rows (N, F + C) float64 as `TablePreparation` takes them.
@@ -128,11 +138,25 @@ class CSV(InMemoryData):
             ValueError: if the file cannot be read as a table; the message names the line.
         """
         source = self._source()
-        tables = {part: self._read(file) for part, file in source.items()}
+        try:
+            return self._load(source, in_file=self._lies_in_file(source.values()))
+        except NoRoomError as error:
+            rule = f"puts what does not fit in memory into a file in {scratch_folder(self._home)}"
+            advice = "make room there, or choose another output_root"
+            raise ConfigError(
+                [Problem("data.placement", f"{rule}, which cannot be written ({error}); {advice}")]
+            ) from error
+
+    def _lies_in_file(self, files: Iterable[Path]) -> bool:
+        """Whether cells and raw rows lie in files: where they are streamed, or memory does not hold the texts."""
+        texts = sum(file.stat().st_size * (_PACKED if file.suffix in _PACKS else 1) for file in files)
+        return place(self.placement, texts * _OF_A_BYTE, torch.device("cpu"))[0] == "stream"
+
+    def _load(self, source: Mapping[str, Path], *, in_file: bool) -> Samples:
+        tables = {part: self._read(file, in_file=in_file) for part, file in source.items()}
         self._require_columns(tables)
         table, part = _joined(tables), _parts_of_files(tables)
         numbers = np.concatenate([np.arange(_row_count(each)) for each in tables.values()])
-        sources = np.repeat([str(source[name]) for name in tables], [*map(_row_count, tables.values())])
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
@@ -141,7 +165,7 @@ class CSV(InMemoryData):
             raise ConfigError([Problem("data.path", f"{', '.join(map(str, source.values()))} {rule}")])
         report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
         if len(rows) < _row_count(table):
-            table = {name: cells.only(rows) for name, cells in table.items()}
+            table = _only(table, rows)
             part = None if part is None else part[rows]
         columns = self._decide(table)
         raw, targets, target_schema, keep = self._tensors(table, columns)
@@ -166,12 +190,11 @@ class CSV(InMemoryData):
         report += untrained(targets[order].flatten().tolist(), names, held_out)
         groups = groups_in_column(self.group_column, table, self.na_values)
         report += _column_report(columns)
-        chosen = torch.from_numpy(order)
         read = rows[keep][order]  # places in the files
-        inputs = raw[chosen]
+        inputs = self._in_order(raw, order, in_file=in_file)
         return Samples(
             inputs,
-            targets[chosen],
+            targets[torch.from_numpy(order)],
             num_classes=len(names),
             official_test=official_test,
             official_val=official_val,
@@ -189,9 +212,20 @@ class CSV(InMemoryData):
             },
             report=report,
             rows=numbers[read],
-            files=sources[read].tolist() if len(tables) > 1 else (),
+            files=_files_of(read, [(str(source[name]), _row_count(each)) for name, each in tables.items()]),
+            in_file=in_file,
             times=self._times(table, columns, inputs, np.flatnonzero(keep)[order]),
         )
+
+    def _in_order(self, raw: Tensor, order: Indices, *, in_file: bool) -> Tensor:
+        """Return raw rows in the order of the samples."""
+        if not in_file:
+            return raw[torch.from_numpy(order)]
+        if np.array_equal(order, np.arange(len(raw))):
+            return raw
+        with told_if_full():
+            room = FileRows(scratch_folder(self._home), len(order), raw.shape[1:], raw.dtype)
+            return gathered(raw, torch.from_numpy(order), room)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -211,9 +245,10 @@ class CSV(InMemoryData):
         """Return what columns predict the target nearly alone of training rows, and what groups are divided."""
         columns = used([Column.from_plain(plain) for plain in self.samples.schema["columns"]])
         rows, targets = self._parts["train"]
+        few = torch.from_numpy(looked_at(len(rows)))
         telling = telling_columns(
-            self.samples.inputs[rows].numpy(),
-            targets.numpy(),
+            self.samples.inputs[rows[few]].numpy(),
+            targets[few].numpy(),
             [column.name for column in columns],
             numbers=sum(column.kind == "numeric" for column in columns),
             num_classes=self.num_classes,
@@ -231,9 +266,17 @@ class CSV(InMemoryData):
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
         """Return a preparation that has learnt from training rows (N, F + C)."""
+        return self._fitted(raw, None)
+
+    def fit_preparation_at(self, inputs: Tensor, rows: Tensor) -> nn.Module:
+        """Return the same of some rows (n,) of all (N, F + C): column by column, where they lie in a file."""
+        return self._fitted(inputs, rows) if self.samples.in_file else super().fit_preparation_at(inputs, rows)
+
+    def _fitted(self, raw: Tensor, rows: Tensor | None) -> TablePreparation:
         columns = [Column.from_plain(plain) for plain in self.samples.schema["columns"]]
         return TablePreparation.fit(
             raw,
+            rows=rows,
             cardinalities=[len(column.categories) for column in columns if column.kind == "categorical"],
             missing=self.missing,
             missing_indicator=self.missing_indicator,
@@ -267,9 +310,10 @@ class CSV(InMemoryData):
             raise ConfigError([Problem("data.path", rule)])
         return {part: there[0] for part, there in found.items() if there}
 
-    def _read(self, file: Path) -> dict[str, Cells]:
+    def _read(self, file: Path, *, in_file: bool) -> Table:
+        how: dict[str, Any] = {"delimiter": self.delimiter, "encoding": self.encoding}
         try:
-            return read_table(file, delimiter=self.delimiter, encoding=self.encoding)
+            return store_table(file, scratch_folder(self._home), **how) if in_file else read_table(file, **how)
         except ValueError as error:
             raise ConfigError([Problem("data.path", str(error))]) from error
 
@@ -354,34 +398,55 @@ class CSV(InMemoryData):
             chosen: (N,) the row of each sample in the table.
         """
         times: dict[str, Callable[[], NDArray[np.float64]]] = {}
-        for place, column in enumerate(used(columns)):
+        for number, column in enumerate(used(columns)):
             if column.kind == "numeric":
-                times[column.name] = partial(_numbers_of, inputs, place)
+                times[column.name] = partial(_numbers_of, inputs, number)
         for column in columns:
             if column.kind == "ignored" and (column.name in self.ignore or column.note.startswith("holds dates")):
-                times[column.name] = partial(_times_of, column.name, table[column.name], self.na_values, chosen)
+                source = table if isinstance(table, StoredTable) else {column.name: table[column.name]}
+                times[column.name] = partial(_times_of, column.name, source, self.na_values, chosen)
         return times
 
     def _tensors(
         self, table: Table, columns: Sequence[Column]
     ) -> tuple[Tensor, Tensor, dict[str, Any], NDArray[np.bool_]]:
-        raw = raw_rows(table, columns, self.na_values)[0]
-        beyond = np.maximum(np.fmax.reduce(raw), -np.fmin.reduce(raw)) > _LARGEST
+        targets, schema = self._targets(table[self._target])
+        beyond: NDArray[np.bool_] = np.zeros(len(used(columns)), dtype=bool)
+        kept = []
+        if isinstance(table, StoredTable):
+            with told_if_full():
+                rows = FileRows(scratch_folder(self._home), table.rows, beyond.shape, torch.float64)
+            for part in table.parts():
+                raw = raw_rows(part, columns, self.na_values)[0]
+                beyond |= _is_beyond(raw)
+                kept.append(self._kept(raw, columns))
+                with told_if_full():
+                    rows.add(torch.from_numpy(raw[kept[-1]]))
+            with told_if_full():
+                inputs = rows.tensor()
+        else:
+            raw = raw_rows(table, columns, self.na_values)[0]
+            beyond |= _is_beyond(raw)
+            kept.append(self._kept(raw, columns))
+            inputs = torch.from_numpy(raw[kept[0]])
         if beyond.any():
             names = ", ".join(used(columns)[place].name for place in np.nonzero(beyond)[0])
             rule = f"{names} has numbers beyond {_LARGEST:.1e}, which float32 cannot hold"
             raise ConfigError([Problem("data.path", f"{rule}; data.ignore leaves it out")])
-        targets, schema = self._targets(table[self._target])
-        keep: NDArray[np.bool_] = np.ones(len(raw), dtype=bool)
-        if self.missing == "drop":
-            absent = np.isnan(raw)
-            for place, column in enumerate(used(columns)):
-                if column.kind == "categorical":
-                    absent[:, place] = raw[:, place] < 0
-            keep = np.logical_not(absent.any(axis=1))
-            if not keep.any():
-                raise ConfigError([Problem("data.missing", "drop leaves no row: each has a missing value")])
-        return torch.from_numpy(raw[keep]), targets[torch.from_numpy(keep)], schema, keep
+        keep = np.concatenate(kept)
+        if not keep.any():
+            raise ConfigError([Problem("data.missing", "drop leaves no row: each has a missing value")])
+        return inputs, targets[torch.from_numpy(keep)], schema, keep
+
+    def _kept(self, raw: NDArray[np.float64], columns: Sequence[Column]) -> NDArray[np.bool_]:
+        """Return whether each raw row (N, F + C) stays: all but those of missing values where they are dropped."""
+        if self.missing != "drop":
+            return np.ones(len(raw), dtype=bool)
+        absent = np.isnan(raw)
+        for number, column in enumerate(used(columns)):
+            if column.kind == "categorical":
+                absent[:, number] = raw[:, number] < 0
+        return np.logical_not(absent.any(axis=1))
 
     def _targets(self, cells: Cells) -> tuple[Tensor, dict[str, Any]]:
         """Return classes (N,) int64 and their names, sorted: by value, where they are numbers."""
@@ -441,15 +506,42 @@ def _numbers_of(inputs: Tensor, place: int) -> NDArray[np.float64]:
     return numbers
 
 
-def _times_of(name: str, cells: Sequence[str], na_values: Sequence[str], chosen: Indices) -> NDArray[np.float64]:
-    return instants(name, cells, na_values)[chosen]
+def _times_of(name: str, table: Table, na_values: Sequence[str], chosen: Indices) -> NDArray[np.float64]:
+    return instants(name, table[name], na_values)[chosen]
+
+
+def _is_beyond(raw: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return whether each column (F + C,) has a number that float32 cannot hold."""
+    beyond: NDArray[np.bool_] = np.maximum(np.fmax.reduce(raw), -np.fmin.reduce(raw)) > _LARGEST
+    return beyond
 
 
 def _joined(tables: Mapping[str, Table]) -> Table:
-    if len(tables) == 1:
-        return next(iter(tables.values()))
-    names = next(iter(tables.values()))
+    names, *others = tables.values()
+    if not others:
+        return names
+    if isinstance(names, StoredTable):
+        return reduce(lambda above, below: below.below(above), tables.values())  # type: ignore[attr-defined]
     return {name: Cells.joined([table[name] for table in tables.values()]) for name in names}
+
+
+def _only(table: Table, rows: Indices) -> Table:
+    if isinstance(table, StoredTable):
+        return table.only(rows)
+    return {name: cells.only(rows) for name, cells in table.items()}
+
+
+def _files_of(read: Indices, counts: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the file of each row that is read; nothing where there is one.
+
+    Args:
+        read: (n,) places in all files, one below the other.
+        counts: of each file its name, and how many rows it has.
+    """
+    if len(counts) == 1:
+        return []
+    ends = np.cumsum([count for _, count in counts])
+    return [counts[place][0] for place in np.searchsorted(ends, read, side="right").tolist()]
 
 
 def _parts_of_files(tables: Mapping[str, Table]) -> Indices | None:
@@ -463,7 +555,7 @@ def _part_of(file: Path) -> str | None:
 
 
 def _row_count(table: Table) -> int:
-    return len(next(iter(table.values())))
+    return table.rows if isinstance(table, StoredTable) else len(next(iter(table.values())))
 
 
 def _listed(names: str | Sequence[str]) -> Sequence[str]:

@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 from weakref import finalize
@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["DecodedRows", "FileRows", "MemoryRows", "gathered"]
+__all__ = [
+    "DecodedRows",
+    "FileRows",
+    "MemoryRows",
+    "NoRoomError",
+    "existing",
+    "gathered",
+    "scratch_folder",
+    "told_if_full",
+    "unnamed",
+]
 
 _AT_ONCE = 2**24  # bytes that are copied at a time
 
@@ -65,7 +75,7 @@ class FileRows:
     """
 
     def __init__(self, folder: Path, count: int, shape: Sequence[int], dtype: torch.dtype) -> None:
-        self._file = _unnamed(existing(folder))
+        self._file = unnamed(existing(folder))
         finalize(self, self._file.close)
         self._numbers: np.dtype[Any] = torch.empty(0, dtype=dtype).numpy().dtype
         self._count, self._shape, self._added = count, tuple(shape), 0
@@ -136,7 +146,33 @@ def existing(folder: Path) -> Path:
     return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
-def _unnamed(folder: Path) -> IO[bytes]:
+class NoRoomError(Exception):
+    """A file for samples could not be written."""
+
+
+@contextmanager
+def told_if_full() -> Iterator[None]:
+    """Say of a file that cannot be written that there is no room for it.
+
+    Raises:
+        NoRoomError: in the place of any error of the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise NoRoomError(error.strerror or str(error)) from error
+
+
+def scratch_folder(home: Path | None) -> Path:
+    """Return the folder of files without a name: on the disk of the results, for others may be of memory.
+
+    Args:
+        home: of what is kept between runs; None where there is none.
+    """
+    return existing(Path(tempfile.gettempdir()) if home is None else home)
+
+
+def unnamed(folder: Path) -> IO[bytes]:
     """Return a file without a name, which can be given one where the system and the disk know how."""
     if flag := getattr(os, "O_TMPFILE", 0):
         with suppress(OSError):  # not every disk can

@@ -22,7 +22,15 @@ from torch import Tensor
 
 from lightune.data.class_names import PosLabel, require_no_positive, with_positive_last
 from lightune.data.decoded_cache import DecodedCache
-from lightune.data.decoded_rows import DecodedRows, FileRows, MemoryRows, existing, gathered
+from lightune.data.decoded_rows import (
+    DecodedRows,
+    FileRows,
+    MemoryRows,
+    NoRoomError,
+    gathered,
+    scratch_folder,
+    told_if_full,
+)
 from lightune.data.file_lists import FileList, files_below, list_files
 from lightune.data.group_column import numbered
 from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
@@ -190,7 +198,7 @@ class FileFolder(InMemoryData):
             if len(keep) < len(found.files):
                 inputs = gathered(inputs, torch.from_numpy(keep), self._room(len(keep), in_file=in_file))
                 found = found.only(keep.tolist())
-        except _NoRoomError as error:
+        except NoRoomError as error:
             size = f"{len(paths):,} decoded files of {self._bytes_of_one:,} bytes"
             rule = f"puts {size} into a file in {self._scratch}, which cannot be written ({error})"
             advice = "make room there, or choose another output_root"
@@ -223,8 +231,7 @@ class FileFolder(InMemoryData):
 
     @property
     def _scratch(self) -> Path:
-        """The folder of files without a name: on the disk of the results, for others may be of memory."""
-        return existing(Path(tempfile.gettempdir()) if self._home is None else self._home)
+        return scratch_folder(self._home)
 
     def _lies_in_file(self, count: int) -> bool:
         """Whether decoded files lie in a file, not in memory: where they are streamed."""
@@ -235,7 +242,7 @@ class FileFolder(InMemoryData):
         how = count, self.decoded_shape, self.decoded_dtype
         if not in_file:
             return MemoryRows(*how)
-        with _told_if_full():
+        with told_if_full():
             return FileRows(self._scratch, *how)
 
     def _decode(self, paths: Sequence[Path], *, in_file: bool) -> tuple[Tensor, dict[int, str]]:
@@ -252,7 +259,7 @@ class FileFolder(InMemoryData):
                     return kept, {}
         rows = self._room(len(paths), in_file=in_file)
         unreadable = self._read_into(rows, paths)
-        with _told_if_full():
+        with told_if_full():
             inputs = rows.tensor()
         if cache is not None and not unreadable:
             cache.keep(paths, form, inputs, rows if isinstance(rows, FileRows) else None)
@@ -268,7 +275,7 @@ class FileFolder(InMemoryData):
             if bad:
                 part = part[[place for place in range(len(part)) if place not in bad]]
                 unreadable.update({first + place: why for place, why in bad.items()})
-            with _told_if_full():
+            with told_if_full():
                 rows.add(part)
         return unreadable
 
@@ -539,18 +546,6 @@ def _digits() -> Iterator[tuple[Image.Image, int]]:
     bunch = datasets.load_digits()
     for image, label in zip(bunch.images, bunch.target.tolist(), strict=True):
         yield Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)), label
-
-
-class _NoRoomError(Exception):
-    """A file for decoded samples could not be written."""
-
-
-@contextmanager
-def _told_if_full() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _NoRoomError(error.strerror or str(error)) from error
 
 
 def _reason(error: Exception) -> str:

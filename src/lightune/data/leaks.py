@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 from lightune.validation import Indices
 
-__all__ = ["Telling", "crossing_groups", "telling_columns"]
+__all__ = ["Telling", "crossing_groups", "looked_at", "telling_columns"]
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def telling_columns(
     """
     if len(raw) < _FEWEST or len(names) < 2:
         return []
-    chosen = np.linspace(0, len(raw) - 1, min(len(raw), _ROWS)).round().astype(np.int64)
+    chosen = looked_at(len(raw))
     raw, targets = raw[chosen], targets[chosen]
     wanted = _indicators(targets, num_classes)
     if not wanted.shape[1]:
@@ -77,6 +77,11 @@ def telling_columns(
         return []
     best = max(below)
     return [Telling(name, each, best) for name, each in scores.items() if each >= max(_TELLING, best + _AHEAD)]
+
+
+def looked_at(rows: int) -> Indices:
+    """Return the places of the rows that are looked at, of so many, evenly spaced; all of few."""
+    return np.linspace(0, rows - 1, min(rows, _ROWS)).round().astype(np.int64)
 
 
 def crossing_groups(groups: Mapping[str, Indices], parts: Mapping[str, Indices]) -> Iterator[tuple[str, int]]:

@@ -292,7 +292,7 @@ class InMemoryData(LightningDataModule):
         if self.is_streamed and only_scaled:  # without a copy
             self._preparation = self._fit_scaling(inputs, train)
         else:
-            self._preparation = self.fit_preparation(inputs[train])
+            self._preparation = self.fit_preparation_at(inputs, train)
         self._variation = None if self._augmentation is None else self._varied(self._augmentation, inputs, train)
         if not self.num_classes:
             self.target_scaler = fit_scaling(targets[train], self.target_scaling)
@@ -312,6 +312,15 @@ class InMemoryData(LightningDataModule):
             raw: (N, …) as they were read.
         """
         return self._fit_scaling(raw if self.is_streamed else raw.float())
+
+    def fit_preparation_at(self, inputs: Tensor, rows: Tensor) -> nn.Module:
+        """Return the same of some of all samples.
+
+        Args:
+            inputs: (N, …) as they were read.
+            rows: (n,) places of the training samples.
+        """
+        return self.fit_preparation(inputs[rows])
 
     def _fit_scaling(self, raw: Tensor, rows: Tensor | None = None) -> Affine:
         if self.scaling != "weights":
@@ -345,8 +354,24 @@ class InMemoryData(LightningDataModule):
             if self._features is not None:
                 self._scaled[part] = self._features[1][rows]
                 return self._scaled[part]
-            self._scaled[part] = self.preparation(self.samples.inputs[rows].to(self.raw_dtype))
+            self._scaled[part] = self._prepared(rows)
         return self._scaled[part]
+
+    def _prepared(self, rows: Tensor) -> Tensor:
+        """Return prepared samples; of those in a file some are made at a time."""
+        inputs = self.samples.inputs
+        at_once = (
+            max(1, _BYTES_AT_ONCE // max(1, inputs[:1].nbytes)) if self.samples.in_file else max(1, len(rows))
+        )
+        if len(rows) <= at_once:
+            return self.preparation(inputs[rows].to(self.raw_dtype))  # type: ignore[no-any-return]
+        made: Tensor | None = None
+        for first, some in zip(range(0, len(rows), at_once), torch.split(rows, at_once), strict=True):
+            part = self.preparation(inputs[some].to(self.raw_dtype))
+            made = part.new_empty((len(rows), *part.shape[1:])) if made is None else made
+            made[first : first + len(part)] = part
+        assert made is not None
+        return made
 
     def described(self) -> dict[str, Any]:
         """Return what predictions of new samples need beside the weights: plain values, for a checkpoint."""
@@ -477,7 +502,7 @@ class InMemoryData(LightningDataModule):
     def digests(self) -> dict[str, tuple[int, str]]:
         """Return for each part how many samples it has, and a digest of them as read."""
         inputs, targets = self.samples.inputs, self.samples.targets
-        return {part: (len(rows), _digest(inputs[rows], targets[rows])) for part, (rows, _) in self._parts.items()}
+        return {part: (len(rows), _digest(inputs, targets, rows=rows)) for part, (rows, _) in self._parts.items()}
 
     def rows_in_batches(self, part: Literal["train", "val"]) -> TensorLoader:
         """Return batches of the row numbers of samples in the place of the samples, in the order of these."""

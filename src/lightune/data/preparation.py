@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
@@ -22,8 +23,10 @@ __all__ = ["Missing", "TablePreparation", "TableScaling", "preparation_from"]
 Missing = Literal["median", "mean", "mode", "drop"]
 TableScaling = Literal["none", "minmax", "standard", "robust"]
 Categories = Literal["onehot", "embedding"]
+Floats = NDArray[np.float64]
 
 _STRATEGIES = {"median": "median", "mean": "mean", "mode": "most_frequent", "drop": "median"}
+_COLUMNS_AT_ONCE = 2  # NumPy adds the numbers of one alone in another order
 _SCALERS = {"minmax": MinMaxScaler, "standard": StandardScaler, "robust": RobustScaler}
 
 
@@ -68,6 +71,7 @@ class TablePreparation(nn.Module):
         cls,
         raw: Tensor,
         *,
+        rows: Tensor | None = None,
         cardinalities: Sequence[int],
         missing: Missing = "median",
         missing_indicator: bool = True,
@@ -79,6 +83,8 @@ class TablePreparation(nn.Module):
 
         Args:
             raw: (N, F + C) float64, N > 0.
+            rows: (n,) places of the rows that are learnt from, a few columns at a time, without a copy of all;
+                None for all rows, at once.
             cardinalities: how many categories each of the last C columns has.
             missing: what stands in for a missing number; for `drop`, which leaves rows out before, the median.
             missing_indicator: whether to mark numbers that were missing, where any was in training.
@@ -86,18 +92,15 @@ class TablePreparation(nn.Module):
             categories: how categories are encoded.
             min_frequency: rows that a category must have in training to be known, > 0.
         """
-        numbers = raw[:, : raw.shape[1] - len(cardinalities)].numpy()
-        observed = np.isfinite(numbers)
-        fill = shift = np.zeros(numbers.shape[1])
-        scale = np.ones(numbers.shape[1])
-        if numbers.size:
-            imputer = SimpleImputer(strategy=_STRATEGIES[missing], keep_empty_features=True).fit(numbers)
-            fill = np.nan_to_num(imputer.statistics_)
-        if numbers.size and scaling != "none":
-            shift, scale = _fit_scaling(np.where(observed.any(axis=0), numbers, 0.0), scaling)
-        marked = np.flatnonzero(~observed.all(axis=0)) if missing_indicator else np.empty(0, np.int64)
+        width = raw.shape[1] - len(cardinalities)
+        every = slice(None) if rows is None else rows
+        several = np.array_split(np.arange(width), 1 if rows is None else max(1, width // _COLUMNS_AT_ONCE))
+        slices = [slice(places[0], places[-1] + 1) if len(places) else slice(0) for places in several]
+        learnt_of = [_learnt(raw[every, columns].numpy(), missing, scaling) for columns in slices]
+        fill, shift, scale, gaps = map(np.concatenate, zip(*learnt_of, strict=True))
+        marked = np.flatnonzero(gaps) if missing_indicator else np.empty(0, np.int64)
         codes = [
-            _known(raw[:, numbers.shape[1] + place].long(), count, min_frequency)
+            _known(raw[every, width + place].long(), count, min_frequency)
             for place, count in enumerate(cardinalities)
         ]
         number = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (fill, shift, scale))
@@ -151,6 +154,19 @@ def preparation_from(plain: Mapping[str, Any]) -> nn.Module:
     if plain.get("kind") == "text":
         return TextPreparation.from_plain(plain)
     raise ValueError(f"a preparation of an unknown kind: {plain.get('kind')!r}")
+
+
+def _learnt(numbers: Floats, missing: Missing, scaling: TableScaling) -> tuple[Floats, Floats, Floats, Any]:
+    """Return fill, shift and scale (F,) of numbers (N, F), and whether one is missing (F,)."""
+    observed = np.isfinite(numbers)
+    fill = shift = np.zeros(numbers.shape[1])
+    scale = np.ones(numbers.shape[1])
+    if numbers.size:
+        imputer = SimpleImputer(strategy=_STRATEGIES[missing], keep_empty_features=True).fit(numbers)
+        fill = np.nan_to_num(imputer.statistics_)
+    if numbers.size and scaling != "none":
+        shift, scale = _fit_scaling(np.where(observed.any(axis=0), numbers, 0.0), scaling)
+    return fill, shift, scale, ~observed.all(axis=0)
 
 
 def _fit_scaling(numbers: Any, scaling: TableScaling) -> tuple[Any, Any]:

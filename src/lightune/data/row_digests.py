@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +17,7 @@ Duplicates = Literal["together", "keep", "drop"]
 
 Digests = NDArray[np.uint64]
 
+_BYTES_AT_ONCE = 2**24
 _WIDE = 64  # numbers a row, from which each row is hashed by itself
 
 
@@ -27,6 +29,11 @@ def row_digests(inputs: Tensor) -> Digests:
     Args:
         inputs: (N, …) of any dtype.
     """
+    at_once = max(1, _BYTES_AT_ONCE // max(1, inputs[:1].nbytes))
+    return np.concatenate([_digests(part) for part in torch.split(inputs, at_once)])
+
+
+def _digests(inputs: Tensor) -> Digests:
     flat = inputs.reshape(len(inputs), -1).contiguous().numpy()
     if flat.shape[1] > _WIDE or flat.dtype.itemsize != 8:
         hashed = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in flat)

@@ -15,8 +15,9 @@ from typing import Any
 from lightune.data.cells import Cells, columns_of
 from lightune.data.delimited import Delimiter, check_header, find_dialect, read_rows
 from lightune.data.quick_tables import quick_columns
+from lightune.data.stored_cells import StoredTable, stored
 
-__all__ = ["read_table", "rows_like", "rows_of"]
+__all__ = ["read_table", "rows_like", "rows_of", "store_table"]
 
 _PARQUET = frozenset({".parquet", ".pq"})
 _EXCEL = frozenset({".xlsx", ".xlsm"})
@@ -80,6 +81,29 @@ def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "ut
     if not len(columns[0]):
         raise ValueError(f"{path} has a header only, no rows")
     return dict(zip(header, columns, strict=True))
+
+
+def store_table(
+    path: Path, folder: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8"
+) -> StoredTable:
+    """Return the cells of each column of a file, which are read from another file when they are asked for.
+
+    Args:
+        path: of the file.
+        folder: where the other lies.
+        delimiter: of a delimited file; `auto` finds out.
+        encoding: of a delimited file, where no mark at its beginning says so.
+
+    Raises:
+        NoRoomError: if the other cannot be written.
+        OSError: if the file cannot be read.
+        ValueError: as `read_table`.
+    """
+    rows = rows_of(path, delimiter=delimiter, encoding=encoding)
+    table = stored(folder, next(rows), rows)
+    if not table.rows:
+        raise ValueError(f"{path} has a header only, no rows")
+    return table
 
 
 def _in_parquet(path: Path) -> Iterator[list[str]]:
