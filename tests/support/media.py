@@ -2,10 +2,14 @@
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy.io import wavfile
+
+from lightune.errors import ConfigError
 
 CLASSES = ("cat", "dog")
 WORDS = {"cat": "purr meow whiskers", "dog": "bark woof fetch"}
@@ -85,3 +89,22 @@ def write_table(file: Path, rows: int = 80) -> Path:
         lines.append(f"{age},{height},{city},{'old' if age > 40 else 'young'},{age * 2 + 0.5}")
     file.write_text("\n".join(lines) + "\n")
     return file
+
+
+def small_folder(kind: type[Any], root: Path, **said: Any) -> Any:
+    """Return the data of a folder, of small pictures or short sounds.
+
+    Args:
+        kind: a class of `lightune.data`.
+        root: the folder.
+        said: further arguments.
+    """
+    size = {"image_size": 6} if kind.kind == "image" else {"seconds": 0.1, "mels": 8}
+    return kind(**{"path": str(root), "num_workers": 0, **size, **said})
+
+
+def problems_of(data: Any) -> list[str]:
+    """Return what is wrong with data when they are read."""
+    with pytest.raises(ConfigError) as refused:
+        data.load()
+    return [str(problem) for problem in refused.value.problems]

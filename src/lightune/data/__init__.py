@@ -1,7 +1,8 @@
 """Data: modules that know their shapes, hold samples in memory as tensors, and prepare them without leaking."""
 
+from lightune.data.audio_folder import AudioFolder, AudioRegression
 from lightune.data.csv_table import CSV, CSVRegression
-from lightune.data.file_folder import AudioFolder, AudioRegression, ImageFolder, ImageRegression
+from lightune.data.image_folder import ImageFolder, ImageRegression
 from lightune.data.images import TorchvisionImages
 from lightune.data.memory import InMemoryData
 from lightune.data.samples import Samples

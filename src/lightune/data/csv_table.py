@@ -1,8 +1,8 @@
 """Tables of one's own: a delimited text file, or a folder with one a part."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, reduce
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -27,14 +27,24 @@ from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.instants import instants
 from lightune.data.leaks import looked_at, telling_columns
 from lightune.data.memory import BatchSize, InMemoryData
-from lightune.data.official_parts import PARTS, by_parts, part_named, parts_in_column, untrained
-from lightune.data.placement import Placement, place
+from lightune.data.official_parts import by_parts, parts_in_column, untrained
+from lightune.data.placement import Placement
 from lightune.data.preparation import Categories, Missing, TablePreparation, TableScaling
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.scaling import Scaling
 from lightune.data.stored_cells import StoredTable
-from lightune.data.table_files import read_table, store_table
+from lightune.data.table_parts import (
+    Table,
+    files_of_rows,
+    joined,
+    lies_in_file,
+    only,
+    parts_of_files,
+    read_parts,
+    row_count,
+    table_files_at,
+)
 from lightune.errors import ConfigError, Problem
 from lightune.ranges import NonNegativeInt, PositiveInt
 from lightune.validation import Indices
@@ -42,12 +52,6 @@ from lightune.wording import counted
 
 __all__ = ["CSV", "CSVRegression"]
 
-Table = Mapping[str, Cells]
-
-_OF_A_BYTE = 10
-"""Bytes of memory that a byte of a table takes while it is read: each cell is an object of its own."""
-_PACKED, _PACKS = 4, (".gz", ".parquet", ".pq", ".xlsx", ".xlsm")
-"""Bytes of text that a byte of a packed file stands for, about."""
 _SHOWN = 5
 _FEWEST = 2  # rows that can be divided
 _LARGEST = float(torch.finfo(torch.float32).max)
@@ -139,7 +143,7 @@ class CSV(InMemoryData):
         """
         source = self._source()
         try:
-            return self._load(source, in_file=self._lies_in_file(source.values()))
+            return self._load(source, in_file=lies_in_file(source.values(), self.placement))
         except NoRoomError as error:
             rule = f"puts what does not fit in memory into a file in {scratch_folder(self._home)}"
             advice = "make room there, or choose another output_root"
@@ -147,16 +151,12 @@ class CSV(InMemoryData):
                 [Problem("data.placement", f"{rule}, which cannot be written ({error}); {advice}")]
             ) from error
 
-    def _lies_in_file(self, files: Iterable[Path]) -> bool:
-        """Whether cells and raw rows lie in files: where they are streamed, or memory does not hold the texts."""
-        texts = sum(file.stat().st_size * (_PACKED if file.suffix in _PACKS else 1) for file in files)
-        return place(self.placement, texts * _OF_A_BYTE, torch.device("cpu"))[0] == "stream"
-
     def _load(self, source: Mapping[str, Path], *, in_file: bool) -> Samples:
-        tables = {part: self._read(file, in_file=in_file) for part, file in source.items()}
+        scratch = scratch_folder(self._home) if in_file else None
+        tables = read_parts(source, delimiter=self.delimiter, encoding=self.encoding, scratch=scratch)
         self._require_columns(tables)
-        table, part = _joined(tables), _parts_of_files(tables)
-        numbers = np.concatenate([np.arange(_row_count(each)) for each in tables.values()])
+        table, part = joined(tables), parts_of_files(tables)
+        numbers = np.concatenate([np.arange(row_count(each)) for each in tables.values()])
         if self.split is not None:
             part = parts_in_column(self.split, table[self.split])
         rows = self._rows_with_target(table)
@@ -164,8 +164,8 @@ class CSV(InMemoryData):
             rule = "has one row to learn from, which cannot be divided into parts to train, validate and test"
             raise ConfigError([Problem("data.path", f"{', '.join(map(str, source.values()))} {rule}")])
         report = [("rows", f"{len(rows):,}"), *self._left_out_rows(table, rows)]
-        if len(rows) < _row_count(table):
-            table = _only(table, rows)
+        if len(rows) < row_count(table):
+            table = only(table, rows)
             part = None if part is None else part[rows]
         columns = self._decide(table)
         raw, targets, target_schema, keep = self._tensors(table, columns)
@@ -212,7 +212,7 @@ class CSV(InMemoryData):
             },
             report=report,
             rows=numbers[read],
-            files=_files_of(read, [(str(source[name]), _row_count(each)) for name, each in tables.items()]),
+            files=files_of_rows(read, [(str(source[name]), row_count(each)) for name, each in tables.items()]),
             in_file=in_file,
             times=self._times(table, columns, inputs, np.flatnonzero(keep)[order]),
         )
@@ -293,29 +293,7 @@ class CSV(InMemoryData):
         """Return the files: part → file, `""` where one holds all."""
         if self.path is None:
             return {"": Path(str(files("lightune.data") / "files" / self.sample))}
-        path = Path(self.path).expanduser()
-        if not path.exists():
-            raise ConfigError([Problem("data.path", f"there is no {path.absolute()}")])
-        if path.is_file():
-            return {"": path}
-        found = {
-            part: sorted(file for file in path.iterdir() if _part_of(file) == part and file.is_file())
-            for part in PARTS
-        }
-        if several := [part for part, there in found.items() if len(there) > 1]:
-            names = ", ".join(file.name for file in found[several[0]])
-            raise ConfigError([Problem("data.path", f"{path} has more than one {several[0]} file: {names}")])
-        if not found["train"] or not found["test"]:
-            rule = f"must be a file, or a folder with train.csv and test.csv (and val.csv), got {path.absolute()}"
-            raise ConfigError([Problem("data.path", rule)])
-        return {part: there[0] for part, there in found.items() if there}
-
-    def _read(self, file: Path, *, in_file: bool) -> Table:
-        how: dict[str, Any] = {"delimiter": self.delimiter, "encoding": self.encoding}
-        try:
-            return store_table(file, scratch_folder(self._home), **how) if in_file else read_table(file, **how)
-        except ValueError as error:
-            raise ConfigError([Problem("data.path", str(error))]) from error
+        return table_files_at(Path(self.path).expanduser())
 
     def _require_columns(self, tables: Mapping[str, Table]) -> None:
         first = next(iter(tables.values()))
@@ -356,7 +334,7 @@ class CSV(InMemoryData):
         return rows
 
     def _left_out_rows(self, table: Table, rows: Indices) -> Iterator[tuple[str, str]]:
-        if without := _row_count(table) - len(rows):
+        if without := row_count(table) - len(rows):
             row, are = ("rows", "are") if without > 1 else ("row", "is")
             yield "target", f"{without:,} {row} without a {self._target} {are} left out"
 
@@ -514,48 +492,6 @@ def _is_beyond(raw: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return whether each column (F + C,) has a number that float32 cannot hold."""
     beyond: NDArray[np.bool_] = np.maximum(np.fmax.reduce(raw), -np.fmin.reduce(raw)) > _LARGEST
     return beyond
-
-
-def _joined(tables: Mapping[str, Table]) -> Table:
-    names, *others = tables.values()
-    if not others:
-        return names
-    if isinstance(names, StoredTable):
-        return reduce(lambda above, below: below.below(above), tables.values())  # type: ignore[attr-defined]
-    return {name: Cells.joined([table[name] for table in tables.values()]) for name in names}
-
-
-def _only(table: Table, rows: Indices) -> Table:
-    if isinstance(table, StoredTable):
-        return table.only(rows)
-    return {name: cells.only(rows) for name, cells in table.items()}
-
-
-def _files_of(read: Indices, counts: Sequence[tuple[str, int]]) -> list[str]:
-    """Return the file of each row that is read; nothing where there is one.
-
-    Args:
-        read: (n,) places in all files, one below the other.
-        counts: of each file its name, and how many rows it has.
-    """
-    if len(counts) == 1:
-        return []
-    ends = np.cumsum([count for _, count in counts])
-    return [counts[place][0] for place in np.searchsorted(ends, read, side="right").tolist()]
-
-
-def _parts_of_files(tables: Mapping[str, Table]) -> Indices | None:
-    if "" in tables:
-        return None
-    return np.concatenate([np.full(_row_count(table), PARTS.index(part)) for part, table in tables.items()])
-
-
-def _part_of(file: Path) -> str | None:
-    return part_named(file.name.partition(".")[0])
-
-
-def _row_count(table: Table) -> int:
-    return table.rows if isinstance(table, StoredTable) else len(next(iter(table.values())))
 
 
 def _listed(names: str | Sequence[str]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Folders of pictures and of sounds: every file is decoded once, before training, and lies ready as a tensor."""
+"""Files in a folder: every one is decoded once, before training, and lies ready as a tensor."""
 
 import os
 import tempfile
@@ -8,16 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib.resources import files
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import ZipFile
 
 import numpy as np
 import torch
-from PIL import Image
-from scipy.io import wavfile
 from torch import Tensor
 
 from lightune.data.class_names import PosLabel, require_no_positive, with_positive_last
@@ -31,26 +27,23 @@ from lightune.data.decoded_rows import (
     scratch_folder,
     told_if_full,
 )
-from lightune.data.file_lists import FileList, files_below, list_files
+from lightune.data.file_lists import FileList, list_files
 from lightune.data.group_column import numbered
-from lightune.data.image_files import IMAGE_SUFFIXES, ImageFormat, Resize, read_image, read_pixels
-from lightune.data.memory import BatchSize, InMemoryData
-from lightune.data.placement import Placement, place
+from lightune.data.memory import InMemoryData
+from lightune.data.placement import place
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
-from lightune.data.scaling import ImageScaling, Scaling
-from lightune.data.sound_files import SOUND_SUFFIXES, Crop, LogMel, SoundFormat, read_sound
 from lightune.errors import ConfigError, Problem
-from lightune.ranges import NonNegativeInt, PositiveFloat, PositiveInt
 from lightune.wording import counted
 
-__all__ = ["AudioFolder", "AudioRegression", "ImageFolder", "ImageRegression", "OnUnreadable"]
+__all__ = ["SAMPLE_LABELS", "FileFolder", "OnUnreadable"]
 
 OnUnreadable = Literal["refuse", "skip"]
 
+SAMPLE_LABELS = "labels.csv"
+"""In the folder of a sample that comes with lightune: the table of its values."""
+
 _SHOWN = 5
-_SAMPLE_LABELS = "labels.csv"
-_TURNED = 45  # degrees, that a picture of the sample is turned by at most, either way
 _BYTES_AT_ONCE = 2**24  # of decoded files
 
 
@@ -158,7 +151,7 @@ class FileFolder(InMemoryData):
         values = self.problem == "regression"
         labels = None if self.labels is None else Path(self.labels).expanduser()
         if self.path is None and labels is None and values:
-            labels = root / _SAMPLE_LABELS
+            labels = root / SAMPLE_LABELS
         found = list_files(
             root,
             self.suffixes,
@@ -324,228 +317,6 @@ class FileFolder(InMemoryData):
             files=[str(self._called(file.path)) for file in found.files],
             in_file=in_file,
         )
-
-
-class ImageFolder(FileFolder):
-    """Pictures in a folder a class, decoded and brought to one size.
-
-    Args:
-        path: the folder, with a folder a class, or with `train`, `val` and `test` of such; None for the sample
-            that comes with lightune, scikit-learn's handwritten digits.
-        image_size: height and width in pixels, > 0.
-        resize: `squash` stretches a picture, `crop` cuts off what is too long, `pad` puts black beside it.
-        channels: 1 for grey, 3 for colour.
-        classes: names of the classes, in their order; others are left out. None for all that there are.
-        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
-        on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
-        duplicates: what is done with equal pictures: `together` keeps them on one side of each split, `drop` keeps
-            the first, `keep` divides them like others.
-        batch_size: samples a training batch, > 0, or `full` for all of them at once.
-        scaling: how pixels are scaled, with statistics of the training part only, per channel.
-        placement: where samples lie, as of `InMemoryData`.
-        num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
-        cache: whether what was decoded is kept below the output root, for the next start of the same data.
-        output_root: the folder; None to keep nothing.
-        target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
-        pos_label: of two classes the positive one, as of `CSV`.
-    """
-
-    kind = "image"
-    suffixes = IMAGE_SUFFIXES
-    instead = "image_regression"
-    decoded_dtype = torch.uint8
-
-    def __init__(
-        self,
-        path: str | None = None,
-        image_size: PositiveInt = 64,
-        resize: Resize = "squash",
-        channels: Literal[1, 3] = 3,
-        classes: list[str] | None = None,
-        labels: str | None = None,
-        on_unreadable: OnUnreadable = "refuse",
-        duplicates: Duplicates = "together",
-        batch_size: BatchSize = 64,
-        scaling: ImageScaling = "standard",
-        placement: Placement = "auto",
-        num_workers: NonNegativeInt = 2,
-        cache: bool = True,
-        output_root: str | None = None,
-        target_scaling: Scaling = "standard",
-        pos_label: PosLabel = None,
-    ) -> None:
-        served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
-        served["target_scaling"] = target_scaling
-        super().__init__(path, classes, labels, on_unreadable, duplicates, cache, output_root, **served)
-        self.pos_label = pos_label
-        self.format = ImageFormat(image_size, resize, channels)
-
-    def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
-        """Decode pictures (N, C, H, W) uint8; return them, and place → why one cannot be decoded."""
-        images = torch.zeros((len(paths), *self.format.shape), dtype=torch.uint8)
-        return images, self._fill(images, lambda place: read_image(paths[place], self.format))
-
-    @property
-    def decoded_shape(self) -> tuple[int, ...]:
-        """Shape (C, H, W) of a decoded picture."""
-        return self.format.shape
-
-    def read_original(self, path: Path) -> Tensor:
-        """Decode a picture (C, H, W) uint8 in its own size."""
-        return read_pixels(path, self.format.channels)
-
-    def schema_of_files(self) -> Mapping[str, Any]:
-        """Return what another picture is decoded by."""
-        return {"kind": "image", **self.format.plain()}
-
-    def unpack_sample(self, folder: Path) -> None:
-        """Write scikit-learn's digits as PNG files, a folder a class."""
-        for number, (image, label) in enumerate(_digits()):
-            home = folder / str(label)
-            home.mkdir(exist_ok=True)
-            image.save(home / f"{number:04}.png")
-
-
-class ImageRegression(ImageFolder):
-    """Pictures with a number to predict for each; the arguments are those of `ImageFolder`, but for `classes`.
-
-    Without a path they are scikit-learn's handwritten digits, each turned by an angle, which is to be predicted.
-    """
-
-    problem = "regression"
-    instead = "image_folder"
-
-    def unpack_sample(self, folder: Path) -> None:
-        """Write scikit-learn's digits as PNG files of 32x32 pixels, each turned, and the angles in degrees."""
-        angles = np.random.default_rng(0).uniform(-_TURNED, _TURNED, 2000).round(1)
-        lines = ["path,target"]
-        for number, ((image, _), angle) in enumerate(zip(_digits(), angles.tolist(), strict=False)):
-            name = f"{number:04}.png"
-            image.resize((32, 32), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR).save(
-                folder / name
-            )
-            lines.append(f"{name},{angle}")
-        (folder / _SAMPLE_LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-class AudioFolder(FileFolder):
-    """Sounds in a folder a class, or with the class in their names, as log-mel spectrograms of one length.
-
-    Args:
-        path: the folder; None for the sample that comes with lightune: 300 spoken digits.
-        pattern: a regular expression for paths below the folder, with `(?P<label>…)`, and perhaps `(?P<group>…)`
-            and `(?P<test>…)`, which is not empty for files of the official test part. None for a folder a class.
-        sample_rate: samples a second that every sound is brought to, > 0.
-        seconds: its length, > 0; silence stands beside what is shorter.
-        crop: `center` or `start`: which part of a longer one is kept.
-        mels: bands of the spectrogram, > 0.
-        classes: names of the classes, in their order; others are left out. None for all that there are.
-        labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
-        on_unreadable: whether a file that cannot be decoded is refused, or left out and told.
-        duplicates: what is done with equal sounds: `together` keeps them on one side of each split, `drop` keeps
-            the first, `keep` divides them like others.
-        batch_size: samples a training batch, > 0, or `full` for all of them at once.
-        scaling: how energies are scaled, with statistics of the training part only.
-        placement: where samples lie, as of `InMemoryData`.
-        num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
-        cache: whether what was decoded is kept below the output root, for the next start of the same data.
-        output_root: the folder; None to keep nothing.
-        target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
-        pos_label: of two classes the positive one, as of `CSV`.
-    """
-
-    kind = "audio"
-    suffixes = SOUND_SUFFIXES
-    instead = "audio_regression"
-
-    def __init__(
-        self,
-        path: str | None = None,
-        pattern: str | None = None,
-        sample_rate: PositiveInt = 8000,
-        seconds: PositiveFloat = 1.0,
-        crop: Crop = "center",
-        mels: PositiveInt = 64,
-        classes: list[str] | None = None,
-        labels: str | None = None,
-        on_unreadable: OnUnreadable = "refuse",
-        duplicates: Duplicates = "together",
-        batch_size: BatchSize = 64,
-        scaling: Scaling = "standard",
-        placement: Placement = "auto",
-        num_workers: NonNegativeInt = 2,
-        cache: bool = True,
-        output_root: str | None = None,
-        target_scaling: Scaling = "standard",
-        pos_label: PosLabel = None,
-    ) -> None:
-        served = {"batch_size": batch_size, "scaling": scaling, "placement": placement, "num_workers": num_workers}
-        served["target_scaling"] = target_scaling
-        super().__init__(path, classes, labels, on_unreadable, duplicates, cache, output_root, **served)
-        self.pos_label = pos_label
-        self.pattern = pattern
-        self.format = SoundFormat(sample_rate, seconds, crop, mels)
-
-    def read_files(self, paths: Sequence[Path]) -> tuple[Tensor, dict[int, str]]:
-        """Read sounds as spectrograms (N, 1, mels, frames) float32; return them, and place → why one cannot be."""
-        waves = torch.zeros((len(paths), self.format.samples))
-        unreadable = self._fill(waves, lambda place: read_sound(paths[place], self.format))
-        to_mels = LogMel(self.format)
-        return torch.cat([to_mels(part) for part in torch.split(waves, self.format.together)]), unreadable
-
-    @property
-    def decoded_together(self) -> int:
-        """How many sounds are decoded at a time, or a multiple of it, > 0."""
-        return self.format.together
-
-    @property
-    def decoded_shape(self) -> tuple[int, ...]:
-        """Shape (1, mels, frames) of a spectrogram."""
-        return LogMel(self.format).shape
-
-    def read_original(self, path: Path) -> Tensor:
-        """Decode a sound (samples,) float32 of the rate and the length of all."""
-        return read_sound(path, self.format)
-
-    def schema_of_files(self) -> Mapping[str, Any]:
-        """Return what another sound is decoded by."""
-        return {"kind": "audio", **self.format.plain()}
-
-    def unpack_sample(self, folder: Path) -> None:
-        """Write the spoken digits, a folder a digit."""
-        with (
-            (files("lightune.data") / "files" / "spoken_digits.zip").open("rb") as packed,
-            ZipFile(packed) as sounds,
-        ):
-            sounds.extractall(folder)
-
-
-class AudioRegression(AudioFolder):
-    """Sounds with a number to predict for each; the arguments are those of `AudioFolder`, but for `classes`.
-
-    Without a path they are 300 spoken digits, and how many seconds each lasts.
-    """
-
-    problem = "regression"
-    instead = "audio_folder"
-
-    def unpack_sample(self, folder: Path) -> None:
-        """Write the spoken digits, and the seconds that each lasts."""
-        super().unpack_sample(folder)
-        lines = ["path,target"]
-        for file in files_below(folder, self.suffixes):
-            rate, wave = wavfile.read(file)
-            lines.append(f"{file.relative_to(folder).as_posix()},{len(wave) / rate:.4f}")
-        (folder / _SAMPLE_LABELS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _digits() -> Iterator[tuple[Image.Image, int]]:
-    """Yield scikit-learn's handwritten digits as grey pictures of 8x8 pixels, and what each shows."""
-    from sklearn import datasets
-
-    bunch = datasets.load_digits()
-    for image, label in zip(bunch.images, bunch.target.tolist(), strict=True):
-        yield Image.fromarray(np.rint(image * 255 / 16).astype(np.uint8)), label
 
 
 def _reason(error: Exception) -> str:
