@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +18,12 @@ from lightune.inference.certainty import Validated, gathered_features
 from lightune.inference.network import PredictingNetwork
 from lightune.paths import VALIDATION_FILE
 from lightune.reporting.data_file import require_same_data
-from lightune.reporting.predictions import validations_below
+from lightune.reporting.predictions import names_of, validations_below
 from lightune.run import prepare
 from lightune.runtime.atomic_files import write_whole
 from lightune.training.resumption import load_run_config, run_of
 
-__all__ = ["REFERENCES_FILE", "reference_features", "validated"]
+__all__ = ["REFERENCES_FILE", "ValidationPart", "reference_features", "validated", "validation_parts"]
 
 REFERENCES_FILE = "features_val.npz"
 
@@ -101,13 +102,40 @@ def _kept(file: Path, fits: int) -> list[Tensor]:
 
 
 def _samples(run_dir: Path, asked: str, missing: str) -> list[tuple[Tensor, Tensor]]:
-    """Return the validation samples (n, …) of each fit as they were read, and their targets."""
+    needs = f"is fitted on the run's validation part: {missing}, and its data cannot be read here"
+    return [(part.raw, part.targets) for part in validation_parts(run_dir, asked=asked, needs=needs)]
+
+
+class ValidationPart(NamedTuple):
+    """The samples that a fit of a run was judged on.
+
+    Args:
+        raw: (n, …) as they were read.
+        targets: (n,) classes, or (n, T) values.
+        names: of each, the file it came from, or the number of its row.
+    """
+
+    raw: Tensor
+    targets: Tensor
+    names: list[str]
+
+
+def validation_parts(run_dir: Path, *, asked: str, needs: str) -> list[ValidationPart]:
+    """Return the validation part of each fit of a run, from its data.
+
+    Args:
+        run_dir: the run's folder, or that of one of its fits.
+        asked: the option that needs them, for a refusal.
+        needs: the beginning of that refusal.
+
+    Raises:
+        ConfigError: if the run's data are not at hand, or not what they were.
+    """
     home = run_of(run_dir)
     cfg = load_run_config(home)
     cfg.logger = {}
     with open_dict(cfg):
         cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
-    needs = f"is fitted on the run's validation part: {missing}, and its data cannot be read here"
     try:
         parts = prepare(cfg)
         require_same_data(home, parts.data)
@@ -119,5 +147,12 @@ def _samples(run_dir: Path, asked: str, missing: str) -> list[tuple[Tensor, Tens
         raise ConfigError([Problem(asked, f"{needs} ({type(data).__name__} makes batches of its own)")])
     plans = [plan for plan in parts.plans if home == run_dir or str(plan.index) == run_dir.name]
     rows = [torch.from_numpy(plan.split.val) for plan in plans if plan.split is not None]
-    samples = data.samples
-    return [(samples.inputs[each].to(data.raw_dtype), samples.targets[each]) for each in rows]
+    samples, names = data.samples, names_of(data)
+    return [
+        ValidationPart(
+            samples.inputs[each].to(data.raw_dtype),
+            samples.targets[each],
+            [names.files[row] if len(names.files) else str(names.row(row)) for row in each.tolist()],
+        )
+        for each in rows
+    ]

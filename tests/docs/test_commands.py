@@ -218,7 +218,7 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
             code = start_training(arguments, monkeypatch, shorten=command.said is None, in_workers=in_workers)
         case ["lightune", *arguments]:
             kept = trained_for(arguments, own_folder) if "--input" in arguments else run_dir
-            if kept is run_dir and "--errors" in arguments:  # which are written there
+            if kept is run_dir and {"--errors", "explain"} & set(arguments):  # which are written there
                 kept = shutil.copytree(run_dir, own_folder / "copy")
             named = {"RUN": lambda: kept, "STUDY": lambda: request.getfixturevalue("study_dir")}
             arguments = [str(named[word]()) if word in named else word for word in arguments]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import evaluate, export, listing, models, predict, show
+from lightune.cli import evaluate, explain, export, listing, models, predict, show
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_arguments(prediction)
     prediction.set_defaults(command=_predict)
+    explaining = commands.add_parser("explain", help="show what a run's predictions are due to")
+    explain.add_arguments(explaining)
+    explaining.set_defaults(command=_explain)
     exporting = commands.add_parser("export", help="write a run's network as a file for other programs")
     export.add_arguments(exporting)
     exporting.set_defaults(command=_export)
@@ -93,6 +96,12 @@ def _predict(options: argparse.Namespace) -> None:
     folder = _chosen(options.run, "predict")
     load_run_config(run_of(folder))  # refuses what is no run, before seconds of imports
     predict.predict(options, folder)
+
+
+def _explain(options: argparse.Namespace) -> None:
+    folder = _chosen(options.run, "explain")
+    load_run_config(run_of(folder))  # as for predictions
+    explain.explain(options, folder)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -32,7 +32,11 @@ class PredictingNetwork(nn.Module):
 
     def of_prepared(self, inputs: Tensor) -> Tensor:
         """Map inputs (B, …) that are prepared to class probabilities (B, C) or values (B, T)."""
-        return self._predictions(self.network(inputs))
+        return self.predicted(self.network(inputs))
+
+    def predicted(self, outputs: Tensor) -> Tensor:
+        """Map outputs (B, K) of the network to class probabilities (B, C) or values (B, T)."""
+        return self._predictions(outputs)
 
 
 def mean_prediction(networks: list[PredictingNetwork], raw: Tensor) -> Tensor:
