@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.paths import absence
@@ -30,11 +31,13 @@ _OF_TABLES, _OF_IMAGES = ("metric", "repeats"), ("samples", "device")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune explain` takes."""
     add = parser.add_argument
-    with_runs(add("run", type=Path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name"))
+    with_runs(
+        add("run", type=typed_path, metavar="RUN", help="folder of a run, a fold or a study, or a study's name")
+    )
     add("--inputs", action="store_true", help="by the columns of a table, or the pixels of images")
     add(
         "--input",
-        type=Path,
+        type=typed_path,
         nargs="+",
         metavar="PATH",
         help="a table with its targets, or images (default: the run's validation part)",
