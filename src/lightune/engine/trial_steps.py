@@ -50,7 +50,7 @@ class TrialSteps:
             self.optimizer.zero_grad()
             with self._precision.train_step_context():
                 loss = self.task.training_loss(self._precision.convert_input(there))
-            self._scaler.scale(loss).backward()
+            torch.autograd.backward(self._scaler.scale(loss))
             if self._clip and not self._scaler.is_enabled():
                 self._precision.clip_gradients(self.optimizer, self._clip, self._algorithm)
             losses.append(loss.detach())
@@ -62,7 +62,7 @@ class TrialSteps:
             self._scaler.step(self.optimizer)
             self._scaler.update()
         else:
-            self.optimizer.step(closure)  # some optimizers call it several times
+            self.optimizer.step(closure)  # type: ignore[arg-type]  # some optimizers call it several times
         return losses[0]
 
 
