@@ -178,3 +178,69 @@ def test_scaling_of_weights_is_for_networks_that_have_some(words):
         train(compose(["data=digits", "data.scaling=weights", "trainer=cpu"]))
     with pytest.raises(ConfigError, match=r"model.*could not be downloaded|model.*must be null"):
         train(compose(["data=digits", "model=vgg16", "model.weights=NOTHING", "trainer=cpu"]))
+
+
+def view_losses(run):
+    from lightune.reporting.curves import read_curves
+
+    return read_curves(run.run_dir)["train/loss"]
+
+
+VARIED = ("augmentation=crop", "augmentation.rotate=20", "trainer.max_epochs=4", "test=false")
+
+
+def test_views_are_those_of_the_first_epochs_and_are_computed_once(words, monkeypatch):
+    from lightune.data import frozen_features
+
+    frozen_features._recent.clear()
+    live = train(compose([*words, *VARIED]))
+    computed = []
+    before = FrozenFeatures.of_views
+    monkeypatch.setattr(FrozenFeatures, "of_views", lambda self, *how: computed.append(1) or before(self, *how))
+    four, two = (train(compose([*words, *VARIED, f"model.views={views}"])) for views in (4, 2))
+    assert view_losses(four) == pytest.approx(view_losses(live), rel=2e-3)
+    assert four.metrics["val/loss"] == pytest.approx(live.metrics["val/loss"], rel=2e-3)
+    assert view_losses(two)[:2] == pytest.approx(view_losses(live)[:2], rel=2e-3)
+    assert view_losses(two)[2:] != pytest.approx(view_losses(live)[2:], rel=1e-3)
+    lines = (four.run_dir / "train.log").read_text()
+    assert "and of 4 augmented views of each training image" in lines
+    frozen_features._recent.clear()
+    monkeypatch.setattr(FrozenFeatures, "_compute", None)  # the next process finds all of it
+    again = train(compose([*words, *VARIED, "model.views=4"]))
+    assert view_losses(again) == view_losses(four)
+
+
+def test_a_run_on_views_goes_on_to_the_same_bits(words):
+    from pytorch_lightning import Callback
+
+    class Stop(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if trainer.global_step == 65:  # in the fourth epoch, which draws views
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    said_again = [*words, *VARIED, "model.views=2", "trainer.steps_per_execution=1"]
+    whole = train(compose(said_again))
+    with pytest.raises(InterruptedRun) as stopped:
+        train(compose(said_again), watchers=[Stop()])
+    resumed = resume(stopped.value.result.run_dir)
+    assert resumed.metrics == whole.metrics
+    ends = [
+        torch.load(run.run_dir / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in (whole, resumed)
+    ]
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+
+
+@pytest.mark.parametrize(
+    ("extra", "rule"),
+    [
+        (["model.views=2"], "nothing varies images; choose an augmentation, or 0"),
+        (["model.views=2", "augmentation=crop", "model.unfreeze_at=1"], "and unfreeze_at=1 trains the body later"),
+        (["model.views=2", "augmentation=crop", "regularization.mixup=0.2"], "and mixing changes images before"),
+        (["model.views=-1"], "must be a whole number >= 0"),
+    ],
+)
+def test_views_of_what_is_not_computed_once_are_refused(words, extra, rule):
+    with pytest.raises(ConfigError, match=rule) as refusal:
+        train(compose([*words, *extra]))
+    assert [problem.key for problem in refusal.value.problems] == ["model.views"]

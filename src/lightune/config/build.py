@@ -160,15 +160,23 @@ def build_fit(
 
 def _compute_once(cfg: DictConfig, task: SupervisedTask, data: InMemoryData) -> None:
     """Let the data be what a frozen body gives for them, and the network its head, where that is the same."""
-    if not isinstance(task.model, TransferNetwork) or task.model.why_not_once is not None:
+    if not isinstance(task.model, TransferNetwork):
         return
-    if data.variation is not None or data.mixing is not None:
+    views, why_not = task.model.views, task.model.why_not_once
+    if why_not is None and data.mixing is not None:
+        why_not = "mixing changes images before the body"
+    if views:
+        with naming_key("model.views"):
+            require(why_not is None, f"is for features that are computed once, and {why_not}; choose 0")
+            rule = "is how many augmented views there are, and nothing varies images; choose an augmentation, or 0"
+            require(data.variation is not None, rule)
+    if why_not is not None or (data.variation is not None and not views):
         return
     body = task.model.take_body()
     on_gpu = torch.cuda.is_available() and cfg.trainer.get("accelerator") in ("auto", "gpu", "cuda")
     device = torch.device("cuda" if on_gpu else "cpu")
     kept = Path(_output_root(cfg)) / "cache" / "features" if cfg.data.get("cache", True) else None
-    data.compute_once(FrozenFeatures(body.on(device), body.digest, device, kept))
+    data.compute_once(FrozenFeatures(body.on(device), body.digest, device, kept), views)
 
 
 def make_data(cfg: DictConfig) -> Any:
@@ -198,6 +206,8 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
     data: LightningDataModule = make_data(cfg)
     with naming_key("data"):
         require(isinstance(data, LightningDataModule), f"must be a LightningDataModule, got {type(data).__name__}")
+        if cfg.data.get("tokens") == "model":
+            _cut_as_model(cfg, data)
         data.prepare_data()
         if isinstance(data, InMemoryData):
             if like is not None and isinstance(like.data, InMemoryData):
@@ -214,11 +224,23 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
         if cfg.data.get("scaling") == "weights":
             with naming_key("model"):
                 model = bind(OmegaConf.to_container(cfg.model, resolve=True))
-                if isinstance(model.func, type) and issubclass(model.func, TransferNetwork):
-                    data.scale_as(*model.func.statistics_of(**model.keywords))
+                if statistics_of := getattr(model.func, "statistics_of", None):
+                    data.scale_as(*statistics_of(**model.keywords))
         if cfg.model.get("freeze") == "features":
             data.scale_late()
     return data
+
+
+def _cut_as_model(cfg: DictConfig, data: LightningDataModule) -> None:
+    """Let texts be cut as the network's own tokenizer does."""
+    with naming_key("data.tokens"):
+        model = bind(OmegaConf.to_container(cfg.model, resolve=True))
+        tokenizer_of: Any = getattr(model.func, "tokenizer_of", None)
+        cut_as: Any = getattr(data, "cut_as", None)
+        rule = "model is for texts and a network with a tokenizer of its own, such as model=huggingface"
+        require(None not in (tokenizer_of, cut_as), rule)
+        with naming_key("model.name"):
+            cut_as(tokenizer_of(**model.keywords))
 
 
 def _source(cfg: DictConfig) -> str:
@@ -226,7 +248,8 @@ def _source(cfg: DictConfig) -> str:
     plain = OmegaConf.to_container(cfg.data, resolve=True)
     assert isinstance(plain, dict)
     read = {key: value for key, value in plain.items() if key not in _SERVING}
-    return f"{os.getcwd()} {read!r} {_group_column(cfg)!r}"
+    cut_by = cfg.model.get("name") if cfg.data.get("tokens") == "model" else None
+    return f"{os.getcwd()} {read!r} {_group_column(cfg)!r} {cut_by!r}"
 
 
 def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> tuple[FitPlan, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lightune.data.augmented import Variation
 from lightune.data.decoded_cache import LARGEST
 from lightune.models.weights import digest_of
 from lightune.runtime.atomic_files import whole_file
@@ -21,7 +22,7 @@ from lightune.runtime.bounded_folder import make_room
 __all__ = ["FrozenFeatures", "store"]
 
 _AT_ONCE = 128  # samples
-_IN_MEMORY = 2  # sets of features: of this run, and of the one before
+_IN_MEMORY = 4  # sets of features: of this run and of the one before, plain and augmented
 _SUFFIX = ".npy"
 _log = logging.getLogger(__name__)
 _recent: OrderedDict[Path, Tensor] = OrderedDict()
@@ -64,11 +65,53 @@ class FrozenFeatures:
             preparation: maps them to inputs.
             dtype: in which it is given them.
         """
+        return self._found_or(file, len(raw), lambda: self._compute(raw, preparation, dtype))
+
+    def file_of_views(self, plain: Path, variation: Variation, rows: Tensor, views: int) -> Path:
+        """Return where the features of augmented views are kept, or would be.
+
+        Args:
+            plain: what `file_for` returned for the samples.
+            variation: how they are varied.
+            rows: (n,) int64, places of the training part among the samples.
+            views: how many, > 0.
+        """
+        about = f"{plain.stem} {variation.augmentation.strengths} {variation.values} {variation.seed} {views}"
+        digest = hashlib.blake2b(about.encode(), digest_size=16)
+        digest.update(rows.numpy().data)
+        return plain.with_name(f"{digest.hexdigest()}{_SUFFIX}")
+
+    def of_views(self, raw: Tensor, file: Path, variation: Variation, rows: Tensor, views: int) -> Tensor:
+        """Return features (views * n, F) float32 of augmented training samples: those of epochs 0, 1, ….
+
+        Args:
+            raw: (N, …) all samples as they were read.
+            file: what `file_of_views` returned.
+            variation: how they are varied.
+            rows: (n,) int64, places of the training part among them.
+            views: how many, > 0.
+        """
+        numbers = torch.arange(len(rows))
+
+        def compute() -> Tensor:
+            with torch.no_grad():
+                return torch.cat(
+                    [
+                        self.body(variation(raw[rows[some]], some, epoch).to(self.device)).float().cpu()
+                        for epoch in range(views)
+                        for some in torch.split(numbers, _AT_ONCE)
+                    ]
+                )
+
+        return self._found_or(file, views * len(rows), compute)
+
+    def _found_or(self, file: Path, count: int, compute: Callable[[], Tensor]) -> Tensor:
+        """Return what is in memory or on disk, else what is computed."""
         found = _recent.get(file)
         if found is None and self.folder is not None:
-            found = _read(file, len(raw))
+            found = _read(file, count)
         if found is None:
-            found = self._compute(raw, preparation, dtype)
+            found = compute()
         _recent[file] = found
         _recent.move_to_end(file)
         while len(_recent) > _IN_MEMORY:

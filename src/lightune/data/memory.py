@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightune.augmentation import Augmentation, Mixing, ValueRange
 from lightune.data.augmented import AugmentedLoader, RawLoader, Variation
+from lightune.data.feature_views import ViewLoader
 from lightune.data.frozen_features import FrozenFeatures, store
 from lightune.data.leaks import crossing_groups
 from lightune.data.loader import TensorLoader, batches_of
@@ -28,7 +29,7 @@ from lightune.schedules import Growth, rate_left
 from lightune.validation import Indices, Rows, Split
 from lightune.wording import counted
 
-Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader | MixedLoader
+Loader = TensorLoader | StreamLoader | Prefetched | AugmentedLoader | MixedLoader | ViewLoader
 BatchSize = Annotated[int, Range(gt=0)] | Literal["full"]
 
 SCHEMA = 1
@@ -89,6 +90,9 @@ class InMemoryData(LightningDataModule):
         self._growth: Growth | None = None
         self._statistics: tuple[Sequence[float], Sequence[float]] | None = None  # that weights want
         self._features: tuple[Path, Tensor] | None = None  # where they are kept; (N, F) of all samples
+        self._views: tuple[Path, Tensor, int] | None = (
+            None  # the same of augmented training samples; how many of each
+        )
         self._mixing: Mixing | None = None
         self.is_streamed = False
         self._seed = 0
@@ -128,7 +132,8 @@ class InMemoryData(LightningDataModule):
         other = copy.copy(self)
         other._parts, other._scaled, other._scales_late = {}, {}, True
         other._split = other._preparation = other._variation = other.target_scaler = None
-        other._training = other._position = other._digests = other.trainer = other._features = None
+        other._training = other._position = other._digests = other.trainer = None
+        other._features = other._views = None
         other._streams = {}
         return other
 
@@ -208,21 +213,33 @@ class InMemoryData(LightningDataModule):
         """Scale no part before it is asked for."""
         self._scales_late = True
 
-    def compute_once(self, features: FrozenFeatures) -> None:
+    def compute_once(self, features: FrozenFeatures, views: int = 0) -> None:
         """Serve what a frozen body gives for the samples in their place, until they are divided again.
 
         Args:
             features: computes it, or finds it.
+            views: of how many augmented views of each training sample, too; 0 for none.
         """
         file = features.file_for(self.fingerprint(), self.preparation)
         if self._features is None or self._features[0] != file:
             self._scaled, self.is_streamed = {}, False
             self._features = file, features.of(self.samples.inputs, file, self.preparation, self.raw_dtype)
+        if views and self._variation is not None:
+            rows = self._parts["train"][0]
+            varied = features.file_of_views(file, self._variation, rows, views)
+            if self._views is None or self._views[0] != varied:
+                found = features.of_views(self.samples.inputs, varied, self._variation, rows, views)
+                self._views = varied, found, views
 
     @property
     def features(self) -> Tensor | None:
         """What a frozen body gives for all samples (N, F), if that is served in their place."""
         return None if self._features is None else self._features[1]
+
+    @property
+    def views(self) -> int:
+        """Of how many augmented views of each training sample features are served; 0 for none."""
+        return 0 if self._views is None else self._views[2]
 
     @property
     def variation(self) -> Variation | None:
@@ -284,7 +301,7 @@ class InMemoryData(LightningDataModule):
             seed: of the order of training batches.
         """
         self._seed, self._split = seed, split
-        self._training = self._position = self._digests = self._features = None
+        self._training = self._position = self._digests = self._features = self._views = None
         inputs, targets = self.samples.inputs, self.samples.targets
         train = torch.from_numpy(split.train)
         self.is_streamed = place(self.placement, self._scaled_bytes, torch.device("cpu"))[0] == "stream"
@@ -410,8 +427,9 @@ class InMemoryData(LightningDataModule):
 
     def settled(self) -> None:
         """Do what waits until nothing can be refused any more: a run's folder is there."""
-        if self._features is not None and self._features[0].is_absolute():
-            store(*self._features)
+        for kept in (self._features, self._views):
+            if kept is not None and kept[0].is_absolute():
+                store(*kept[:2])
 
     def release(self) -> None:
         """Keep no scaled inputs that can be had again, where many divisions of the same samples are at work."""
@@ -553,7 +571,13 @@ class InMemoryData(LightningDataModule):
             partners=mixing is not None,
         )
         loader: Loader = order
-        if variation is not None:
+        if variation is not None and self._views is not None:
+            _, features, views = self._views
+            features = features.to(device) if where == "device" else features
+            loader = ViewLoader(order, features, views, seed=self._seed, epoch=epoch)
+            if _copies_ahead(where, device):
+                loader = Prefetched(loader, CopyAside(device))
+        elif variation is not None:
             raw = self._raw(part, order, where, device)
             loader = AugmentedLoader(raw, variation.on(device), device, epoch)
         elif self.is_streamed:

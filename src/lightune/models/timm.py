@@ -30,6 +30,8 @@ class Timm(TransferNetwork):
         activation: name of the function after each.
         dropout: probability of dropping a feature before each layer of the head while training, in [0, 1).
         image_size: side in pixels that images are resized to; null leaves them.
+        views: of how many augmented views of each training image a frozen body's features are computed, once; 0
+            computes them of each epoch's own.
 
     Raises:
         ValueError: if timm is not installed, there is no such network, module or file, the weights are another

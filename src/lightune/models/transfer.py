@@ -41,6 +41,8 @@ class TransferNetwork(nn.Module):
         activation: name of the function after each.
         dropout: probability of dropping a feature before each layer of the head while training, in [0, 1).
         image_size: side in pixels that images are resized to; None leaves them.
+        views: of how many augmented views of each training image a frozen body's features are computed, once; 0
+            computes them of each epoch's own.
 
     Raises:
         ValueError: if the images have another number of channels or are too small, or there is no such module.
@@ -71,6 +73,7 @@ class TransferNetwork(nn.Module):
         activation: Activation = "relu",
         dropout: Probability = 0.0,
         image_size: PositiveInt | None = None,
+        views: NonNegativeInt = 0,
     ) -> None:
         body = self.make_body(name, weights, shared=freeze == "features" and unfreeze_at is None)
         is_pretrained = weights is not None
@@ -80,7 +83,7 @@ class TransferNetwork(nn.Module):
         if unfreeze_at is not None and freeze == "none":
             raise ValueError("unfreeze_at is for what is frozen; add freeze=features")
         self.body: nn.Module | None = body
-        self.image_size = image_size
+        self.image_size, self.views = image_size, views
         self.unfreeze_at = unfreeze_at
         self._body_lr, self._layer_decay = body_lr, layer_decay
         self._frozen = _modules_up_to(body, freeze)

@@ -166,6 +166,8 @@ class Fit:
             log.info("data.scaling=%s: the weights were trained on images scaled by =weights", data.scaling)
         if data.features is not None:
             log.info("features of the frozen body are computed once: %d x %d", *data.features.shape)
+            if data.views:
+                log.info("and of %d augmented views of each training image", data.views)
         elif model.is_frozen:
             varied = f"{'augmentation varies' if data.variation else 'mixing changes'} images before the body"
             log.info("features of the frozen body are computed in every epoch: %s", model.why_not_once or varied)

@@ -143,6 +143,8 @@ def check_supported(tree: Mapping[str, Any]) -> str | None:
         return f"regularization.{averages[0]}: an average of weights that is judged has no fused form"
     if mixing := [name for name in _MIXING if tree["regularization"].get(name)]:
         return f"regularization.{mixing[0]}: samples that are mixed with each other have no fused form"
+    if tree["model"].get("views"):
+        return f"model.views={tree['model']['views']}: features of augmented views have no fused form"
     for key, node in tree["callbacks"].items():
         if node is not None and node.get("_target_") not in _CALLBACKS:
             return f"callbacks.{key}: {node.get('_target_')} watches a trainer of its own"
