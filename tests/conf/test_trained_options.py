@@ -38,6 +38,8 @@ def made_up_images(monkeypatch):
 def test_option_trains(option, tmp_path, made_up_images):
     if option == "model/timm":
         pytest.importorskip("timm")
+    if option == "model/huggingface":
+        pytest.skip("a network is made, and trained, in tests/models/test_huggingface.py")
     few = [FEWEST_FITS[option]] if option in FEWEST_FITS else []
     result = train(compose([*overrides_for(option), *SMOKE, *few, f"output_root={tmp_path}"]))
     assert result.status == "completed"

@@ -49,6 +49,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     yield from _weights(tree, targets)
     yield from _augmentation(tree, targets)
     yield from _scaling_of_weights(tree, targets)
+    yield from _own_tokens(tree, targets)
     yield from _plateau(tree, targets)
     yield from _schedule(tree, targets)
     yield from strengths.find_problems(tree, targets)
@@ -130,6 +131,23 @@ def _scaling_of_weights(tree: dict[str, Any], targets: dict[str, Target]) -> Ite
         yield Problem("data.scaling", f"{rule}; choose model=torchvision, vgg16 or timm, or data.scaling=standard")
     elif data.constants.get("kind") != "image":
         yield Problem("data.scaling", f"weights is for images, which {data.name} has not; choose standard")
+
+
+def _own_tokens(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:
+    data, model, node = targets.get("data"), targets.get("model"), tree.get("data")
+    if data is None or model is None or not isinstance(node, dict):
+        return
+    kind, own, tokens = data.constants.get("kind"), model.constants.get("own_tokens"), node.get("tokens")
+    if kind == "text" and own and tokens != "model":
+        rule = f"must be model: {model.name} reads texts as its own tokenizer cuts them"
+        yield Problem("data.tokens", f"{rule}, got {show(tokens)}")
+    elif tokens == "model" and not own:
+        rule = f"model is for a network with a tokenizer of its own, which {model.name} has not"
+        yield Problem("data.tokens", f"{rule}; choose model=huggingface, or word, char or byte")
+    scaling = node.get("scaling")
+    if kind == "image" and own and scaling != "weights":
+        rule = f"must be weights: {model.name} reads images as its own processor scales them"
+        yield Problem("data.scaling", f"{rule}, got {show(scaling)}")
 
 
 def _embeddings(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 from torch import Tensor, nn
 
+from lightune.data.own_tokens import OwnTokens
 from lightune.data.scaling import Affine
 from lightune.data.text_tokens import TextPreparation
 
@@ -153,6 +154,8 @@ def preparation_from(plain: Mapping[str, Any]) -> nn.Module:
         return TablePreparation.from_plain(plain)
     if plain.get("kind") == "text":
         return TextPreparation.from_plain(plain)
+    if plain.get("kind") == "own tokens":
+        return OwnTokens.from_plain(plain)
     raise ValueError(f"a preparation of an unknown kind: {plain.get('kind')!r}")
 
 

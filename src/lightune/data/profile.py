@@ -131,8 +131,9 @@ def _looked_at(
     elif "text" in schema:
         with torch.inference_mode():
             known = preparation(raw)
-        there = (known != PADDING).sum(dim=1).clamp(min=1).double()
-        yield "unknown tokens", ((known == UNKNOWN_TOKEN).sum(dim=1) / there).numpy(), 0
+        padding, unknown = getattr(preparation, "padding", PADDING), getattr(preparation, "unknown", UNKNOWN_TOKEN)
+        there = (known != padding).sum(dim=1).clamp(min=1).double()
+        yield "unknown tokens", ((known == unknown).sum(dim=1) / there).numpy(), 0
         yield "length", (raw != -1).sum(dim=1).double().numpy(), 0
     else:
         level = "brightness" if schema["files"]["kind"] == "image" else "loudness"

@@ -15,11 +15,13 @@ from lightune.data.delimited import Delimiter
 from lightune.data.group_column import group_problems, groups_in_column
 from lightune.data.memory import BatchSize, InMemoryData
 from lightune.data.official_parts import by_parts, parts_in_column, untrained
+from lightune.data.own_tokens import OwnTokens
 from lightune.data.row_digests import Duplicates, handle_copies
 from lightune.data.samples import Samples
 from lightune.data.table_files import read_table
-from lightune.data.text_tokens import TextPreparation, Tokens, cutter, interned
+from lightune.data.text_tokens import TextPreparation, Tokens, cutter, interned, numbered
 from lightune.errors import ConfigError, Problem
+from lightune.models import OwnTokenizer
 from lightune.ranges import PositiveInt
 from lightune.wording import counted
 
@@ -35,7 +37,7 @@ class TextCSV(InMemoryData):
         text: column of the texts.
         target: column of the classes.
         tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8; or the `.json`
-            file of a tokenizer of the package tokenizers, for sub-words.
+            file of a tokenizer of the package tokenizers, for sub-words; or `model`, as the network wants them.
         lowercase: whether capital letters count as small ones; a tokenizer's file decides that itself.
         min_frequency: times that a token must stand in the training rows to be known, > 0.
         max_vocabulary: tokens that are known at most, the commonest, > 0.
@@ -77,6 +79,11 @@ class TextCSV(InMemoryData):
         self.tokens, self.lowercase = tokens, lowercase
         self.min_frequency, self.max_vocabulary, self.max_length = min_frequency, max_vocabulary, max_length
         self.duplicates, self.delimiter, self.encoding = duplicates, delimiter, encoding
+        self._own: OwnTokenizer | None = None
+
+    def cut_as(self, tokenizer: OwnTokenizer) -> None:
+        """Set what `tokens=model` cuts texts by, before they are read."""
+        self._own = tokenizer
 
     def load(self) -> Samples:
         """Read the texts; return interned tokens (N, T) int32, -1 behind the end of a text.
@@ -101,9 +108,16 @@ class TextCSV(InMemoryData):
         require_classes(classes, "data.target", subject=self.target)
         classes = with_positive_last(classes, self.pos_label, subject=self.target)
         cells = [cut(texts[row]) for row in kept]
-        raw, tokens = interned(cells, self.max_length)
+        if self._own is None:
+            raw, tokens = interned(cells, self.max_length)
+        else:
+            tokens = list(self._own.vocabulary)
+            raw = numbered(cells, {token: place for place, token in enumerate(tokens)}, self.max_length)
         report += _remarks(cells, len(tokens), self.max_length)
-        if tokenizer:
+        if self._own is not None:
+            unused = "data.lowercase, min_frequency and max_vocabulary do not count"
+            report.append(("tokens", f"as the network's own tokenizer cuts and numbers them: {unused}"))
+        elif tokenizer:
             report.append(
                 ("tokens", f"as {self.tokens} cuts them, small and capital letters, too: not data.lowercase")
             )
@@ -152,20 +166,32 @@ class TextCSV(InMemoryData):
     def cardinalities(self) -> tuple[int, ...]:
         """The size of the vocabulary, padding and the unknown token included; 0 before the data are divided."""
         prepared = self._preparation
-        return (prepared.vocabulary if isinstance(prepared, TextPreparation) else 0,)
+        return (prepared.vocabulary if isinstance(prepared, TextPreparation | OwnTokens) else 0,)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Number of tokens of a text, those of the network's own tokenizer around it included."""
+        (length,) = self.samples.inputs.shape[1:]
+        own = self._own
+        return (length if own is None else length + len(own.before) + len(own.after),)
 
     def fit_preparation(self, raw: Tensor) -> nn.Module:
-        """Return a vocabulary of training rows (N, T)."""
+        """Return a vocabulary of training rows (N, T); or what a network's own tokenizer knows."""
+        if (own := self._own) is not None:
+            return OwnTokens(own.before, own.after, own.padding, own.unknown, len(own.vocabulary))
         known = len(self.samples.schema["vocabulary"])
         limits = {"min_frequency": self.min_frequency, "max_vocabulary": self.max_vocabulary}
         return TextPreparation.fit(raw, tokens=known, **limits)
 
     def _tokenizer(self) -> str:
         """Return the JSON text of the tokenizer that `tokens` names; empty for none."""
+        if self._own is not None:
+            return self._own.json
         if self.tokens in get_args(Tokens):
             return ""
         if not self.tokens.endswith(".json"):
-            rule = f"must be {', '.join(get_args(Tokens))}, or the .json file of a tokenizer, got {self.tokens}"
+            names = ", ".join((*get_args(Tokens), "model"))
+            rule = f"must be {names}, or the .json file of a tokenizer, got {self.tokens}"
             raise ConfigError([Problem("data.tokens", rule)])
         file = Path(self.tokens).expanduser()
         try:

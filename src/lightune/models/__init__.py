@@ -3,6 +3,7 @@
 from lightune.models.audio_cnn import AudioCNN
 from lightune.models.cnn import CNN
 from lightune.models.ft_transformer import FTTransformer
+from lightune.models.huggingface import HuggingFace, OwnTokenizer
 from lightune.models.mlp import MLP
 from lightune.models.resnet import ResNet
 from lightune.models.tabular_resnet import TabularResNet
@@ -18,6 +19,8 @@ __all__ = [
     "MLP",
     "AudioCNN",
     "FTTransformer",
+    "HuggingFace",
+    "OwnTokenizer",
     "ResNet",
     "TabularResNet",
     "TextLSTM",
