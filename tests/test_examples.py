@@ -51,3 +51,14 @@ def test_factors_predict_ratings_better_than_means_of_people_and_films_do(exampl
         ]
         rmse[factors] = train(compose(words, config_dir=tmp_path)).metrics["test/rmse"]
     assert rmse[8] < 0.75 * rmse[0]
+
+
+def test_attention_translates_more_dates_than_the_last_state_alone_does(example, tmp_path):
+    example("translation")
+    right = {}
+    for attention in ("false", "true"):
+        words = ["data=dates", f"task.attention={attention}", "data.phrases=2000", "trainer.max_epochs=15"]
+        cfg = compose([*words, "trainer.accelerator=cpu", f"output_root={tmp_path}/out"], config_dir=tmp_path)
+        right[attention] = train(cfg).metrics["test/exact_match"]
+    assert right["true"] > 0.8
+    assert right["true"] > right["false"] + 0.3
