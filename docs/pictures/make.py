@@ -25,16 +25,25 @@ HERE = Path(__file__).resolve().parent
 TRAIN = [sys.executable, str(HERE.parents[1] / "train.py")]
 SWEEP = ["-m", "name=lr", "optimizer.lr=1e-4,3e-4,1e-2", "trainer.max_epochs=25"]
 COLUMNS = 94
+SEARCH = [
+    "-m", "search=hyperband", "search.n_trials=60", "search.study=rate_and_width", "trainer.max_epochs=15",
+    "optimizer.lr=tag(log,interval(1e-4,1e-1))", "model.units=32,64,128", "model.activation=relu,tanh,gelu",
+    "regularization=dropout", "regularization.dropout=interval(0,0.6)",
+]  # fmt: skip
 
 
 def main() -> None:
-    """Train on one thread, then draw the terminal and TensorBoard."""
+    """Train on one thread, then draw the terminal, TensorBoard and the report of a study."""
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         draw_terminal(run_in_terminal(TRAIN, folder))
         subprocess.run([*TRAIN, *SWEEP], cwd=folder, check=True)
-        photograph_tensorboard(folder)
+        browser = install_browser(folder)
+        photograph_tensorboard(folder, browser)
+        subprocess.run([*TRAIN, *SEARCH], cwd=folder, check=True)
+        page = folder / "outputs" / "studies" / "rate_and_width" / "report.html"
+        subprocess.run(["node", str(HERE / "report.mjs"), str(page), str(HERE), browser], cwd=folder, check=True)
 
 
 def run_in_terminal(command: list[str], folder: Path) -> str:
@@ -75,12 +84,17 @@ def draw_terminal(written: str) -> None:
     (HERE / "terminal.svg").write_text(picture.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
 
 
-def photograph_tensorboard(folder: Path) -> None:
-    """Serve the runs of a folder on this machine alone, and take the pictures."""
+def install_browser(folder: Path) -> str:
+    """Install the browser's driver into a folder; return the browser."""
     browser = shutil.which("chromium") or shutil.which("google-chrome") or sys.exit("Chromium is not installed")
     subprocess.run(
         ["npm", "install", "--silent", "--no-audit", "--no-fund", "playwright-core"], cwd=folder, check=True
     )
+    return browser
+
+
+def photograph_tensorboard(folder: Path, browser: str) -> None:
+    """Serve the runs of a folder on this machine alone, and take the pictures."""
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

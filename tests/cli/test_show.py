@@ -57,6 +57,13 @@ def test_a_run_is_shown_with_the_command_that_goes_on_with_it(tmp_path, tool, mo
     assert json.loads(tool("show", "r", "--json")[1])["go_on_with"] == "lightune-train resume=r"
 
 
+def test_a_trial_that_was_cut_off_goes_on_with_its_study(tmp_path, tool):
+    folder = write_by_rate(tmp_path / "s", 3, n_trials=9, overrides=["optimizer.lr=interval(0.1,1)"])
+    write_result(folder / "trials" / "0", 0.9, status="interrupted")
+    last = tool("show", folder / "trials" / "0")[1].splitlines()[-1]
+    assert last == "go on with: python train.py -m 'optimizer.lr=interval(0.1,1)' search.n_trials=9"
+
+
 def test_what_cannot_be_shown_is_refused(tmp_path, folder, tool):
     code, _, err = tool("show", tmp_path / "nowhere")
     assert (code, "is neither a run nor a study" in err) == (2, True)

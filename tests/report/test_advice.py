@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from reported_studies import METRIC, SPACE, by_rate, drawn_points, write_by_rate, write_planted, write_result
 
-from lightune.report.advice import advice, best_line, cost_line, mattered_line
+from lightune.report.advice import advice, best_line, cost_line, mattered_line, more_line
 from lightune.report.analysis import Analysis
 from lightune.report.findings import Importance, Luck
 from lightune.report.study_data import read_study
@@ -78,3 +78,11 @@ def test_training_that_was_still_getting_better_is_said(study):
 def test_a_study_without_values_says_nothing(tmp_path):
     study = read_study(write_by_rate(tmp_path / "s", 3, state=lambda number: "failed"))
     assert advice(study, Analysis(3, ((),), Luck(None))) == []
+
+
+def test_what_more_trials_bought_is_said_where_it_is_known(study):
+    known = replace(KNOWN, luck=replace(KNOWN.luck, half=0.94))
+    assert more_line(study, known).endswith(
+        "expected to reach 0.9400, all of them reached 0.9500: the second half bought 0.0100"
+    )
+    assert more_line(study, KNOWN) == ""

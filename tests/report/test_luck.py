@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reported_studies import write_planted, write_right
+from reported_studies import write_by_rate, write_planted, write_right
 
 from lightune.report.luck import luck_of
 from lightune.report.study_data import read_study
@@ -75,3 +75,11 @@ def test_what_is_missing_is_said(equal):
 def test_a_metric_that_is_no_mean_is_not_corrected(equal):
     study = read_study(equal(objectives=[("val/f1", "max")]))
     assert luck_of(study).reason == "val/f1 is no mean over samples, as accuracies, losses and errors are"
+
+
+def test_what_half_as_many_points_reach_is_said_of_random_search_alone(tmp_path):
+    study = read_study(write_by_rate(tmp_path / "s", 40))
+    values = sorted(trial.reached for trial in study.complete)
+    assert values[30] < luck_of(study).half < values[-1]
+    tpe = write_by_rate(tmp_path / "t", 40, sampler={"_target_": "optuna.samplers.TPESampler"})
+    assert luck_of(read_study(tpe)).half is None

@@ -140,3 +140,19 @@ def test_those_of_a_front_lead_where_there_are_several_objectives(tmp_path):
     study = read_study(folder)
     assert leading(study) == list(study.best)
     assert bounds_of(study) == []
+
+
+def test_a_front_is_searched_where_it_lies_and_each_enqueued_point_is_in_the_space(tmp_path):
+    space = {"model.units": {"values": [str(units) for units in range(4, 129, 4)]}}
+    folder = write_planted(
+        tmp_path / "s", [{"model.units": str(units)} for units in range(4, 129, 4)],
+        lambda point: min(1.0, int(point["model.units"]) / 64), space=space,
+        others=[lambda point: float(point["model.units"])], objectives=[(METRIC, "max"), ("size", "min")],
+    )  # fmt: skip
+    study = read_study(folder)
+    known = Analysis(32, ((Importance("model.units", 0.9, 0.2),), ()), Luck(None))
+    words = words_of(next_search(study, known))
+    sweep = parse_override(f"x={words['model.units']}").value()
+    points = parse_override(f"x={words['search.enqueue']}").value()
+    assert len(points) == 3
+    assert all(sweep.start <= point["model.units"] <= sweep.end for point in points)

@@ -33,11 +33,11 @@ def study(tmp_path, multirun):
     def run(*arguments):
         with as_found(), multirun(*arguments) as (config, context, own):
             try:
-                sweep(config, hydra_context=context, task_function=run.task, arguments=own)
+                sweep(config, hydra_context=context, task_function=run.task, arguments=own, report=run.report)
             finally:
                 run.argv = list(sys.argv)
 
-    run.folder, run.ran, run.task = tmp_path / "study", ran, task
+    run.folder, run.ran, run.task, run.report = tmp_path / "study", ran, task, None
     return run
 
 
@@ -275,3 +275,46 @@ def test_results_that_were_lost_are_restored_and_named(study, capsys):
     assert "in the folders of trials that are finished (0, 2); what the" in capsys.readouterr().out
     assert [read_status(study.folder / number) for number in "012"] == ["completed"] * 3
     assert study.ran == [1, 2, 3]
+
+
+class Witness:
+    """A report that says what it is told."""
+
+    def __init__(self, study, store):
+        self.folder, self.heard = study.folder, []
+        Witness.last = self
+
+    def __getattr__(self, name):
+        return lambda *_: self.heard.append(name)
+
+    def study_ended(self, ending):
+        assert (self.folder / "trials.csv").is_file()  # which it reads
+        self.heard.append(f"ended with {len(ending.trials)}")
+
+    def conclude(self):
+        print("the last word")
+
+
+def test_a_report_watches_a_study_and_has_the_last_word(study, capsys):
+    study.report = Witness
+    study("x=1,2")
+    assert [name for name in Witness.last.heard if name != "tick"] == [
+        "trial_started", "trial_ended", "trial_started", "trial_ended", "ended with 2",
+    ]  # fmt: skip
+    assert capsys.readouterr().out.splitlines()[-1] == "the last word"
+    study("x=1,2")
+    assert Witness.last.heard == ["ended with 2"]  # there was nothing left to do
+    assert capsys.readouterr().out.splitlines()[-1] == "the last word"
+
+
+def test_a_report_that_is_switched_off_is_not_made(study):
+    study.report = Witness
+    Witness.last = None
+    study("x=1,2", "hydra.sweeper.report=false")
+    assert Witness.last is None
+
+
+def test_switching_the_report_off_does_not_make_another_study(study):
+    study("x=1,2")
+    study("x=1,2", "hydra.sweeper.report=false")
+    assert study.ran == [1, 2]

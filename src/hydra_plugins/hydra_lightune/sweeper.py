@@ -42,6 +42,7 @@ class LightuneSweeper(Sweeper):
             arguments: the task's overrides, with the sweeps.
         """
         from lightune.errors import ConfigError, StorageError, StudyFailedError
+        from lightune.report.study_report import StudyReport
         from lightune.runtime.plain_text import say
         from lightune.study.sweep import sweep
 
@@ -55,6 +56,7 @@ class LightuneSweeper(Sweeper):
                 task_function=self.task_function,
                 arguments=arguments,
                 definition=_judged_before(self.hydra_context),
+                report=StudyReport,
             )
         except (ConfigError, StorageError) as refusal:
             say(refusal, error=True)
@@ -88,6 +90,7 @@ class LightuneSweeperConf:
     max_failures: Any = "${oc.select:search.max_failures,0.5}"
     retries: Any = "${oc.select:search.retries,0}"
     changed_code: Any = "${oc.select:search.changed_code,warn}"
+    report: Any = "${oc.select:search.report,true}"
     seed: Any = "${oc.select:search.seed,0}"
     space: Any = "${oc.select:search.space,null}"
     params: Any = None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import evaluate, explain, export, listing, models, predict, show
+from lightune.cli import evaluate, explain, export, listing, models, predict, report, show
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
@@ -20,9 +20,11 @@ from lightune.cli.version import version
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
-from lightune.report.run_data import UNFINISHED, read_run
+from lightune.report.next_search import study_again
+from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
+from lightune.study.definition.spec import own_program, read_spec
 from lightune.study.outputs.reader import found, open_study, shown_value
 from lightune.study.storage.records import is_seed
 from lightune.training.resumption import load_run_config, run_of
@@ -64,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_arguments(showing)
     showing.set_defaults(command=_show)
+    reporting = commands.add_parser("report", help="write a study as one page, or print its table for a paper")
+    report.add_arguments(reporting)
+    reporting.set_defaults(command=_report)
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
@@ -194,12 +199,23 @@ def _list(options: argparse.Namespace) -> None:
     listing.list_all(options, _trainer())
 
 
+def _report(options: argparse.Namespace) -> None:
+    report.report(options, found(options.study))
+
+
 def _show(options: argparse.Namespace) -> None:
     folder = found(options.path)
     again = None
-    if not (folder / STUDY_FILE).is_file() and read_run(folder).status in (UNFINISHED, "interrupted"):
-        again = None if is_at_work(folder) else resume_command(folder, _trainer())
+    if is_run(folder) and read_run(folder).status in (UNFINISHED, "interrupted") and not is_at_work(folder):
+        again = _again(folder)
     show.show(options, folder, again)
+
+
+def _again(run: Path) -> str | None:
+    """Return the command that goes on with a run that is not over; of a trial, with its study."""
+    study = next((parent for parent in run.absolute().parents if (parent / STUDY_FILE).is_file()), None)
+    spec = None if study is None else read_spec(study)
+    return resume_command(run, _trainer()) if spec is None else study_again(spec, own_program(spec.program))
 
 
 if __name__ == "__main__":

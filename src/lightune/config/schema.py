@@ -58,6 +58,7 @@ SEARCH: dict[str, Any] = {
     "max_failures": NonNegativeInt | UnitInterval,
     "retries": NonNegativeInt,
     "changed_code": Literal["warn", "refuse"],
+    "report": bool,
     "seed": Seed,
     "gpus_per_job": PositiveInt,
     "jobs_per_gpu": PositiveInt,

@@ -11,7 +11,7 @@ from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.reader import shown_value
 from lightune.wording import counted
 
-__all__ = ["advice", "best_line", "cost_line", "mattered_line"]
+__all__ = ["advice", "best_line", "cost_line", "mattered_line", "more_line"]
 
 _LEAST_SHARE = 0.15  # of the time, that is worth a line
 _MOST_NAMED = 4
@@ -31,6 +31,7 @@ def advice(study: StudyData, analysis: Analysis) -> list[tuple[str, str]]:
         ("mattered", mattered_line(study, analysis)),
         ("at its bound", _bound_line(study, analysis)),
         ("costs", cost_line(study)),
+        ("more trials", more_line(study, analysis)),
     ]
     return [(name, line) for name, line in lines if line]
 
@@ -116,6 +117,16 @@ def cost_line(study: StudyData) -> str:
     if (waste := _after_best(study)) is not None:
         found.append(waste)
     return max(found)[1] if found else ""
+
+
+def more_line(study: StudyData, analysis: Analysis) -> str:
+    """Return what the second half of the points of a random search bought; nothing of other searches."""
+    luck, count = analysis.luck, len(study.complete)
+    if luck.half is None or luck.found is None:
+        return ""
+    first = f"{count // 2} of these {count} random points are expected to reach {_figure(luck.half)}"
+    bought = _figure(abs(luck.found - luck.half))
+    return f"{first}, all of them reached {_figure(luck.found)}: the second half bought {bought}"
 
 
 def _parts(parameter: Parameter, trials: list[TrialData]) -> Iterator[tuple[str, list[TrialData]]]:

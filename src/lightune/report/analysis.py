@@ -80,7 +80,7 @@ def read_analysis(study: StudyData) -> Analysis | None:
         luck = content["luck"]
         numbers = {
             name: None if luck[name] is None else float(luck[name])
-            for name in ("found", "expected", "low", "high")
+            for name in ("found", "expected", "low", "high", "half")
         }
         known = Luck(
             **numbers, points=int(luck["points"]), samples=int(luck["samples"]), reason=str(luck["reason"])

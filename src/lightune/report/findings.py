@@ -40,6 +40,7 @@ class Luck:
         points: how many it is the best of.
         samples: that each was judged on.
         reason: why there is no corrected figure.
+        half: what half as many points would be expected to reach; of random search alone.
     """
 
     found: float | None
@@ -49,6 +50,7 @@ class Luck:
     points: int = 0
     samples: int = 0
     reason: str = ""
+    half: float | None = None
 
     @property
     def gain(self) -> float | None:

@@ -20,7 +20,8 @@ __all__ = ["LEAST_TRIALS", "importances_of", "judged_trials"]
 LEAST_TRIALS = 10
 """Trials with a value that importances take, at least."""
 _TOP = 0.1  # share of the trials whose parameters are compared with all others
-_LEAST_TOP = 5
+_LEAST_TOP = 12  # trials; fewer tell little from chance
+_MOST_TOP = 0.34  # share of the trials
 _MOST_LISTED = 6  # numbers that are listed and compared one by one; more are an interval
 
 
@@ -34,7 +35,9 @@ def judged_trials(study: StudyData, objective: int = 0) -> list[TrialData]:
 def importances_of(
     study: StudyData, *, objective: int = 0, permutations: int = 60, seed: int = 0
 ) -> list[Importance]:
-    """Return the importance of each parameter for reaching the best tenth, the greatest first.
+    """Return the importance of each parameter for being among the best, the greatest first.
+
+    The best are a tenth of the trials, twelve at least, a third at most.
 
     Pruned trials count by the best value that they reached: what falls behind is not among the best.
 
@@ -75,7 +78,9 @@ def importances_of(
                     for trial, cost in zip(trials, costs, strict=True)
                 ]
             )
-            evaluator = PedAnovaImportanceEvaluator(target_quantile=min(0.5, max(_TOP, _LEAST_TOP / len(trials))))
+            evaluator = PedAnovaImportanceEvaluator(
+                target_quantile=min(_MOST_TOP, max(_TOP, _LEAST_TOP / len(trials)))
+            )
 
             def measured(values: Sequence[float]) -> list[float]:
                 def target(trial: "FrozenTrial") -> float:

@@ -4,6 +4,7 @@ This module must not import Optuna, torch or Lightning.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,12 @@ from numpy.typing import NDArray
 from lightune.report.findings import Luck
 from lightune.report.scores import figure_of, kinds_of, sample_scores
 from lightune.report.study_data import StudyData, TrialData
-from lightune.statistics.best_of_many import corrected_best
+from lightune.statistics.best_of_many import corrected_best, expected_best
 
 __all__ = ["luck_of"]
 
 _CLOSE = 0.02  # of the figure: as far as a mean over samples may be from one over folds
-_LEAST = 2
+_LEAST, _LEAST_RANDOM = 2, 10
 _SHARE = 0.8  # of the trials whose predictions must say what they are judged by
 
 
@@ -28,6 +29,18 @@ def luck_of(study: StudyData) -> Luck:
     Args:
         study: read from its files.
     """
+    return replace(_corrected(study), half=_half(study))
+
+
+def _half(study: StudyData) -> float | None:
+    target = str(study.spec.sampler.get("_target_")) if isinstance(study.spec.sampler, dict) else ""
+    values = [trial.reached for trial in study.complete if trial.reached is not None]
+    if not target.endswith("RandomSampler") or len(study.objectives) > 1 or len(values) < _LEAST_RANDOM:
+        return None
+    return float(expected_best(np.array(values), mode=study.mode)[len(values) // 2 - 1])
+
+
+def _corrected(study: StudyData) -> Luck:
     found = study.best_value
     kinds = kinds_of(study.metric)
     if len(study.objectives) > 1:

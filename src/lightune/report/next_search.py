@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 
 from lightune.config.override_text import bare_key, parse_override
 from lightune.report.analysis import Analysis
-from lightune.report.study_data import Parameter, StudyData, TrialData, as_number
+from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.definition.spec import Spec
 
 __all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "study_again", "typed_key"]
@@ -28,6 +28,7 @@ _SHARE = 0.1
 _DROPPED = ("search.study", "search.n_trials", "search.enqueue", "search.timeout", "search.space", "search.seed")
 _GRIDS = ("grid", "auto")
 _MOST_ENQUEUED = 3
+_MOST_LISTED = 6  # numbers, of which the neighbours of the best are the bounds
 _LEAST_TRIALS, _MOST_TRIALS = 10, 200
 
 
@@ -201,32 +202,38 @@ def _narrowed(
     parameter: Parameter, study: StudyData, end: Bound | None, is_allowed: Callable[[str, str], bool]
 ) -> str:
     """Return where to look for a parameter next, as the value of an override."""
-    trials = leading(study)
-    texts = [trial.point[parameter.key] for trial in trials if parameter.key in trial.point]
+    texts = _values(parameter, leading(study))
     if not parameter.is_number:
         return ",".join(dict.fromkeys(text for text in parameter.values if text in texts)) or texts[0]
-    places = [place for text in texts if (place := parameter.place(text)) is not None]
-    best = parameter.place(study.best[0].point[parameter.key])
-    assert best is not None
-    if parameter.interval:
-        low, high = min(places) - _MARGIN, max(places) + _MARGIN
-        low, high = max(low, 0.0), min(high, 1.0)
+    first = _values(parameter, study.best[:_MOST_ENQUEUED])
+    is_fine = parameter.interval or len(parameter.values) > _MOST_LISTED
+    places = _places(parameter, [*texts, *first] if is_fine else first)
+    if is_fine:
+        low, high = max(min(places) - _MARGIN, 0.0), min(max(places) + _MARGIN, 1.0)
     else:
-        low, high = _neighbours(parameter, best)
+        low, high = _neighbours(parameter, min(places), max(places))
     if end is not None:
         step = _WIDEN if parameter.interval else 1 / (len(parameter.values) - 1)
         wider = 1 + step if end.upper else -step
         if _may_be(parameter, wider, is_allowed):
             low, high = (low, wider) if end.upper else (wider, high)
-    return _interval(parameter, low, high, study.best[0].point[parameter.key])
+    return _interval(parameter, low, high, first)
 
 
-def _neighbours(parameter: Parameter, best: float) -> tuple[float, float]:
-    """Return the places of the listed values beside the best."""
-    places = sorted(place for text in parameter.values if (place := parameter.place(text)) is not None)
-    below = [place for place in places if place < best - 1e-9]
-    above = [place for place in places if place > best + 1e-9]
-    return (below[-1] if below else best), (above[0] if above else best)
+def _values(parameter: Parameter, trials: Sequence[TrialData]) -> list[str]:
+    return [trial.point[parameter.key] for trial in trials if parameter.key in trial.point]
+
+
+def _places(parameter: Parameter, texts: Sequence[str]) -> list[float]:
+    return [place for text in texts if (place := parameter.place(text)) is not None]
+
+
+def _neighbours(parameter: Parameter, low: float, high: float) -> tuple[float, float]:
+    """Return the places of the listed values below and above some."""
+    places = sorted(_places(parameter, parameter.values))
+    below = [place for place in places if place < low - 1e-9]
+    above = [place for place in places if place > high + 1e-9]
+    return (below[-1] if below else low), (above[0] if above else high)
 
 
 def _may_be(parameter: Parameter, place: float, is_allowed: Callable[[str, str], bool]) -> bool:
@@ -237,15 +244,13 @@ def _may_be(parameter: Parameter, place: float, is_allowed: Callable[[str, str],
     return is_allowed(parameter.key, _number(parameter, number, upper=place > 1))
 
 
-def _interval(parameter: Parameter, low: float, high: float, best: str) -> str:
-    least, most = parameter.at(low), parameter.at(high)
-    value = as_number(best)
-    assert value is not None
-    first, last = _number(parameter, least, upper=False), _number(parameter, most, upper=True)
-    first = first if float(first) <= value else best  # rounding may have passed it
-    last = last if float(last) >= value else best
+def _interval(parameter: Parameter, low: float, high: float, kept: Sequence[str]) -> str:
+    """Return an interval as it is typed, which holds the values that are tried first."""
+    first = _number(parameter, parameter.at(low), upper=False)
+    last = _number(parameter, parameter.at(high), upper=True)
+    first, last = min([*kept, first], key=float), max([*kept, last], key=float)  # rounding may have passed one
     if float(first) >= float(last):
-        return best
+        return kept[0]
     inner = f"int(interval({first},{last}))" if _is_whole(parameter) else f"interval({first},{last})"
     return f"tag(log,{inner})" if parameter.log and float(first) > 0 else inner
 

@@ -40,7 +40,9 @@ class RunData:
         metrics: `stage/metric` → value.
         intervals: test metric → lower and upper end.
         fits: the value of each fold or resample; empty of a single fit.
+        fit_metrics: `stage/metric` → value of each fold or resample.
         repeats: seed and value of each repeat; empty of one.
+        repeat_metrics: `stage/metric` → value of each repeat.
         error: why it failed, in one line.
         traceback: the file that tells where, relative to the folder.
         provenance: as in `result.json`.
@@ -60,7 +62,9 @@ class RunData:
     metrics: Mapping[str, float] = field(default_factory=dict)
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     fits: tuple[float, ...] = ()
+    fit_metrics: tuple[Mapping[str, float], ...] = ()
     repeats: tuple[tuple[int, float], ...] = ()
+    repeat_metrics: tuple[Mapping[str, float], ...] = ()
     error: str | None = None
     traceback: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -98,11 +102,7 @@ def read_run(folder: Path) -> RunData:
         epochs=_whole(content.get("epochs")),
         seconds=sum(known) if known else None,
         seed=_whole(content.get("seed")),
-        metrics={
-            str(name): value
-            for name, figure in _object(content.get("metrics")).items()
-            if (value := _number(figure)) is not None
-        },
+        metrics=_metrics(content),
         intervals=dict(_intervals(content.get("intervals"))),
         fits=tuple(value for entry in entries if (value := _value_of(entry)) is not None),
         repeats=tuple(
@@ -110,6 +110,8 @@ def read_run(folder: Path) -> RunData:
             for entry in repeats
             if (value := _value_of(entry)) is not None and (seed := _whole(entry.get("seed"))) is not None
         ),
+        fit_metrics=tuple(map(_metrics, entries)),
+        repeat_metrics=tuple(map(_metrics, repeats)),
         error=" ".join(line.split()) if line else None,
         traceback=_text(error.get("traceback_file")) if isinstance(error, dict) else None,
         provenance=_object(content.get("provenance")),
@@ -157,6 +159,11 @@ def _number(value: Any) -> float | None:
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _metrics(content: dict[str, Any]) -> dict[str, float]:
+    figures = _object(content.get("metrics")).items()
+    return {str(name): value for name, figure in figures if (value := _number(figure)) is not None}
 
 
 def _value_of(entry: dict[str, Any]) -> float | None:

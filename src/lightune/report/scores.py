@@ -31,16 +31,20 @@ class SampleScores(NamedTuple):
 
 
 def _right(arrays: ValidationArrays) -> Floats:
-    return (arrays.predicted.argmax(axis=1) == arrays.targets).astype(np.float64)
+    found: Floats = (arrays.predicted.argmax(axis=1) == arrays.targets).astype(np.float64)
+    return found
 
 
 def _log_loss(arrays: ValidationArrays) -> Floats:
     likely = arrays.predicted[np.arange(len(arrays.targets)), arrays.targets].astype(np.float64)
-    return -np.log(np.maximum(likely, _TINY))
+    found: Floats = -np.log(np.maximum(likely, _TINY))
+    return found
 
 
 def _apart(arrays: ValidationArrays) -> Floats:
-    return (arrays.predicted.astype(np.float64) - arrays.targets).reshape(len(arrays.targets), -1)
+    apart = arrays.predicted.astype(np.float64) - arrays.targets
+    found: Floats = apart.reshape(len(arrays.targets), -1)
+    return found
 
 
 def _squared(arrays: ValidationArrays) -> Floats:

@@ -51,7 +51,8 @@ def levels_of(places: Sequence[float]) -> list[int]:
 
 
 def _dummies(levels: NDArray[np.int64]) -> NDArray[np.float64]:
-    return (levels[:, None] == np.unique(levels)).astype(np.float64)
+    columns: NDArray[np.float64] = (levels[:, None] == np.unique(levels)).astype(np.float64)
+    return columns
 
 
 def _residual(columns: NDArray[np.float64], values: NDArray[np.float64]) -> float:

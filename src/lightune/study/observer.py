@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn
 
 from lightune.study.storage.records import TrialRecord
 
-__all__ = ["Ending", "Observer"]
+__all__ = ["Ending", "Observer", "Report"]
 
 
 @dataclass
@@ -67,3 +67,10 @@ class Observer(Protocol):
 
     def study_ended(self, ending: Ending) -> None:
         """Take notice of the end of the study in this process."""
+
+
+class Report(Observer, Protocol):
+    """Watches a study, and has a last word when its end has been told."""
+
+    def conclude(self) -> None:
+        """Say what the figures of the study say."""

@@ -1,7 +1,7 @@
 """A study from its beginning to its end: prepared, opened, run, summed up."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from hydra.core.utils import JobReturn
 from hydra.errors import MissingConfigException
@@ -19,7 +19,7 @@ from lightune.study.definition.snapshot import shortened
 from lightune.study.definition.spec import note_total
 from lightune.study.driver import Driver
 from lightune.study.executors.factory import make_executor, place_of
-from lightune.study.observer import Ending, Observer
+from lightune.study.observer import Ending, Observer, Report
 from lightune.study.outcome.outcome import RESULTS, is_final
 from lightune.study.outputs.data_questions import DataQuestions
 from lightune.study.outputs.display import Display
@@ -44,6 +44,7 @@ def sweep(
     task_function: TaskFunction,
     arguments: Sequence[str],
     definition: Definition | None = None,
+    report: Callable[[StudyContext, TrialStore], Report] | None = None,
 ) -> list[Sequence[JobReturn]]:
     """Run a study, or resume it.
 
@@ -53,6 +54,7 @@ def sweep(
         task_function: what a trial runs.
         arguments: the task's overrides, with the sweeps.
         definition: what was read of the study when it was judged, if it was.
+        report: makes what watches it and says at its end what its figures say; None for nothing of the kind.
 
     Returns:
         What Hydra returned for the trials that ran here, in the order of their numbers, in batches.
@@ -71,11 +73,15 @@ def sweep(
     with stop_signals() as stop, no_new_database(url):
         with _refusing_unwritable_folder():
             study = prepare(config, hydra_context, list(arguments), print_line, definition)
-        return _run(study, task_function, stop, console)
+        return _run(study, task_function, stop, console, report if study.settings.report else None)
 
 
 def _run(
-    study: StudyContext, task_function: TaskFunction, stop: StopSignal, console: Console
+    study: StudyContext,
+    task_function: TaskFunction,
+    stop: StopSignal,
+    console: Console,
+    make_report: Callable[[StudyContext, TrialStore], Report] | None,
 ) -> list[Sequence[JobReturn]]:
     store: TrialStore | None = None
     try:
@@ -92,8 +98,12 @@ def _run(
         ended = sum(is_final(trial.state) for trial in before)
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
-            StudyFiles(study, store).study_ended(ending)
+            reports = [make_report(study, store)] if make_report is not None else []
+            for observer in (StudyFiles(study, store), *reports):
+                observer.study_ended(ending)
             print_finished(study, store)
+            for report in reports:
+                report.conclude()
             return _conclude(ending, study.settings)
         with contextlib.ExitStack() as stack:
             executor = make_executor(study, task_function, store)
@@ -104,10 +114,12 @@ def _run(
                     f"study {study.folder.name} goes on: {ended} of {counted(store.n_trials, 'trial')} finished"
                 )
             try:
+                reports = [make_report(study, store)] if make_report is not None else []
                 watchers: list[Observer] = [
                     StudyFiles(study, store),
                     display,
                     DataQuestions(study, display.message),
+                    *reports,
                 ]
                 ending = Driver(store, executor, watchers, stop=stop, place_of=place_of(study)).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way
@@ -128,6 +140,8 @@ def _run(
         said = f"code was edited while the study ran ({shortened(edited)})"
         study.print_line(f"{said}: provenance.code in result.json tells which trials are of which version")
     print_ending(study, ending, store)
+    for report in reports:
+        report.conclude()
     return _conclude(ending, study.settings)
 
 

@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.hydra_lightune.sweeper import LightuneSweeper, LightuneSweeperConf
 from lightune.errors import ConfigError, Problem, StorageError, StudyFailedError
+from lightune.report.study_report import StudyReport
 from lightune.study import sweep as study
 
 
@@ -32,7 +33,7 @@ def test_a_multirun_is_a_study_of_what_hydra_and_a_judging_callback_handed_over(
     monkeypatch.setattr(study, "sweep", lambda config, **how: swept.append((config, how)) or [["returned"]])
     sweeper.hydra_context = context(*callbacks)
     assert sweeper.sweep(["x=1,2"]) == [["returned"]]
-    how = {"task_function": "task", "arguments": ["x=1,2"], "definition": definition}
+    how = {"task_function": "task", "arguments": ["x=1,2"], "definition": definition, "report": StudyReport}
     assert swept == [("config", {"hydra_context": sweeper.hydra_context, **how})]
 
 

@@ -16,7 +16,17 @@ from lightune.paths import expanded, is_plain_name
 
 __all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolvers", "study_name"]
 
-_HOW_MUCH = ("n_trials", "n_jobs", "timeout", "storage", "study", "max_failures", "retries", "changed_code")
+_HOW_MUCH = (
+    "n_trials",
+    "n_jobs",
+    "timeout",
+    "storage",
+    "study",
+    "max_failures",
+    "retries",
+    "changed_code",
+    "report",
+)
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
 _QUIET_KEYS = {
     "output_root",

@@ -56,6 +56,7 @@ class Settings:
         max_failures: failed trials that are tolerated: a number, or (a float in [0, 1]) a share of n_trials.
         retries: further starts of a trial that failed, >= 0.
         changed_code: what is done where the study goes on with code that was edited since it began.
+        report: whether a page of the study is kept up to date, and its end told in figures.
         seed: the sampler's seed, in [0, 2**32).
         space: key → sweep, beside those of the command line.
         enqueue: points to try first.
@@ -77,6 +78,7 @@ class Settings:
     max_failures: int | float = 0.5
     retries: int = 0
     changed_code: Literal["warn", "refuse"] = "warn"
+    report: bool = True
     seed: int = 0
     space: Mapping[str, Any] = field(default_factory=dict)
     enqueue: tuple[Mapping[str, Any], ...] = ()
