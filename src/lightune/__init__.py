@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from lightune.config.trust import trust
     from lightune.evaluation import evaluate
     from lightune.prediction import load
+    from lightune.report.loading import load_study
     from lightune.run import resume, train
 
-__all__ = ["compose", "evaluate", "load", "resume", "train", "trust"]
+__all__ = ["compose", "evaluate", "load", "load_study", "resume", "train", "trust"]
 
 _HOMES = {
     "compose": "lightune.config.compose",
     "evaluate": "lightune.evaluation",
     "load": "lightune.prediction",
+    "load_study": "lightune.report.loading",
     "resume": "lightune.run",
     "train": "lightune.run",
     "trust": "lightune.config.trust",

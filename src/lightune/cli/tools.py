@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import evaluate, explain, export, listing, models, predict, report, show
+from lightune.cli import compare, evaluate, explain, export, listing, models, predict, report, show
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     reporting = commands.add_parser("report", help="write a study as one page, or print its table for a paper")
     report.add_arguments(reporting)
     reporting.set_defaults(command=_report)
+    comparing = commands.add_parser(
+        "compare", help="compare runs and studies, with the test that is right for them"
+    )
+    compare.add_arguments(comparing)
+    comparing.set_defaults(command=compare.compare)
     best = commands.add_parser(
         "best", help="show the best trial of a study, or the Pareto front of several objectives"
     )
