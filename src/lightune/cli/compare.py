@@ -5,9 +5,9 @@ This module must not import torch or Lightning, nor NumPy at its top.
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.report.run_data import is_run
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = (
         "two or more: folders of runs or trials, or studies, of which the best trial counts; each with the first"
     )
-    with_runs(add("paths", type=Path, nargs="+", metavar="RUN|STUDY", help=what))
+    with_runs(add("paths", type=typed_path, nargs="+", metavar="RUN|STUDY", help=what))
     add("--json", action="store_true", help="print JSON instead of text")
 
 

@@ -6,6 +6,7 @@ This module must not import torch or Lightning, nor Optuna at its top.
 import argparse
 from pathlib import Path
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_studies
 from lightune.cli.show import chosen_trials
 from lightune.errors import ConfigError, Problem
@@ -15,7 +16,7 @@ from lightune.report.filters import parse_where
 from lightune.report.study_data import read_study
 from lightune.report.tables import FORMATS, table_text
 from lightune.runtime.plain_text import say
-from lightune.study.storage.lease import driven
+from lightune.study.storage.lease import is_at_work
 
 __all__ = ["add_arguments", "report"]
 
@@ -25,8 +26,8 @@ _OF_TABLES = ("top", "sort", "where", "reverse")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune report` takes."""
     add = parser.add_argument
-    with_studies(add("study", type=Path, metavar="STUDY", help="the study's folder, or its name"))
-    add("--output", type=Path, metavar="FILE", help="where to write it (default: STUDY/report.html)")
+    with_studies(add("study", type=typed_path, metavar="STUDY", help="the study's folder, or its name"))
+    add("--output", type=typed_path, metavar="FILE", help="where to write it (default: STUDY/report.html)")
     add("--table", choices=FORMATS, help="print the table of trials instead of writing the page")
     add("--top", type=int, metavar="N", help="with --table: how many trials (default: all)")
     add("--sort", metavar="KEY", help="with --table: a column, from the least; a metric from the best")
@@ -59,7 +60,7 @@ def report(options: argparse.Namespace, folder: Path) -> None:
         return
     from lightune.report.study_report import write_report
 
-    live = driven(folder)  # its driver writes the page, too
+    live = is_at_work(folder)  # its driver writes the page, too
     analysis = analyse(study)
     keep_analysis(study, analysis)
     try:

@@ -162,7 +162,8 @@ def _that_fit(study: StudyData, analysis: Analysis | None, widths: Sequence[int]
             return 1, ranked.index(name)
         return {"state": (2, 0), "epochs": (4, 0), "seconds": (4, 1)}.get(name, (3, place))
 
-    left, chosen = width, []
+    chosen: list[int] = []
+    left = width
     for place in sorted(range(len(columns)), key=worth):
         if widths[place] + 1 <= left or not chosen:
             chosen.append(place)
