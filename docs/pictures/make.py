@@ -41,7 +41,7 @@ def main() -> None:
         subprocess.run([*TRAIN, *SWEEP], cwd=folder, check=True)
         browser = install_browser(folder)
         photograph_tensorboard(folder, browser)
-        subprocess.run([*TRAIN, *SEARCH], cwd=folder, check=True)
+        subprocess.run([str(Path(sys.executable).with_name("lightune-train")), *SEARCH], cwd=folder, check=True)
         page = folder / "outputs" / "studies" / "rate_and_width" / "report.html"
         subprocess.run(["node", str(HERE / "report.mjs"), str(page), str(HERE), browser], cwd=folder, check=True)
 

@@ -109,7 +109,10 @@ def next_search(
         if value is None:
             continue
         if parameter.key not in mattered:
-            lines.append(f"{typed_key(parameter)}={value}")
+            drawn = parameter.interval and not _is_whole(parameter)
+            lines.append(
+                f"{typed_key(parameter)}={_number(parameter, float(value), upper=True) if drawn else value}"
+            )
             fixed.append(parameter.label)
             continue
         text = _narrowed(parameter, study, ends.get(parameter.key), is_allowed)

@@ -114,7 +114,7 @@ def shown_cells(study: StudyData, trial: TrialData, columns: Sequence[Column]) -
                 _whole(value) if float(value).is_integer() and abs(value) > 1 else shown_figure(value) + spread
             )
         else:
-            texts.append(shown_value(f"{value:.6g}" if isinstance(value, float) else str(value)))
+            texts.append(shown_value(f"{value:.4g}" if isinstance(value, float) else str(value)))
     return texts
 
 
