@@ -20,6 +20,8 @@ from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.hydra.composer import Composer
 
+pytestmark = pytest.mark.long
+
 GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "metrics", "validation",
           "callbacks", "trainer", "logger", "task", "experiment", "augmentation", "schedule")  # fmt: skip
 COMMANDS = 500

@@ -83,7 +83,7 @@ def test_refuses_what_does_not_fit_the_data_and_says_what_does():
     }
     assert refused("data=text_csv", "model=mlp") == {
         "model": "MLP takes images or tables, but TextCSV is a text; "
-        "choose model=text_lstm, text_mean, text_transformer"
+        "choose model=huggingface, text_lstm, text_mean, text_transformer"
     }
     assert refused("model=audio_cnn")["model"].startswith("AudioCNN takes sounds, but Digits is an image; ")
     assert refused("loss=mse") == {
@@ -225,7 +225,7 @@ def test_what_is_not_what_it_should_be_is_left_to_the_checks_of_values(key, valu
 
 def test_options_are_found_by_what_their_targets_say():
     images = advice_on("model", "accepts", "image")
-    assert images.startswith("choose model=cnn, mlp, resnet, ")
+    assert images.startswith("choose model=cnn, huggingface, mlp, resnet, ")
     assert "vgg16" in images  # which takes its class from another option
     assert advice_on("loss", "problem", "regression") == "choose loss=huber, mae, mse"
     none = "none of bce, cross_entropy, focal, huber, mae, mse is for that"

@@ -201,7 +201,7 @@ def test_a_tokenizers_file_travels_with_the_schema_to_predictions(tmp_path):
 @pytest.mark.parametrize(
     ("tokens", "said"),
     [
-        ("words", "must be word, char, byte, or the .json file of a tokenizer, got words"),
+        ("words", "must be word, char, byte, model, or the .json file of a tokenizer, got words"),
         ("no.json", "no.json cannot be read (No such file or directory)"),
         ("bad.json", "bad.json is no tokenizer of the package tokenizers (Model missing"),
     ],

@@ -119,15 +119,25 @@ def require_agreement(definition: Definition, config: DictConfig, loader: Config
     """
     agreement, composer = Agreement(definition.settings.vocabulary), Composer(loader, config)
     problems: list[Problem] = []
+    is_changed = _is_changed(loader, config)
     for end in ends_of(definition.space):
         try:
             trial = composer.compose(definition.space.overrides(end.point))
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            problems += fixed_part(error)
+            problems += [] if is_changed else fixed_part(error)
             continue
         problems += agreement.add(trial, end.point)
     if problems := list(dict.fromkeys([*problems, *agreement.problems()])):
         raise ConfigError(problems)
+
+
+def _is_changed(loader: ConfigLoader, config: DictConfig) -> bool:
+    """Return True if a callback has set what all jobs have, so that no job is composed as it is, swept or not."""
+    try:
+        loader.load_sweep_config(config, [])
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        return bool(fixed_part(error))
+    return False
 
 
 def fixed_part(error: Exception) -> list[Problem]:

@@ -90,13 +90,14 @@ def prepare(
     asked = judged or read_definition(config, hydra_context.config_loader, arguments)
     require_able(asked.settings, asked.space)
     url, vocabulary = asked.settings.storage, asked.settings.vocabulary
+    spec = read_spec(folder, vocabulary)
+    if spec is None and judged is None:  # while the configuration is as it was composed
+        require_agreement(asked, config, hydra_context.config_loader)
     conceal(config, url)
     identity = identity_of(config)
-    if (spec := read_spec(folder, vocabulary)) is not None:
+    if spec is not None:
         agree(spec.name, spec.identity, identity, vocabulary)
     else:
-        if judged is None:
-            require_agreement(asked, config, hydra_context.config_loader)
         reach(config)
         if url is not None:
             open_storage(url, folder, vocabulary=vocabulary)  # while nothing is written
