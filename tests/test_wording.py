@@ -1,6 +1,6 @@
 import pytest
 
-from lightune.wording import counted
+from lightune.wording import clipped, counted
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,10 @@ from lightune.wording import counted
 )
 def test_what_is_counted_agrees_with_its_number(number, words, text):
     assert counted(number, *words) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("", ""), ("four", "four"), ("fives", "fiv…"), ("a long note", "a l…")]
+)
+def test_a_text_that_is_too_long_is_cut_off(text, shown):
+    assert clipped(text, 4) == shown

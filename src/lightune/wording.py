@@ -1,6 +1,6 @@
 """Grammar of what people read. This module must not import torch or Lightning."""
 
-__all__ = ["counted"]
+__all__ = ["clipped", "counted"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -12,3 +12,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
         plural: where an `s` at the end does not make it.
     """
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def clipped(text: str, length: int) -> str:
+    """Return a text of so many characters at most; one that is cut off ends with `…`.
+
+    Args:
+        text: of any length.
+        length: > 0.
+    """
+    return text if len(text) <= length else f"{text[: length - 1]}…"

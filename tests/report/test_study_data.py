@@ -46,7 +46,8 @@ def test_the_best_is_that_of_the_reader_with_its_spread(tmp_path):
         best.folder, best.reached, objective={"metric": "val/accuracy", "value": best.reached, "std": 0.0123}
     )
     study = read_study(folder)
-    assert study.best[0].number == best.number == study.ranked()[0].number
+    assert study.best[0].number == best.number == study.ranked()[0].number == study.best_first()[0].number
+    assert sorted(trial.number for trial in study.best_first()) == [trial.number for trial in study.trials]
     assert study.best_figures()[0].endswith("± 0.012")
 
 

@@ -16,6 +16,7 @@ from lightune.report.tables import shown_figure
 from lightune.runtime.plain_text import escaped, say, visible
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.outputs.reader import found
+from lightune.wording import clipped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,7 @@ def _print_configuration(differing: "Sequence[tuple[str, list[str]]]") -> None:
     for place in range(len(differing[0][1])):
         table.add_column(_letter(place), overflow="fold")
     for key, values in differing:
-        table.add_row(*(Text(visible(_short(text))) for text in (key, *values)))
+        table.add_row(*(Text(visible(clipped(text, _LONGEST))) for text in (key, *values)))
     print()
     console.print(table, soft_wrap=not console.is_terminal)
 
@@ -136,10 +137,6 @@ def _signed(value: float) -> str:
 
 def _p(value: float) -> str:
     return "p < 0.0001" if value < 0.0001 else f"p = {value:.2g}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _plain(subjects: Any, differing: Any, results: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from lightune.runtime.plain_text import escaped, say
 from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, open_study
 from lightune.study.storage import lease
 from lightune.training.run_owner import is_at_work
+from lightune.wording import clipped
 
 __all__ = ["add_arguments", "list_all"]
 
@@ -120,8 +121,7 @@ def list_all(options: argparse.Namespace, program: str) -> None:
 
 
 def _note_of(entry: Entry) -> str:
-    note = entry.remarks.note
-    short = note if len(note) <= _LONGEST_NOTE else f"{note[: _LONGEST_NOTE - 1]}…"
+    short = clipped(entry.remarks.note, _LONGEST_NOTE)
     return " ".join([*([short] if short else []), *(f"#{tag}" for tag in entry.remarks.tags)])
 
 

@@ -228,7 +228,7 @@ def _of_sampler(words: Sequence[Word], definition: "Definition") -> Iterator[str
         return
     if idle := [word for word in of_sampler if word.is_below(f"{node}.seed")]:
         yield f"{_together(idle)}: search.seed is what a study's samplers are seeded with"
-    if target.endswith("TPESampler") and (
+    if target.rpartition(".")[2] == "TPESampler" and (
         idle := [word for word in of_sampler if word.is_below(f"{node}.constant_liar")]
     ):
         yield f"{_together(idle)}: a study has it always, so that trials at the same time are not alike"

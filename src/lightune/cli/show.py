@@ -91,9 +91,7 @@ def chosen_trials(
     Raises:
         ConfigError: if a key is no column.
     """
-    ranked = study.ranked()
-    known = {trial.number for trial in ranked}
-    trials = [*ranked, *(trial for trial in study.trials if trial.number not in known)]
+    trials = study.best_first()
     if len(study.objectives) > 1:
         front = {trial.number for trial in study.best}
         trials = [*study.best, *(trial for trial in trials if trial.number not in front)]

@@ -103,21 +103,22 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    folder = _chosen(options.run, "predict")
-    load_run_config(run_of(folder))  # refuses what is no run, before seconds of imports
-    predict.predict(options, folder)
+    predict.predict(options, _run_chosen(options.run, "predict"))
 
 
 def _explain(options: argparse.Namespace) -> None:
-    folder = _chosen(options.run, "explain")
-    load_run_config(run_of(folder))  # as for predictions
-    explain.explain(options, folder)
+    explain.explain(options, _run_chosen(options.run, "explain"))
 
 
 def _export(options: argparse.Namespace) -> None:
-    folder = _chosen(options.run, "export")
-    load_run_config(run_of(folder))  # as for predictions
-    export.export(options, folder)
+    export.export(options, _run_chosen(options.run, "export"))
+
+
+def _run_chosen(path: Path, command: str) -> Path:
+    """Return the folder of a run, or of a fit, that a command is about; refuse what is none, without torch."""
+    folder = _chosen(path, command)
+    load_run_config(run_of(folder))
+    return folder
 
 
 def _chosen(path: Path, command: str) -> Path:
@@ -132,7 +133,9 @@ def _chosen(path: Path, command: str) -> Path:
 
 def _evaluate(options: argparse.Namespace) -> None:
     folder = _chosen(options.run, "evaluate")
-    load_run_config(run_of(folder) if options.input else folder)  # as for predictions
+    load_run_config(
+        run_of(folder) if options.input else folder
+    )  # refuses what is no run, before seconds of imports
     evaluate.evaluate(options, folder)
 
 

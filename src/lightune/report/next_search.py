@@ -17,8 +17,9 @@ from lightune.config.override_text import bare_key, parse_override
 from lightune.report.analysis import Analysis
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.definition.spec import Spec
+from lightune.study.space.dimensions import typed_key
 
-__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "study_again", "typed_key"]
+__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "study_again"]
 
 _NEAR = 0.05  # of the width of an interval
 _MARGIN = 0.1  # of the width of an interval, around the best
@@ -270,11 +271,6 @@ def _is_whole(parameter: Parameter) -> bool:
     if parameter.values:
         return all(str(text).lstrip("-").isdigit() for text in texts)
     return parameter.whole
-
-
-def typed_key(parameter: Parameter) -> str:
-    """Return the key of a parameter as an override has it."""
-    return parameter.key.partition("{")[0]
 
 
 def _point(trial: TrialData, parameters: Sequence[Parameter]) -> str:

@@ -50,9 +50,7 @@ def page(
         difference: of the best configuration from the default.
         live: whether the study is running, and the page loads itself again.
     """
-    ranked = study.ranked()
-    known = {trial.number for trial in ranked}
-    trials = [*ranked, *(trial for trial in study.trials if trial.number not in known)]
+    trials = study.best_first()
     data = page_data(study, analysis, trials, spans, live=_RELOAD_SECONDS if live else None)
     script, style = _asset("page.js"), _asset("page.css")
     policy = (

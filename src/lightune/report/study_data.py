@@ -218,6 +218,12 @@ class StudyData:
         sign = -1 if self.mode == "max" else 1
         return sorted(valued, key=lambda trial: sign * (trial.reached or 0.0))
 
+    def best_first(self) -> list[TrialData]:
+        """Return all trials: from the best to the worst by what they reached, then those that reached nothing."""
+        ranked = self.ranked()
+        known = {trial.number for trial in ranked}
+        return [*ranked, *(trial for trial in self.trials if trial.number not in known)]
+
     def progress(self) -> str:
         """Return how many trials ended how."""
         counts = self.counts

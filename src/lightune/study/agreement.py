@@ -119,14 +119,16 @@ def require_agreement(definition: Definition, config: DictConfig, loader: Config
     """
     agreement, composer = Agreement(definition.settings.vocabulary), Composer(loader, config)
     problems: list[Problem] = []
-    is_changed = _is_changed(loader, config)
+    fixed: list[Problem] = []
     for end in ends_of(definition.space):
         try:
             trial = composer.compose(definition.space.overrides(end.point))
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            problems += [] if is_changed else fixed_part(error)
+            fixed += fixed_part(error)
             continue
         problems += agreement.add(trial, end.point)
+    if fixed and not _is_changed(loader, config):
+        problems += fixed
     if problems := list(dict.fromkeys([*problems, *agreement.problems()])):
         raise ConfigError(problems)
 

@@ -96,9 +96,9 @@ def _run(
             where = f"result.json was missing or damaged in the folders of trials that are finished ({numbers})"
             study.print_line(f"{where}; what the study's record knows of them was written there")
         ended = sum(is_final(trial.state) for trial in before)
+        reports = [make_report(study, store)] if make_report is not None else []
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
-            reports = [make_report(study, store)] if make_report is not None else []
             for observer in (StudyFiles(study, store), *reports):
                 observer.study_ended(ending)
             print_finished(study, store)
@@ -114,7 +114,6 @@ def _run(
                     f"study {study.folder.name} goes on: {ended} of {counted(store.n_trials, 'trial')} finished"
                 )
             try:
-                reports = [make_report(study, store)] if make_report is not None else []
                 watchers: list[Observer] = [
                     StudyFiles(study, store),
                     display,

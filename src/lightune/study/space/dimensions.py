@@ -7,7 +7,7 @@ values. This module must not import Optuna, torch or Lightning at its top.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -224,6 +224,11 @@ class Interval:
 Dimension = Choice | Steps | Interval
 
 
-def typed_key(dimension: Dimension) -> str:
-    """Return the key of a dimension as an override has it."""
+class _Keyed(Protocol):
+    @property
+    def key(self) -> str: ...
+
+
+def typed_key(dimension: _Keyed) -> str:
+    """Return the key of a dimension, or of what is known of one, as an override has it."""
     return dimension.key.partition("{")[0]
