@@ -197,6 +197,8 @@ _FILES = {
     "trials.csv": "trials.csv",
     "best.yaml": "best.yaml",
     "_sweep": "_sweep",
+    "report.html": "report.html",
+    "analysis.json": "analysis.json",
 }
 _LOCKS = (".study.lock", ".journal.log.lock", ".leases/*", ".claims/*", "trials/*/.lock")
 
