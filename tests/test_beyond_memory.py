@@ -13,7 +13,7 @@ import sys
 import pytest
 from media import write_pictures, write_sounds
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import gc, json, sys

@@ -20,7 +20,7 @@ from lightune.study.definition.definition import read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.hydra.composer import Composer
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 GROUPS = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "metrics", "validation",
           "callbacks", "trainer", "logger", "task", "experiment", "augmentation", "schedule")  # fmt: skip
@@ -120,7 +120,6 @@ def test_some_words_at_random(words, judged, seed):
         require_alike(judged, drawn.command())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_many_words_at_random(words, judged, seed):
     drawn = words(seed)
@@ -156,7 +155,6 @@ def require_trained_alike(cli, folder, *words):
     return len(jobs)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [4, 5])
 def test_a_share_of_the_words_trains(words, cli, tmp_path, monkeypatch, seed):
