@@ -32,6 +32,29 @@ class ClusterLauncher(ExecutorLauncher):
         self.ray = ray
         self.fused, self.fused_width = fused, fused_width
 
+    @classmethod
+    def fuses(cls, options: DictConfig) -> bool:
+        """Return True if each process is to train several jobs together.
+
+        Args:
+            options: of `hydra.launcher`.
+        """
+        return bool(options.fused)
+
+    @classmethod
+    def require_reachable(cls, options: DictConfig) -> None:
+        """Connect to the cluster, or start one here.
+
+        Args:
+            options: of `hydra.launcher`.
+
+        Raises:
+            ConfigError: if Ray is not installed, or does not answer.
+        """
+        from lightune.study.executors.ray.connection import connect
+
+        connect(options.ray.init)
+
     def make_executor(self, context: "ExecutorContext") -> "Executor":
         """Start the worker processes.
 

@@ -3,13 +3,15 @@
 Hydra imports this module at each start; it must not import torch or Lightning.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
 
+from lightune.errors import Problem
 from lightune.study.executors.launcher import ExecutorLauncher
 
 if TYPE_CHECKING:
@@ -26,8 +28,31 @@ class FusedLauncher(ExecutorLauncher):
         fused_width: most jobs of a program, >= 2; None for as many as memory holds.
     """
 
+    is_local = True
+
     def __init__(self, fused_width: int | None = None) -> None:
         self.fused_width = fused_width
+
+    @classmethod
+    def fuses(cls, options: DictConfig) -> bool:
+        """Return True: that is what it is for.
+
+        Args:
+            options: of `hydra.launcher`.
+        """
+        return True
+
+    @classmethod
+    def problems(cls, options: DictConfig) -> Iterator[Problem]:
+        """Refuse a width that is none.
+
+        Args:
+            options: of `hydra.launcher`.
+        """
+        width = options.fused_width
+        if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 2):
+            rule = "must be a whole number >= 2, or null for as many as memory holds"
+            yield Problem("hydra.launcher.fused_width", f"{rule}, got {width}")
 
     def make_executor(self, context: "ExecutorContext") -> "Executor":
         """Make what trains groups, in this process or in one for each device.

@@ -3,10 +3,12 @@
 Hydra imports this module at each start; it must not import Optuna, torch or Lightning.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
 
 from lightune.study.executors.launcher import ExecutorLauncher
 
@@ -24,8 +26,19 @@ class LocalLauncher(ExecutorLauncher):
         n_jobs: jobs at the same time when another sweeper than lightune's launches a batch, > 0.
     """
 
+    is_local = True
+
     def __init__(self, n_jobs: int = 1) -> None:
         self.n_jobs = n_jobs
+
+    @classmethod
+    def without_effect(cls, options: DictConfig) -> Iterator[tuple[str, str]]:
+        """Yield `n_jobs`, which is of batches.
+
+        Args:
+            options: of `hydra.launcher`.
+        """
+        yield "hydra.launcher.n_jobs", "search.n_jobs says how many trials of a study run at the same time"
 
     def make_executor(self, context: "ExecutorContext") -> "Executor":
         """Start the worker processes.

@@ -29,6 +29,7 @@ from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of, text_of
 from lightune.study.agreement import Jobs
 from lightune.study.definition.identity import overrides_of
+from lightune.study.executors.launcher import launcher_of
 
 if TYPE_CHECKING:
     from lightune.study.definition.definition import Definition
@@ -106,7 +107,8 @@ def judge_multirun(config: DictConfig) -> JudgedMultirun:
     problems = judged.problems
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
-    problems += _launcher_problems(config)
+    if (launcher := launcher_of(config)) is not None:
+        problems += launcher.problems(config.hydra.launcher)
     if not problems:
         problems += _direction_problems(config, judged.jobs)
     problems = _with_folders(_with_files(problems, config), config, multirun=True)
@@ -273,14 +275,3 @@ def _direction_problems(config: DictConfig, jobs: Jobs) -> Iterator[Problem]:
         override(config, key, wanted)
     elif given not in (wanted, [wanted]):
         yield Problem(key, f"must be {wanted}, as monitor.mode is {mode}, got {given}; leave it away")
-
-
-def _launcher_problems(config: DictConfig) -> Iterator[Problem]:
-    """Refuse a width of the fused launcher that is none."""
-    launcher = config.hydra.launcher
-    if not str(launcher.get("_target_", "")).endswith("FusedLauncher"):
-        return
-    width = launcher.fused_width
-    if width is not None and (not isinstance(width, int) or isinstance(width, bool) or width < 2):
-        rule = "must be a whole number >= 2, or null for as many as memory holds"
-        yield Problem("hydra.launcher.fused_width", f"{rule}, got {width}")

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.study.definition.identity import overrides_of
+from lightune.study.executors.launcher import launcher_of
 from lightune.wording import counted
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _WITHOUT_M = ("search", "hydra.launcher", "hydra.sweeper", "hydra.sweep")
 OUR_PLUGINS = "hydra_plugins.hydra_lightune."
 _OF_RUNS = "search.keep_predictions"  # which a run follows, trial or not
 _GROWTHS = ("schedule.batch_growth", "schedule.regularization_growth")
+_BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 _GPUS = ("search.gpus_per_job", "search.jobs_per_gpu")
 
 
@@ -194,21 +196,24 @@ def _is_used_anyway(word: Word) -> bool:
 
 def _of_launcher(config: DictConfig, words: Sequence[Word]) -> Iterator[str]:
     """Yield a line on settings of the search that the launcher has no use for."""
-    launcher = config.hydra.launcher
-    target = str(launcher.get("_target_"))
-    fuses = target.endswith("FusedLauncher") or bool(launcher.get("fused"))
+    options, launcher = config.hydra.launcher, launcher_of(config)
+    is_basic = str(options.get("_target_")) == _BASIC
+    fuses = launcher is not None and launcher.fuses(options)
     idle = [] if fuses else [word for word in words if word.is_below("search.fused_width")]
-    if not target.startswith(OUR_PLUGINS):
+    if launcher is None:
         idle += [word for word in words if word.is_below(*_GPUS)]
-    if target.endswith("BasicLauncher"):
+    if is_basic:
         idle += [word for word in words if word.is_below("search.n_jobs")]
-    if target.startswith(OUR_PLUGINS) or target.endswith("BasicLauncher"):
+    if launcher is not None or is_basic:
         idle += [word for word in words if word.is_below("hydra.sweeper.max_batch_size")]  # no batches
     if idle:
         yield f"{_together(idle)} with hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}"
-    if target.endswith("LocalLauncher") and (idle := [w for w in words if w.is_below("hydra.launcher.n_jobs")]):
-        yield f"{_together(idle)}: search.n_jobs says how many trials of a study run at the same time"
-    if target.endswith(("LocalLauncher", "FusedLauncher")) and (idle := [w for w in words if w.is_below(*_GPUS)]):
+    if launcher is None:
+        return
+    for key, reason in launcher.without_effect(options):
+        if idle := [word for word in words if word.is_below(key)]:
+            yield f"{_together(idle)}: {reason}"
+    if launcher.is_local and (idle := [word for word in words if word.is_below(*_GPUS)]):
         from lightune.study.executors.local.devices import visible_gpus
 
         if OmegaConf.select(config, "trainer.accelerator") == "cpu" or not visible_gpus():

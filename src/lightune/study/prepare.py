@@ -41,7 +41,7 @@ from lightune.study.definition.snapshot import (
     take_snapshot,
 )
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
-from lightune.study.executors.ray.connection import reach
+from lightune.study.executors.launcher import launcher_of
 from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.outputs.hparams import write_experiment
 from lightune.study.storage.backends import open_storage
@@ -98,7 +98,8 @@ def prepare(
     if spec is not None:
         agree(spec.name, spec.identity, identity, vocabulary)
     else:
-        reach(config)
+        if (launcher := launcher_of(config)) is not None:
+            launcher.require_reachable(config.hydra.launcher)
         if url is not None:
             open_storage(url, folder, vocabulary=vocabulary)  # while nothing is written
     options = chosen_options(config, asked.space)

@@ -1,8 +1,11 @@
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 
+from hydra_plugins.hydra_lightune import cluster, fused
+from hydra_plugins.hydra_lightune import launcher as local
 from lightune.study.executors.executor import Done
-from lightune.study.executors.launcher import ExecutorLauncher
+from lightune.study.executors.launcher import ExecutorLauncher, launcher_of
 from lightune.study.outcome.outcome import Outcome
 
 
@@ -66,3 +69,49 @@ def test_the_executor_of_a_batch_is_made_for_what_hydra_handed_over(launcher):
 def test_a_launcher_must_make_an_executor():
     with pytest.raises(TypeError, match="make_executor"):
         ExecutorLauncher()
+
+
+def multirun(target):
+    return OmegaConf.create({"hydra": {"launcher": {"_target_": target, "fused_width": 1, "fused": True}}})
+
+
+@pytest.mark.parametrize(
+    ("door", "is_local", "fuses", "refused", "unused"),
+    [
+        (local.LocalLauncher, True, False, [], ["hydra.launcher.n_jobs"]),
+        (fused.FusedLauncher, True, True, ["hydra.launcher.fused_width"], []),
+        (cluster.ClusterLauncher, False, True, [], []),
+    ],
+)
+def test_a_launcher_says_of_itself_what_the_command_line_must_know(door, is_local, fuses, refused, unused):
+    config = multirun(f"{door.__module__}.{door.__qualname__}")
+    assert launcher_of(config) is door
+    options = config.hydra.launcher
+    assert (door.is_local, door.fuses(options)) == (is_local, fuses)
+    assert [problem.key for problem in door.problems(options)] == refused
+    assert [key for key, _ in door.without_effect(options)] == unused
+
+
+def test_a_launcher_that_says_nothing_needs_nothing():
+    options = OmegaConf.create()
+    said = (Immediately.is_local, Immediately.fuses(options), Immediately.require_reachable(options))
+    assert said == (False, False, None)
+    assert not [*Immediately.problems(options), *Immediately.without_effect(options)]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "nowhere.Launcher",
+        "json.dumps",
+        "Launcher",
+        None,
+    ],
+)
+def test_launchers_of_others_make_no_executor_and_are_not_imported(target):
+    assert launcher_of(multirun(target)) is None
+
+
+def test_a_configuration_without_hydras_node_names_no_launcher():
+    assert launcher_of(OmegaConf.create({"x": 1})) is None

@@ -18,6 +18,7 @@ from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
 from lightune.study.context import StudyContext
 from lightune.study.definition.spec import own_program
+from lightune.study.executors.launcher import launcher_of
 from lightune.study.hydra.composer import Composer
 from lightune.study.messages import LIGHTUNE, vocabulary_of
 from lightune.study.observer import Ending
@@ -33,8 +34,7 @@ from lightune.trial import Trial
 __all__ = ["StudyFiles", "write_best"]
 
 _SWEEPER = "lightune"
-_HERE = ("local", "basic", "fused")
-"""Launchers that need nothing but this machine."""
+_LOCAL = "local"
 
 
 class StudyFiles:
@@ -116,8 +116,9 @@ def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, 
         if choices.get(name) not in (None, "default")
     }
     if choices.get("hydra/sweeper") == _SWEEPER:  # so that values can be swept around it
-        launcher = choices.get("hydra/launcher")
-        chosen |= {"hydra/sweeper": _SWEEPER, "hydra/launcher": launcher if launcher in _HERE else _HERE[0]}
+        launcher, option = launcher_of(composed), choices.get("hydra/launcher")
+        is_local = option == "basic" or (launcher is not None and launcher.is_local)
+        chosen |= {"hydra/sweeper": _SWEEPER, "hydra/launcher": option if is_local else _LOCAL}
     defaults: list[Any] = [*({f"override {name}": option} for name, option in chosen.items()), "_self_"]
     lines = [f"# Trial {best[0].number} of the study {folder.name}."]
     if len(best) > 1:

@@ -4,8 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError
-from lightune.study.executors.ray import connection
-from lightune.study.executors.ray.connection import connect, reach
+from lightune.study.executors.ray.connection import connect
 
 
 def test_without_ray_the_launcher_is_refused_and_the_extra_named(monkeypatch):
@@ -18,11 +17,6 @@ def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
     with pytest.raises(ConfigError, match=r"no Ray cluster answers at 127.0.0.1:1 .*ray start --head"):
         connect(OmegaConf.create({"address": "127.0.0.1:1"}))
-
-
-def test_other_launchers_reach_for_no_cluster(monkeypatch):
-    monkeypatch.setattr(connection, "connect", None)
-    reach(OmegaConf.create({"hydra": {"launcher": {"_target_": "other.Launcher"}}}))
 
 
 @pytest.mark.skipif(

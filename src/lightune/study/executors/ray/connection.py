@@ -14,26 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.errors import ConfigError, Problem, reason_of
 from lightune.private_api.hydra import start_ray
 
-__all__ = ["connect", "disconnect", "ray", "reach"]
+__all__ = ["connect", "disconnect", "ray"]
 
-_TARGET = "hydra_plugins.hydra_lightune.cluster.ClusterLauncher"
 _ADDRESS = "hydra.launcher.ray.init.address"
 _ANSWER_SECONDS = 10.0
 _ATTEMPTS = "2"  # of Ray, half a minute each
 _CONNECTED: list[bool] = []
-
-
-def reach(config: DictConfig) -> None:
-    """Connect to the cluster, if that is the launcher of a multirun; refuse what cannot be reached.
-
-    Args:
-        config: of the multirun.
-
-    Raises:
-        ConfigError: if Ray is not installed, or does not answer.
-    """
-    if OmegaConf.select(config, "hydra.launcher._target_") == _TARGET:
-        connect(config.hydra.launcher.ray.init)
 
 
 def connect(init: DictConfig) -> None:
