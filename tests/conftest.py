@@ -2,7 +2,9 @@
 
 import logging
 import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +18,14 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def as_trusting_as_before():
-    """Let no test trust what another has trusted."""
-    from lightune.config import trust
+    """Let no test trust what another has trusted, nor find the code of the project that another has entered."""
+    from lightune.config import project, trust
 
-    before = trust.trusted()
+    before, path = trust.trusted(), list(sys.path)
     yield
     trust.inherit(before)
+    sys.path[:] = path
+    project.enter_project(Path(Path.cwd().anchor))
 
 
 @pytest.fixture(autouse=True)

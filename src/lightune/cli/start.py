@@ -29,11 +29,16 @@ _QUESTIONS = {
 }
 
 
-def train() -> None:
-    """Run the application that trains, on this process's arguments."""
+def train(project: str | None = None) -> None:
+    """Run the application that trains, on this process's arguments.
+
+    Args:
+        project: a file of the project whose code and configuration files are to be found, such as `__file__` of
+            its `train.py`; by default the project that the current folder belongs to, if there is one.
+    """
     if any(word.partition("=")[0] in _QUESTIONS for word in sys.argv[1:]) and hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Hydra answers and leaves; a pipe to a worker never breaks
-    _run_to_end("lightune.cli.train")
+    _run_to_end("lightune.cli.train", project)
 
 
 def tools() -> None:
@@ -41,11 +46,11 @@ def tools() -> None:
     _run_to_end("lightune.cli.tools")
 
 
-def _run_to_end(module: str) -> None:
+def _run_to_end(module: str, *arguments: str | None) -> None:
     sys.excepthook = _show
     _show_warnings_alike()
     try:
-        _start(module)
+        _start(module, arguments)
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             _leave(stop.code or 0)
@@ -79,7 +84,7 @@ def _leave(code: int) -> None:
     leave(code)
 
 
-def _start(module: str) -> None:
+def _start(module: str, arguments: tuple[str | None, ...]) -> None:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         # nothing has begun that would want to be ended, and an import may swallow a KeyboardInterrupt
@@ -89,7 +94,7 @@ def _start(module: str) -> None:
         signal.signal(signal.SIGINT, before)
     try:
         try:
-            main()
+            main(*arguments)
         except SystemExit:
             _flush()
             raise

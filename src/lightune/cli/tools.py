@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import compare, evaluate, explain, export, listing, models, predict, report, show
+from lightune.cli import compare, evaluate, explain, export, init, listing, models, predict, report, show
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
 from lightune.cli.version import version
+from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     complete_tool(parser)
     try:
         options = parser.parse_args(arguments)
+        enter_project(Path.cwd())
         options.command(options)
     except LightuneError as refusal:
         say(refusal, error=True)
@@ -99,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     networks = commands.add_parser("models", help="list the networks by kind of data, with their parameters")
     models.add_arguments(networks)
     networks.set_defaults(command=models.models)
+    beginning = commands.add_parser("init", help="write a project of your own, which runs at once")
+    init.add_arguments(beginning)
+    beginning.set_defaults(command=init.init)
     return parser
 
 

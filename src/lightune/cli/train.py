@@ -5,12 +5,14 @@ This module must not import torch or Lightning at its top: help, completion, `--
 
 import os
 import sys
+from pathlib import Path
 
 import hydra
 
 from lightune.cli.completion import question_of, wants_file
 from lightune.cli.preflight import Preflight
 from lightune.cli.version import version
+from lightune.config.project import enter_project
 from lightune.config.search_path import trusted_packages_only
 from lightune.config.trust import read_environment, whitelist
 from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialError
@@ -24,8 +26,12 @@ from lightune.runtime.plain_text import say
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-def main() -> None:
+def main(project: str | None = None) -> None:
     """Run the application on this process's arguments.
+
+    Args:
+        project: a file of the project whose code and configuration files are to be found; by default the project
+            that the current folder belongs to, if there is one.
 
     Exit codes: 0 done; 1 training failed; 2 refused, nothing was started; 129, 130 or 143 interrupted.
     """
@@ -36,7 +42,11 @@ def main() -> None:
         return  # which a shell completes by itself
     sys.argv[1:] = question_of(sys.argv[1:])
     read_environment()
-    prepare_path()
+    try:
+        prepare_path(project)
+    except ConfigError as refusal:
+        say(refusal, error=True)
+        sys.exit(2)
     handover.clear()
     application = hydra.main(
         config_path=str(conf_dir().absolute()), config_name="train", execution_whitelist=list(whitelist())
@@ -67,14 +77,21 @@ def main() -> None:
             del os.environ[_FULL_ERROR]
 
 
-def prepare_path() -> None:
-    """Let configurations name a package in the current folder; what is installed comes first.
+def prepare_path(project: str | None = None) -> None:
+    """Let configurations name a package in the current folder, or in its project; what is installed comes first.
 
     Hydra imports all plugins that it finds, which are not to be those of the current folder.
+
+    Args:
+        project: a file of the project; by default the one that the current folder belongs to, if there is one.
+
+    Raises:
+        ConfigError: if the project's `pyproject.toml` says what cannot be.
     """
     use_plugin_folders(plugin_folders())
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+    enter_project(Path(project).absolute().parent if project else Path.cwd())
 
 
 if __name__ == "__main__":
