@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import yaml
 from reported_studies import write_by_rate, write_result
 
 from lightune.study.storage.lease import Lease
@@ -17,9 +16,7 @@ def outputs(tmp_path, monkeypatch):
     done = write_by_rate(root / "studies" / "done", 4)
     (done / "multirun.yaml").write_text("note: the first that worked\ntags: [baseline, digits]\n")
     words = ["optimizer.lr=interval(0.1,1)", "search.n_trials=4", "search.study=cut"]
-    cut = write_by_rate(root / "studies" / "cut", 4, n_trials=9, overrides=words)
-    typed = {"overrides": {"hydra": [], "task": words}, "job": {"config_name": "train"}}
-    (cut / "multirun.yaml").write_text(yaml.safe_dump({"hydra": {**typed, "runtime": {"config_sources": []}}}))
+    write_by_rate(root / "studies" / "cut", 4, n_trials=9, overrides=words)
     write_result(
         root / "runs" / "run" / "a", 0.9, objective={"metric": "val/accuracy", "value": 0.9, "std": 0.0123}
     )

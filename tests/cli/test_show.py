@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from reported_studies import write_by_rate, write_result
+from studies import write_command
 
 from lightune.report.analysis import analyse, keep_analysis
 from lightune.report.study_data import read_study
@@ -57,11 +58,19 @@ def test_a_run_is_shown_with_the_command_that_goes_on_with_it(tmp_path, tool, mo
     assert json.loads(tool("show", "r", "--json")[1])["go_on_with"] == "lightune-train resume=r"
 
 
-def test_a_trial_that_was_cut_off_goes_on_with_its_study(tmp_path, tool):
-    folder = write_by_rate(tmp_path / "s", 3, n_trials=9, overrides=["optimizer.lr=interval(0.1,1)"])
+def test_a_trial_that_was_cut_off_goes_on_with_its_study(tmp_path, tool, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep = "optimizer.lr=interval(0.1,1)"
+    folder = tmp_path / "outputs" / "studies" / "s"
+    write_by_rate(folder, 3, n_trials=9, overrides=[sweep, "search.n_trials=4", "search.study=s"])
     write_result(folder / "trials" / "0", 0.9, status="interrupted")
-    last = tool("show", folder / "trials" / "0")[1].splitlines()[-1]
-    assert last == "go on with: python train.py -m 'optimizer.lr=interval(0.1,1)' search.n_trials=9"
+
+    def last():
+        return tool("show", folder / "trials" / "0")[1].splitlines()[-1]
+
+    assert last() == f"go on with: python train.py -m '{sweep}' search.n_trials=9 search.study=s"
+    write_command(folder, sweep, hydra=["hydra.launcher.setup=[curl]"])
+    assert last() == "go on with: the command that began it"
 
 
 def test_what_cannot_be_shown_is_refused(tmp_path, folder, tool):

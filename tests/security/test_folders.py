@@ -229,6 +229,30 @@ def test_a_study_says_no_program_to_type_but_lightunes_own(tool, received, progr
     assert program not in out
 
 
+def test_no_command_is_proposed_with_words_that_its_typist_vouches_for(tool, received, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    study, _ = received
+    words = ["hydra.launcher.setup=[curl evil]", "hydra.searchpath=[pkg://evil]", f"note={CODES}",
+             "hydra.job.env_set.A=evil", "output_root=/evil"]  # fmt: skip
+    spec = json.loads((study / "study.json").read_text()) | {"n_trials": 9, "program": "lightune-train"}
+    (study / "study.json").write_text(json.dumps(spec))
+    assert "search.n_trials=9" in tool("list").out  # nothing is wrong with it yet
+    spec["identity"] |= {word.partition("=")[0]: word for word in words}
+    spec["overrides"] += words
+    (study / "study.json").write_text(json.dumps(spec))
+    whole = yaml.safe_load((study / "multirun.yaml").read_text())
+    whole["hydra"]["overrides"]["hydra"] += words
+    (study / "multirun.yaml").write_text(yaml.safe_dump(whole))
+    (study / "trials" / "0" / "result.json").unlink()
+    for answer in (tool("list"), tool("show", study), tool("show", study / "trials" / "0"),
+                   tool("report", study)):  # fmt: skip
+        assert answer.code == 0, answer.err
+        assert "evil" not in answer.out + answer.err
+        assert "\x1b" not in answer.out + answer.err
+    assert "evil" not in (study / "report.html").read_text()
+    assert "go on with: the command that began it" in tool("show", study / "trials" / "0").out
+
+
 def test_no_codes_of_a_folder_reach_the_terminal(tool, received, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study, run = received

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from studies import write_command
 
 METRIC = "val/accuracy"
 CLASSES = 4
@@ -96,6 +97,7 @@ def write_planted(
     random = {"_target_": "optuna.samplers.RandomSampler"}
     about = {"n_trials": len(points), "program": "python train.py", "sampler": random, **about}
     write_spec(folder, replace(spec, space=dict(space), **about))
+    write_command(folder, *about.get("overrides", ()))
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     keys, metrics = list(space), [metric for metric, _ in objectives]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 
 def rows(study: Path) -> list[dict[str, str]]:
     """Return the rows of a study's `trials.csv`."""
@@ -36,6 +38,23 @@ def reports(study: Path) -> list[dict[int, float]]:
     storage = open_storage(None, study)
     (known,) = storage.get_all_studies()
     return [trial.intermediate_values for trial in storage.get_all_trials(known._study_id)]
+
+
+def write_command(folder: Path, *task: Any, hydra: Sequence[str] = (), config: str = "train",
+                  sources: Sequence[Path | str] = ()) -> None:  # fmt: skip
+    """Write what Hydra keeps of the command that began a study.
+
+    Args:
+        folder: the study's.
+        task: the overrides of the task.
+        hydra: those of Hydra.
+        config: the name of the configuration.
+        sources: folders of `--config-dir`.
+    """
+    typed = {"hydra": ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={folder}", *hydra], "task": list(task)}
+    runtime = {"config_sources": [{"path": str(path), "provider": "command-line"} for path in sources]}
+    content = {"hydra": {"overrides": typed, "runtime": runtime, "job": {"config_name": config}}}
+    (folder / "multirun.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
 
 def write_study(

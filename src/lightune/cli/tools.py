@@ -21,11 +21,11 @@ from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import resume_command
-from lightune.report.next_search import study_again
 from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
-from lightune.study.definition.spec import own_program, read_spec
+from lightune.study.definition.spec import read_spec
+from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
 from lightune.study.outputs.reader import found, open_study, shown_value
 from lightune.study.storage.records import is_seed
 from lightune.training.resumption import load_run_config, run_of
@@ -224,11 +224,13 @@ def _show(options: argparse.Namespace) -> None:
     show.show(options, folder, again)
 
 
-def _again(run: Path) -> str | None:
+def _again(run: Path) -> str:
     """Return the command that goes on with a run that is not over; of a trial, with its study."""
     study = next((parent for parent in run.absolute().parents if (parent / STUDY_FILE).is_file()), None)
     spec = None if study is None else read_spec(study)
-    return resume_command(run, _trainer()) if spec is None else study_again(spec, own_program(spec.program))
+    if study is None or spec is None:
+        return resume_command(run, _trainer())
+    return command_to_go_on(study, spec) or THE_COMMAND
 
 
 if __name__ == "__main__":

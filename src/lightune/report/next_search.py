@@ -6,7 +6,6 @@ Lightning.
 """
 
 import math
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +15,10 @@ from hydra.errors import HydraException
 from lightune.config.override_text import bare_key, parse_override
 from lightune.report.analysis import Analysis
 from lightune.report.study_data import Parameter, StudyData, TrialData
-from lightune.study.definition.spec import Spec
+from lightune.study.outputs.command import command_line, command_to_go_on, is_for_who_types, words_of
 from lightune.study.space.dimensions import typed_key
 
-__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "study_again"]
+__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search"]
 
 _NEAR = 0.05  # of the width of an interval
 _MARGIN = 0.1  # of the width of an interval, around the best
@@ -87,14 +86,14 @@ def bounds_of(study: StudyData) -> list[Bound]:
 def next_search(
     study: StudyData, analysis: Analysis, *, is_allowed: Callable[[str, str], bool] = lambda key, value: True
 ) -> NextSearch | None:
-    """Return the search to start after a study; None if it was not lightune's own program, or has no result.
+    """Return the search to start after a study; None if it has no result, or its command cannot be told.
 
     Args:
         study: read from its files.
         analysis: of it.
         is_allowed: returns whether a key may have a value beyond what was tried.
     """
-    if not study.best or study.program is None or not study.parameters:
+    if not study.best or not study.parameters or (words := words_of(study.folder, study.spec)) is None:
         return None
     mattered = set(analysis.mattered)
     if not study.is_finished:
@@ -124,14 +123,19 @@ def next_search(
     if not swept:
         return _more(study)
     kept = {_key_of(line) for line in lines}
-    own = [line for line in _own_lines(study) if _key_of(line) not in kept]
+    own = [line for line in _own_lines(words.overrides) if _key_of(line) not in kept]
     enqueue = f"search.enqueue=[{','.join(_point(trial, swept) for trial in study.best[:_MOST_ENQUEUED])}]"
     count = min(_MOST_TRIALS, max(_LEAST_TRIALS, math.ceil(len(study.trials) / 2)))
-    words = [*own, f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
+    typed = [f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
+    if any(map(is_for_who_types, typed)):
+        return None
     parts = [f"around the best of {', '.join(moved)}"]
     if fixed:
         parts.append(f"{', '.join(fixed)} fixed, which did not matter")
-    return NextSearch(_typed(study.spec, study.program, words), "; ".join([*parts, "the best is tried first"]))
+    parts.append("the best is tried first")
+    if words.withheld:
+        parts.append(f"without {', '.join(words.withheld)}, which only who types it can vouch for")
+    return NextSearch(command_line(study.spec, words, [*own, *typed]), "; ".join(parts))
 
 
 def _seeds(study: StudyData) -> list[str]:
@@ -150,41 +154,19 @@ def _more(study: StudyData) -> NextSearch | None:
     return _again(study, total, "more trials of this study: nothing can be told from chance yet")
 
 
-def _again(study: StudyData, n_trials: int | None, reason: str) -> NextSearch:
-    return NextSearch(study_again(study.spec, study.program, n_trials) or "", reason)
-
-
-def study_again(spec: Spec, program: str | None, n_trials: int | None = None) -> str | None:
-    """Return the command that goes on with a study; None if its program is not lightune's own.
-
-    Args:
-        spec: of the study.
-        program: what it was begun with, as it is typed.
-        n_trials: trials that it is to have; as many as before by default.
-    """
-    if program is None:
-        return None
-    total = n_trials or (None if spec.is_grid else spec.n_trials)
-    words = [line for line in spec.overrides if not total or _key_of(line) != "search.n_trials"]
-    return _typed(spec, program, [*words, *([f"search.n_trials={total}"] if total else [])])
+def _again(study: StudyData, n_trials: int | None, reason: str) -> NextSearch | None:
+    command = command_to_go_on(study.folder, study.spec, n_trials)
+    return None if command is None else NextSearch(command, reason)
 
 
 def _key_of(line: str) -> str:
     return bare_key(line.partition("=")[0])
 
 
-def _typed(spec: Spec, program: str, words: Iterable[str]) -> str:
-    flags = []
-    if (name := spec.identity.get("--config-name", "train")) != "train":
-        flags += ["--config-name", name]
-    hydras = [line for key, line in spec.identity.items() if bare_key(key).startswith("hydra")]
-    return " ".join([program, "-m", *map(shlex.quote, [*flags, *hydras, *words])])
-
-
-def _own_lines(study: StudyData) -> list[str]:
+def _own_lines(overrides: Iterable[str]) -> list[str]:
     """Return the words of the study's own command that stay: no sweep, and none that says how much."""
     kept = []
-    for line in study.spec.overrides:
+    for line in overrides:
         key, _, value = line.partition("=")
         if bare_key(key) in _DROPPED or _is_sweep(line):
             continue

@@ -17,12 +17,13 @@ from lightune.report.advice import advice
 from lightune.report.allowed_values import allowed_in
 from lightune.report.analysis import Analysis
 from lightune.report.difference import Difference
-from lightune.report.next_search import next_search, study_again
+from lightune.report.next_search import next_search
 from lightune.report.page_data import page_data
 from lightune.report.study_data import StudyData, TrialData
 from lightune.report.tables import columns_of, shown_cells, shown_figure
 from lightune.report.times import Span
 from lightune.runtime.plain_text import visible
+from lightune.study.outputs.command import command_to_go_on
 from lightune.wording import counted
 
 __all__ = ["page"]
@@ -286,7 +287,7 @@ def _where(study: StudyData, trial: TrialData) -> str:
 def _commands(study: StudyData) -> str:
     folder = shlex.quote(str(study.folder))
     lines = []
-    if (again := study_again(study.spec, study.program)) is not None and not study.is_finished:
+    if not study.is_finished and (again := command_to_go_on(study.folder, study.spec)) is not None:
         lines.append(("Go on with this study", again))
     if study.best:
         if study.program is not None:

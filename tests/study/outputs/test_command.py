@@ -3,15 +3,14 @@
 import shlex
 
 import pytest
-import yaml
-from studies import write_study
+from studies import write_command, write_study
 
 from lightune.study.definition.identity import study_name
 from lightune.study.definition.spec import read_spec
 from lightune.study.outputs.command import command_to_go_on
 
 SWEEP = "optimizer.lr=1e-3,1e-2"
-MEANT = "the command that began it"
+CODES = "\x1b[2J"
 
 
 @pytest.fixture
@@ -19,16 +18,17 @@ def command(tmp_path, monkeypatch):
     """Return the line for a study that was begun with some words."""
     monkeypatch.chdir(tmp_path)
 
-    def call(*task, hydra=(), name=None, root="outputs", config="train", sources=(), text=None, **about):
+    def call(
+        *task, hydra=(), name=None, root="outputs", config="train", sources=(), text=None, more=None, **about
+    ):
         identity = {"--config-name": config, **{str(line): line for line in (*hydra, *task)}}
         folder = tmp_path / root / "studies" / (name or study_name("run", identity))
         about = {"program": "lightune-train", **about}
         write_study(folder, identity=identity, **about)
-        typed = {"hydra": ["hydra.mode=MULTIRUN", f"hydra.sweep.dir={folder}", *hydra], "task": list(task)}
-        runtime = {"config_sources": [{"path": str(path), "provider": "command-line"} for path in sources]}
-        content = {"hydra": {"overrides": typed, "runtime": runtime, "job": {"config_name": config}}}
-        (folder / "multirun.yaml").write_text(yaml.safe_dump(content) if text is None else text)
-        return command_to_go_on(folder, read_spec(folder))
+        write_command(folder, *task, hydra=hydra, config=config, sources=sources)
+        if text is not None:
+            (folder / "multirun.yaml").write_text(text)
+        return command_to_go_on(folder, read_spec(folder), more)
 
     return call
 
@@ -48,6 +48,13 @@ def test_a_study_goes_on_to_the_number_of_trials_that_was_asked_for_last(command
     assert command("search.n_trials=4", SWEEP, n_trials=9).endswith(f"search.n_trials=9 {SWEEP}")
 
 
+def test_a_study_gets_the_trials_that_are_asked_for(command):
+    assert command("search.n_trials=4", SWEEP, n_trials=9, more=20).endswith(f"search.n_trials=20 {SWEEP}")
+    hydra = ["hydra.sweeper.n_trials=4"]
+    assert command(SWEEP, hydra=hydra, more=20).endswith(f"hydra.sweeper.n_trials=20 {SWEEP}")
+    assert command(SWEEP, more=20, n_trials=9).endswith(f"{SWEEP} search.n_trials=20")
+
+
 def test_folders_and_files_of_ones_own_are_named(command, tmp_path):
     (tmp_path / "my options").mkdir()
     line = command(SWEEP, sources=[tmp_path / "my options"], config="best")
@@ -60,7 +67,11 @@ def test_folders_and_files_of_ones_own_are_named(command, tmp_path):
     [
         {"program": "rm -rf /"},
         {"hydra": ["hydra.launcher.setup=[curl]"]},
+        {"hydra": ["hydra.launcher={setup: [curl]}"]},
         {"hydra": ["hydra.job.env_set.A=1"]},
+        {"hydra": ["hydra.searchpath=[pkg://evil]"]},
+        {"hydra": ["+model@hydra.launcher=evil"]},
+        {"config": f"best{CODES}"},
         {"text": "hydra: [1"},
         {"text": "a: b"},
         {"text": "!!python/object/apply:os.system [exit]"},
@@ -68,19 +79,24 @@ def test_folders_and_files_of_ones_own_are_named(command, tmp_path):
     ],
     ids=str,
 )
-def test_what_cannot_be_repeated_is_meant(command, study):
-    assert command(SWEEP, **study) == MEANT
+def test_what_cannot_be_repeated_gives_no_command(command, study):
+    assert command(SWEEP, **study) is None
 
 
 @pytest.mark.parametrize(
-    "word", ["output_root=/home/ada", "search.storage='mysql://a:***@h/d'", "a b=(", "x.y", 3]
+    "word", ["output_root=/home/ada", f"note='{CODES}'", "search.storage='mysql://a:***@h/d'", "a b=(", "x.y", 3]
 )
 def test_a_word_that_cannot_be_repeated_hides_the_whole_command(command, word):
-    assert command(word, SWEEP, name="s") == MEANT
+    assert command(word, SWEEP, name="s") is None
 
 
-def test_a_study_without_its_command_is_meant(command, tmp_path):
+def test_options_that_came_with_the_study_are_not_the_users(command, tmp_path):
+    folder = tmp_path / "outputs" / "studies" / "s"
+    assert command(SWEEP, name="s", sources=[folder / "trials"]) is None
+
+
+def test_a_study_without_its_command_gives_none(command, tmp_path):
     command(SWEEP, name="s")
     folder = tmp_path / "outputs" / "studies" / "s"
     (folder / "multirun.yaml").unlink()
-    assert command_to_go_on(folder, read_spec(folder)) == MEANT
+    assert command_to_go_on(folder, read_spec(folder)) is None

@@ -1,4 +1,4 @@
-"""The command that goes on with a study, as far as its folder tells.
+"""Which words of the command that began a study may be typed again, and the command that goes on with it.
 
 The folder may be somebody else's, and whoever types a command vouches for more than files may say
 (`docs/security.md`): what would have to be vouched for is not repeated.
@@ -7,79 +7,180 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from lightune.paths import expanded, shown_path, typed_override
+from lightune.config.override_text import bare_key
+from lightune.paths import expanded, is_inside, shown_path, typed_override
+from lightune.runtime.plain_text import visible
 from lightune.study.definition.identity import study_name
 from lightune.study.definition.spec import Spec, own_program
 
-__all__ = ["command_to_go_on"]
+__all__ = ["THE_COMMAND", "Words", "command_line", "command_to_go_on", "is_for_who_types", "words_of"]
 
-_UNKNOWN = "the command that began it"
+THE_COMMAND = "the command that began it"
+"""What is said in the place of a command that cannot be repeated in full."""
+
 _MULTIRUN = "multirun.yaml"
-_MAIN, _ROOT = "train", "outputs"
+_MAIN, _ROOT, _ROOT_KEY = "train", "outputs", "output_root"
 _OF_THE_FOLDER = ("hydra.sweep.dir=", "hydra.mode=")
-_TOTAL = "search.n_trials="
+_HYDRA, _SWEEPER = "hydra", "hydra.sweeper"
+_TOTALS = ("search.n_trials", "hydra.sweeper.n_trials")
 _HIDDEN = "***"
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, HydraException)
 
 
-def command_to_go_on(folder: Path, spec: Spec) -> str:
-    """Return the line to type; where it cannot be repeated in full, which command is meant.
+@dataclass(frozen=True)
+class Words:
+    """What the command said that began a study, or went on with it last.
+
+    Args:
+        flags: that name files of the user's own.
+        overrides: that may be typed again, those of Hydra first.
+        withheld: keys of the others, which are for who types them.
+        root: what `output_root` was, unless it is withheld.
+    """
+
+    flags: tuple[str, ...]
+    overrides: tuple[str, ...]
+    withheld: tuple[str, ...]
+    root: str
+
+
+def words_of(folder: Path, spec: Spec) -> Words | None:
+    """Return the words of a study's command; None if they cannot be told, or it was no program of lightune's.
 
     Args:
         folder: the study's.
         spec: what it says of itself.
     """
-    program = own_program(spec.program)
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, HydraException):
+    if own_program(spec.program) is None:
+        return None
+    with suppress(*_UNREADABLE):
         hydra = yaml.safe_load((folder / _MULTIRUN).read_text(encoding="utf-8"))["hydra"]
-        words = [*_flags(hydra), *_overrides(folder, spec, hydra["overrides"])]
-        if program and not any(_HIDDEN in word for word in words):
-            return " ".join([program, "-m", *map(shlex.quote, words)])
-    return _UNKNOWN
+        flags, typed = tuple(_flags(folder, hydra)), hydra["overrides"]
+        lines = [line for line in [*typed["hydra"], *typed["task"]] if not line.startswith(_OF_THE_FOLDER)]
+        kept, withheld, root = [], [], _ROOT
+        for line, override in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
+            key = override.key_or_group
+            if key == _ROOT_KEY:
+                root = expanded(str(override.value()))
+            elsewhere = key == _ROOT_KEY and not _holds(root, folder)
+            if elsewhere or _is_withheld(override, line):
+                withheld.append(visible(key))
+            else:
+                kept.append(line)
+        return Words(flags, tuple(kept), tuple(withheld), root)
+    return None
 
 
-def _flags(hydra: dict[str, Any]) -> Iterator[str]:
+def is_for_who_types(line: str) -> bool:
+    """Return whether an override is not to be repeated from files: who types it would vouch for what it says.
+
+    Args:
+        line: as it is typed.
+    """
+    try:
+        override = OverridesParser.create().parse_override(line)
+    except (HydraException, ValueError):
+        return True
+    return override.key_or_group == _ROOT_KEY or _is_withheld(override, line)
+
+
+def command_to_go_on(folder: Path, spec: Spec, n_trials: int | None = None) -> str | None:
+    """Return the line to type; None where it cannot be repeated in full.
+
+    Args:
+        folder: the study's.
+        spec: what it says of itself.
+        n_trials: how many trials it is to have; as many as it was last asked for by default.
+    """
+    words = words_of(folder, spec)
+    if words is None or words.withheld or not _holds(words.root, folder):
+        return None
+    lines = _with_total(words.overrides, n_trials or spec.n_trials, is_said=n_trials is not None)
+    if f"search.study={folder.name}" not in lines and not _is_named_by(spec, folder):
+        lines += shlex.split(typed_override("hydra.sweep.dir", shown_path(folder)))
+    return command_line(spec, words, lines)
+
+
+def command_line(spec: Spec, words: Words, overrides: Iterable[str]) -> str:
+    """Return a line to type that begins as a study's own does.
+
+    Args:
+        spec: what the study says of itself.
+        words: of its command.
+        overrides: of the line.
+    """
+    program = own_program(spec.program)
+    assert program is not None
+    return " ".join([program, "-m", *map(shlex.quote, [*words.flags, *overrides])])
+
+
+def _flags(folder: Path, hydra: dict[str, Any]) -> Iterator[str]:
     """Yield the flags that name files of the user's own.
 
     Raises:
         ValueError: if one cannot be told.
     """
     folders = [each["path"] for each in hydra["runtime"]["config_sources"] if each["provider"] == "command-line"]
-    if any(not isinstance(path, str) or not Path(path).is_dir() for path in folders) or len(folders) > 1:
+    if any(not _is_own(path, folder) for path in folders) or len(folders) > 1:
         raise ValueError(f"{folders} are no folder of options")
     for path in folders:
         yield from ("--config-dir", shown_path(Path(path)))
     if (name := hydra["job"]["config_name"]) != _MAIN:
-        yield from ("--config-name", str(name))
+        yield from ("--config-name", _shown(str(name)))
 
 
-def _overrides(folder: Path, spec: Spec, typed: dict[str, Any]) -> Iterator[str]:
-    """Yield the overrides of a study's command, with the folder where they do not lead to it.
+def _is_own(path: Any, study: Path) -> bool:
+    """Return whether a folder of options is there, and did not come with the study."""
+    is_text = isinstance(path, str) and visible(path) == path
+    return is_text and Path(path).is_dir() and not is_inside(path, study)
+
+
+def _shown(text: str) -> str:
+    """Return a text as it is.
 
     Raises:
-        ValueError: if one is not to be repeated.
+        ValueError: if a terminal would obey a part of it.
     """
-    lines = [line for line in [*typed["hydra"], *typed["task"]] if not line.startswith(_OF_THE_FOLDER)]
-    root = _ROOT
-    for line, override in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
-        if override.key_or_group.startswith("hydra."):
-            raise ValueError(f"{line} is for who types it")
-        if override.key_or_group == "output_root":
-            root = expanded(str(override.value()))
-        if line.startswith(_TOTAL) and spec.n_trials is not None:
-            yield f"{_TOTAL}{spec.n_trials}"
-        else:
-            yield line
-    if folder.parent.resolve() != Path(root, "studies").resolve():
-        raise ValueError(f"{folder} is not below {root}")
-    digest = study_name("", spec.identity).rpartition("_")[2]
-    if f"search.study={folder.name}" not in lines and not folder.name.endswith(f"_{digest}"):
-        yield shlex.split(typed_override("hydra.sweep.dir", shown_path(folder)))[0]
+    if visible(text) != text:
+        raise ValueError(f"{visible(text)} has control codes")
+    return text
+
+
+def _is_withheld(override: Override, line: str) -> bool:
+    keys = [key for key in (override.key_or_group, override.package) if key is not None]
+    in_hydra = any(key == _HYDRA or key.startswith(f"{_HYDRA}.") for key in keys)
+    in_sweeper = all(key == _SWEEPER or key.startswith(f"{_SWEEPER}.") for key in keys)
+    return (in_hydra and not in_sweeper) or _HIDDEN in line or visible(line) != line
+
+
+def _is_named_by(spec: Spec, folder: Path) -> bool:
+    """Return whether a study's folder has the name that its command alone gives."""
+    with suppress(*_UNREADABLE):
+        return folder.name.endswith(f"_{study_name('', spec.identity).rpartition('_')[2]}")
+    return False
+
+
+def _holds(root: str, folder: Path) -> bool:
+    return folder.parent.resolve() == Path(root, "studies").resolve()
+
+
+def _with_total(lines: Iterable[str], total: int | None, *, is_said: bool) -> list[str]:
+    """Return overrides with a number of trials: it is added where it is said, and else replaced at most."""
+    found, changed = False, []
+    for line in lines:
+        key = line.partition("=")[0]
+        is_total = bare_key(key) in _TOTALS and total is not None
+        found |= is_total
+        changed.append(f"{key}={total}" if is_total else line)
+    return changed if found or not is_said else [*changed, f"{_TOTALS[0]}={total}"]

@@ -12,7 +12,7 @@ from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, Spec, own_program, read_spec
 from lightune.study.outcome.outcome import FINAL, is_final
-from lightune.study.outputs.command import command_to_go_on
+from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
 from lightune.study.storage.lease import is_at_work
@@ -65,7 +65,7 @@ class StudyOnDisk:
         """Return the command that goes on with it; nothing if it is finished, or at work."""
         if self.is_over or self.spec is None or is_at_work(self.folder):
             return ""
-        return command_to_go_on(self.folder, self.spec)
+        return command_to_go_on(self.folder, self.spec) or THE_COMMAND
 
     def _ended(self) -> tuple[int, int]:
         """Return how many trials have ended, and how many there are to be."""
