@@ -82,3 +82,15 @@ def test_it_goes_on_from_its_state_to_the_bit():
     for one, two in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two)
     assert len(again.state) == len(list(other.parameters()))
+
+
+def test_a_copy_of_a_network_and_its_optimizer_takes_the_same_steps():
+    model = network()
+    optimizer = Muon(model.parameters(), lr=1e-2)
+    steps(model, optimizer, 2)
+    other, again = copy.deepcopy((model, optimizer))
+    for each, own in ((model, optimizer), (other, again)):
+        steps(each, own, 2, seed=1)
+    for one, two in zip(model.parameters(), other.parameters(), strict=True):
+        assert one is not two
+        assert torch.equal(one, two)

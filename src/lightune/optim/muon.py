@@ -78,6 +78,10 @@ class Muon(Optimizer):
             part.step()
         return loss
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of, the optimizers that this is made of among it."""
+        return {**super().__getstate__(), "_parts": self._parts}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Go on from a state, which the optimizers that this is made of share."""
         super().__setstate__(state)
