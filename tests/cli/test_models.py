@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
@@ -44,6 +45,40 @@ def test_what_is_shown_can_be_typed(tool):
     words = re.findall(r"(\w+=[^$\s]+)(?= |$)", line.partition("model=cnn")[2])
     assert "channels=[32,64]" in words
     assert compose(["model=cnn", *(f"model.{word}" for word in words)]) == compose(["model=cnn"])
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Write a package with a network, and options that name it, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "odd_networks_of_mine.py").write_text(
+        "raise RuntimeError\n\n\nclass Narrow:\n    accepts = ('table', 'video')\n\n"
+        "    def __init__(self, input_shape, num_outputs, width: int = 8):\n        pass\n"
+    )
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "narrow.yaml").write_text(
+        "# A narrow one.\n_target_: odd_networks_of_mine.Narrow\nwidth: 4\n"
+    )
+    (tmp_path / "mine" / "model" / "gone.yaml").write_text("_target_: nowhere.Net\x1b\n")
+
+
+def test_networks_of_ones_own_are_listed_and_not_imported(mine, tool):
+    code, out, err = tool("models", "--config-dir", "mine")
+    assert (code, err) == (0, "")
+    kinds = listed(out)
+    assert re.fullmatch(r"model=narrow +A narrow one. +width=4", kinds["tables"]["model=narrow"])
+    assert list(kinds["video"]) == ["model=narrow"]
+    assert "model=narrow" not in kinds["images"]
+    assert "model=mlp" in kinds["images"]
+    assert out.splitlines()[-1].startswith("of which nothing can be told: model=gone (")
+    assert "model=narrow" not in tool("models").out
+
+
+def test_a_folder_of_options_that_is_not_there_is_refused(tmp_path, tool):
+    code, out, err = tool("models", "--config-dir", tmp_path / "nowhere")
+    assert (code, out) == (2, "")
+    assert f"--config-dir  there is no folder {tmp_path / 'nowhere'}" in err
 
 
 def test_torchvisions_names_are_those_that_a_network_takes(tool):

@@ -35,3 +35,18 @@ def test_a_file_that_tells_nothing_is_an_option_without_a_target(conf, text):
     conf("mine", text)
     (option,) = options_of("model")
     assert (option.name, option.target) == ("mine", None)
+
+
+def test_options_of_ones_own_stand_among_the_others_and_win_over_them(conf, tmp_path):
+    conf("a", "# Ours.\n_target_: lightune.models.MLP\nlayers: 3\n")
+    own = tmp_path / "mine" / "model"
+    own.mkdir(parents=True)
+    (own / "b.yaml").write_text("# Mine.\ndefaults: [a, _self_]\nunits: 64\n")
+    (own / "c.yaml").write_text("defaults: [c]\n")
+    first, second, third = options_of("model", tmp_path / "mine")
+    assert [option.name for option in options_of("model")] == ["a"]
+    assert (first.sentence, second.name, second.sentence) == ("Ours.", "b", "Mine.")
+    assert second.node == {"_target_": "lightune.models.MLP", "layers": 3, "units": 64}
+    assert third.target is None  # it builds on itself
+    (own / "a.yaml").write_text("# Mine, too.\n_target_: lightune.models.CNN\n")
+    assert next(options_of("model", tmp_path / "mine")).sentence == "Mine, too."

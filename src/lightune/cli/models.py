@@ -4,12 +4,17 @@ This module must not import torch or Lightning at its top.
 """
 
 import argparse
+from pathlib import Path
 
+from lightune.cli.arguments import typed_path
 from lightune.cli.records import print_records
+from lightune.cli.train import prepare_path
 from lightune.config.consistency import KINDS
 from lightune.config.options import Option, options_of
 from lightune.config.schema import SUPPLIED
 from lightune.config.static.annotations import show
+from lightune.errors import ConfigError, Problem
+from lightune.runtime.plain_text import say
 
 __all__ = ["add_arguments", "models"]
 
@@ -23,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="torchvision",
         help="list the names that model=torchvision takes, instead",
     )
+    parser.add_argument(
+        "--config-dir", "-cd", type=typed_path, metavar="FOLDER", help="list the options of a folder of yours, too"
+    )
 
 
 def models(options: argparse.Namespace) -> None:
@@ -30,19 +38,30 @@ def models(options: argparse.Namespace) -> None:
 
     Args:
         options: as `add_arguments` declares them.
+
+    Raises:
+        ConfigError: if there is no folder of options.
     """
     if options.of == "torchvision":
         from lightune.models.torchvision import classifiers
 
         print("\n".join(classifiers()))
         return
-    known = [option for option in options_of("model") if option.target is not None]
-    for kind, (name, _) in KINDS.items():
+    folder: Path | None = options.config_dir
+    if folder is not None and not folder.is_dir():
+        raise ConfigError([Problem("--config-dir", f"there is no folder {folder.absolute()}")])
+    prepare_path()
+    every = list(options_of("model", folder))
+    known = [option for option in every if option.target is not None]
+    own_kinds = dict.fromkeys(kind for option in known for kind in _accepted(option) if kind not in KINDS)
+    for kind in (*KINDS, *own_kinds):
         fitting = [option for option in known if kind in _accepted(option)]
         if fitting:
-            print(f"{name}:")
+            say(f"{KINDS[kind][0] if kind in KINDS else kind}:")
             print_records([(f"model={option.name}", option.sentence, _parameters(option)) for option in fitting])
             print()
+    if unknown := [f"model={option.name}" for option in every if option.target is None]:
+        say(f"of which nothing can be told: {', '.join(unknown)} (no file of options, or its class is not found)")
 
 
 def _accepted(option: Option) -> tuple[str, ...]:

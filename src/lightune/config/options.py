@@ -3,7 +3,7 @@
 This module must not import torch or Lightning.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,27 +36,34 @@ class Option:
     target: Target | None
 
 
-def options_of(group: str) -> Iterator[Option]:
+def options_of(group: str, folder: Path | None = None) -> Iterator[Option]:
     """Yield the options of a group in the order of their names.
 
     Args:
         group: the config group, e.g. `model`.
+        folder: with options of one's own, as `--config-dir` takes it; they win over others of their name.
     """
-    for file in sorted((conf_dir() / group).glob("*.yaml")):
+    folders = [conf_dir(), *([folder] if folder is not None else [])]
+    files = {file.stem: file for each in folders for file in (each / group).glob("*.yaml")}
+    for name, file in sorted(files.items()):
         try:
-            node, sentence = _node(file, group), _sentence(file)
-        except (OSError, YAMLError, OmegaConfBaseException):
+            node, sentence = _node(file, group, files), _sentence(file)
+        except (OSError, ValueError, KeyError, RecursionError, YAMLError, OmegaConfBaseException):
             node, sentence = {}, ""
-        yield Option(file.stem, sentence, node, _target(node))
+        yield Option(name, sentence, node, _target(node))
 
 
-def _node(file: Path, group: str) -> dict[str, Any]:
-    """Return what a file sets below the group's key, with the options that it builds on below it."""
+def _node(file: Path, group: str, files: Mapping[str, Path]) -> dict[str, Any]:
+    """Return what a file sets below the group's key, with the options that it builds on below it.
+
+    Raises:
+        KeyError: if there is no option that it builds on.
+    """
     tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     if not isinstance(tree, dict):
         return {}
     bases = [name for name in tree.pop("defaults", []) if isinstance(name, str) and name != "_self_"]
-    merged = {key: value for base in bases for key, value in _node(file.with_name(f"{base}.yaml"), group).items()}
+    merged = {key: value for base in bases for key, value in _node(files[base], group, files).items()}
     own = tree.get(group, tree)
     return merged | {str(key): value for key, value in own.items()} if isinstance(own, dict) else merged
 
