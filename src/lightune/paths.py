@@ -17,6 +17,7 @@ __all__ = [
     "MISLABELLED_FILE",
     "PREDICTIONS_FILE",
     "RUN_LOCK",
+    "STUDY_FILE",
     "VALIDATION_FILE",
     "absence",
     "conf_dir",
@@ -30,6 +31,7 @@ __all__ = [
     "resume_command",
     "shell_folder",
     "shown_path",
+    "study_above",
     "torchrun_size",
     "typed_in",
     "use_plugin_folders",
@@ -40,6 +42,9 @@ RANK_VARIABLE = "LIGHTUNE_RANK"
 
 RUN_LOCK = ".lock"
 """In a run's folder: the file whose lock the process that works there holds."""
+
+STUDY_FILE = "study.json"
+"""In a study's folder: what it is."""
 
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""
@@ -183,6 +188,11 @@ def is_inside(path: str | Path, root: str | Path) -> bool:
     """Tell whether path lies strictly below root once both are absolute and links are followed."""
     resolved, parent = Path(path).resolve(), Path(root).resolve()
     return resolved != parent and resolved.is_relative_to(parent)
+
+
+def study_above(folder: Path) -> Path | None:
+    """Return the folder of the study that a folder lies in; None if it lies in none."""
+    return next((parent for parent in folder.absolute().parents if (parent / STUDY_FILE).is_file()), None)
 
 
 def create_run_dir(wanted: str) -> str:

@@ -62,6 +62,19 @@ def test_what_is_no_run_is_said_to_be_what_it_is(tmp_path, made, said):
         load_run_config(tmp_path)
 
 
+@pytest.mark.parametrize("status", [None, "completed", "interrupted"])
+def test_a_trial_is_left_to_its_study(kept, status):
+    run_dir = kept(status=status)
+    (run_dir.parent / "study.json").touch()
+    before = sorted(run_dir.rglob("*"))
+    rule = rf"{run_dir} is a trial of the study .*; go on with the study, or with a copy: cp -r {run_dir} "
+    with pytest.raises(ConfigError, match=rule):
+        resumed(run_dir, f"resume={run_dir}", "trainer.max_epochs=9")
+    assert sorted(run_dir.rglob("*")) == before
+    (run_dir.parent / "study.json").unlink()
+    assert resumed(run_dir, "trainer.max_epochs=9").trainer.max_epochs == 9
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [("a: [", "cannot be read: "), ("[1, 2]", "must be a mapping of the configuration's keys")],

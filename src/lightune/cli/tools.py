@@ -20,10 +20,9 @@ from lightune.cli.version import version
 from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
-from lightune.paths import resume_command
+from lightune.paths import STUDY_FILE, resume_command, study_above
 from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
-from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.study.definition.spec import read_spec
 from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
 from lightune.study.outputs.reader import found, open_study, shown_value
@@ -226,7 +225,7 @@ def _show(options: argparse.Namespace) -> None:
 
 def _again(run: Path) -> str:
     """Return the command that goes on with a run that is not over; of a trial, with its study."""
-    study = next((parent for parent in run.absolute().parents if (parent / STUDY_FILE).is_file()), None)
+    study = study_above(run)
     spec = None if study is None else read_spec(study)
     if study is None or spec is None:
         return resume_command(run, _trainer())

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.trust import ENVIRONMENT_VARIABLE, is_own
 from lightune.errors import ConfigError, Problem
-from lightune.paths import expanded, is_inside
+from lightune.paths import STUDY_FILE, expanded, is_inside
 from lightune.runtime.contained import foreign_content
 from lightune.secrets import names_behind
 
@@ -44,7 +44,6 @@ _COMMANDS = {"setup", "python", "srun_args", "additional_parameters", "runtime_e
 """Settings of launchers that are commands, or that name the cluster whose answers are believed."""
 _LAUNCHER = "hydra.launcher"
 _DEFAULT_ROOT = "outputs"
-_STUDY = "study.json"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -211,7 +210,7 @@ def _own_folder(config: DictConfig) -> Path | None:
     node = config.hydra.sweep if multirun else config.hydra.run
     folder = Path(str(config.hydra.runtime.cwd)) / str(node.dir)
     begun = not OmegaConf.is_missing(config.hydra.job, "num")  # a job's folder was made for it
-    is_ours = begun or not folder.exists() or (folder / _STUDY).is_file()
+    is_ours = begun or not folder.exists() or (folder / STUDY_FILE).is_file()
     return folder if is_ours else None
 
 

@@ -17,7 +17,7 @@ from lightune.config.finders import FINDERS
 from lightune.config.static.annotations import show
 from lightune.config.targets import names_folders
 from lightune.errors import ConfigError, Problem, reason_of
-from lightune.paths import expanded
+from lightune.paths import expanded, shown_path, study_above
 from lightune.reporting.fits import FIT_FILE, read_fit
 from lightune.reporting.result import FILE_NAME, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -114,14 +114,15 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         composed: what they compose to today, which is where a trainer chosen anew is taken from.
 
     Raises:
-        ConfigError: if the folder is no run, or holds links that lead elsewhere, if the run is finished and
-            nothing lengthens it, or if something is to be changed that would make it another run.
+        ConfigError: if the folder is no run, or a trial's, or holds links that lead elsewhere, if the run is
+            finished and nothing lengthens it, or if something is to be changed that would make it another run.
     """
     require_contained(run_dir)
     if not (run_dir / ".hydra" / "config.yaml").is_file():
         raise ConfigError(
             [Problem("resume", f"must be the folder of a run: {_what_it_is(run_dir)}, got {run_dir}")]
         )
+    _require_no_trial(run_dir)
     frozen = load_run_config(run_dir)
     before = frozen.copy()
     _require_own_root(frozen, composed)
@@ -161,6 +162,18 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
     if problems:
         raise ConfigError(problems)
     return frozen
+
+
+def _require_no_trial(run_dir: Path) -> None:
+    """Refuse a trial of a study, which has recorded what it reached, or will train it to its end itself.
+
+    Raises:
+        ConfigError: with the study.
+    """
+    if (study := study_above(run_dir)) is not None:
+        rule = f"{run_dir} is a trial of the study {shown_path(study)}, whose record it would no longer agree with"
+        copied = f"cp -r {shlex.quote(str(run_dir))} {shlex.quote(f'{study.name}_{run_dir.name}')}"
+        raise ConfigError([Problem("resume", f"{rule}; go on with the study, or with a copy: {copied}")])
 
 
 def _require_own_root(frozen: DictConfig, composed: DictConfig) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from lightune.config.own_code import OwnCode
 from lightune.errors import ConfigError, Problem
-from lightune.paths import conf_dir, program_typed
+from lightune.paths import STUDY_FILE, conf_dir, program_typed
 from lightune.runtime.atomic_files import write_json
 from lightune.runtime.contained import is_below
 from lightune.study.definition.identity import differences
@@ -24,7 +24,7 @@ from lightune.study.space.space import Space, lists_points
 
 __all__ = ["FILE_NAME", "Spec", "agree", "note_total", "own_program", "read_spec", "write_spec"]
 
-FILE_NAME = "study.json"
+FILE_NAME = STUDY_FILE
 _OURS = {"python train.py", "lightune-train", "python -m lightune.cli.train"}
 _SCHEMA = 1
 _KINDS: dict[str, Any] = {
