@@ -6,7 +6,7 @@ import pytest
 import torch
 from curves import events
 
-from lightune import compose, evaluate, train
+from lightune import compose, evaluate, resume, train
 from lightune.config.trust import trust
 from lightune.errors import CheckpointError, ConfigError
 from lightune.reporting.result import read_result
@@ -170,3 +170,19 @@ def test_the_main_job_learns_to_read_digits(tmp_path, monkeypatch):
 def test_what_is_no_configuration_is_refused():
     with pytest.raises(ConfigError, match=r"train\(compose\(\[\.\.\.\]\)\), got a list"):
         train(["data=wine"])
+
+
+def test_a_run_in_a_folder_of_ones_own_goes_on_and_is_measured_like_others(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("by hand")
+    cfg = compose(["data=wine", "trainer=cpu", "trainer.max_epochs=2", f"output_root={tmp_path}"])
+    result = train(cfg, run_dir=f"{tmp_path / 'mine'}")
+    assert result.run_dir == tmp_path / "mine"
+    assert evaluate(result.run_dir)["test/accuracy"] == result.metrics["test/accuracy"]
+    assert resume(result.run_dir, ["trainer.max_epochs=3"]).epochs == 3
+    before = {path: path.read_bytes() for path in result.run_dir.rglob("*") if path.is_file()}
+    with pytest.raises(
+        ConfigError, match=r"run_dir +holds a run \(result.json, .hydra, checkpoints\), got .*/mine"
+    ):
+        train(cfg, run_dir=result.run_dir)
+    assert {path: path.read_bytes() for path in result.run_dir.rglob("*") if path.is_file()} == before

@@ -11,6 +11,7 @@ from lightune.config.compose import compose
 from lightune.config.trainer import make_trainer
 from lightune.config.validate import validate
 from lightune.errors import ConfigError, InterruptedRun, Problem, TrainingError
+from lightune.paths import outer_rank
 from lightune.reporting.hparams import HParam
 from lightune.reporting.result import Result
 from lightune.runtime.quiet import quiet
@@ -18,7 +19,7 @@ from lightune.training.context import opened
 from lightune.training.finding import find
 from lightune.training.fits import Fits, Report
 from lightune.training.resumable_checkpoints import require_sound_checkpoints
-from lightune.training.resumption import resumed_config
+from lightune.training.resumption import keep_first_config, require_no_run, resumed_config
 from lightune.training.run_record import RunRecord, concluding
 
 __all__ = ["InterruptedRun", "TrainingError", "prepare", "resume", "train"]
@@ -43,7 +44,7 @@ def train(
     cfg: DictConfig,
     *,
     parts: Parts | None = None,
-    run_dir: Path | None = None,
+    run_dir: str | Path | None = None,
     resume: bool = False,
     verbose: bool = False,
     watchers: Sequence[Callback] = (),
@@ -55,7 +56,7 @@ def train(
     Args:
         cfg: as `compose` returns it.
         parts: what `prepare(cfg)` returned, if it was called before; they serve one run.
-        run_dir: an existing folder to write to; a new one below `output_root` by default.
+        run_dir: a folder to write to, which holds no run yet; a new one below `output_root` by default.
         resume: whether to continue what `run_dir` holds, from its newest sound checkpoint.
         verbose: whether Lightning's own messages are shown.
         watchers: callbacks beside those of the configuration.
@@ -76,10 +77,16 @@ def train(
         raise ConfigError([Problem("cfg", f"must be a configuration: train(compose([...])), got a {given}")])
     if cfg.resume is not None and run_dir is None:
         raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
+    folder = None if run_dir is None else Path(run_dir)
+    keeps_config = folder is not None and parts is None and not resume and outer_rank() == 0
+    if keeps_config and folder is not None:  # a job, which brings its parts, has a folder and a file of Hydra's
+        require_no_run(folder)
     parts = parts or prepare(cfg, verbose=verbose)
     with quiet(verbose):
         trainer = parts.trainer or make_trainer(cfg)
-    with opened(cfg, parts, trainer, run_dir=run_dir, resume=resume, verbose=verbose) as context:
+    with opened(cfg, parts, trainer, run_dir=folder, resume=resume, verbose=verbose) as context:
+        if keeps_config:
+            keep_first_config(context.run_dir, cfg)
         record = RunRecord(context, hparams)
         with concluding(record):
             fits = Fits(find(context, record, trainer), record, trainer, watchers, report)

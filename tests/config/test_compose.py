@@ -25,6 +25,19 @@ def test_options_of_ones_own_are_found(tmp_path):
     assert compose(["model=mine"], config_dir=tmp_path).model._target_ == "mine.Model"
 
 
+def test_words_that_are_one_text_are_refused_in_one_line():
+    with pytest.raises(
+        ConfigError, match=r"overrides +must be a list of texts, as \['data=wine'\], got 'data=wine'"
+    ) as refusal:
+        compose("data=wine")
+    assert len(refusal.value.problems) == 1
+
+
+def test_a_folder_of_options_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=f"config_dir +there is no folder {tmp_path / 'nowhere'}"):
+        compose([], config_dir=tmp_path / "nowhere")
+
+
 @pytest.fixture
 def other_application(tmp_path):
     """Hydra as another application has initialized it."""

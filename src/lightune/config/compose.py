@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from lightune.config.composing import composing
 from lightune.config.overrides import judged
 from lightune.config.validate import find_problems
-from lightune.errors import ConfigError
+from lightune.errors import ConfigError, Problem
 
 __all__ = ["compose"]
 
@@ -27,10 +27,14 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
         config_dir: a folder with options of one's own, as `--config-dir` takes it.
 
     Raises:
-        ConfigError: if an option or key does not exist, or an override cannot be read; with all that is wrong with
-            the others, too.
+        ConfigError: if an option or key does not exist, or an override cannot be read, with all that is wrong with
+            the others, too; or if there is no such folder.
         hydra.errors.HydraException: if it is a file that cannot be composed.
     """
+    if isinstance(overrides, str):
+        raise ConfigError([Problem("overrides", f"must be a list of texts, as ['data=wine'], got {overrides!r}")])
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise ConfigError([Problem("config_dir", f"there is no folder {Path(config_dir).absolute()}")])
     with composing(config_dir) as files:
         try:
             return files.compose(overrides)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning import Trainer
 from rich.console import Console
 
@@ -19,7 +19,7 @@ from lightune.runtime.quiet import quiet
 from lightune.runtime.terminal import Terminal
 from lightune.training.process_group import ProcessGroup, joined
 from lightune.training.resumable_checkpoints import require_same_processes
-from lightune.training.resumption import keep_config, reopen
+from lightune.training.resumption import keep_config, keep_first_config, reopen
 from lightune.training.run_owner import only_owner
 
 __all__ = ["RunContext", "opened"]
@@ -105,6 +105,5 @@ def _new_run_dir(cfg: DictConfig) -> Path:
     """Make a folder for a run that was not started by Hydra, and keep its configuration there as Hydra would."""
     stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     run_dir = Path(create_run_dir(str(Path(expanded(cfg.output_root)) / "runs" / cfg.name / stamp)))
-    (run_dir / ".hydra").mkdir()
-    OmegaConf.save(cfg, run_dir / ".hydra" / "config.yaml", resolve=False)
+    keep_first_config(run_dir, cfg)
     return run_dir

@@ -24,7 +24,15 @@ from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.runtime.contained import foreign_content, require_contained
 from lightune.training.lengthening import keep_finished
 
-__all__ = ["keep_config", "load_run_config", "reopen", "resumed_config", "run_of"]
+__all__ = [
+    "keep_config",
+    "keep_first_config",
+    "load_run_config",
+    "reopen",
+    "require_no_run",
+    "resumed_config",
+    "run_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +70,25 @@ def run_of(folder: Path) -> Path:
     """Return the folder of the run that a folder is of: itself, or where it is that of a fit, its run's."""
     is_fit = folder.parent.name == "fits" and not (folder / ".hydra").exists()
     return folder.parent.parent if is_fit else folder
+
+
+def require_no_run(folder: Path) -> None:
+    """Refuse a folder in which a run has left something that a new one would write over.
+
+    Raises:
+        ConfigError: with what is there.
+    """
+    left = [name for name in (FILE_NAME, ".hydra", "checkpoints", "fits") if (folder / name).exists()]
+    if left:
+        rule = f"holds a run ({', '.join(left)}), got {folder}"
+        advice = "lightune.resume(RUN) goes on with it; name another folder for a new run"
+        raise ConfigError([Problem("run_dir", f"{rule}; {advice}")])
+
+
+def keep_first_config(run_dir: Path, cfg: DictConfig) -> None:
+    """Keep the configuration of a run that was not started by Hydra, as Hydra would."""
+    (run_dir / ".hydra").mkdir()
+    OmegaConf.save(cfg, run_dir / ".hydra" / "config.yaml", resolve=False)
 
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
