@@ -97,6 +97,16 @@ def test_no_group_is_divided_between_parts():
     assert sum(map(len, sides)) == len(set.union(*sides)) == 40
 
 
+@pytest.mark.parametrize(("groups", "key"), [(1, "test_fraction"), (2, "val_fraction")])
+def test_too_few_groups_for_a_part_are_said_to_be_so(groups, key):
+    rows = Rows(20, np.arange(20) % 2, groups={"g": np.arange(20) % groups})
+    rule = (
+        rf"^{key} leaves a part too small for \d+ samples \(all of one group, or equal, which stay on one side\)$"
+    )
+    with pytest.raises(ValueError, match=rule):
+        Holdout(groups="g").splits(rows, seed=0)
+
+
 def test_an_official_validation_split_is_kept():
     split = Holdout().splits(Rows(100, official_val=20), seed=0)[0]
     assert split.val.tolist() == list(range(80, 100))

@@ -106,6 +106,8 @@ def cut(
     """
     try:
         if groups is not None:
+            if len(set(groups)) < 2:
+                raise ValueError("all of one group, or equal, which stay on one side")
             splitter = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
             kept, taken = next(splitter.split(rows, groups=groups))
             kept, taken = rows[kept], rows[taken]
