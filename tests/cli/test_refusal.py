@@ -265,8 +265,13 @@ def test_a_whole_configuration_of_ones_own_is_answered_as_that_of_lightune(tmp_p
     ]
 
 
-def test_a_configuration_that_is_not_there_is_answered_in_hydras_words(tmp_path):
-    assert said("--config-dir", str(tmp_path), "--config-name", "best", "lr=0.01") == "Hydra's own words"
+def test_a_primary_configuration_that_is_not_there_is_answered_in_one_line(tmp_path):
+    text = said("--config-dir", str(tmp_path), "--config-name", "best", "optimizer.lr=1")
+    assert text.splitlines()[1:] == [
+        f"  --config-name  there is no best.yaml in {tmp_path}; a study has one as soon as it has a best trial"
+    ]
+    assert said("--config-name=odd").splitlines()[1].endswith("; --config-dir says where it lies")
+    assert said("--config-name=odd", "--config-path", str(tmp_path)) == "Hydra's own words"
 
 
 @pytest.mark.parametrize("sweeper", ["lightune", "basic", "optuna"])

@@ -23,6 +23,7 @@ from lightune.config.validate import find_problems
 from lightune.errors import ConfigError, Problem
 from lightune.job.folders import folder_problems, job_config
 from lightune.job.hydra_node import hydra_problems
+from lightune.paths import conf_dir
 from lightune.study.agreement import fixed_part
 
 __all__ = ["words_of"]
@@ -31,6 +32,7 @@ _WITH_VALUE = {
     "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c",
     "--info", "-i", "--experimental-rerun",
 }  # fmt: skip
+_BEST = "best.yaml"
 _HYDRAS = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError)
 """What Hydra raises of words that it cannot compose."""
 
@@ -74,12 +76,14 @@ class _Command:
         config_dir: of `--config-dir`.
         config_name: of `--config-name`.
         multirun: whether it is one.
+        has_path: whether `--config-path` is given.
     """
 
     overrides: tuple[str, ...]
     config_dir: str | None = None
     config_name: str = "train"
     multirun: bool = False
+    has_path: bool = False
 
     @classmethod
     def of(cls, arguments: Sequence[str]) -> "_Command":
@@ -97,6 +101,7 @@ class _Command:
             flags.get("--config-dir", flags.get("-cd")),
             flags.get("--config-name", flags.get("-cn", "train")),
             any(word in ("-m", "--multirun") for word in arguments),
+            any(flag in flags for flag in ("--config-path", "-cp")),
         )
 
 
@@ -104,6 +109,8 @@ def _problems(command: _Command) -> list[Problem]:
     """Return what is wrong with the overrides of a command, each tried by itself, and with what is left of it."""
     if command.config_dir is not None and not Path(command.config_dir).is_dir():
         return [Problem("--config-dir", f"there is no folder {Path(command.config_dir).absolute()}")]
+    if missing := _missing_name(command):
+        return [missing]
     with composing(command.config_dir, command.config_name) as files:
         sweeps: Any = "left" if command.multirun else "refused"
         words = judged(command.overrides, files, quote=shlex.quote, sweeps=sweeps)
@@ -112,6 +119,19 @@ def _problems(command: _Command) -> list[Problem]:
             words = judged(command.overrides, files, quote=shlex.quote, sweeps="tried")
             config = files.compose_whole(words.sound, multirun=True)
         return [*words.problems, *words.sure(_found(config, command))]
+
+
+def _missing_name(command: _Command) -> Problem | None:
+    """Return that no folder has the file that is named; None if one has it, or the folders are not known."""
+    if command.has_path:
+        return None
+    name = f"{command.config_name.removesuffix('.yaml')}.yaml"
+    own = [] if command.config_dir is None else [Path(command.config_dir)]
+    if any((folder / name).is_file() for folder in (*own, conf_dir())):
+        return None
+    rule = f"there is no {name} in {own[0] if own else conf_dir()}"
+    advice = "; a study has one as soon as it has a best trial" if name == _BEST else ""
+    return Problem("--config-name", rule + advice if own else f"{rule}; --config-dir says where it lies")
 
 
 def _found(config: DictConfig, command: _Command) -> list[Problem]:
