@@ -73,6 +73,7 @@ def refusal(cli, tmp_path):
             "2 with experiment=short, null with experiment=digits",
         ),
         (["search.n_trials=2,3"], "search.n_trials", "2 with search.n_trials=2"),
+        (["output_root=a,b"], "output_root", "a with output_root=a, b with output_root=b"),
         (["experiment=pruned,digits_mlp"], "search.pruner", "null with experiment=digits_mlp"),
     ],
     ids=str,

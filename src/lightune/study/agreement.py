@@ -32,6 +32,7 @@ _FIXED = re.compile(r"'(?P<part>hydra[./]\w+)' must be \w+ before the sweep star
 _LONGEST = 60
 _MOST = 6  # that are told apart
 _SAMPLES = ("_target_", "dataset", "path", "target", "labels", "pattern", "classes", "split", "duplicates")
+_ROOT = "output_root"  # which holds the study's own folder, and so those of all trials
 _EACH = "a study of each compares like with like"
 _NO_DIVISION = ("fused", "resplit")  # of validation; of repeats and swept seeds, whose mean is judged
 
@@ -66,6 +67,8 @@ class Agreement:
         for name in _UNRESOLVED:
             value = OmegaConf.select(config, f"search.{name}") or node.get(name)
             values[name] = OmegaConf.to_container(value, resolve=False) if OmegaConf.is_config(value) else value
+        if self._vocabulary is LIGHTUNE:
+            values[_ROOT] = OmegaConf.select(config, _ROOT, throw_on_resolution_failure=False)
         for name, value in values.items():
             seen = self._seen.setdefault(name, [])
             if not any(value == other for other, _ in seen):
@@ -91,6 +94,8 @@ class Agreement:
             yield f"trials are judged on different samples, of which some may be easier: {several}; {_EACH}"
 
     def _key(self, name: str) -> str:
+        if name == _ROOT:
+            return name
         if name != "objectives":
             return self._vocabulary.key(name)
         return "monitor" if self._vocabulary is LIGHTUNE else self._vocabulary.key("metric")
