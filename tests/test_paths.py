@@ -11,10 +11,12 @@ from lightune.paths import (
     create_run_dir,
     is_inside,
     is_plain_name,
+    program_typed,
     resume_command,
     shell_folder,
     shown_path,
     torchrun_size,
+    typed_as,
     typed_in,
     typed_override,
 )
@@ -83,6 +85,13 @@ def test_a_path_is_shown_from_the_folder_where_the_command_was_typed(tmp_path, m
         assert resume_command(run, "train") == "train 'resume=\"outputs/run 1\"'"
         assert shell_folder() == str(tmp_path)
     assert shell_folder() == str(run)
+
+
+def test_what_another_program_would_do_is_typed_as_that_program():
+    typed = program_typed()
+    with typed_as("lightune-train"):
+        assert program_typed() == "lightune-train"
+    assert program_typed() == typed != "lightune-train"
 
 
 @pytest.mark.parametrize(

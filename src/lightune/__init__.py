@@ -1,7 +1,7 @@
 """lightune: a declarative experiment framework on Hydra, PyTorch Lightning, Optuna and TensorBoard.
 
-`compose` and `train` are the Python surface; they are loaded when they are first asked for, so that importing
-the package costs next to nothing.
+`compose`, `train` and `search` are the Python surface; they are loaded when they are first asked for, so that
+importing the package costs next to nothing.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import lightune.config.trust  # noqa: F401 - which reads what the shell trusts before anything reads YAML
 
 if TYPE_CHECKING:
+    from lightune.cli.search import search
     from lightune.config.compose import compose
     from lightune.config.trust import trust
     from lightune.evaluation import evaluate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from lightune.report.loading import load_study
     from lightune.run import resume, train
 
-__all__ = ["compose", "evaluate", "load", "load_study", "resume", "train", "trust"]
+__all__ = ["compose", "evaluate", "load", "load_study", "resume", "search", "train", "trust"]
 
 _HOMES = {
     "compose": "lightune.config.compose",
@@ -25,6 +26,7 @@ _HOMES = {
     "load": "lightune.prediction",
     "load_study": "lightune.report.loading",
     "resume": "lightune.run",
+    "search": "lightune.cli.search",
     "train": "lightune.run",
     "trust": "lightune.config.trust",
 }

@@ -9,7 +9,8 @@
     ├── UnwritableError    the disk takes nothing: it is full or read-only
     └── CheckpointError    a checkpoint is missing, damaged or not to be trusted
     KeyboardInterrupt
-    └── InterruptedRun     a training was stopped from outside; its result was written
+    ├── InterruptedRun     a training was stopped from outside; its result was written
+    └── InterruptedStudy   a study was stopped from outside; the same call goes on with it
 
 This module must not import torch or Lightning.
 """
@@ -21,6 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lightune.reporting.result import Result
 
 from lightune.wording import counted
@@ -29,6 +32,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "InterruptedRun",
+    "InterruptedStudy",
     "LightuneError",
     "Problem",
     "StopRequested",
@@ -126,6 +130,15 @@ class InterruptedRun(KeyboardInterrupt):
         self.result = result
         self.exit_code = exit_code
         super().__init__("interrupted")
+
+
+class InterruptedStudy(KeyboardInterrupt):
+    """A study was stopped from outside; `folder` is the study's, `exit_code` what a shell expects."""
+
+    def __init__(self, folder: "Path", exit_code: int) -> None:
+        self.folder = folder
+        self.exit_code = exit_code
+        super().__init__(f"the study {folder.name} was stopped; the same call goes on with it")
 
 
 def one_line(error: BaseException) -> str:

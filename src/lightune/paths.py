@@ -33,6 +33,7 @@ __all__ = [
     "shown_path",
     "study_above",
     "torchrun_size",
+    "typed_as",
     "typed_in",
     "use_plugin_folders",
 ]
@@ -72,8 +73,27 @@ def conf_dir() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"
 
 
+_typed_as: list[str] = []
+
+
+@contextmanager
+def typed_as(program: str) -> Iterator[None]:
+    """Let what runs meanwhile be what another program would do, which goes on with it.
+
+    Args:
+        program: as it is typed.
+    """
+    _typed_as.append(program)
+    try:
+        yield
+    finally:
+        _typed_as.pop()
+
+
 def program_typed() -> str:
     """Return what this process was started with, as it is typed."""
+    if _typed_as:
+        return _typed_as[-1]
     name, module = sys.argv[0], getattr(sys.modules.get("__main__"), "__spec__", None)
     if module is not None:
         return f"python -m {module.name.removesuffix('.__main__')}"

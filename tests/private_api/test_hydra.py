@@ -13,6 +13,7 @@ from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import ConfigCompositionException
+from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -22,11 +23,14 @@ from lightune.private_api.hydra import (
     flush_loggers,
     is_basic_launcher,
     is_files_loader,
+    judge_of,
+    judged_callbacks,
     loader_of,
     names_a_group,
     note_failure,
     points_of_grid,
     returned_or_raised,
+    start_others,
     start_ray,
     unshuffled,
 )
@@ -183,3 +187,22 @@ def test_ray_is_started_by_its_own_launcher(monkeypatch):
         monkeypatch.setitem(sys.modules, name, util)
     start_ray({"address": "auto"})
     assert called == [{"address": "auto"}]
+
+
+def test_callbacks_are_judged_before_one_is_made_and_the_first_is_asked_by_itself():
+    class First(Callback):
+        began = 0
+
+        def on_multirun_start(self, config, **kwargs):
+            self.began += 1
+
+    class Other(First):
+        pass
+
+    judge, config = Mock(), OmegaConf.create({"hydra": {"callbacks": {}}})
+    callbacks = judged_callbacks(judge, First, config)
+    judge.assert_called_once_with(config)
+    assert judge_of(callbacks) is judge
+    callbacks.callbacks.append(Other())
+    start_others(callbacks, config, "train")
+    assert [each.began for each in callbacks.callbacks] == [0, 1]

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import yaml
 from omegaconf import OmegaConf
@@ -6,6 +8,8 @@ from lightune.private_api.omegaconf import (
     attach,
     dumper,
     holding,
+    keep,
+    kept,
     leaf_values,
     node_of,
     plain_unresolved,
@@ -53,3 +57,11 @@ def test_interpolations_are_resolved_below_the_parent_that_is_attached(cfg):
 def test_plain_values_are_what_to_yaml_writes(cfg):
     text = yaml.dump(plain_unresolved(cfg), Dumper=dumper(), default_flow_style=False, sort_keys=False)
     assert text == OmegaConf.to_yaml(cfg)
+
+
+def test_what_is_kept_beside_a_configuration_is_no_key_of_it_and_its_copies_have_it(cfg):
+    assert kept(cfg, "words") is None
+    before = OmegaConf.to_container(cfg, resolve=False)
+    keep(cfg, "words", ("a=1",))
+    assert OmegaConf.to_container(cfg, resolve=False) == before
+    assert (kept(cfg, "words"), kept(copy.deepcopy(cfg), "words"), kept(cfg.copy(), "words")) == (("a=1",),) * 3

@@ -41,13 +41,18 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Judge the points of a grid, and each end of what is searched."""
+        _guarded(lambda: self.judge_multirun(config))
 
-        def check() -> None:
-            from lightune.cli.checks import check_multirun
+    def judge_multirun(self, config: DictConfig) -> None:
+        """Judge a multirun, and keep what its sweeper and its jobs need.
 
-            self._definition = check_multirun(config)
+        Raises:
+            ConfigError: with all problems at once; nothing was written.
+            hydra.errors.HydraException: of what cannot be composed.
+        """
+        from lightune.cli.checks import check_multirun
 
-        _guarded(check)
+        self._definition = check_multirun(config)
         self.withheld = handover.withheld
 
     def take_definition(self) -> "Definition | None":

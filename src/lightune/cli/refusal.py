@@ -26,7 +26,7 @@ from lightune.job.hydra_node import hydra_problems
 from lightune.paths import conf_dir
 from lightune.study.agreement import fixed_part
 
-__all__ = ["words_of"]
+__all__ = ["problems_of", "words_of"]
 
 _WITH_VALUE = {
     "--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p", "--cfg", "-c",
@@ -44,19 +44,30 @@ def words_of(error: Exception, arguments: Sequence[str] | None = None) -> str:
         error: as Hydra raised it, or what refuses Hydra's own node.
         arguments: the words after the program's name; this process's own by default.
     """
-    command = _Command.of(sys.argv[1:] if arguments is None else arguments)
+    problems = problems_of(error, sys.argv[1:] if arguments is None else arguments)
+    if problems:
+        return str(ConfigError(problems))
+    lines = [str(error)]
+    if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        lines.append(str(error.__cause__))
+    return "\n".join([*lines, *_hints(error)])
+
+
+def problems_of(error: Exception, arguments: Sequence[str]) -> list[Problem]:
+    """Return all that is wrong with the command that ended in an error; nothing if only Hydra can say it.
+
+    Args:
+        error: as `words_of` takes it.
+        arguments: the words after the program's name.
+    """
+    command = _Command.of(arguments)
     problems = list(error.problems) if isinstance(error, ConfigError) else fixed_part(error)
     if isinstance(error, (*_HYDRAS, ConfigError)):
         with suppress(*_HYDRAS, ConfigError):  # the command is not what is wrong
             problems += _problems(command)
     if isinstance(error, UnicodeError):
         problems += unreadable_files(command.config_dir)
-    if problems:
-        return str(ConfigError(list(dict.fromkeys(problems))))
-    lines = [str(error)]
-    if isinstance(error, CompactHydraException) and isinstance(error.__cause__, OmegaConfBaseException):
-        lines.append(str(error.__cause__))
-    return "\n".join([*lines, *_hints(error)])
+    return list(dict.fromkeys(problems))
 
 
 def _hints(error: Exception) -> Iterator[str]:

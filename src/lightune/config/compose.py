@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from lightune.config.composing import composing
 from lightune.config.overrides import judged
 from lightune.config.validate import find_problems
+from lightune.config.words import Words, keep_words
 from lightune.errors import ConfigError, Problem
 
 __all__ = ["compose"]
@@ -37,10 +38,13 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
         raise ConfigError([Problem("config_dir", f"there is no folder {Path(config_dir).absolute()}")])
     with composing(config_dir) as files:
         try:
-            return files.compose(overrides)
+            cfg = files.compose(overrides)
         except (HydraException, ValueError):
             words = judged(overrides, files, quote=repr)
             if not words.problems:
                 raise
             problems = [*words.problems, *words.sure(find_problems(files.compose(words.sound)))]
+        else:
+            keep_words(cfg, Words(tuple(overrides), config_dir))
+            return cfg
     raise ConfigError(list(dict.fromkeys(problems)))

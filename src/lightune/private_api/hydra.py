@@ -41,6 +41,7 @@ __all__ = [
     "is_basic_launcher",
     "is_files_loader",
     "judge_of",
+    "judged_callbacks",
     "judged_packages",
     "judging",
     "loader_of",
@@ -48,6 +49,7 @@ __all__ = [
     "note_failure",
     "points_of_grid",
     "returned_or_raised",
+    "start_others",
     "start_ray",
     "unshuffled",
 ]
@@ -106,6 +108,29 @@ def judging(judge: Judge, first: type[Callback]) -> Iterator[None]:
         yield
     finally:
         names.update(before)
+
+
+def judged_callbacks(judge: Judge, first: type[Callback], config: DictConfig) -> Callbacks:
+    """Return the callbacks of a configuration, judged as `judging` has them judged.
+
+    For: a multirun that is no application's. Without it: Hydra would make them unjudged.
+
+    Args:
+        judge: called before any of them is made.
+        first: the callback that stands before all others.
+        config: with Hydra's own node.
+    """
+    return _JudgedCallbacks(judge, first, config)
+
+
+def start_others(callbacks: Callbacks, config: DictConfig, config_name: str) -> None:
+    """Tell all callbacks but the first that a multirun begins.
+
+    For: asking the first itself. Without it: Hydra makes a warning of what a callback raises.
+    """
+    others = Callbacks()
+    others.callbacks = callbacks.callbacks[1:]
+    others.on_multirun_start(config=config, config_name=config_name)
 
 
 def judge_of(callbacks: Callbacks) -> Judge | None:

@@ -12,7 +12,18 @@ from omegaconf import Container, DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
-__all__ = ["attach", "dumper", "holding", "leaf_values", "node_of", "plain_unresolved", "root_of", "text_of"]
+__all__ = [
+    "attach",
+    "dumper",
+    "holding",
+    "keep",
+    "kept",
+    "leaf_values",
+    "node_of",
+    "plain_unresolved",
+    "root_of",
+    "text_of",
+]
 
 
 def text_of(parent: Container, key: Any) -> Any:
@@ -94,3 +105,16 @@ def dumper() -> Any:
     For: the same. Without it: `hydra.yaml` would differ from what Hydra writes.
     """
     return get_omega_conf_dumper()
+
+
+def keep(cfg: DictConfig, name: str, value: Any) -> None:
+    """Keep something beside a configuration, which its copies have, too, and which is no key of it.
+
+    For: knowing what a configuration was composed of. Without it: no study could be made of the same words.
+    """
+    setattr(cfg._metadata, name, value)
+
+
+def kept(cfg: DictConfig, name: str) -> Any:
+    """Return what `keep` has kept beside a configuration; None if that is nothing."""
+    return getattr(cfg._metadata, name, None)
