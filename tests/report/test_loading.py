@@ -59,10 +59,11 @@ def test_a_notebook_shows_text_and_html_without_a_script(tmp_path):
     page = Page(shown["text/html"])
     assert page.run() == []
     assert "val/accuracy" in page.text
+    assert "next: <code>python train.py" in shown["text/html"]
 
 
-def test_the_public_names_are_shown():
-    assert {"compose", "load_study", "train"} <= set(dir(lightune))
+def test_the_public_names_are_shown_and_no_others():
+    assert [name for name in dir(lightune) if not name.startswith("_")] == sorted(lightune.__all__)
 
 
 def test_loading_a_study_takes_nothing_heavy(tmp_path):

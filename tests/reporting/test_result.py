@@ -101,3 +101,15 @@ def test_a_file_that_is_no_result_is_refused(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(ValueError, match=r"result of schema 1|Expecting"):
         read_result(tmp_path)
+
+
+def test_a_notebook_shows_text_and_html_in_which_every_text_is_a_text(result):
+    failed = replace(
+        result, status="failed", error=Failure("ValueError", "<script>alert(1)</script>\x1b[2J", "t.txt")
+    )
+    shown = failed._repr_mimebundle_()
+    assert "val/accuracy   0.7500  best, at epoch 4 of 5" in shown["text/plain"]
+    assert "<th>val/accuracy</th><td>0.7500  best, at epoch 4 of 5</td>" in shown["text/html"]
+    assert "<script" not in shown["text/html"]
+    assert "\x1b" not in "".join(shown.values())
+    assert "&lt;script&gt;alert(1)" in shown["text/html"]

@@ -3,7 +3,6 @@
 This module must not import torch or Lightning, nor Optuna or pandas at its top.
 """
 
-import html
 import io
 from collections.abc import Iterable
 from functools import cached_property
@@ -12,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lightune.errors import ConfigError, Problem
 from lightune.report.advice import advice
+from lightune.report.allowed_values import allowed_in
 from lightune.report.analysis import Analysis, analyse, keep_analysis
+from lightune.report.next_search import next_search
 from lightune.report.study_data import StudyData, TrialData, read_study
 from lightune.report.tables import columns_of, shown_cells, trial_cells
-from lightune.runtime.plain_text import visible
+from lightune.reporting.notebook import in_html, pairs_in_html
 from lightune.runtime.terminal import Terminal
 from lightune.study.outputs.reader import found
 
@@ -123,18 +124,19 @@ class Study:
 
     def _html(self) -> str:
         columns = columns_of(self.data)
-        heads = "".join(f"<th>{_escaped(column.title)}</th>" for column in columns)
+        heads = "".join(f"<th>{in_html(column.title)}</th>" for column in columns)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{_escaped(text)}</td>' for text in shown_cells(self.data, trial, columns))}</tr>"
+            f"<tr>{''.join(f'<td>{in_html(text)}</td>' for text in shown_cells(self.data, trial, columns))}</tr>"
             for trial in self.data.ranked()[:_SHOWN]
         )
-        lines = "".join(
-            f"<tr><th>{_escaped(name)}</th><td>{_escaped(line)}</td></tr>"
-            for name, line in advice(self.data, self.analysis)
+        lines = advice(self.data, self.analysis)
+        found = next_search(self.data, self.analysis, is_allowed=allowed_in(self.data))
+        again = (
+            f"<div>next: <code>{in_html(found.command)}</code> ({in_html(found.reason)})</div>" if found else ""
         )
         return (
-            f"<div><b>{_escaped(self.data.name)}</b>: {_escaped(self.data.progress())}<table>{lines}</table>"
-            f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+            f"<div><b>{in_html(self.data.name)}</b>: {in_html(self.data.progress())}"
+            f"{pairs_in_html(lines)}{again}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
 
@@ -148,7 +150,3 @@ def load_study(path: str | Path) -> Study:
         ConfigError: if there is no study, or its files are damaged.
     """
     return Study(read_study(found(Path(path)), curves=True))
-
-
-def _escaped(text: str) -> str:
-    return html.escape(visible(text))

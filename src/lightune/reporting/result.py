@@ -5,6 +5,7 @@ This module must not import torch or Lightning.
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -150,6 +151,16 @@ class Result:
     repeats: list[Entry] = field(default_factory=list)
     intervals: dict[str, Interval] = field(default_factory=dict)
     found: dict[str, float] = field(default_factory=dict)
+
+    def _repr_mimebundle_(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> dict[str, str]:
+        """Return what a notebook shows: a text, and the same as HTML without a script."""
+        from lightune.reporting.notebook import in_html, pairs_in_html
+        from lightune.reporting.summary import lines_of, result_rows
+        from lightune.runtime.plain_text import visible
+
+        rows = result_rows(self, len(self.folds or self.repeats) or 1)
+        text = "\n".join(visible(line) for line in lines_of([("run", self.name), *rows]))
+        return {"text/plain": text, "text/html": f"<div><b>{in_html(self.name)}</b>{pairs_in_html(rows)}</div>"}
 
 
 def write_result(result: Result) -> Path:
