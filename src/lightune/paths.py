@@ -16,6 +16,7 @@ __all__ = [
     "DATA_FILE",
     "MISLABELLED_FILE",
     "PREDICTIONS_FILE",
+    "REMOVED_CHECKPOINTS",
     "RUN_LOCK",
     "STUDY_FILE",
     "VALIDATION_FILE",
@@ -46,6 +47,9 @@ RUN_LOCK = ".lock"
 
 STUDY_FILE = "study.json"
 """In a study's folder: what it is."""
+
+REMOVED_CHECKPOINTS = "removed.txt"
+"""In a folder of checkpoints: says that a study has removed them, as it was told to."""
 
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""

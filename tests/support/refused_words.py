@@ -94,6 +94,7 @@ SWEEPS = [
         "+hydra.sweeper.sampler.odd=1",
     ],
     ["optimizer.lr=1e-3,1e-2", "search.changed_code=maybe"],
+    ["optimizer.lr=1e-3,1e-2", "search.keep_checkpoints=best:0"],
     ["optimizer.lr=1e-3,1e-2", "hydra/launcher=fused", "search.fused_width=1"],
     ["optimizer.lr=1e-3,1e-2", "hydra/launcher=nothing"],
     ["optimizer.lr=1e-3,1e-2", "hydra.sweep.subdir=same"],

@@ -91,6 +91,7 @@ class LightuneSweeperConf:
     retries: Any = "${oc.select:search.retries,0}"
     changed_code: Any = "${oc.select:search.changed_code,warn}"
     report: Any = "${oc.select:search.report,true}"
+    keep_checkpoints: Any = "${oc.select:search.keep_checkpoints,all}"
     seed: Any = "${oc.select:search.seed,0}"
     space: Any = "${oc.select:search.space,null}"
     params: Any = None

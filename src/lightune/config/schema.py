@@ -59,6 +59,7 @@ SEARCH: dict[str, Any] = {
     "retries": NonNegativeInt,
     "changed_code": Literal["warn", "refuse"],
     "report": bool,
+    "keep_checkpoints": str,
     "seed": Seed,
     "gpus_per_job": PositiveInt,
     "jobs_per_gpu": PositiveInt,

@@ -28,6 +28,7 @@ __all__ = ["THE_FILE", "find_problems", "search_problems", "validate"]
 
 log = logging.getLogger(__name__)
 
+_KEEP_CHECKPOINTS = re.compile(r"all|none|best:[1-9][0-9]*")
 _PLAIN_INTERPOLATION = re.compile(r"\$\{([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}")
 THE_FILE = "the file that says so"
 """In messages, in the place of the name of a file, which a configuration alone does not tell."""
@@ -155,6 +156,10 @@ def search_problems(search: Mapping[str, Any], path: str = "search") -> Iterator
         elif key not in known:
             hint = did_you_mean(key, known)
             yield Problem(f"{path}.{key}", f"is no key of search;{hint} (it has {', '.join(known)})")
+    keep = search.get("keep_checkpoints")
+    if isinstance(keep, str) and not _KEEP_CHECKPOINTS.fullmatch(keep):
+        rule = "must be all, none, or best:K for those of the best K trials, as best:3"
+        yield Problem(f"{path}.keep_checkpoints", f"{rule}, got {show(keep)}")
     name = search.get("study")
     if isinstance(name, str) and not is_plain_name(name):
         rule = "must be one plain folder name (letters, digits, ._+=-)"

@@ -21,6 +21,7 @@ from lightune.study.driver import Driver
 from lightune.study.executors.factory import make_executor, place_of
 from lightune.study.observer import Ending, Observer, Report
 from lightune.study.outcome.outcome import RESULTS, is_final
+from lightune.study.outputs.checkpoints import KeptCheckpoints
 from lightune.study.outputs.data_questions import DataQuestions
 from lightune.study.outputs.display import Display
 from lightune.study.outputs.summary import how_to_go_on, print_ending, print_finished
@@ -99,7 +100,7 @@ def _run(
         reports = [make_report(study, store)] if make_report is not None else []
         if ended >= store.n_trials:
             ending = Ending(trials=before, best=store.best())
-            for observer in (StudyFiles(study, store), *reports):
+            for observer in (StudyFiles(study, store), *reports, KeptCheckpoints(store)):
                 observer.study_ended(ending)
             print_finished(study, store)
             for report in reports:
@@ -119,6 +120,7 @@ def _run(
                     display,
                     DataQuestions(study, display.message),
                     *reports,
+                    KeptCheckpoints(store),
                 ]
                 ending = Driver(store, executor, watchers, stop=stop, place_of=place_of(study)).run()
             except ConfigError as refusal:  # a cluster's, whose trials are under way

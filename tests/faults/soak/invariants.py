@@ -108,9 +108,17 @@ def _unchanged(ledger: Ledger) -> Iterator[str]:
             continue
         now = digests(folder)
         for name in sorted(before.keys() | now.keys()):
+            if _is_stripped(folder, name):
+                continue
             if before.get(name) != now.get(name) and not ledger.is_damaged(folder, name):
                 what = "is gone" if name not in now else "is new" if name not in before else "was changed"
                 yield f"trials/{folder.name} was finished, and its {name} {what}"
+
+
+def _is_stripped(folder: Path, name: str) -> bool:
+    """Return True if a file is a checkpoint that the study has removed, as `search.keep_checkpoints` says."""
+    home = (folder / name).parent
+    return home.name == "checkpoints" and (home / "removed.txt").is_file()
 
 
 def at_the_end(subject: Subject, ledger: Ledger) -> Iterator[str]:
@@ -168,7 +176,7 @@ def _agrees(subject: Subject, trial: FrozenTrial, row: dict[str, str] | None, le
 
 def _checkpoints(folder: Path, ledger: Ledger) -> Iterator[str]:
     found = sorted(folder.rglob("*.ckpt"))
-    if not found and not ledger.damaged.get(folder):
+    if not found and not ledger.damaged.get(folder) and not any(folder.rglob("checkpoints/removed.txt")):
         yield f"{folder.name} has no checkpoint"
     for path in found:
         if ledger.is_damaged(folder, str(path.relative_to(folder))):
@@ -192,6 +200,9 @@ def _best(subject: Subject, ended: list[FrozenTrial]) -> Iterator[str]:
         return
     number = re.match(r"# Trial (\d+) of the study", head)
     chosen = [trial for trial in complete if number and trial.number == int(number[1])]
+    for trial in chosen:
+        if any((subject.study / "trials" / str(trial.number)).rglob("checkpoints/removed.txt")):
+            yield f"the checkpoints of trial {trial.number}, which is the best, were removed"
     if not chosen or chosen[0].value != best:
         yield f"best.yaml names trial {number and number[1]}, and the best value is {best}"
 

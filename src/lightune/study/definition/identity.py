@@ -26,6 +26,7 @@ _HOW_MUCH = (
     "retries",
     "changed_code",
     "report",
+    "keep_checkpoints",
 )
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
 _QUIET_KEYS = {

@@ -57,6 +57,7 @@ class Settings:
         retries: further starts of a trial that failed, >= 0.
         changed_code: what is done where the study goes on with code that was edited since it began.
         report: whether a page of the study is kept up to date, and its end told in figures.
+        keep_checkpoints: which trials keep them: `all`, `none`, or `best:K`.
         seed: the sampler's seed, in [0, 2**32).
         space: key → sweep, beside those of the command line.
         enqueue: points to try first.
@@ -79,6 +80,7 @@ class Settings:
     retries: int = 0
     changed_code: Literal["warn", "refuse"] = "warn"
     report: bool = True
+    keep_checkpoints: str = "all"
     seed: int = 0
     space: Mapping[str, Any] = field(default_factory=dict)
     enqueue: tuple[Mapping[str, Any], ...] = ()

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 FOLDER = "conf"
+_SINCE = tuple(f"search.{key}=" for key in ("changed_code", "report", "keep_predictions", "keep_checkpoints"))
 _SOURCE = re.compile(r"\d+_.+")
 
 
@@ -195,7 +196,7 @@ def compose_again(loader: ConfigLoader, config: DictConfig, study: Path, live: C
 
 def _addable(line: str) -> str:
     """Return an override of a setting that files of studies of before do not have as one that adds it."""
-    return f"++{line}" if line.startswith("search.changed_code=") else line
+    return f"++{line}" if line.startswith(_SINCE) else line
 
 
 def _searched(live: ConfigLoader, study: Path) -> Iterator[str]:

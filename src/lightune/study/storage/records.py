@@ -25,6 +25,7 @@ __all__ = [
     "best_points",
     "folder_of",
     "is_seed",
+    "ranked_points",
 ]
 
 OWNER, FOLDER, ATTEMPT, OUTCOME, IDENTITY = "owner", "folder", "attempt", "outcome", "identity"
@@ -111,6 +112,23 @@ def best_points(
     return best_of(
         points, objectives=objectives, values=lambda each: each.means, point=lambda each: point(each.trials[0])
     )
+
+
+def ranked_points(trials: Sequence[TrialRecord], objective: Objective) -> list[RepeatedPoint[TrialRecord]]:
+    """Return the points of trials from the best mean over their seeds to the worst, equal ones as they were tried.
+
+    Args:
+        trials: those that have values, in the order of their numbers.
+        objective: the only one.
+    """
+    tried: dict[Hashable, list[TrialRecord]] = {}
+    for trial in trials:
+        seeded = any(map(is_seed, trial.point))
+        point = frozenset(each for each in trial.point.items() if not is_seed(each[0]))
+        tried.setdefault(point if seeded else trial.number, []).append(trial)
+    sign = 1 if objective.mode == "min" else -1
+    points = [_repeated(seeds, lambda trial: trial.values or ()) for seeds in tried.values()]
+    return sorted(points, key=lambda each: sign * each.means[0])
 
 
 def _repeated(trials: list[_T], values: Callable[[_T], Sequence[float]]) -> RepeatedPoint[_T]:
