@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from reported_studies import write_by_rate, write_result
+from reported_studies import write_by_rate, write_planted, write_result
 from studies import write_command
 
 from lightune.report.analysis import analyse, keep_analysis
@@ -28,6 +28,24 @@ def test_a_study_is_shown_from_the_best(folder, tool):
     assert (code, lines[head + 1].split()[0]) == (0, str(best))
     assert lines[head + 4] == "and 21 trials more: --top 24 shows them"
     assert "3 trials failed: ValueError: too large" in out
+
+
+def test_seeds_of_a_point_are_one_row_unless_each_trial_is_asked_for(tmp_path, tool):
+    points = [{"lr": rate, "seed": seed} for rate in ("0.1", "0.2") for seed in ("0", "1")]
+    space = {"lr": {"values": ["0.1", "0.2"]}, "seed": {"values": ["0", "1"]}}
+    folder = write_planted(tmp_path / "s", points, lambda point: float(point["lr"]) + float(point["seed"]) / 2,
+                           space=space, sampler=None)  # fmt: skip
+    heading, first, second = tool("show", folder)[1].splitlines()[-3:]
+    assert (heading.split()[:3], first.split()[:5]) == (
+        ["trial", "val/accuracy", "seeds"],
+        ["2", "0.4500", "±", "0.35", "2"],
+    )
+    assert second.split()[0] == "0"
+    assert tool("show", folder, "--trials")[1].splitlines()[-4].split() == "3 0.7000 5 1.3 completed 0.2 1".split()
+    assert len(tool("report", folder, "--table", "csv")[1].splitlines()) == 3
+    assert len(tool("report", folder, "--table", "csv", "--trials")[1].splitlines()) == 5
+    about = json.loads(tool("show", folder, "--json")[1])
+    assert ([point["trial"] for point in about["points"]], len(about["trials"])) == ([2, 0], 4)
 
 
 def test_trials_are_chosen_and_sorted(folder, tool):

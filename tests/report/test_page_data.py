@@ -24,7 +24,7 @@ def test_rows_and_columns_belong_together(tmp_path):
     assert dropout["kind"] == "num"
     assert units["listed"] == [32, 64, 128]
     assert (optimizer["kind"], optimizer["values"]) == ("text", ["adam", "sgd"])
-    assert data["times"][:2] == [[0, 0.0, 1.3], None]
+    assert data["times"] == [[0, 0, 0.0, 1.3]]
     assert data["live"] == 15
 
 

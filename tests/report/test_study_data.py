@@ -2,9 +2,20 @@
 
 import pytest
 from reported_studies import SPACE, by_rate, drawn_points, write_by_rate, write_curve, write_planted, write_result
+from studies import write_study
 
 from lightune.errors import ConfigError
 from lightune.report.study_data import Parameter, as_number, labels_of, read_study
+
+
+def test_a_trial_whose_folder_is_gone_has_what_the_table_says(tmp_path):
+    folder = write_study(tmp_path / "s", "completed,0.5,0.1", "pruned,,0.2")
+    table = (folder / "trials.csv").read_text().splitlines()
+    added = [",trial/epochs,trial/std,trial/reported", ",7,0.25,0.5", ",3,,0.375"]
+    (folder / "trials.csv").write_text("\n".join(line + more for line, more in zip(table, added, strict=True)))
+    whole, pruned = read_study(folder).trials
+    assert (whole.epochs, whole.std, whole.reached) == (7, 0.25, 0.5)
+    assert (pruned.epochs, pruned.std, pruned.reached) == (3, None, 0.375)
 
 
 def test_a_study_is_read_with_its_trials(tmp_path):

@@ -13,6 +13,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.paths import shown_path
 from lightune.report.analysis import analyse, keep_analysis
 from lightune.report.filters import parse_where
+from lightune.report.points import grouped
 from lightune.report.study_data import read_study
 from lightune.report.tables import FORMATS, table_text
 from lightune.runtime.plain_text import say
@@ -20,7 +21,7 @@ from lightune.study.storage.lease import is_at_work
 
 __all__ = ["add_arguments", "report"]
 
-_OF_TABLES = ("top", "sort", "where", "reverse")
+_OF_TABLES = ("top", "sort", "where", "reverse", "trials")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--top", type=int, metavar="N", help="with --table: how many trials (default: all)")
     add("--sort", metavar="KEY", help="with --table: a column, from the least; a metric from the best")
     add("--reverse", action="store_true", help="with --table: turn the order round")
+    add(
+        "--trials", action="store_true", help="with --table: each trial by itself, not the seeds of a point as one"
+    )
     add("--where", metavar="CONDITIONS", help="with --table: which trials, as in 'state = completed'")
 
 
@@ -55,6 +59,7 @@ def report(options: argparse.Namespace, folder: Path) -> None:
         raise ConfigError([Problem("--top", f"must be > 0, got {options.top}")])
     study = read_study(folder, curves=options.table is None)
     if options.table is not None:
+        study = study if options.trials else grouped(study)
         trials = chosen_trials(study, parse_where(options.where), sort=options.sort, reverse=options.reverse)
         print(table_text(study, trials[: options.top], options.table), end="")
         return

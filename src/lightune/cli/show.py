@@ -14,6 +14,7 @@ from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem
 from lightune.report.analysis import Analysis, analyse
 from lightune.report.filters import Condition, parse_where, selected
+from lightune.report.points import grouped
 from lightune.report.remarks import read_remarks
 from lightune.report.run_data import RunData, is_run, read_run
 from lightune.report.study_data import StudyData, TrialData, read_study
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sort", metavar="KEY", help="a column, from the least; a metric from the best (default: the best first)")
     add("--reverse", action="store_true", help="turn the order round")
     add("--where", metavar="CONDITIONS", help="which trials, as in 'lr > 0.01 and state = completed'")
+    add("--trials", action="store_true", help="each trial by itself, where seeds of a point are shown as one row")
     add("--json", action="store_true", help="print JSON instead of tables")
 
 
@@ -56,7 +58,7 @@ def show(options: argparse.Namespace, folder: Path, again: str | None) -> None:
         return
     if not is_run(folder):
         raise ConfigError([Problem(str(folder), "is neither a run nor a study")])
-    if given := [f"--{name}" for name in ("sort", "where", "reverse") if getattr(options, name)]:
+    if given := [f"--{name}" for name in ("sort", "where", "reverse", "trials") if getattr(options, name)]:
         raise ConfigError([Problem(name, "is for the trials of a study, and this is a run") for name in given])
     run, remarks = read_run(folder), read_remarks(folder)
     if options.json:
@@ -72,7 +74,8 @@ def _show_study(options: argparse.Namespace, folder: Path) -> None:
         raise ConfigError([Problem("--top", f"must be > 0, got {options.top}")])
     where = parse_where(options.where)
     study = read_study(folder)
-    trials = chosen_trials(study, where, sort=options.sort, reverse=options.reverse)
+    listed = study if options.trials or options.json else grouped(study)
+    trials = chosen_trials(listed, where, sort=options.sort, reverse=options.reverse)
     analysis = analyse(study)
     shown = trials[: options.top]
     if options.json:
@@ -80,7 +83,7 @@ def _show_study(options: argparse.Namespace, folder: Path) -> None:
         return
     from lightune.report.text import print_study
 
-    print_study(study, analysis, shown, Terminal(), left_out=len(trials) - len(shown))
+    print_study(study, analysis, shown, Terminal(), left_out=len(trials) - len(shown), listed=listed)
 
 
 def chosen_trials(
@@ -112,7 +115,7 @@ def _of_study(study: StudyData, analysis: Analysis, trials: Sequence[TrialData])
     from lightune.report.next_search import next_search
 
     found = next_search(study, analysis, is_allowed=allowed_in(study))
-    luck = analysis.luck
+    luck, points = analysis.luck, grouped(study)
     return {
         "study": study.name,
         "folder": str(study.folder),
@@ -133,6 +136,7 @@ def _of_study(study: StudyData, analysis: Analysis, trials: Sequence[TrialData])
         ],
         "advice": dict(advice(study, analysis)),
         "next": None if found is None else {"command": found.command, "reason": found.reason},
+        "points": [trial_cells(points, point) for point in points.best_first()] if points is not study else None,
         "trials": [
             {**trial_cells(study, trial), "folder": None if trial.folder is None else str(trial.folder)}
             for trial in trials

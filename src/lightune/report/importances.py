@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lightune.report.findings import Importance
+from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.statistics.noise import noise_lines
 
@@ -39,7 +40,8 @@ def importances_of(
 
     The best are a tenth of the trials, twelve at least, a third at most.
 
-    Pruned trials count by the best value that they reached: what falls behind is not among the best.
+    Seeds of a point count once, by their mean, and pruned trials by the best value that they reached: what falls
+    behind is not among the best.
 
     Args:
         study: read from its files.
@@ -53,6 +55,7 @@ def importances_of(
     Source: Watanabe, Bansal & Hutter 2023, PED-ANOVA (IJCAI), conditional parameters by arXiv 2601.20800;
     computed by Optuna.
     """
+    study = grouped(study)
     trials = judged_trials(study, objective)
     parameters = [
         parameter for parameter in study.searched if len({trial.point.get(parameter.key) for trial in trials}) > 1

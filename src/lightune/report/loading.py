@@ -14,6 +14,7 @@ from lightune.report.advice import advice
 from lightune.report.allowed_values import allowed_in
 from lightune.report.analysis import Analysis, analyse, keep_analysis
 from lightune.report.next_search import next_search
+from lightune.report.points import grouped
 from lightune.report.study_data import StudyData, TrialData, read_study
 from lightune.report.tables import columns_of, shown_cells, trial_cells
 from lightune.reporting.notebook import in_html, pairs_in_html
@@ -119,15 +120,17 @@ class Study:
         screen = io.StringIO()
         console = Terminal(file=screen, width=10_000)
         print_advice(self.data, self.analysis, console)
-        print_trials(self.data, self.data.ranked()[:_SHOWN], console, analysis=self.analysis)
+        points = grouped(self.data)
+        print_trials(points, points.ranked()[:_SHOWN], console, analysis=self.analysis)
         return f"{self!r}\n{screen.getvalue()}".rstrip()
 
     def _html(self) -> str:
-        columns = columns_of(self.data)
+        points = grouped(self.data)
+        columns = columns_of(points)
         heads = "".join(f"<th>{in_html(column.title)}</th>" for column in columns)
         rows = "".join(
-            f"<tr>{''.join(f'<td>{in_html(text)}</td>' for text in shown_cells(self.data, trial, columns))}</tr>"
-            for trial in self.data.ranked()[:_SHOWN]
+            f"<tr>{''.join(f'<td>{in_html(text)}</td>' for text in shown_cells(points, trial, columns))}</tr>"
+            for trial in points.ranked()[:_SHOWN]
         )
         lines = advice(self.data, self.analysis)
         found = next_search(self.data, self.analysis, is_allowed=allowed_in(self.data))

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 
 from lightune.config.override_text import bare_key, parse_override
 from lightune.report.analysis import Analysis
+from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.command import command_line, command_to_go_on, is_for_who_types, words_of
 from lightune.study.space.dimensions import typed_key
@@ -61,10 +62,10 @@ class NextSearch:
 
 
 def leading(study: StudyData) -> list[TrialData]:
-    """Return the best tenth of the trials, five at least; of several objectives, those of the front."""
+    """Return the best tenth of the points, five at least; of several objectives, those of the front."""
     if len(study.objectives) > 1:
         return list(study.best)
-    ranked = study.ranked()
+    ranked = grouped(study).ranked()
     return ranked[: max(_LEADING, math.ceil(_SHARE * len(ranked)))]
 
 

@@ -325,8 +325,8 @@ function curves(host) {
   }, (x, y) => nearestOf(spots, x, y, 20));
 }
 function timeline(host) {
-  const times = DATA.times, slots = Math.max(...times.map((t) => (t ? t[0] + 1 : 0)));
-  const end = Math.max(...times.map((t) => (t ? t[2] : 0)), 1), row = Math.max(6, Math.min(22, 220 / slots));
+  const times = DATA.times, slots = Math.max(...times.map((t) => t[1] + 1));
+  const end = Math.max(...times.map((t) => t[3]), 1), row = Math.max(6, Math.min(22, 220 / slots));
   const unit = end > 7200 ? [3600, "h"] : end > 180 ? [60, "min"] : [1, "s"];
   const m = { l: 10, r: 10, t: 4, b: 36 };
   const X = (t, w) => m.l + (t / end) * (w - m.l - m.r);
@@ -335,16 +335,16 @@ function timeline(host) {
     const step = power * [1, 2, 5, 10].find((f) => f * power >= rough), xTicks = [];
     for (let t = 0; t <= most; t += step) xTicks.push([t / most, String(+t.toPrecision(6))]);
     axes(g, w, h, m, xTicks, [], `time (${unit[1]})`, "");
-    times.forEach((t, i) => {
-      if (!t) return;
-      const x = X(t[1], w);
+    times.forEach(([i, slot, from, to]) => {
+      const x = X(from, w);
       g.globalAlpha = shown[i] ? (isOpen(i) ? 0.55 : 1) : 0.15; g.fillStyle = DATA.errors[i] ? css("--bad") : colour(i);
-      g.fillRect(x, m.t + t[0] * row, Math.max(1, X(t[2], w) - x - 0.5), row - 1.5);
-      if (i === marked()) { g.globalAlpha = 1; g.strokeStyle = css("--text"); g.lineWidth = 2; g.strokeRect(x, m.t + t[0] * row, Math.max(2, X(t[2], w) - x), row - 1.5); }
+      g.fillRect(x, m.t + slot * row, Math.max(1, X(to, w) - x - 0.5), row - 1.5);
+      if (i === marked()) { g.globalAlpha = 1; g.strokeStyle = css("--text"); g.lineWidth = 2; g.strokeRect(x, m.t + slot * row, Math.max(2, X(to, w) - x), row - 1.5); }
     });
   }, (x, y) => {
     const slot = Math.floor((y - m.t) / row), t = ((x - m.l) / (host.clientWidth - m.l - m.r)) * end;
-    return times.findIndex((each, i) => each && shown[i] && each[0] === slot && each[1] <= t && t <= each[2]);
+    const hit = times.find((each) => shown[each[0]] && each[1] === slot && each[2] <= t && t <= each[3]);
+    return hit ? hit[0] : -1;
   });
 }
 function pareto(host) {

@@ -19,6 +19,7 @@ from lightune.report.analysis import Analysis
 from lightune.report.difference import Difference
 from lightune.report.next_search import next_search
 from lightune.report.page_data import page_data
+from lightune.report.points import grouped
 from lightune.report.study_data import StudyData, TrialData
 from lightune.report.tables import columns_of, shown_cells, shown_figure
 from lightune.report.times import Span
@@ -51,7 +52,8 @@ def page(
         difference: of the best configuration from the default.
         live: whether the study is running, and the page loads itself again.
     """
-    trials = study.best_first()
+    points = grouped(study)
+    trials = points.best_first()
     data = page_data(study, analysis, trials, spans, live=_RELOAD_SECONDS if live else None)
     script, style = _asset("page.js"), _asset("page.css")
     policy = (
@@ -59,7 +61,7 @@ def page(
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
     reload = f'<noscript><meta http-equiv="refresh" content="{_RELOAD_SECONDS}"></noscript>' if live else ""
-    body = "".join(filter(None, _sections(study, analysis, trials, data, difference, live=live)))
+    body = "".join(filter(None, _sections(study, points, analysis, trials, data, difference, live=live)))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -71,11 +73,11 @@ def page(
 
 
 def _sections(
-    study: StudyData, analysis: Analysis, trials: Sequence[TrialData], data: Mapping[str, Any],
+    study: StudyData, points: StudyData, analysis: Analysis, trials: Sequence[TrialData], data: Mapping[str, Any],
     difference: Sequence[Difference], *, live: bool,
 ) -> Iterator[str]:  # fmt: skip
     yield _head(study, live=live)
-    yield _cards(study, analysis)
+    yield _cards(points, analysis)
     yield _advice(study, analysis)
     yield (
         '<div class="tools" role="search"><strong id="count" aria-live="polite"></strong>'
@@ -101,7 +103,7 @@ def _sections(
         yield _view("Learning curves", "curves", pruning_line(study))
     if any(data["times"]):
         yield _view("Timeline", "timeline", "A row is a place in which trials run one after the other.")
-    yield _table(study, trials)
+    yield _table(points, trials)
     yield _configuration(study, difference)
     yield _failures(study)
     yield _commands(study)
@@ -140,7 +142,9 @@ def _cards(study: StudyData, analysis: Analysis) -> str:
         cards.append((str(len(study.best)), "trials on the Pareto front"))
     else:
         spread = f" ± {best.std:.2g}" if best.std is not None else ""
-        cards.append((f"{shown_figure(study.best_value)}{spread}", f"best {study.metric}, trial {best.number}"))
+        seeds = f", the mean of {best.seeds} seeds" if best.seeds > 1 else ""
+        figure = f"{shown_figure(study.best_value)}{spread}"
+        cards.append((figure, f"best {study.metric}, trial {best.number}{seeds}"))
     if luck.expected is not None and luck.low is not None and luck.high is not None:
         interval = f"{shown_figure(luck.low)} to {shown_figure(luck.high)}"
         cards.append((shown_figure(luck.expected), f"to be expected on new samples ({interval})"))

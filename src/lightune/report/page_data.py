@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightune.report.analysis import Analysis
+from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData, as_number
 from lightune.report.tables import columns_of, differing, trial_cells
 from lightune.report.times import Span
@@ -29,12 +30,13 @@ def page_data(
     """Return the data of a page.
 
     Args:
-        study: read with its curves.
+        study: read with its curves; a row is a trial, or a point where seeds are swept.
         analysis: of it.
-        trials: in the order in which the table begins.
+        trials: or points, in the order in which the table begins.
         spans: when each trial ran.
         live: seconds after which the page loads itself again; None of a study that is over.
     """
+    whole, study = study, grouped(study)
     columns = columns_of(study)
     names = [column.name for column in columns]
     swept = differing(study)
@@ -73,13 +75,21 @@ def page_data(
         "curves": thinned([trial.curve for trial in study.trials]),
         "pair": _pair(study, analysis, names, parameters),
         "times": [
-            None
-            if (span := spans.get(trial.number)) is None
-            else [span.slot, round(span.start, 1), round(span.end, 1)]
-            for trial in study.trials
+            [row, span.slot, round(span.start, 1), round(span.end, 1)]
+            for number, row in _rows_of(whole, study).items()
+            if (span := spans.get(number)) is not None
         ],
         "live": live,
     }
+
+
+def _rows_of(whole: StudyData, study: StudyData) -> dict[int, int]:
+    """Return trial number → the row that the trial is in, or that of its point."""
+    keys = [parameter.key for parameter in study.parameters]
+    if len(keys) == len(whole.parameters):
+        return {trial.number: row for row, trial in enumerate(study.trials)}
+    rows = {tuple(point.point.get(key) for key in keys): row for row, point in enumerate(study.trials)}
+    return {trial.number: rows[tuple(trial.point.get(key) for key in keys)] for trial in whole.trials}
 
 
 def thinned(curves: Sequence[Sequence[float | None]]) -> list[list[list[float]] | None]:

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,8 @@ class TrialData:
         folder: its folder; None if nobody knows.
         run: what its folder says.
         curve: the monitored metric after each epoch.
+        seeds: how many seeds it is the mean of, where seeds are grouped.
+        lacks: whether seeds of it are missing, failed or were pruned, so that it is no candidate for the best.
     """
 
     number: int
@@ -107,6 +109,8 @@ class TrialData:
     folder: Path | None
     run: RunData
     curve: tuple[float | None, ...] = ()
+    seeds: int = 1
+    lacks: bool = False
 
     @property
     def std(self) -> float | None:
@@ -216,7 +220,7 @@ class StudyData:
         """Return trials from the best to the worst by what they reached; without those that reached nothing."""
         valued = [trial for trial in (self.trials if trials is None else trials) if trial.reached is not None]
         sign = -1 if self.mode == "max" else 1
-        return sorted(valued, key=lambda trial: sign * (trial.reached or 0.0))
+        return sorted(valued, key=lambda trial: (trial.lacks, sign * (trial.reached or 0.0)))
 
     def best_first(self) -> list[TrialData]:
         """Return all trials: from the best to the worst by what they reached, then those that reached nothing."""
@@ -279,8 +283,11 @@ def _trial(study: StudyOnDisk, row: Mapping[str, str], keys: Sequence[str], *, c
     values = tuple(map(float, texts)) if all(texts) else None
     metric = study.objectives[0]["metric"]
     reached = values[0] if values else None
-    if reached is None and row["state"] == "pruned" and run.metric == metric:
-        reached = run.value
+    if reached is None and row["state"] == "pruned":
+        reached = run.value if run.metric == metric else as_number(row["trial/reported"])
+    if run.epochs is None:  # of a trial whose folder is gone
+        epochs = as_number(row["trial/epochs"])
+        run = replace(run, epochs=None if epochs is None else int(epochs), std=as_number(row["trial/std"]))
     seconds = as_number(row["seconds"])
     return TrialData(
         number=int(row["number"]),

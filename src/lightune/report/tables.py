@@ -49,6 +49,8 @@ def differing(study: StudyData) -> list[Parameter]:
 def columns_of(study: StudyData) -> list[Column]:
     """Return the columns of the table: the trial, what it reached, what it took, how it ended, its parameters."""
     columns = [Column("trial", "trial"), *(Column(metric, metric) for metric, _ in study.objectives)]
+    if any(trial.seeds > 1 for trial in study.trials):
+        columns.append(Column("seeds", "seeds"))
     if any(trial.epochs is not None for trial in study.trials):
         columns.append(Column("epochs", "epochs"))
     columns += [Column("seconds", "seconds"), Column("state", "state", number=False)]
@@ -70,6 +72,8 @@ def trial_cells(study: StudyData, trial: TrialData) -> dict[str, Any]:
         cells[metric] = trial.values[place] if trial.values is not None else (None if place else trial.reached)
     cells |= {"std": trial.std, "epochs": trial.epochs, "best_epoch": trial.run.best_epoch}
     cells |= {"seconds": trial.seconds, "state": trial.state, "error": trial.error}
+    if any(other.seeds > 1 for other in study.trials):
+        cells["seeds"] = trial.seeds
     fixed = dict.fromkeys(cells)
     for parameter in study.parameters:
         text = trial.point.get(parameter.key)

@@ -32,7 +32,13 @@ _WIDE = 10_000  # columns
 
 
 def print_study(
-    study: StudyData, analysis: Analysis, trials: Sequence[TrialData], console: Console, *, left_out: int = 0
+    study: StudyData,
+    analysis: Analysis,
+    trials: Sequence[TrialData],
+    console: Console,
+    *,
+    left_out: int = 0,
+    listed: StudyData | None = None,
 ) -> None:
     """Print what a person wants to know of a study.
 
@@ -42,6 +48,7 @@ def print_study(
         trials: to list, in this order.
         console: where to.
         left_out: how many trials are not listed.
+        listed: what `trials` are of, as the study with its seeds grouped; the study by default.
     """
     if not console.is_terminal:
         console.width = _WIDE  # what is piped stays in one piece
@@ -49,7 +56,7 @@ def print_study(
     print_advice(study, analysis, console)
     _print_importances(study, analysis, console)
     console.print()
-    print_trials(study, trials, console, analysis=analysis)
+    print_trials(listed or study, trials, console, analysis=analysis)
     if left_out:
         say(console, f"and {counted(left_out, 'trial')} more: --top {len(trials) + left_out} shows them")
     _print_failures(study, console)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from optuna.trial import FrozenTrial, TrialState
@@ -192,7 +193,11 @@ def _best(subject: Subject, ended: list[FrozenTrial]) -> Iterator[str]:
     complete = [trial for trial in ended if trial.state == TrialState.COMPLETE]
     if not complete:
         return
-    best = max(trial.value or 0.0 for trial in complete)
+    points: dict[tuple[tuple[str, object], ...], list[float]] = {}
+    for trial in complete:
+        points.setdefault(_without_seed(trial), []).append(trial.value or 0.0)
+    most = max(map(len, points.values()))  # a point that lacks a seed is no candidate
+    best = max(fmean(values) for values in points.values() if len(values) == most)
     try:
         head = (subject.study / "best.yaml").read_text()
     except OSError:
@@ -203,7 +208,7 @@ def _best(subject: Subject, ended: list[FrozenTrial]) -> Iterator[str]:
     for trial in chosen:
         if any((subject.study / "trials" / str(trial.number)).rglob("checkpoints/removed.txt")):
             yield f"the checkpoints of trial {trial.number}, which is the best, were removed"
-    if not chosen or chosen[0].value != best:
+    if not chosen or fmean(points[_without_seed(chosen[0])]) != best:
         yield f"best.yaml names trial {number and number[1]}, and the best value is {best}"
 
 
@@ -222,6 +227,12 @@ def _litter(subject: Subject) -> Iterator[str]:
 def point_of(trial: FrozenTrial) -> tuple[tuple[str, object], ...]:
     """Return a trial's point, which is the same in a study left alone."""
     return tuple(sorted(trial.params.items()))
+
+
+def _without_seed(trial: FrozenTrial) -> tuple[tuple[str, object], ...]:
+    """Return a trial's point but for its seed, which is a repeat of it; a study without seeds has trials apart."""
+    seeded = "seed" in trial.params
+    return tuple(each for each in point_of(trial) if each[0] != "seed") if seeded else (("trial", trial.number),)
 
 
 def _same_figures(ended: list[FrozenTrial], figures: dict[tuple[tuple[str, object], ...], float]) -> Iterator[str]:

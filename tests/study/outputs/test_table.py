@@ -14,13 +14,14 @@ ONE = [Objective("val/accuracy", "max")]
 def test_a_table_is_read_as_it_was_written(tmp_path):
     trials = [
         TrialRecord(0, "completed", (0.5,), {"lr": "0.1"}, 1.23456, "trials/0", None),
-        TrialRecord(1, "failed", None, {}, None, None, 'told to, "twice"'),
+        TrialRecord(1, "failed", None, {}, None, None, 'told to, "twice"', epochs=3, std=0.25, reported=0.5),
     ]
     write_table(tmp_path, trials, ["lr", "layers"], ONE)
     first, second = read_table(tmp_path)
-    assert list(first) == ["number", "state", "val/accuracy", "lr", "layers", "seconds", "folder", "error"]
-    assert list(first.values()) == ["0", "completed", "0.5", "0.1", "", "1.235", "trials/0", ""]
-    assert list(second.values()) == ["1", "failed", "", "", "", "", "", 'told to, "twice"']
+    assert list(first)[:8] == ["number", "state", "val/accuracy", "lr", "layers", "seconds", "folder", "error"]
+    assert list(first)[8:] == ["trial/epochs", "trial/std", "trial/reported"]
+    assert list(first.values()) == ["0", "completed", "0.5", "0.1", "", "1.235", "trials/0", "", "", "", ""]
+    assert list(second.values()) == ["1", "failed", "", "", "", "", "", 'told to, "twice"', "3", "0.25", "0.5"]
 
 
 def test_no_two_columns_have_one_name(tmp_path):
@@ -60,7 +61,7 @@ def test_no_text_stands_as_a_formula(tmp_path, text):
 @pytest.mark.parametrize("text", ["-1", "+1e-3", "-inf", "1", "'x'", "text"])
 def test_numbers_and_other_texts_stand_as_they_are(tmp_path, text):
     write_table(tmp_path, [TrialRecord(0, "completed", (-0.5,), {"key": text}, 1.0, "0", None)], ["key"], ONE)
-    assert f"0,completed,-0.5,{text},1.000,0,\n" in (tmp_path / "trials.csv").read_text()
+    assert f"0,completed,-0.5,{text},1.000,0,,,,\n" in (tmp_path / "trials.csv").read_text()
 
 
 def test_no_codes_stand_in_the_table(tmp_path):

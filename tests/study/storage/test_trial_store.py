@@ -3,6 +3,7 @@ import shutil
 import pytest
 
 from lightune.errors import ConfigError
+from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
 from lightune.study.outcome.attempts import make_room
 from lightune.study.outcome.outcome import Outcome, commit, read_outcome
@@ -163,6 +164,22 @@ def test_the_worse_is_pruned(open_store):
         study.tell(trial.number, Outcome("completed", (value,), 0.1))
     trial = study.ask(set())
     assert study.report(trial.number, 1, 9.0)
+
+
+def test_a_record_has_what_the_training_says_and_what_was_reported(open_store):
+    study = open_store(n_trials=3, pruner={"_target_": "optuna.pruners.NopPruner"})
+    training = {"schema": 1, "epochs": 4, "objective": {"metric": "x", "value": 0.5, "std": 0.25}}
+    for number, status in enumerate(("completed", "pruned")):
+        study.ask(set(range(number)))
+        folder = study.folder / str(number)
+        study.note_folder(number, folder)
+        write_json(folder / "result.json", {**training, "status": status})
+        for step, value in ((1, 0.25), (2, 0.75)):
+            study.report(number, step, value)
+        study.tell(number, Outcome(status, (0.5,) if status == "completed" else None, 1.0))
+    study.tell(study.ask({0, 1}).number, Outcome("failed", None, 1.0, "its process ended"))
+    known = [(record.epochs, record.std, record.reported) for record in study.records()]
+    assert known == [(4, 0.25, 0.75), (4, 0.25, 0.75), (None, None, None)]
 
 
 def test_a_trial_of_a_plain_grid_may_be_complete_without_a_value(open_store):

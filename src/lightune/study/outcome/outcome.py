@@ -28,6 +28,7 @@ __all__ = [
     "read_outcome",
     "read_seconds",
     "read_status",
+    "read_training",
     "settle",
 ]
 
@@ -119,6 +120,14 @@ def read_seconds(folder: Path) -> float:
     """Read how long a trial has taken in all its parts; 0 if its folder does not say."""
     content = _read(folder)
     return _seconds_of(content) if content is not None else 0.0
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Read what a trial's training says beside its values: `epochs`, and `std` over its fits, if there."""
+    content = _read(folder) or {}
+    objective = content.get("objective")
+    found = {"epochs": content.get("epochs"), "std": objective.get("std") if isinstance(objective, dict) else None}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -25,9 +25,15 @@ _LAST: dict[str, Callable[[TrialRecord], Any]] = {
     "seconds": lambda trial: "" if trial.seconds is None else f"{trial.seconds:.3f}",
     "folder": lambda trial: trial.folder or "",
     "error": lambda trial: trial.error or "",
+    "trial/epochs": lambda trial: _number(trial.epochs),
+    "trial/std": lambda trial: _number(trial.std),
+    "trial/reported": lambda trial: _number(trial.reported),
 }
 COLUMNS = (*_FIRST, *_LAST)
-"""The columns beside the objectives and the swept keys, which stand between the state and the seconds."""
+"""The columns beside the objectives and the swept keys, which stand between the state and the seconds.
+
+Those that came later have names that no key and no metric has, of this application or another.
+"""
 
 
 def column_of(metric: str | None) -> str:
@@ -38,7 +44,7 @@ def column_of(metric: str | None) -> str:
 def write_table(
     folder: Path, trials: Sequence[TrialRecord], keys: Sequence[str], objectives: Sequence[Objective]
 ) -> None:
-    """Write the table: number, state, each objective, each swept key, seconds, folder, error.
+    """Write the table: number, state, each objective, each swept key, and what else is known of a trial.
 
     Args:
         folder: the study's.
@@ -73,6 +79,10 @@ def read_table(folder: Path) -> list[dict[str, str]]:
     there = set(rows[0]) if rows else set()
     added = {key: "" for key in COLUMNS if key not in {*there, "number", "state"}}
     return [{**row, **added} for row in rows]
+
+
+def _number(value: float | None) -> Any:
+    return "" if value is None else value
 
 
 def _text(content: Any) -> Any:

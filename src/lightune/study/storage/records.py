@@ -57,6 +57,9 @@ class TrialRecord:
         error: why it failed.
         seeds: trials of its point that `values` are the means of, which differ in their seed alone.
         deviations: standard deviation between these, one for each objective; empty if there is one.
+        epochs: that were trained, in all fits.
+        std: standard deviation of the first objective over its fits, if it is their mean.
+        reported: the last value that it has reported to a pruner.
     """
 
     number: int
@@ -68,6 +71,9 @@ class TrialRecord:
     error: str | None
     seeds: int = 1
     deviations: tuple[float, ...] = ()
+    epochs: int | None = None
+    std: float | None = None
+    reported: float | None = None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from lightune.study.outcome.outcome import (
     is_final,
     read_outcome,
     read_status,
+    read_training,
 )
 from lightune.study.space.dimensions import text_keys
 from lightune.study.space.space import Point, Space
@@ -275,6 +276,8 @@ class TrialStore:
         """Record the end of a trial, unless another driver that took it over has done so."""
         assert outcome.is_final
         about = {"status": outcome.status, "seconds": outcome.seconds, "error": outcome.error}
+        folder = self.folder_of(number)
+        about |= read_training(folder) if folder is not None else {}
         self._note(number, OUTCOME, about)
         self._study.sampler = make_sampler(self.settings, number)
         if outcome.counts:
@@ -324,6 +327,9 @@ class TrialStore:
             seconds=seconds if isinstance(seconds, int | float) else None,
             folder=folder_of(trial.user_attrs),
             error=str(error) if error is not None else None,
+            epochs=epochs if isinstance(epochs := ending.get("epochs"), int) else None,
+            std=std if isinstance(std := ending.get("std"), float) else None,
+            reported=trial.intermediate_values[trial.last_step] if trial.last_step is not None else None,
         )
 
     def _state_of_open(self, trial: FrozenTrial) -> str:
