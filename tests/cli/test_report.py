@@ -27,6 +27,13 @@ def test_it_may_be_written_elsewhere(folder, tool):
     assert not (folder / "report.html").exists()
 
 
+def test_several_are_put_beside_each_other(folder, tmp_path, tool):
+    write_by_rate(tmp_path / "outputs" / "studies" / "t", 9)
+    assert tool("report", "s", "t", "--against")[:2] == (0, "against.html\n")
+    assert "9 trials: 9 completed" in Page((tmp_path / "against.html").read_text()).text
+    assert tool("report", "s", "t", "--against", "--output", "other.html")[1] == "other.html\n"
+
+
 def test_a_table_is_printed(folder, tool):
     rows = list(csv.DictReader(io.StringIO(tool("report", "s", "--table", "csv", "--where", "lr > 0.001")[1])))
     assert rows
@@ -44,6 +51,10 @@ def test_a_table_is_printed(folder, tool):
         (["--table", "csv", "--top", 0], "--top  must be > 0, got 0"),
         (["--table", "csv", "--where", "rate = 1"], "there is no rate"),
         (["--output", "outputs/studies/s/trials.csv/x"], "cannot be written"),
+        (["--against"], "--against  takes two studies or runs, or more, got s"),
+        (["s", "--against", "--top", 3], "--top  is for one study, not beside --against"),
+        (["s"], "takes one study, got 2; --against puts several beside each other"),
+        (["nowhere", "gone", "--against"], "gone     is neither a run nor a study"),
     ],
 )
 def test_what_cannot_be_done_is_refused(folder, tool, words, said):

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     showing.set_defaults(command=_show)
     reporting = commands.add_parser("report", help="write a study as one page, or print its table for a paper")
     report.add_arguments(reporting)
-    reporting.set_defaults(command=_report)
+    reporting.set_defaults(command=report.report)
     comparing = commands.add_parser(
         "compare", help="compare runs and studies, with the test that is right for them"
     )
@@ -209,10 +209,6 @@ def _shown(folder: Path) -> str:
 
 def _list(options: argparse.Namespace) -> None:
     listing.list_all(options, _trainer())
-
-
-def _report(options: argparse.Namespace) -> None:
-    report.report(options, found(options.study))
 
 
 def _show(options: argparse.Namespace) -> None:

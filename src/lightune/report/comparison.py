@@ -13,15 +13,25 @@ from numpy.typing import NDArray
 from lightune.errors import ConfigError, Problem
 from lightune.report.difference import read_configuration
 from lightune.report.held_out import read_held_out
-from lightune.report.run_data import RunData, read_run
+from lightune.report.run_data import RunData, is_run, read_run
 from lightune.report.scores import figure_of, kinds_of, sample_scores
-from lightune.report.study_data import StudyData, TrialData
+from lightune.report.study_data import StudyData, TrialData, read_study
 from lightune.reporting.validation_file import fit_folders, read_arrays
 from lightune.statistics import comparison as tests
 from lightune.statistics.comparison import Verdict
+from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
+from lightune.study.outputs.reader import found as found_at
 from lightune.wording import counted
 
-__all__ = ["Comparison", "Subject", "compare", "configuration_table", "run_subject", "study_subject"]
+__all__ = [
+    "Comparison",
+    "Subject",
+    "compare",
+    "configuration_table",
+    "read_subjects",
+    "run_subject",
+    "study_subject",
+]
 
 Floats = NDArray[np.float64]
 _LOWER_IS_BETTER = ("loss", "mse", "mae", "rmse")
@@ -74,6 +84,35 @@ class Comparison:
     data: str
     better: str
     remark: str = ""
+
+
+def read_subjects(paths: Sequence[Path], *, curves: bool = False) -> list[tuple[Subject, StudyData | None]]:
+    """Read runs and studies to compare; with each study what else its files show.
+
+    Args:
+        paths: folders, or names of studies below `outputs/studies`.
+        curves: whether to read the curves of the studies' trials, too.
+
+    Raises:
+        ConfigError: with all that are neither, or have no result.
+    """
+    read: list[tuple[Subject, StudyData | None]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        folder = found_at(path)
+        try:
+            if (folder / STUDY_FILE).is_file():
+                study = read_study(folder, curves=curves)
+                read.append((study_subject(path, study), study))
+            elif is_run(folder):
+                read.append((run_subject(path, folder), None))
+            else:
+                problems.append(Problem(str(path), "is neither a run nor a study"))
+        except ConfigError as refusal:
+            problems += refusal.problems
+    if problems:
+        raise ConfigError(problems)
+    return read
 
 
 def run_subject(path: Path, folder: Path) -> Subject:

@@ -3,27 +3,23 @@
 This module must not import torch or Lightning, nor Optuna at its top.
 """
 
-import base64
-import hashlib
-import html
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib import resources
 from typing import Any
 
 from lightune.report.advice import advice
 from lightune.report.allowed_values import allowed_in
 from lightune.report.analysis import Analysis
 from lightune.report.difference import Difference
+from lightune.report.document import asset, document
 from lightune.report.next_search import next_search
 from lightune.report.page_data import page_data
 from lightune.report.points import grouped
 from lightune.report.study_data import StudyData, TrialData
 from lightune.report.tables import columns_of, shown_cells, shown_figure
 from lightune.report.times import Span
-from lightune.runtime.plain_text import visible
+from lightune.reporting.notebook import in_html
 from lightune.study.outputs.command import command_to_go_on
 from lightune.wording import counted
 
@@ -55,21 +51,9 @@ def page(
     points = grouped(study)
     trials = points.best_first()
     data = page_data(study, analysis, trials, spans, live=_RELOAD_SECONDS if live else None)
-    script, style = _asset("page.js"), _asset("page.css")
-    policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
     reload = f'<noscript><meta http-equiv="refresh" content="{_RELOAD_SECONDS}"></noscript>' if live else ""
     body = "".join(filter(None, _sections(study, points, analysis, trials, data, difference, live=live)))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<link rel="icon" href="data:,">{reload}<title>{_text(study.name)}</title><style>{style}</style></head>'
-        f'<body><main>{body}</main><script type="application/json" id="data">{_in_script(data)}</script>'
-        f"<script>{script}</script></body></html>\n"
-    )
+    return document(study.name, body, head=reload, data=_in_script(data), script=asset("page.js"))
 
 
 def _sections(
@@ -117,12 +101,12 @@ def _head(study: StudyData, *, live: bool) -> str:
         f"{metric} ({'higher' if mode == 'max' else 'lower'} is better)" for metric, mode in study.objectives
     )
     spent = sum(trial.seconds or 0.0 for trial in study.trials)
-    note = f"<p>{_text(study.remarks.note)}</p>" if study.remarks.note else ""
-    tags = f'<p class="quiet">{_text(", ".join(study.remarks.tags))}</p>' if study.remarks.tags else ""
+    note = f"<p>{in_html(study.remarks.note)}</p>" if study.remarks.note else ""
+    tags = f'<p class="quiet">{in_html(", ".join(study.remarks.tags))}</p>' if study.remarks.tags else ""
     began = study.spec.began[:16].replace("T", " ")
     about = f"{study.progress()}. Judged by {aims}. {spent:.0f} s in all trials. Begun {began}."
     return (
-        f'<header><h1>{_text(study.name)}</h1><p><span class="state {state}">{state}</span> {_text(about)}</p>'
+        f'<header><h1>{in_html(study.name)}</h1><p><span class="state {state}">{state}</span> {in_html(about)}</p>'
         f"{note}{tags}</header>"
     )
 
@@ -152,25 +136,25 @@ def _cards(study: StudyData, analysis: Analysis) -> str:
             (shown_figure(luck.gain), f"luck: the best of {luck.points} on {counted(luck.samples, 'sample')}")
         )
     shown = "".join(
-        f'<div class="card"><b>{_text(figure)}</b><span>{_text(what)}</span></div>' for figure, what in cards
+        f'<div class="card"><b>{in_html(figure)}</b><span>{in_html(what)}</span></div>' for figure, what in cards
     )
     return f'<section class="cards" aria-label="The result">{shown}</section>'
 
 
 def _advice(study: StudyData, analysis: Analysis) -> str:
-    lines = "".join(f"<dt>{_text(name)}</dt><dd>{_text(line)}</dd>" for name, line in advice(study, analysis))
+    lines = "".join(f"<dt>{in_html(name)}</dt><dd>{in_html(line)}</dd>" for name, line in advice(study, analysis))
     found = next_search(study, analysis, is_allowed=allowed_in(study))
     following = ""
     if found is not None:
-        following = f"<h2>What to type next <small>{_text(found.reason)}</small></h2>{_command(found.command)}"
+        following = f"<h2>What to type next <small>{in_html(found.reason)}</small></h2>{_command(found.command)}"
     return f"<section><dl>{lines}</dl>{following}</section>" if lines or following else ""
 
 
 def _view(title: str, name: str, caption: str, *, scrolls: bool = False) -> str:
     inside = f'<div id="{name}"></div>'
     inside = f'<div class="scroll">{inside}</div>' if scrolls else inside
-    said = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
-    return f'<section class="js-only"><h2>{_text(title)}</h2><figure>{inside}{said}</figure></section>'
+    said = f"<figcaption>{in_html(caption)}</figcaption>" if caption else ""
+    return f'<section class="js-only"><h2>{in_html(title)}</h2><figure>{inside}{said}</figure></section>'
 
 
 def _importances(study: StudyData, analysis: Analysis) -> str:
@@ -182,7 +166,7 @@ def _importances(study: StudyData, analysis: Analysis) -> str:
         widest = max(*(each.share for each in some), *(each.chance for each in some))
         bars = []
         for place, each in enumerate(some):
-            top, label = place * _ROW, _text(labels.get(each.key, each.key))
+            top, label = place * _ROW, in_html(labels.get(each.key, each.key))
             width, chance = (_BAR * figure / widest for figure in (each.share, each.chance))
             kind = "matters" if each.matters else "share"
             bars.append(
@@ -197,9 +181,9 @@ def _importances(study: StudyData, analysis: Analysis) -> str:
         name = f" for {metric}" if len(study.objectives) > 1 else ""
         parts.append(
             f"<figure><svg class='bars' role='img' width='100%' viewBox='0 0 540 {len(some) * _ROW}' "
-            f"aria-label='{_text(f'Importance{name}: {said}')}'>{''.join(bars)}</svg>"
-            f"<figcaption>{_text(f'Importance{name}')}. The dashed line is what chance alone would not pass in 19 "
-            "of 20 studies (PED-ANOVA, permuted values): a grey bar says nothing.</figcaption></figure>"
+            f"aria-label='{in_html(f'Importance{name}: {said}')}'>{''.join(bars)}</svg>"
+            f"<figcaption>{in_html(f'Importance{name}')}. The dashed line is what chance alone would not pass in "
+            "19 of 20 studies (PED-ANOVA, permuted values): a grey bar says nothing.</figcaption></figure>"
         )
     if not parts:
         return ""
@@ -224,13 +208,13 @@ def pruning_line(study: StudyData) -> str:
 def _table(study: StudyData, trials: Sequence[TrialData]) -> str:
     columns = columns_of(study)
     heads = "".join(
-        f'<th scope="col"{_number_class(column.number)}>{_text(column.title)}</th>' for column in columns
+        f'<th scope="col"{_number_class(column.number)}>{in_html(column.title)}</th>' for column in columns
     )
     lines = []
     best = {trial.number for trial in study.best}
     for trial in trials[:_WITHOUT_SCRIPT]:
         cells = zip(columns, shown_cells(study, trial, columns), strict=True)
-        texts = "".join(f"<td{_number_class(column.number)}>{_text(text)}</td>" for column, text in cells)
+        texts = "".join(f"<td{_number_class(column.number)}>{in_html(text)}</td>" for column, text in cells)
         lines.append(f"<tr{' class=best' if trial.number in best else ''}>{texts}</tr>")
     rest = len(trials) - len(lines)
     more = f"<noscript><p>and {counted(rest, 'trial')} more, in trials.csv</p></noscript>" if rest else ""
@@ -249,12 +233,13 @@ def _configuration(study: StudyData, difference: Sequence[Difference]) -> str:
     if not study.best or not difference:
         return ""
     rows = "".join(
-        f'<tr><td>{_text(key)}</td><td class="wrap">{_text(default)}</td><td class="wrap">{_text(value)}</td></tr>'
+        f'<tr><td>{in_html(key)}</td><td class="wrap">{in_html(default)}</td>'
+        f'<td class="wrap">{in_html(value)}</td></tr>'
         for key, default, value in difference
     )
     which = f"trial {study.best[0].number}" + (", the first of the front" if len(study.best) > 1 else "")
     return (
-        f"<section><h2>The best configuration <small>{_text(which)}, where it differs from the default</small>"
+        f"<section><h2>The best configuration <small>{in_html(which)}, where it differs from the default</small>"
         f'</h2><div class="scroll"><table><thead><tr><th scope="col">key</th><th scope="col">default</th>'
         f'<th scope="col">best</th></tr></thead><tbody>{rows}</tbody></table></div></section>'
     )
@@ -268,8 +253,8 @@ def _failures(study: StudyData) -> str:
     for trial in failed:
         reasons.setdefault(trial.error or "nobody wrote why", []).append(trial)
     rows = "".join(
-        f'<tr><td class="n">{len(trials)}</td><td class="wrap">{_text(reason)}</td>'
-        f'<td class="wrap">{_text(", ".join(_where(study, trial) for trial in trials[:_MOST_NAMED]))}'
+        f'<tr><td class="n">{len(trials)}</td><td class="wrap">{in_html(reason)}</td>'
+        f'<td class="wrap">{in_html(", ".join(_where(study, trial) for trial in trials[:_MOST_NAMED]))}'
         f"{' …' if len(trials) > _MOST_NAMED else ''}</td></tr>"
         for reason, trials in list(reasons.items())[:_MOST_REASONS]
     )
@@ -305,18 +290,13 @@ def _commands(study: StudyData) -> str:
                 f"optuna-dashboard {shlex.quote(str(study.folder / 'journal.log'))}",
             )
         )
-    shown = "".join(f"<p>{_text(name)}</p>{_command(command)}" for name, command in lines)
+    shown = "".join(f"<p>{in_html(name)}</p>{_command(command)}" for name, command in lines)
     return f"<section><h2>How to go on</h2>{shown}</section>"
 
 
 def _command(command: str) -> str:
     button = '<button type="button" class="copy js-only">copy</button>'
-    return f'<div class="command"><code>{_text(command)}</code>{button}</div>'
-
-
-def _text(text: str) -> str:
-    """Return a text as it may stand anywhere in a page: no tag, no end of an attribute, no control code."""
-    return html.escape(visible(str(text)))
+    return f'<div class="command"><code>{in_html(command)}</code>{button}</div>'
 
 
 def _in_script(data: Any) -> str:
@@ -325,12 +305,3 @@ def _in_script(data: Any) -> str:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return "".join(letter if ord(letter) < 0xD800 or ord(letter) > 0xDFFF else "\ufffd" for letter in text)
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("lightune.report").joinpath(name).read_text(encoding="utf-8").strip()
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
