@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["command_line", "hydra_app", "file_runs", "fused_members", "sabotage", "strangers", "table_runs"]
+pytest_plugins = [
+    "command_line",
+    "hydra_app",
+    "file_runs",
+    "fused_members",
+    "notebooks",
+    "sabotage",
+    "strangers",
+    "table_runs",
+]
 
 
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

@@ -1,6 +1,6 @@
 import pytest
 
-from lightune.wording import clipped, counted
+from lightune.wording import clipped, counted, duration
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,10 @@ def test_what_is_counted_agrees_with_its_number(number, words, text):
 )
 def test_a_text_that_is_too_long_is_cut_off(text, shown):
     assert clipped(text, 4) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (89.4, "89 s"), (90, "2 min"), (3599, "1 h"), (12_000, "3 h 20 min")]
+)
+def test_a_time_is_as_one_says_it(seconds, text):
+    assert duration(seconds) == text

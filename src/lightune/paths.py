@@ -19,6 +19,7 @@ __all__ = [
     "REMOVED_CHECKPOINTS",
     "RUN_LOCK",
     "STUDY_FILE",
+    "TRAIN_LOG",
     "VALIDATION_FILE",
     "absence",
     "conf_dir",
@@ -50,6 +51,9 @@ STUDY_FILE = "study.json"
 
 REMOVED_CHECKPOINTS = "removed.txt"
 """In a folder of checkpoints: says that a study has removed them, as it was told to."""
+
+TRAIN_LOG = "train.log"
+"""In a run's folder: what is worth knowing of how it went."""
 
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""

@@ -1,6 +1,6 @@
 """Grammar of what people read. This module must not import torch or Lightning."""
 
-__all__ = ["clipped", "counted"]
+__all__ = ["clipped", "counted", "duration"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -22,3 +22,16 @@ def clipped(text: str, length: int) -> str:
         length: > 0.
     """
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as one says it: `45 s`, `12 min`, `3 h 20 min`.
+
+    Args:
+        seconds: >= 0.
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{minutes} min"

@@ -2,6 +2,7 @@ from io import StringIO
 
 import pytest
 import torch
+from notebooks import notebook_console
 from pytorch_lightning import LightningModule
 from rich.console import Console
 
@@ -86,3 +87,63 @@ def test_the_loss_and_the_metric_of_the_epoch_that_ended_are_shown(fit_scripted,
         " 0.25  best 0.25",
         " 0.5  best 0.5",
     ]
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Let each look at the clock find a second and a half more."""
+    now = [0.0]
+
+    def later():
+        now[0] += 1.5
+        return now[0]
+
+    monkeypatch.setattr("lightune.callbacks.progress.time.monotonic", later)
+
+
+def test_a_long_epoch_moves_the_bar(fit_scripted, screen, slow):
+    moved = []
+    callback = Progress("val/accuracy", "max", screen)
+    begin = callback.on_train_start
+
+    def watched(trainer, module):
+        begin(trainer, module)
+        update = callback._bar.update
+        callback._bar.update = lambda task, **about: (moved.append(about.get("completed")), update(task, **about))
+
+    callback.on_train_start = watched
+    fit_scripted([0.25, 0.5], callbacks=[callback])
+    assert moved == [0.5, 1.0, 1.0, 1.5, 2.0, 2.0, None]
+
+
+def test_the_time_left_is_told_where_it_is_long(fit_scripted, paper, slow):
+    fit_scripted([0.25] * 20, callbacks=[Progress("val/accuracy", "max", paper, seconds_between_lines=-1.0)])
+    first, *_, last = shown(paper).splitlines()
+    assert first.split("  ")[-1].startswith("about ")
+    assert first.endswith(" left")
+    assert "left" not in last
+
+
+def test_a_long_epoch_has_a_line_where_nothing_was_said_for_a_minute(fit_scripted, paper, slow, monkeypatch):
+    monkeypatch.setattr("lightune.callbacks.progress._LONG_EPOCH", 1.0)
+    fit_scripted([0.25], callbacks=[Progress("val/accuracy", "max", paper, seconds_between_lines=-1.0)])
+    assert shown(paper).splitlines()[0] == "epoch 1/1  50% of it"
+
+
+@pytest.mark.parametrize(
+    ("width", "figures"), [(60, "val/accuracy 0.5"), (80, "val/accuracy 0.5  best 0.5"), (120, "best 0.5")]
+)
+def test_the_bar_fits_on_its_terminal(fit_scripted, width, figures):
+    narrow = Console(file=StringIO(), force_terminal=True, width=width, color_system=None)
+    fit_scripted([0.25, 0.5], callbacks=[Progress("val/accuracy", "max", narrow, label="fit 12/25")])
+    last = [line for line in shown(narrow).splitlines() if "2/2" in line][-1].split("\x1b[2K")[-1].rstrip()
+    assert last.startswith("fit 12/25  epoch 2/2 ")
+    assert last.endswith(figures)
+    assert len(last) <= width
+
+
+def test_a_notebook_has_one_line(fit_scripted, cell):
+    fit_scripted([0.25, 0.5, 0.375], callbacks=[Progress("val/accuracy", "max", notebook_console())])
+    (line,) = cell.texts
+    assert line.startswith("epoch 3/3  ")
+    assert line.endswith("val/accuracy 0.375  best 0.5")

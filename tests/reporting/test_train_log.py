@@ -3,14 +3,15 @@ import logging
 import pytest
 from omegaconf import OmegaConf
 
-from lightune.reporting.train_log import FILE_NAME, train_log
+from lightune.paths import TRAIN_LOG
+from lightune.reporting.train_log import train_log
 
 PLAIN = OmegaConf.create({"name": "run"})
 
 
 @pytest.fixture
 def read(tmp_path):
-    return lambda: (tmp_path / FILE_NAME).read_text()
+    return lambda: (tmp_path / TRAIN_LOG).read_text()
 
 
 def test_what_is_worth_knowing_is_in_the_file_and_warnings_on_the_terminal(tmp_path, read, capsys):

@@ -9,11 +9,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from lightune import secrets
+from lightune.paths import TRAIN_LOG
 from lightune.runtime.plain_text import visible
 
 __all__ = ["Redacting", "train_log"]
-
-FILE_NAME = "train.log"
 
 
 @contextmanager
@@ -28,7 +27,7 @@ def train_log(run_dir: Path, cfg: DictConfig, *, verbose: bool) -> Iterator[None
     root = logging.getLogger()
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    handlers: list[logging.Handler] = [logging.FileHandler(run_dir / FILE_NAME, encoding="utf-8"), terminal]
+    handlers: list[logging.Handler] = [logging.FileHandler(run_dir / TRAIN_LOG, encoding="utf-8"), terminal]
     level = root.level
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for handler in handlers:

@@ -4,7 +4,7 @@ import logging
 import pytest
 from omegaconf import OmegaConf
 
-from lightune.reporting.train_log import FILE_NAME
+from lightune.paths import TRAIN_LOG
 from lightune.training.fused.member_log import LogRouter, open_member_log
 
 PLAIN = OmegaConf.create({"name": "run"})
@@ -29,7 +29,7 @@ def opened():
 
 def words(folder):
     """Return the last word of each line of a log."""
-    return [line.split()[-1] for line in (folder / FILE_NAME).read_text().splitlines()]
+    return [line.split()[-1] for line in (folder / TRAIN_LOG).read_text().splitlines()]
 
 
 def test_what_is_logged_while_a_member_acts_is_in_its_own_log_alone(opened, tmp_path):

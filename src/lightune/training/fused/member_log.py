@@ -7,7 +7,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from lightune.reporting.train_log import FILE_NAME, Redacting
+from lightune.paths import TRAIN_LOG
+from lightune.reporting.train_log import Redacting
 
 __all__ = ["LogRouter", "open_member_log"]
 
@@ -19,7 +20,7 @@ def open_member_log(run_dir: Path, cfg: DictConfig) -> logging.Handler:
         run_dir: the member's folder.
         cfg: its configuration; the values of the environment variables that it asks for are not written.
     """
-    handler = logging.FileHandler(run_dir / FILE_NAME, encoding="utf-8")
+    handler = logging.FileHandler(run_dir / TRAIN_LOG, encoding="utf-8")
     handler.setFormatter(Redacting(cfg))
     handler.handleError = lambda record: None  # type: ignore[method-assign]  # the disk may be full
     return handler
