@@ -94,3 +94,19 @@ def test_a_notebook_has_one_line(open_store, monkeypatch, cell):
     title = "study: 1 done, 0 running, 0 pruned, 0 failed of 2, about 2 s left"
     assert line == f"{title}; best 0.25 of trial 0"
     assert cell.writings == 3  # when it began, a second later, and at the end
+
+
+def test_the_time_left_grows_less_while_nothing_ends(open_store, monkeypatch):
+    text, now = io.StringIO(), [100.0]
+    console = Console(file=text, force_terminal=True, width=200, height=50, color_system=None)
+    monkeypatch.setattr("lightune.study.outputs.display.time.monotonic", lambda: now[0])
+    store = open_store("x=1,2,3")
+    with Display(console, store, name="study", ended=0) as display:
+        number = store.ask(set()).number
+        now[0] += 10.0
+        store.tell(number, Outcome("completed", (0.25,), 10.0))
+        display.trial_ended(store.record(number))
+        assert "about 20 s left" in text.getvalue()
+        now[0] += 5.0
+        display.tick()
+    assert "about 15 s left" in text.getvalue()

@@ -49,7 +49,7 @@ class Display:
         on_terminal = console.is_terminal and self._line is None
         self._live = Live(console=console, auto_refresh=False) if on_terminal else None
         self._next_look = time.monotonic() + _REFRESH
-        self._began = time.monotonic()
+        self._began = self._ended_at = time.monotonic()
         self._ended_here = 0
         self._ended = ended
         self._best: Sequence[TrialRecord] = []
@@ -76,6 +76,7 @@ class Display:
     def trial_ended(self, trial: TrialRecord) -> None:
         """Show the end of a trial."""
         self._ended_here += 1
+        self._ended_at = time.monotonic()
         self._best = self._store.best()
         if self._live is not None or self._line is not None:
             if trial.state == "failed":
@@ -141,8 +142,9 @@ class Display:
     def _time_left(self, ended: int) -> str:
         if not self._ended_here or ended >= self._n_trials:
             return ""
-        left = (time.monotonic() - self._began) / self._ended_here * (self._n_trials - ended)
-        return f", about {duration(left)} left"
+        since = time.monotonic() - self._ended_at
+        left = (self._ended_at - self._began) / self._ended_here * (self._n_trials - ended) - since
+        return f", about {duration(left)} left" if left >= 1 else ""
 
 
 def epoch_of(folder: Path) -> str:
