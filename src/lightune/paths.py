@@ -58,6 +58,9 @@ TRAIN_LOG = "train.log"
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""
 
+STUDY_FILE = "study.json"
+"""In a study's folder: what it was begun with."""
+
 CURVES_FILE = "curves.csv"
 """In a fit's folder: its metrics, epoch by epoch."""
 

@@ -1,19 +1,28 @@
-"""Where a result came from: code, versions, device, data, command."""
+"""Where a result came from: code, versions, device, data, command, and what it took.
 
-import functools
+What is the same in all trials of a study is kept once, in the study's folder.
+"""
+
+import hashlib
 import os
 import platform
 import shlex
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib import metadata
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from lightune.paths import STUDY_FILE
+from lightune.reporting.environment import collect_environment
+from lightune.reporting.repository import Changes, changes_here
+from lightune.runtime.atomic_files import json_text, write_whole
+from lightune.runtime.credentials import credentials_of, without_credentials
+
+__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "SHARED", "Cost", "collect"]
 
 _PACKAGES = (
     "lightune",
@@ -28,51 +37,85 @@ _PACKAGES = (
     "scikit-learn",
 )
 DIFF_FILE = "uncommitted.diff"
-_NO_PROGRAMS = [
-    "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}",
-    "-c", "diff.external=",
-]  # fmt: skip
-_PLAIN_DIFF = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--submodule=short", "--no-color")
-_ENVIRONMENT = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
-"""No object is fetched from elsewhere, which runs what the repository names."""
-_WELL_KNOWN = {"git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs filter-process", "true"}
-"""What `git lfs install --local` writes."""
+ENVIRONMENT_FILE = "environment.json"
+SHARED = "provenance"
+"""In a study's folder: what its trials share of this, each file with a digest in its name."""
+_DEPTH = 4  # folders that a trial lies below its study, at most
+
+
+@dataclass
+class Cost:
+    """What a process has used since a moment: made at that moment."""
+
+    _wall: float = field(default_factory=time.perf_counter)
+    _cpu: float = field(default_factory=lambda: _cpu_seconds())
+
+    def so_far(self, device: torch.device) -> dict[str, float | int | None]:
+        """Return wall time and processor's time since then, in seconds, and the most memory, in bytes.
+
+        The memory is the whole process's since it began; all that trains in it at the time counts in everything.
+
+        Args:
+            device: the device that trained.
+        """
+        return {
+            "wall_seconds": round(time.perf_counter() - self._wall, 3),
+            "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
+            "peak_memory": _peak_memory(),
+            "peak_device_memory": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        }
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])  # of the process, and of those that it has waited for
+
+
+def _peak_memory() -> int | None:
+    with suppress(ImportError):  # there is none on Windows
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return used if sys.platform == "darwin" else used * 1024
+    return None
 
 
 def collect(
-    run_dir: Path, *, device: torch.device, data_fingerprint: str | None, code: str | None = None
+    run_dir: Path,
+    *,
+    device: torch.device,
+    data_fingerprint: str | None,
+    code: str | None = None,
+    cost: Cost | None = None,
+    fused: bool = False,
+    output_root: Path | None = None,
 ) -> dict[str, Any]:
-    """Gather what another person needs to repeat a run; save uncommitted changes beside it.
+    """Gather what another person needs to repeat a run; save its environment and uncommitted changes beside it.
 
     Args:
-        run_dir: where the diff of uncommitted changes is written, if there are any.
+        run_dir: the run's; of a trial, what all trials share is saved in the study's folder.
         device: the device that trained.
         data_fingerprint: digest of the data as read; None if the data do not tell.
         code: digest of the user's own code.
+        cost: made when the run began.
+        fused: whether the run was trained with others as one program.
+        output_root: absolute; what lies there is no code.
     """
+    environment = collect_environment()
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    packages = environment["packages"]
     return {
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": without_credentials(command, credentials_of([Path.cwd()])),
         "code": code,
-        "git": _git(run_dir),
-        "packages": dict(_versions()),
+        "git": _git(run_dir, output_root),
+        "packages": {name: packages[name] for name in _PACKAGES if name in packages},
         "python": platform.python_version(),
-        "platform": _platform(),
+        "platform": environment["platform"],
         "device": _device(device),
         "data": data_fingerprint,
+        "environment": _keep(run_dir, ENVIRONMENT_FILE, json_text(environment).encode()),
+        "fused": fused,
+        "cost": None if cost is None else cost.so_far(device),
     }
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    """Return the versions of what is installed; it does not change while a process runs."""
-    versions = {}
-    for name in _PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
-_platform = functools.cache(platform.platform)
 
 
 def _device(device: torch.device) -> str:
@@ -81,69 +124,48 @@ def _device(device: torch.device) -> str:
     return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
 
 
-@contextmanager
-def one_look_at_the_code() -> Iterator[None]:
-    """Let all runs that end meanwhile have the code that there was at the end of the first of them."""
-    _looks.append({})
-    try:
-        yield
-    finally:
-        _looks.pop()
-
-
-_looks: list[dict[tuple[str, ...], bytes | None]] = []
-
-
-def _git(run_dir: Path) -> dict[str, Any] | None:
-    """Describe the repository of the current folder; None if there is none or it has no commit."""
-    commit = _ask("rev-parse", "HEAD")
-    if commit is None:
+def _git(run_dir: Path, output_root: Path | None) -> dict[str, Any] | None:
+    seen = Path.cwd(), _study_of(run_dir)
+    if seen not in _seen:
+        changes = changes_here(output_root)
+        if seen[1] is not None:
+            _seen[seen] = changes
+    else:
+        changes = _seen[seen]
+    if changes is None:
         return None
-    diff = _ask("diff", *_PLAIN_DIFF, "--binary", "HEAD")
-    if diff:
-        (run_dir / DIFF_FILE).write_bytes(diff)
-    return {"commit": commit.decode().strip(), "dirty": bool(diff), "diff_file": DIFF_FILE if diff else None}
-
-
-def _ask(*arguments: str) -> bytes | None:
-    seen = _looks[-1] if _looks else {}
-    if arguments not in seen:
-        seen[arguments] = _answer(*arguments)
-    return seen[arguments]
-
-
-def _answer(*arguments: str) -> bytes | None:
-    """Ask git, which may run nothing that the repository names: that may be somebody else's."""
-    program = shutil.which("git")
-    if program is None:
-        return None
-    try:
-        variables = _without_filters(program) if arguments[0] == "diff" else {}
-        return _run([program, *_NO_PROGRAMS, *arguments], variables)
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _without_filters(program: str) -> dict[str, str]:
-    """Return variables that switch off the filters which the repository itself defines; the user's own stay."""
-    listed = _run([program, *_NO_PROGRAMS, "config", "--list", "--show-scope", "--null", "--includes"], {})
-    fields = listed.decode("utf-8", "surrogateescape").split("\0")
-    settings = [(key, value) for key, _, value in (field.partition("\n") for field in fields[1::2])]
-    filters = {
-        key: value
-        for scope, (key, value) in zip(fields[::2], settings, strict=False)
-        if scope in ("local", "worktree") and key.startswith("filter.")
+    return {
+        "commit": changes.commit,
+        "dirty": bool(changes.diff),
+        "diff_file": _keep(run_dir, DIFF_FILE, changes.diff) if changes.diff else None,
+        "untracked": list(changes.untracked),
+        "left_out": list(changes.left_out),
+        "submodules": list(changes.submodules),
     }
-    odd = {key.rpartition(".")[0] for key, value in filters.items() if value not in _WELL_KNOWN}
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    off = [key for key in filters if key.rpartition(".")[0] in odd]
-    variables = {"GIT_CONFIG_COUNT": str(first + len(off))}
-    for place, key in enumerate(off, start=first):
-        variables[f"GIT_CONFIG_KEY_{place}"] = key
-        variables[f"GIT_CONFIG_VALUE_{place}"] = "false" if key.endswith(".required") else ""
-    return variables
 
 
-def _run(command: list[str], variables: dict[str, str]) -> bytes:
-    environment = {**os.environ, **_ENVIRONMENT, **variables}
-    return subprocess.run(command, capture_output=True, check=True, timeout=30, env=environment).stdout
+_seen: dict[tuple[Path, Path | None], Changes | None] = {}
+"""Folder and study → what there was when the first trial ended: a process keeps the code that it imported."""
+
+
+def _keep(run_dir: Path, name: str, content: bytes) -> str | None:
+    """Write what belongs to a run, or to all trials with the same content; return its path from the run's folder.
+
+    Where the disk takes nothing, it is None: that is found out of the result, too.
+    """
+    study, file = _study_of(run_dir), run_dir / name
+    if study is not None:
+        digest = hashlib.sha256(content).hexdigest()[:12]
+        stem, suffix = os.path.splitext(name)
+        file = study / SHARED / f"{stem}-{digest}{suffix}"
+    try:
+        if study is None or not file.is_file():
+            write_whole(file, content)
+    except OSError:
+        return None
+    return os.path.relpath(file, run_dir).replace(os.sep, "/")
+
+
+def _study_of(run_dir: Path) -> Path | None:
+    parents = list(run_dir.absolute().parents)[:_DEPTH]
+    return next((parent for parent in parents if (parent / STUDY_FILE).is_file()), None)

@@ -64,6 +64,7 @@ class RunRecord:
     Args:
         context: of the run.
         hparams: of its row on the HParams page; by default all that is tuned.
+        fused: whether the run is trained with others as one program.
 
     Attributes:
         finished: the results of the fits that have ended by themselves, in their order.
@@ -73,8 +74,11 @@ class RunRecord:
         pictures: tag → what TensorBoard shows from the start.
     """
 
-    def __init__(self, context: RunContext, hparams: Mapping[str, HParam] | None = None) -> None:
+    def __init__(
+        self, context: RunContext, hparams: Mapping[str, HParam] | None = None, *, fused: bool = False
+    ) -> None:
         self.context = context
+        self._fused, self._cost = fused, provenance.Cost()
         self.finished: list[FitResult] = []
         self.current: Fit | None = None
         self.pruned = False
@@ -343,6 +347,9 @@ class RunRecord:
             device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
             data_fingerprint=fingerprint() if callable(fingerprint) else None,
             code=self._code,
+            cost=self._cost,
+            fused=self._fused,
+            output_root=Path(shell_folder(), expanded(self.context.cfg.output_root)),
         )
 
 

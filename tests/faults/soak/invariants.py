@@ -31,6 +31,7 @@ _USUAL = {
     "conf",
     "journal.log",
     "multirun.yaml",
+    "provenance",
     "report.html",
     "study.json",
     "trials",

@@ -210,7 +210,7 @@ class TrialGroup:
         return MemberTrainer(
             member,
             fit,
-            RunRecord(context, grouped_job.hparams),
+            RunRecord(context, grouped_job.hparams, fused=True),
             randomness,
             report=None
             if grouped_job.report is None

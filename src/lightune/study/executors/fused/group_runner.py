@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lightune.errors import one_line
-from lightune.reporting.provenance import one_look_at_the_code
+from lightune.reporting.repository import one_look_at_the_code
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.quiet import quiet
 from lightune.runtime.signals import STOP_SIGNALS
