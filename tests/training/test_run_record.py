@@ -99,6 +99,15 @@ def record(tmp_path, monkeypatch):
     return RunRecord(RunContext(cfg, prepare(cfg), tmp_path / "run", Console(quiet=True)))
 
 
+def test_with_how_many_a_run_was_trained_as_one_program_is_told(record):
+    for members in (6, 6, 3):
+        record.trained_with(members)
+    assert record.report("interrupted").provenance["fused"] == [[6, 2], [3, 1]]
+    resumed = RunRecord(record.context)
+    resumed.trained_with(3)
+    assert resumed.report("interrupted").provenance["fused"] == [[6, 2], [3, 2]]
+
+
 def test_what_fails_before_a_fit_began_leaves_a_result_without_figures(record):
     from lightune.errors import TrainingError
 

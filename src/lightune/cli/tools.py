@@ -12,7 +12,19 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lightune.cli import compare, evaluate, explain, export, init, listing, models, predict, report, show
+from lightune.cli import (
+    compare,
+    evaluate,
+    explain,
+    export,
+    init,
+    listing,
+    models,
+    predict,
+    report,
+    reproduce,
+    show,
+)
 from lightune.cli.arguments import Parser, typed_path
 from lightune.cli.completion import complete_tool, with_studies
 from lightune.cli.train import prepare_path
@@ -97,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     exporting = commands.add_parser("export", help="write a run's network as a file for other programs")
     export.add_arguments(exporting)
     exporting.set_defaults(command=_export)
+    again = commands.add_parser(
+        "reproduce", help="train a finished run again, and compare its figures and weights to the last digit"
+    )
+    reproduce.add_arguments(again)
+    again.set_defaults(command=_reproduce)
     networks = commands.add_parser("models", help="list the networks by kind of data, with their parameters")
     models.add_arguments(networks)
     networks.set_defaults(command=models.models)
@@ -118,6 +135,19 @@ def _export(options: argparse.Namespace) -> None:
     export.export(options, _run_chosen(options.run, "export"))
 
 
+def _reproduce(options: argparse.Namespace) -> None:
+    folders = reproduce.trials_of(found(options.path), options, lambda study: _best_named(study, "reproduce"))
+    prepare_path()
+    reproduce.reproduce(options, folders)
+
+
+def _best_named(study: Path, command: str) -> Path:
+    """Return the folder of a study's best trial, and say which it is."""
+    folder, rank = _best_trial(study, command)
+    say(f"{rank}: {folder}", error=True)
+    return folder
+
+
 def _run_chosen(path: Path, command: str) -> Path:
     """Return the folder of a run, or of a fit, that a command is about; refuse what is none, without torch."""
     folder = _chosen(path, command)
@@ -129,8 +159,7 @@ def _chosen(path: Path, command: str) -> Path:
     """Return the folder that a command is about; of a study, that of its best trial."""
     folder = found(path)
     if (folder / STUDY_FILE).is_file():
-        folder, rank = _best_trial(folder, command)
-        say(f"{rank}: {folder}", error=True)
+        folder = _best_named(folder, command)
     prepare_path()
     return folder
 

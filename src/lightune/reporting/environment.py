@@ -14,26 +14,9 @@ from typing import Any
 import torch
 
 from lightune.runtime.credentials import without_credentials
+from lightune.runtime.last_digits import VARIABLES
 
-__all__ = ["BITS", "collect_environment", "installed"]
-
-BITS = (
-    "ATEN_CPU_CAPABILITY",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_CBWR",
-    "MKL_DYNAMIC",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OMP_DYNAMIC",
-    "OPENBLAS_NUM_THREADS",
-    "OPENBLAS_CORETYPE",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "NVIDIA_TF32_OVERRIDE",
-    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-)
-"""Variables of the environment that change results in their last digits; all are read when torch is imported."""
+__all__ = ["collect_environment", "installed"]
 
 _DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 _SEPARATORS = re.compile(r"[-_.]+")
@@ -44,8 +27,8 @@ def collect_environment() -> dict[str, Any]:
 
     Keys: `python`, `platform`, `packages` (name → version, of all that is installed), `sources` (name → address,
     of what was installed from one), `cpu` (`model`, `count`, `capability`: the instructions that torch uses),
-    `threads` (`intra`, `inter`), `libraries`, `cuda` (null without a GPU) and `variables` (those of `BITS` that
-    are set).
+    `threads` (`intra`, `inter`), `libraries`, `cuda` (null without a GPU) and `variables` (those of `VARIABLES`
+    that are set).
     """
     packages, sources = installed()
     has_mkl: Any = torch.backends.mkl.is_available
@@ -67,7 +50,7 @@ def collect_environment() -> dict[str, Any]:
             "onednn": bool(has_onednn()),
         },
         "cuda": _cuda(),
-        "variables": {name: os.environ[name] for name in BITS if name in os.environ},
+        "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
 
 

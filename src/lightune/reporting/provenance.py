@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from lightune.reporting.repository import Changes, changes_here
 from lightune.runtime.atomic_files import json_text, write_whole
 from lightune.runtime.credentials import credentials_of, without_credentials
 
-__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "SHARED", "Cost", "collect"]
+__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "SHARED", "Cost", "collect", "device_named"]
 
 _PACKAGES = (
     "lightune",
@@ -86,7 +87,7 @@ def collect(
     data_fingerprint: str | None,
     code: str | None = None,
     cost: Cost | None = None,
-    fused: bool = False,
+    fused: Sequence[Sequence[int]] = (),
     output_root: Path | None = None,
 ) -> dict[str, Any]:
     """Gather what another person needs to repeat a run; save its environment and uncommitted changes beside it.
@@ -97,7 +98,7 @@ def collect(
         data_fingerprint: digest of the data as read; None if the data do not tell.
         code: digest of the user's own code.
         cost: made when the run began.
-        fused: whether the run was trained with others as one program.
+        fused: with how many it was trained as one program, and for how many epochs; empty if it was trained alone.
         output_root: absolute; what lies there is no code.
     """
     environment = collect_environment()
@@ -110,15 +111,16 @@ def collect(
         "packages": {name: packages[name] for name in _PACKAGES if name in packages},
         "python": platform.python_version(),
         "platform": environment["platform"],
-        "device": _device(device),
+        "device": device_named(device),
         "data": data_fingerprint,
         "environment": _keep(run_dir, ENVIRONMENT_FILE, json_text(environment).encode()),
-        "fused": fused,
+        "fused": [list(each) for each in fused],
         "cost": None if cost is None else cost.so_far(device),
     }
 
 
-def _device(device: torch.device) -> str:
+def device_named(device: torch.device) -> str:
+    """Return a device as results name it: what it is, and of a processor how many threads compute."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type

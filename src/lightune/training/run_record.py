@@ -64,7 +64,6 @@ class RunRecord:
     Args:
         context: of the run.
         hparams: of its row on the HParams page; by default all that is tuned.
-        fused: whether the run is trained with others as one program.
 
     Attributes:
         finished: the results of the fits that have ended by themselves, in their order.
@@ -74,11 +73,10 @@ class RunRecord:
         pictures: tag → what TensorBoard shows from the start.
     """
 
-    def __init__(
-        self, context: RunContext, hparams: Mapping[str, HParam] | None = None, *, fused: bool = False
-    ) -> None:
+    def __init__(self, context: RunContext, hparams: Mapping[str, HParam] | None = None) -> None:
         self.context = context
-        self._fused, self._cost = fused, provenance.Cost()
+        self._cost = provenance.Cost()
+        self._fused: list[list[int]] | None = None
         self.finished: list[FitResult] = []
         self.current: Fit | None = None
         self.pruned = False
@@ -113,6 +111,18 @@ class RunRecord:
             found: key → value.
         """
         self.context, self._found = context, found
+
+    def trained_with(self, members: int) -> None:
+        """Take note that the run was trained for an epoch as one program with others.
+
+        Args:
+            members: how many were computed at once, itself included, > 0.
+        """
+        if self._fused is None:
+            self._fused = _fused_before(self.context.run_dir)
+        if not self._fused or self._fused[-1][0] != members:
+            self._fused.append([members, 0])
+        self._fused[-1][1] += 1
 
     def conclude(self, fit: Fit) -> FitResult:
         """Return the result of a fit that has ended by itself; of several, write it, which makes the fit finished.
@@ -348,7 +358,7 @@ class RunRecord:
             data_fingerprint=fingerprint() if callable(fingerprint) else None,
             code=self._code,
             cost=self._cost,
-            fused=self._fused,
+            fused=self._fused or [],
             output_root=Path(shell_folder(), expanded(self.context.cfg.output_root)),
         )
 
@@ -404,6 +414,13 @@ def mean_metric(
         return sum(values) / len(values)
 
     return measure
+
+
+def _fused_before(run_dir: Path) -> list[list[int]]:
+    """Return with how many a run was trained before it was cut off, as far as its result tells."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return [[int(members), int(epochs)] for members, epochs in read_result(run_dir).provenance["fused"]]
+    return []
 
 
 def _resumed_by(result: Result) -> str | None:

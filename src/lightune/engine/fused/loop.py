@@ -101,6 +101,13 @@ class FusedLoop:
         """How many rows others can take."""
         return self.width - len(self.active)
 
+    def together(self, member: Member) -> int:
+        """Return how many members are computed at once with a member, itself included, > 0.
+
+        The last digits of what is measured may depend on it.
+        """
+        return self.step.together(self._row_of(member))
+
     def round(self) -> None:
         """Train every member for its next epoch."""
         self._narrow()

@@ -165,6 +165,10 @@ class StackedStep:
             self.optimizer.add_members(row, self.schedules.groups)
         self._lay_out(members)
 
+    def together(self, row: int) -> int:
+        """Return how many rows are computed at once with a row, itself included."""
+        return next(len(block.rows) for block in self._blocks if row in block.rows)
+
     def _lay_out(self, members: Sequence[Member]) -> None:
         """Divide the rows into blocks; lay out what is one number a member as tensors (M,)."""
         self._task = members[0].task

@@ -81,6 +81,7 @@ class TrialGroup:
     ) -> None:
         self._grouped_jobs: dict[Member, GroupedJob] = {}
         self._runs: dict[Member, MemberTrainer] = {}
+        self._records: dict[Member, RunRecord] = {}
         self._router = LogRouter()
         self._interruption = Interruption()
         self._ended: list[Member] = []
@@ -193,6 +194,7 @@ class TrialGroup:
         console = Transcript(grouped_job.folder / CONSOLE_FILE)
         context = RunContext(grouped_job.cfg, parts, grouped_job.folder, console, resumed=True)
         record_data(grouped_job.folder, parts.data)
+        record = self._records[member] = RunRecord(context, grouped_job.hparams)
         randomness = MemberRandomness()
         fit = Fit(
             grouped_job.cfg,
@@ -210,7 +212,7 @@ class TrialGroup:
         return MemberTrainer(
             member,
             fit,
-            RunRecord(context, grouped_job.hparams, fused=True),
+            record,
             randomness,
             report=None
             if grouped_job.report is None
@@ -230,6 +232,7 @@ class TrialGroup:
                 self._loop.end(member, "stopped" if run.trainer.should_stop else "completed")
 
     def _epoch_ends(self, end: EpochEnd) -> bool:
+        self._records[end.member].trained_with(self._loop.together(end.member))
         return self._runs[end.member].end_epoch(end)
 
     def _epochs_start(self, members: Sequence[Member]) -> None:
@@ -251,6 +254,7 @@ class TrialGroup:
         with written_together():
             for member in ended:
                 run, grouped_job = self._runs.pop(member), self._grouped_jobs.pop(member)
+                del self._records[member]
                 try:
                     grouped_job.ending = run.end()
                 except TrainingError as error:

@@ -1,0 +1,50 @@
+"""Variables of the environment that change the last digits of results: which path a library computes by.
+
+This module must not import torch or Lightning, which read them once.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+
+__all__ = ["VARIABLES", "set_variables"]
+
+VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DYNAMIC",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OMP_DYNAMIC",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "CUBLAS_WORKSPACE_CONFIG",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
+"""Variables of the environment that change results in their last digits; all are read when torch is imported."""
+
+_VALUE = re.compile(r"[\w.,:=+-]{1,64}", re.ASCII)
+
+
+def set_variables(wanted: Mapping[str, object]) -> bool:
+    """Set those of `VARIABLES` as they are wanted, and take the others away; tell whether that was possible.
+
+    It is not where torch has been imported, and has read them; nothing is changed then.
+
+    Args:
+        wanted: name → value; other names, and what can be no value of these, are passed over.
+    """
+    if "torch" in sys.modules:
+        return False
+    for name in VARIABLES:
+        value = wanted.get(name)
+        if isinstance(value, str) and _VALUE.fullmatch(value):
+            os.environ[name] = value
+        else:
+            os.environ.pop(name, None)
+    return True

@@ -1,0 +1,130 @@
+"""`lightune reproduce`: what it takes, what it says, and its exit code."""
+
+import json
+import shutil
+from contextlib import chdir
+
+import pytest
+from studies import write_study
+
+from lightune import compose, train
+
+WORDS = ("trainer=cpu", "trainer.max_epochs=1", "model.units=8", "logger=none")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished run that others are copied from."""
+    folder = tmp_path_factory.mktemp("trained")
+    with chdir(folder):
+        return train(compose([*WORDS, f"output_root={folder}"])).run_dir
+
+
+@pytest.fixture
+def run(trained, tmp_path, monkeypatch):
+    """A finished run of one's own, as `run` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def change(run, **metrics):
+    content = json.loads((run / "result.json").read_text())
+    content["metrics"] |= metrics
+    (run / "result.json").write_text(json.dumps(content))
+
+
+def test_what_is_identical_is_said_to_be(run, tool):
+    code, out, _ = tool("reproduce", "run")
+    assert code == 0
+    for words in ("reproduces   run", "packages, Python, processor", "val/accuracy", "checkpoints/best.ckpt"):
+        assert words in out
+    assert "identical: " in out
+    assert "weights, to the last digit (tolerance 0)" in out
+    assert "different" not in out
+
+
+def test_what_is_different_is_said_with_the_difference(run, tool):
+    change(run, **{"val/loss": 0.5})
+    code, out, _ = tool("reproduce", "run")
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("val/loss")]
+    assert "0.5 " in line
+    assert "different, by " in line
+    assert "different: 1 of " in out
+
+
+def test_the_new_run_is_kept_where_it_is_asked_for(run, tool, tmp_path):
+    code, out, _ = tool("reproduce", "run", "--output", "new", "--json")
+    about = json.loads(out)
+    assert (code, about["identical"], about["tolerance"], about["differs"]) == (0, True, 0, [])
+    assert {each["identical"] for each in (*about["figures"], *about["weights"])} == {True}
+    assert (tmp_path / "new" / "checkpoints" / "best.ckpt").is_file()
+    code, _, err = tool("reproduce", "run", "--output", "new")
+    assert code == 2
+    assert "--output  must be a new or an empty folder, got new" in err
+
+
+def test_what_fails_now_is_different(run, tool, monkeypatch):
+    monkeypatch.setattr("lightune.training.fit.Fit.train", lambda _: 1 / 0)
+    code, out, _ = tool("reproduce", "run")
+    assert code == 1
+    assert "different: run completed then, and failed now: ZeroDivisionError" in out
+
+
+def test_code_of_others_is_refused_with_what_was_recorded_of_it(run, tool, stranger):
+    content = (run / ".hydra" / "config.yaml").read_text()
+    text = content.replace("lightune.models.MLP", stranger.function)
+    (run / ".hydra" / "config.yaml").write_text(text)
+    code, _, err = tool("reproduce", str(run))
+    assert code == 2
+    assert "model._target_" in err
+    assert "recorded of it: the digest " in err
+    assert not stranger.mark.exists()
+
+
+@pytest.fixture
+def study(trained, tmp_path, monkeypatch):
+    """A study of two trials and one that failed, as `s` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = write_study(tmp_path / "s", "completed,0.5,1e-3", "completed,0.9,1e-2", "failed,,1e-1")
+    for number in (0, 1):
+        shutil.copytree(trained, folder / "trials" / str(number), dirs_exist_ok=True)
+    change(folder / "trials" / "0", **{"val/loss": 0.5})
+    return folder
+
+
+@pytest.mark.parametrize("words", [["s"], ["s/report.html"], ["s", "--trial", "1"], ["s/trials/1"]])
+def test_a_study_stands_for_its_best_trial(study, tool, words):
+    (study / "report.html").touch()
+    code, out, _ = tool("reproduce", *words)
+    assert code == 0
+    assert "reproduces   s/trials/1" in out
+
+
+def test_all_trials_that_finished_have_a_line_each(study, tool):
+    code, out, _ = tool("reproduce", "s", "--all")
+    assert code == 1
+    first, second, last = out.splitlines()
+    assert first.startswith("s/trials/0  val/accuracy ")
+    assert "different: 1 of " in first
+    assert "identical: " in second
+    assert last == "1 of 2 trials identical"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["s", "--trial", "7"], "--trial  must be a trial of the study (0 to 2), got 7"),
+        (["s", "--trial", "-1"], "must be a whole number >= 0, got -1"),
+        (["s", "--trial", "1", "--all"], "--trial  is one trial, and --all is for all of them; leave one out"),
+        (["s/trials/1", "--all"], "--all  is for a study, got s/trials/1"),
+        (["nowhere"], "nowhere  is no run: there is no such folder"),
+        (["s/study.json"], "is a file, and no page of a study"),
+        (["s", "--trial", "2"], "is no run: "),
+    ],
+)
+def test_what_cannot_be_reproduced_is_refused(study, tool, words, said):
+    code, _, err = tool("reproduce", *words)
+    assert code == 2
+    assert said in err
