@@ -54,6 +54,7 @@ def test_what_is_different_is_said_with_the_difference(run, tool):
     assert "different: 1 of " in out
 
 
+@pytest.mark.long
 def test_the_new_run_is_kept_where_it_is_asked_for(run, tool, tmp_path):
     code, out, _ = tool("reproduce", "run", "--output", "new", "--json")
     about = json.loads(out)
@@ -65,6 +66,7 @@ def test_the_new_run_is_kept_where_it_is_asked_for(run, tool, tmp_path):
     assert "--output  must be a new or an empty folder, got new" in err
 
 
+@pytest.mark.long
 def test_what_fails_now_is_different(run, tool, monkeypatch):
     monkeypatch.setattr("lightune.training.fit.Fit.train", lambda _: 1 / 0)
     code, out, _ = tool("reproduce", "run")
@@ -94,6 +96,7 @@ def study(trained, tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", [["s"], ["s/report.html"], ["s", "--trial", "1"], ["s/trials/1"]])
 def test_a_study_stands_for_its_best_trial(study, tool, words):
     (study / "report.html").touch()
@@ -102,6 +105,7 @@ def test_a_study_stands_for_its_best_trial(study, tool, words):
     assert "reproduces   s/trials/1" in out
 
 
+@pytest.mark.long
 def test_all_trials_that_finished_have_a_line_each(study, tool):
     code, out, _ = tool("reproduce", "s", "--all")
     assert code == 1

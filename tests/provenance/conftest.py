@@ -63,6 +63,7 @@ def _longer(words):
 
 
 def _trial(words, *more):
+    more = more or ("hydra/launcher=basic",)  # in this process
     swept = [] if any(word.startswith("optimizer.lr=") for word in words) else ["optimizer.lr=1e-3,3e-3,1e-2"]
     assert run_train("-m", *words, "search.study=s", *swept, *more) == 0
     return Path("outputs/studies/s/trials/1")

@@ -57,6 +57,7 @@ def test_what_is_not_the_same_is_told(make, again):
     assert [(each.what, each.then) for each in told[0]] == [("device", "cuda (A card)")]
 
 
+@pytest.mark.long
 def test_a_run_without_its_checkpoints_is_compared_by_its_figures(make, again):
     run = make("run")
     (run / "checkpoints" / "best.ckpt").unlink()
@@ -66,6 +67,7 @@ def test_a_run_without_its_checkpoints_is_compared_by_its_figures(make, again):
     assert answer.weights == []
 
 
+@pytest.mark.long
 def test_data_that_are_others_are_refused_with_what_was_recorded_of_them(make, again, tmp_path):
     run = make("run", "text")
     table = tmp_path / "table.csv"
@@ -77,6 +79,7 @@ def test_data_that_are_others_are_refused_with_what_was_recorded_of_them(make, a
     assert "recorded of them: 60 rows with the fingerprint" in problem.message
 
 
+@pytest.mark.long
 def test_data_that_are_missing_are_refused_with_what_was_recorded_of_them(make, again, tmp_path):
     run = make("run", "text")
     (tmp_path / "table.csv").rename(tmp_path / "elsewhere.csv")
@@ -84,12 +87,14 @@ def test_data_that_are_missing_are_refused_with_what_was_recorded_of_them(make, 
         again(run)
 
 
+@pytest.mark.long
 def test_data_that_are_elsewhere_can_be_named(make, again, tmp_path):
     run = make("run", "text")
     (tmp_path / "table.csv").rename(tmp_path / "elsewhere.csv")
     assert again(run, changes={"data.path": str(tmp_path / "elsewhere.csv")}).is_same
 
 
+@pytest.mark.long
 def test_it_computes_with_as_many_threads_as_the_run(make, again):
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
@@ -103,6 +108,7 @@ def test_it_computes_with_as_many_threads_as_the_run(make, again):
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.long
 def test_a_rate_that_was_found_is_taken_as_it_was_found(make, again, monkeypatch):
     run = make("run", "mlp", "trainer.lr_find=true")
     monkeypatch.setattr("lightune.training.finding.find_rate", None)

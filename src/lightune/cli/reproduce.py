@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem, TrainingError
-from lightune.paths import shown_path
+from lightune.paths import absence, shown_path
+from lightune.provenance.capsule import CONTENT, is_capsule
 from lightune.provenance.recorded import FINISHED, Recorded, read_recorded
 from lightune.runtime.last_digits import set_variables
 from lightune.runtime.plain_text import escaped, say
@@ -26,7 +27,7 @@ from lightune.training.imports import import_training
 from lightune.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lightune.provenance.differences import Difference
     from lightune.provenance.reproduction import Figure, Reproduction
@@ -39,10 +40,11 @@ _DIFFERENT = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `lightune reproduce` takes."""
     add = parser.add_argument
-    what = "the folder of a run, a trial or a fit, a study (of which the best trial counts), or its report.html"
-    with_runs(add("path", type=typed_path, metavar="RUN|STUDY", help=what))
+    what = "folder of a run, trial or fit, a study (of which the best trial counts), or what was packed of one"
+    with_runs(add("path", type=typed_path, metavar="RUN|STUDY|FILE", help=what))
     add("--trial", type=_number, metavar="N", help="of a study: this trial (default: the best)")
     add("--all", action="store_true", help="of a study: all trials that finished, a line each")
+    add("--data", type=typed_path, metavar="PATH", help="where the data lie now (default: where they lay)")
     add("--output", type=typed_path, metavar="FOLDER", help="a new folder for the new run (default: none is kept)")
     add("--json", action="store_true", help="print JSON instead of text")
 
@@ -84,12 +86,15 @@ def trials_of(path: Path, options: argparse.Namespace, best: "Any") -> list[Path
     raise ConfigError([Problem("--trial", f"must be a trial of the study ({numbers}), got {options.trial}")])
 
 
-def reproduce(options: argparse.Namespace, folders: "Sequence[Path]") -> None:
+def reproduce(
+    options: argparse.Namespace, folders: "Sequence[Path]", places: "Mapping[str, str] | None" = None
+) -> None:
     """Train runs again, say what differs and whether all is the same; the exit code is 1 if not.
 
     Args:
         options: as `add_arguments` declares them.
         folders: as `trials_of` returns them.
+        places: key of the configuration → where what it names lies now.
 
     Raises:
         ConfigError: if one cannot be trained here, or its data or code are missing.
@@ -105,7 +110,8 @@ def reproduce(options: argparse.Namespace, folders: "Sequence[Path]") -> None:
     found, told = [], len(recorded) > 1
     for each in recorded:
         home = None if output is None else output / each.run.name if told else output
-        answer = _reproduced(each, home, options, short=told)
+        changes = {**(places or {}), **_data_of(each, options.data)}
+        answer = _reproduced(each, home, options, changes, short=told)
         found.append(answer)
     if options.json:
         print(escaped(json.dumps(found if told else found[0], indent=2, ensure_ascii=False)))
@@ -116,32 +122,51 @@ def reproduce(options: argparse.Namespace, folders: "Sequence[Path]") -> None:
         sys.exit(_DIFFERENT)
 
 
+def _data_of(recorded: Recorded, path: Path | None) -> dict[str, str]:
+    """Return which key says where the data lie, and where that is now.
+
+    Raises:
+        ConfigError: if nothing is there, or the data are no files.
+    """
+    if path is None:
+        return {}
+    if not path.exists():
+        raise ConfigError([Problem("--data", absence(path))])
+    for key in ("path", "root"):
+        if key in recorded.cfg.data:
+            return {f"data.{key}": str(path.absolute())}
+    raise ConfigError([Problem("--data", "is for data in files, and those of the run come with lightune")])
+
+
 def _reproduced(
-    recorded: Recorded, output: Path | None, options: argparse.Namespace, *, short: bool
+    recorded: Recorded,
+    output: Path | None,
+    options: argparse.Namespace,
+    changes: "Mapping[str, str]",
+    *,
+    short: bool,
 ) -> dict[str, Any]:
     """Train a run again, print what came of it, and return it in plain values."""
     from lightune.provenance.reproduction import reproduce
 
-    out = sys.stdout
+    out, name = sys.stdout, _named(recorded, options)
 
     def tell(differing: "list[Difference]") -> None:
         if not options.json and not short:
             with redirect_stdout(out):
-                _print_differences(recorded, differing)
+                _print_differences(name, recorded, differing)
 
     try:
         with _folder(output) as folder, redirect_stdout(sys.stderr):
-            answer = reproduce(recorded, folder, tell=tell)
+            answer = reproduce(recorded, folder, changes=changes, tell=tell)
     except TrainingError as error:
         reason = f"{error.result.error.type}: {error.result.error.message}" if error.result.error else str(error)
         if not options.json:
-            say(
-                f"different: {shown_path(recorded.folder)} {recorded.result.status} then, and failed now: {reason}"
-            )
-        return {"run": str(recorded.folder), "identical": False, "failed": reason}
+            say(f"different: {name} {recorded.result.status} then, and failed now: {reason}")
+        return {"run": name, "identical": False, "failed": reason}
     if not options.json:
-        (_print_line if short else _print_table)(answer)
-    return _plain(answer)
+        _print_line(name, answer) if short else _print_table(answer)
+    return _plain(name, answer)
 
 
 @contextmanager
@@ -154,12 +179,20 @@ def _folder(output: Path | None) -> "Iterator[Path]":
         yield Path(folder)
 
 
-def _print_differences(recorded: Recorded, differing: "Sequence[Difference]") -> None:
+def _named(recorded: Recorded, options: argparse.Namespace) -> str:
+    """Return a run as it was typed, or as it lies in what was packed."""
+    if not is_capsule(options.path):
+        return shown_path(recorded.folder)
+    inner = recorded.folder.as_posix().partition(f"/{CONTENT}")[2].strip("/")
+    return f"{shown_path(options.path)}{f': {inner}' if inner else ''}"
+
+
+def _print_differences(name: str, recorded: Recorded, differing: "Sequence[Difference]") -> None:
     from lightune.cli.records import print_records
     from lightune.provenance.differences import what_is_the_same
 
     same = what_is_the_same(recorded, differing)
-    say(f"reproduces   {shown_path(recorded.folder)}")
+    say(f"reproduces   {name}")
     say(f"the same     {same or 'nothing: the run did not record what it ran on'}")
     if differing:
         print_records([(each.what, each.then, each.now) for each in differing], ("differs", "then", "now"))
@@ -192,10 +225,10 @@ def _verdict(answer: "Reproduction") -> str:
     return f"different: {said}"
 
 
-def _print_line(answer: "Reproduction") -> None:
+def _print_line(name: str, answer: "Reproduction") -> None:
     result = answer.recorded.result
     figure = f"{result.objective.metric} {_shown(result.objective.value)}"
-    say(f"{shown_path(answer.recorded.run)}  {figure}  {_verdict(answer)}")
+    say(f"{name}  {figure}  {_verdict(answer)}")
 
 
 def _shown(value: float | None) -> str:
@@ -210,9 +243,9 @@ def _same(figure: "Figure") -> str:
     return f"different, by {abs(figure.now - figure.then):.3g}"
 
 
-def _plain(answer: "Reproduction") -> dict[str, Any]:
+def _plain(name: str, answer: "Reproduction") -> dict[str, Any]:
     return {
-        "run": str(answer.recorded.folder),
+        "run": name,
         "identical": answer.is_same,
         "tolerance": 0,
         "differs": [asdict(each) for each in answer.differing],

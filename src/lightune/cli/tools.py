@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from lightune.cli import (
     init,
     listing,
     models,
+    pack,
     predict,
     report,
     reproduce,
@@ -33,6 +34,7 @@ from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import STUDY_FILE, resume_command, study_above
+from lightune.provenance.capsule import is_capsule, opened
 from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import read_spec
@@ -114,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     reproduce.add_arguments(again)
     again.set_defaults(command=_reproduce)
+    packing = commands.add_parser(
+        "pack", help="pack a study or a run into one file that repeats every figure elsewhere"
+    )
+    pack.add_arguments(packing)
+    packing.set_defaults(command=_pack)
     networks = commands.add_parser("models", help="list the networks by kind of data, with their parameters")
     models.add_arguments(networks)
     networks.set_defaults(command=models.models)
@@ -136,9 +143,21 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    folders = reproduce.trials_of(found(options.path), options, lambda study: _best_named(study, "reproduce"))
+    def of(path: Path, places: Mapping[str, str]) -> None:
+        folders = reproduce.trials_of(path, options, lambda study: _best_named(study, "reproduce"))
+        reproduce.reproduce(options, folders, places)
+
     prepare_path()
-    reproduce.reproduce(options, folders)
+    if is_capsule(options.path):
+        with opened(options.path) as capsule:
+            of(capsule.path, capsule.places)
+    else:
+        of(found(options.path), {})
+
+
+def _pack(options: argparse.Namespace) -> None:
+    prepare_path()
+    pack.pack(options, found(options.path), lambda study: _best_named(study, "pack"))
 
 
 def _best_named(study: Path, command: str) -> Path:

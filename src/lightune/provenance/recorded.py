@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -73,7 +73,7 @@ class Recorded:
     @property
     def diff(self) -> bytes | None:
         """The changes that were not committed; None if there were none, or they are not there any more."""
-        file = _named(self.run, self.git.get("diff_file"), "diff_file")
+        file = self.beside("diff_file")
         with suppress(OSError):
             return None if file is None else file.read_bytes()
         return None
@@ -111,6 +111,11 @@ class Recorded:
         """Return the fits of a run of several, as far as they finished."""
         folders = sorted((self.run / "fits").glob("*"), key=lambda each: (len(each.name), each.name))
         return [fit for folder in folders if (fit := read_fit(folder)) is not None]
+
+    def beside(self, kind: Literal["environment", "diff_file"]) -> Path | None:
+        """Return the file that its environment or changes lie in, there or not; None if it names none."""
+        named = self.provenance if kind == "environment" else self.git
+        return _named(self.run, named.get(kind), kind)
 
     def told_of_data(self) -> str:
         """Say what was recorded of the data: enough to know them when they are found."""
