@@ -42,7 +42,7 @@ def once(seed):
         train(compose([*{overrides}, f"output_root={{folder}}", f"seed={{seed}}"]))
 
 once(0)
-gc.collect()  # so that a collection of all objects, a third of a second, does not fall into one side's time by chance
+gc.collect()  # one of all objects takes a third of a second: it is to fall into neither side's time by chance
 began = time.process_time()
 once(1)
 print(time.process_time() - began)
