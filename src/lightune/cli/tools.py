@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lightune.cli import (
     compare,
+    doctor,
     evaluate,
     explain,
     export,
@@ -127,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     beginning = commands.add_parser("init", help="write a project of your own, which runs at once")
     init.add_arguments(beginning)
     beginning.set_defaults(command=init.init)
+    looking = commands.add_parser(
+        "doctor", help="say what is installed, on which device runs train, and whether they do"
+    )
+    doctor.add_arguments(looking)
+    looking.set_defaults(command=doctor.doctor)
     return parser
 
 
