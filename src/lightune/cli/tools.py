@@ -25,6 +25,7 @@ from lightune.cli import (
     predict,
     report,
     reproduce,
+    schema,
     show,
 )
 from lightune.cli.arguments import Parser, typed_path
@@ -133,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_arguments(looking)
     looking.set_defaults(command=doctor.doctor)
+    describing = commands.add_parser("schema", help="print JSON schemas of the YAML, for editors")
+    schema.add_arguments(describing)
+    describing.set_defaults(command=schema.schema)
     return parser
 
 

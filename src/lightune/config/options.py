@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.config.project import conf_in_use
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.paths import conf_dir
 
@@ -41,9 +42,10 @@ def options_of(group: str, folder: Path | None = None) -> Iterator[Option]:
 
     Args:
         group: the config group, e.g. `model`.
-        folder: with options of one's own, as `--config-dir` takes it; they win over others of their name.
+        folder: with options of one's own, as `--config-dir` takes it; they win over others of their name, and so
+            do those of the project that was entered.
     """
-    folders = [conf_dir(), *([folder] if folder is not None else [])]
+    folders = [each for each in (conf_dir(), conf_in_use(), folder) if each is not None]
     files = {file.stem: file for each in folders for file in (each / group).glob("*.yaml")}
     for name, file in sorted(files.items()):
         try:
