@@ -101,3 +101,17 @@ def test_what_is_judged_is_not_mixed():
 def test_boxes_are_cut_out_of_images_only():
     with pytest.raises(ValueError, match="cutmix cuts boxes out of images, and Diabetes is a table"):
         digits(Mixing(cutmix=1.0), Diabetes)
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(flip=0.5)])
+@pytest.mark.parametrize("placement", ["device", "host", "stream"])
+@pytest.mark.parametrize("kind", [Digits, Diabetes])
+def test_what_is_measured_on_the_training_part_is_not_mixed(kind, placement, augmentation):
+    plain = whole(digits(cls=kind).evaluation_dataloader("train"))
+    data = digits(Mixing(0.4), cls=kind, placement=placement, num_workers=0)
+    if kind is Digits:
+        data.augment(augmentation)
+        data.divide(data._split, seed=3)
+    list(data.train_dataloader())
+    for one, two in zip(whole(data.evaluation_dataloader("train")), plain, strict=True):
+        assert torch.equal(one, two)

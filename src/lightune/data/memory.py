@@ -578,10 +578,10 @@ class InMemoryData(LightningDataModule):
             if _copies_ahead(where, device):
                 loader = Prefetched(loader, CopyAside(device))
         elif variation is not None:
-            raw = self._raw(part, order, where, device)
+            raw = self._raw(part, order, where, device, mixed=mixing is not None)
             loader = AugmentedLoader(raw, variation.on(device), device, epoch)
         elif self.is_streamed:
-            loader = self._stream(part, order, device, preparation=self.preparation)
+            loader = self._stream(part, order, device, mixed=mixing is not None, preparation=self.preparation)
         elif _copies_ahead(where, device):
             loader = Prefetched(order, CopyAside(device))
         if mixing is None:
@@ -591,20 +591,21 @@ class InMemoryData(LightningDataModule):
         return MixedLoader(loader, mixing, self.samples.targets, processes=processes, **how)
 
     def _raw(
-        self, part: str, order: TensorLoader, where: Placement, device: torch.device
+        self, part: str, order: TensorLoader, where: Placement, device: torch.device, *, mixed: bool
     ) -> RawLoader | StreamLoader | Prefetched:
         """Return what gives out samples of a part as they were read, with their numbers in it."""
         rows = self._parts[part][0]
         if self.is_streamed:
-            return self._stream(part, order, device, rows=rows)
+            return self._stream(part, order, device, mixed=mixed, rows=rows)
         inputs = self.samples.inputs
         if where == "device":
             inputs, rows = inputs.to(device), rows.to(device)
         raw = RawLoader(inputs, rows, order)
         return Prefetched(raw, CopyAside(device)) if _copies_ahead(where, device) else raw
 
-    def _stream(self, part: str, order: TensorLoader, device: torch.device, **how: Any) -> StreamLoader:
-        mixed = part == "train" and self._mixing is not None
+    def _stream(
+        self, part: str, order: TensorLoader, device: torch.device, *, mixed: bool, **how: Any
+    ) -> StreamLoader:
         if part in self._streams:  # of an epoch before
             self._streams.pop(part).close()
         stream = StreamLoader(
