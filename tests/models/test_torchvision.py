@@ -62,7 +62,11 @@ def test_one_channel_is_shown_three_times_and_images_are_resized():
     [
         ({"name": "resnet19"}, "name must be one of torchvision's .* classifiers, such as resnet.*, got resnet19"),
         ({"shape": (2, 32, 32)}, "images of one or three channels, got samples of shape"),
-        ({"shape": (3, 8, 8)}, r"images of 8 x 8 are too small for it .*model\.image_size=64"),
+        ({"shape": (3, 8, 8)}, r"images of 8 x 8 are too small for it .*model\.image_size=64$"),
+        (
+            {"name": "alexnet", "shape": (3, 8, 8), "image_size": 48},
+            r"images of 48 x 48 are too small .*_size=96$",
+        ),
         ({"weights": "away/w.pth"}, r"there is no file .*away/w\.pth; weights may also be null"),
         ({"freeze": "layer9"}, r"freeze must be none, features or a module of the body \(features, .*got layer9"),
         ({"unfreeze_at": 3}, "unfreeze_at is for what is frozen; add freeze=features"),

@@ -19,6 +19,7 @@ __all__ = ["FrozenBody", "ParameterGroup", "TransferNetwork"]
 ParameterGroup = tuple[float, list[nn.Parameter]]
 """What the learning rate is multiplied by, and the parameters."""
 
+_ENOUGH = 64  # pixels of a side, for most bodies
 _BLOCK = re.compile(r"(.*?\d+)(?:\.|$)")
 
 
@@ -184,10 +185,11 @@ class TransferNetwork(nn.Module):
             with torch.no_grad():
                 return int(self.features(torch.zeros(2, *input_shape)).shape[1])
         except RuntimeError as error:
-            size = " x ".join(map(str, input_shape[1:]))
+            sides = [self.image_size] * 2 if self.image_size else list(input_shape[1:])
             reason = " ".join(str(error).split())
-            rule = f"images of {size} are too small for it ({reason})"
-            raise ValueError(f"{rule}; have them resized: model.image_size=64") from error
+            rule = f"images of {' x '.join(map(str, sides))} are too small for it ({reason})"
+            advice = f"have them resized: model.image_size={max(_ENOUGH, 2 * min(sides))}"
+            raise ValueError(f"{rule}; {advice}") from error
         finally:
             self.body.train(mode)
 
