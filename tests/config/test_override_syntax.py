@@ -10,6 +10,8 @@ from lightune.config.override_syntax import syntax_problems
         (["a=1", "lr=", "2"], [2], "lr", "without a space: <lr=2>"),
         (["units=[1,", "2]"], [0, 1], "units", "quoted as a whole: <units=[1, 2]>"),
         (["note=don't"], [0], "note", """quoted twice: <note="don't">"""),
+        (["a={'b.c': {\"d\": 'e'}, \"f\" :1}"], [0], "a", "without quotes: <a={b.c: {d: 'e'}, f :1}>"),
+        (["a={'b': don't}"], [0], "a", "quoted twice: <a="),
         (["lr=intervall(1,2)"], [0], "lr", "did you mean 'interval'?"),
         (["a/b.c=1"], [0], "a/b.c", "is no key; a key is names with dots"),
         (["a/b.c="], [0], "a/b.c", "is no key; a key is names with dots"),

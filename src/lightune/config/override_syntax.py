@@ -30,6 +30,7 @@ _FUNCTIONS = (
     "bool",
     "json_str",
 )
+_QUOTED_KEY, _BARE_KEY = re.compile(r"""([{,]\s*)(["'])([\w.]+)\2(\s*:)"""), r"\1\3\4"
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -57,7 +58,7 @@ def syntax_problems(words: Sequence[str], unread: Sequence[int], quote: Callable
             yield Problem(key, f"a value follows its key without a space: {quote(f'{key}={word}')}")
         elif not has_value:
             yield Problem(word, f"must be KEY=VALUE, got {word}")
-        elif not _is_key(key):
+        elif not _can_be_read(f"{key}=1"):
             yield Problem(key, "is no key; a key is names with dots between them, as in optimizer.lr=0.1")
         elif (
             (call := _CALL.match(value))
@@ -65,6 +66,8 @@ def syntax_problems(words: Sequence[str], unread: Sequence[int], quote: Callable
             and (hint := did_you_mean(call[1], _FUNCTIONS))
         ):
             yield Problem(key, f"{call[1]}(…) is no function of a sweep;{hint}")
+        elif _can_be_read(bare := f"{key}={_QUOTED_KEY.sub(_BARE_KEY, value)}"):
+            yield Problem(key, f"keys of a mapping are written without quotes: {quote(bare)}")
         elif value[:1] in _CLOSING and value.count(value[0]) != value.count(_CLOSING[value[0]]):
             whole = _until_closed(word, following)
             if whole == word:
@@ -77,9 +80,9 @@ def syntax_problems(words: Sequence[str], unread: Sequence[int], quote: Callable
             yield Problem(key, f"a value with special characters is quoted twice: {_as_text(key, value, quote)}")
 
 
-def _is_key(text: str) -> bool:
+def _can_be_read(word: str) -> bool:
     try:
-        parse_override(f"{text}=1")
+        parse_override(word)
     except HydraException:
         return False
     return True
