@@ -79,6 +79,9 @@ def test_a_folder_of_options_that_is_not_there_is_refused(tmp_path, tool):
     code, out, err = tool("models", "--config-dir", tmp_path / "nowhere")
     assert (code, out) == (2, "")
     assert f"--config-dir  there is no folder {tmp_path / 'nowhere'}" in err
+    code, out, err = tool("models", "torchvision", "--config-dir", tmp_path)
+    assert (code, out) == (2, "")
+    assert "--config-dir  is for options of yours" in err
 
 
 def test_torchvisions_names_are_those_that_a_network_takes(tool):

@@ -40,16 +40,18 @@ def models(options: argparse.Namespace) -> None:
         options: as `add_arguments` declares them.
 
     Raises:
-        ConfigError: if there is no folder of options.
+        ConfigError: if there is no folder of options, or nothing is to be listed of it.
     """
+    folder: Path | None = options.config_dir
+    if folder is not None and options.of is not None:
+        raise ConfigError([Problem("--config-dir", f"is for options of yours, of which {options.of} lists none")])
+    if folder is not None and not folder.is_dir():
+        raise ConfigError([Problem("--config-dir", f"there is no folder {folder.absolute()}")])
     if options.of == "torchvision":
         from lightune.models.torchvision import classifiers
 
         print("\n".join(classifiers()))
         return
-    folder: Path | None = options.config_dir
-    if folder is not None and not folder.is_dir():
-        raise ConfigError([Problem("--config-dir", f"there is no folder {folder.absolute()}")])
     prepare_path()
     every = list(options_of("model", folder))
     known = [option for option in every if option.target is not None]
