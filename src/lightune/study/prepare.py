@@ -25,7 +25,7 @@ from lightune.runtime.contained import require_contained
 from lightune.secrets import redact, secret_values
 from lightune.study.agreement import require_agreement
 from lightune.study.context import StudyContext
-from lightune.study.definition.config_files import chosen_options
+from lightune.study.definition.config_files import chosen_options, folder_of_options
 from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import identity_of
 from lightune.study.definition.settings import Settings
@@ -94,7 +94,7 @@ def prepare(
     if spec is None and judged is None:  # while the configuration is as it was composed
         require_agreement(asked, config, hydra_context.config_loader)
     conceal(config, url)
-    identity = identity_of(config)
+    identity, config_dir = identity_of(config), folder_of_options(config)
     if spec is not None:
         agree(spec.name, spec.identity, identity, vocabulary)
     else:
@@ -143,7 +143,7 @@ def prepare(
             if spec is None:
                 spec = Spec.of(folder.name, identity, overrides=arguments, space=space, settings=settings,
                                storage=hidden(url) if url else "journal", config=FOLDER,
-                               files=snapshot_digests(folder), code=code)  # fmt: skip
+                               files=snapshot_digests(folder), code=code, config_dir=config_dir)  # fmt: skip
                 multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
                 write_whole(folder / "multirun.yaml", multirun.encode())
                 write_spec(folder, spec)

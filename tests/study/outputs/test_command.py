@@ -1,6 +1,8 @@
 """The line that goes on with a study repeats the command that began it, and nothing that a file may not say."""
 
 import shlex
+import shutil
+from dataclasses import replace
 
 import pytest
 from studies import write_command, write_study
@@ -90,9 +92,17 @@ def test_a_word_that_cannot_be_repeated_hides_the_whole_command(command, word):
     assert command(word, SWEEP, name="s") is None
 
 
-def test_options_that_came_with_the_study_are_not_the_users(command, tmp_path):
+def test_where_the_users_own_options_are_gone_those_that_the_study_keeps_are_named(command, tmp_path):
     folder = tmp_path / "outputs" / "studies" / "s"
-    assert command(SWEEP, name="s", sources=[folder / "trials"]) is None
+    (tmp_path / "mine").mkdir()
+    kept, own = folder / "trials", str(tmp_path / "mine")
+    assert " --config-dir mine " in command(SWEEP, name="s", sources=[kept], config_dir=own)
+    shutil.rmtree(folder)
+    (tmp_path / "mine").rmdir()
+    assert " --config-dir outputs/studies/s/trials " in command(SWEEP, name="s", sources=[kept], config_dir=own)
+    shutil.rmtree(folder)
+    (tmp_path / f"mine{CODES}").mkdir()
+    assert command(SWEEP, name="s", sources=[kept], config_dir=f"{own}{CODES}") is None
 
 
 def test_a_study_without_its_command_gives_none(command, tmp_path):
@@ -100,3 +110,16 @@ def test_a_study_without_its_command_gives_none(command, tmp_path):
     folder = tmp_path / "outputs" / "studies" / "s"
     (folder / "multirun.yaml").unlink()
     assert command_to_go_on(folder, read_spec(folder)) is None
+
+
+def test_a_study_on_options_of_ones_own_names_them(cli, tmp_path):
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "small.yaml").write_text("defaults: [mlp, _self_]\nunits: 4\n")
+    words = ["model=small", "data=wine", "trainer=cpu", "trainer.max_epochs=1", "logger=none", SWEEP]
+    code, _, err = cli("--config-dir", "mine", "-m", "hydra/launcher=basic", "search.n_trials=1", *words)
+    assert code == 0, err
+    (folder,) = (tmp_path / "outputs" / "studies").iterdir()
+    line = command_to_go_on(folder, replace(read_spec(folder), program="python train.py"), 2)
+    assert shlex.split(line)[2:5] == ["-m", "--config-dir", "mine"]
+    code, _, err = cli(*shlex.split(line)[2:])
+    assert (code, len(list((folder / "trials").iterdir()))) == (0, 2), err

@@ -17,7 +17,7 @@ from lightune.config.override_text import value_of_text
 from lightune.study.space.dimensions import Choice
 from lightune.study.space.space import Space
 
-__all__ = ["chosen_groups", "chosen_options", "files_of", "reachable"]
+__all__ = ["chosen_groups", "chosen_options", "files_of", "folder_of_options", "reachable"]
 
 _SUFFIXES = (".yaml", ".yml")
 _LEFT_BY_RUNS = (".hydra", ".leases", "multirun.yaml")
@@ -40,6 +40,18 @@ def chosen_options(config: DictConfig, space: Space) -> set[str]:
                 chosen[_bare(entry.key)] = options
     names = {f"{group}/{option}" for group, options in chosen.items() for option in _flat(options)}
     return {str(config.hydra.job.config_name), *names}
+
+
+def folder_of_options(config: DictConfig) -> str | None:
+    """Return the folder of `--config-dir`, absolute; None if there is none, or it is none of this machine's.
+
+    Args:
+        config: as Hydra composed it.
+    """
+    for source in config.hydra.runtime.config_sources:
+        if source.provider == "command-line" and source.schema == "file":
+            return os.path.abspath(str(source.path))
+    return None
 
 
 def chosen_groups(options: Iterable[str]) -> set[str]:

@@ -35,6 +35,7 @@ _KINDS: dict[str, Any] = {
     "pruner": dict | None,
     "files": dict | None,
     "code": dict | None,
+    "config_dir": str | None,
     "seed": int,
     "n_trials": int | None,
 }
@@ -73,6 +74,7 @@ class Spec:
         n_trials: how many trials it has when it is finished, as the last start wanted; None before the first.
         files: those of `config`: path → SHA-256; None if it began when this was not recorded yet.
         code: that it calls: `digest` of all, and `files`, as `OwnCode` has them; None as for `files`.
+        config_dir: the folder of `--config-dir`, absolute; None if there was none, or as for `files`.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Spec:
     n_trials: int | None = None
     files: dict[str, str] | None = None
     code: dict[str, Any] | None = None
+    config_dir: str | None = None
 
     @property
     def is_grid(self) -> bool:
@@ -102,7 +105,8 @@ class Spec:
 
     @classmethod
     def of(cls, name: str, identity: dict[str, str], *, overrides: list[str], space: Space, settings: Settings,
-           storage: str, config: str, files: dict[str, str], code: OwnCode | None = None) -> "Spec":  # fmt: skip
+           storage: str, config: str, files: dict[str, str], code: OwnCode | None = None,
+           config_dir: str | None = None) -> "Spec":  # fmt: skip
         """Describe a study that begins."""
         return cls(
             name=name,
@@ -116,6 +120,7 @@ class Spec:
             storage=storage,
             config=config,
             files=files,
+            config_dir=config_dir,
             code=None if code is None else {"digest": code.digest, "files": dict(code.files)},
         )
 

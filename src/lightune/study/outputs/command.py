@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from lightune.config.override_text import bare_key
-from lightune.paths import expanded, is_inside, shown_path, typed_override
+from lightune.paths import expanded, shown_path, typed_override
 from lightune.runtime.plain_text import visible
 from lightune.study.definition.identity import study_name
 from lightune.study.definition.spec import Spec, own_program
@@ -35,7 +35,9 @@ _OF_THE_FOLDER = ("hydra.sweep.dir=", "hydra.mode=")
 _HYDRA, _SWEEPER = "hydra", "hydra.sweeper"
 _TOTALS = ("search.n_trials", "hydra.sweeper.n_trials")
 _HIDDEN = "***"
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError, HydraException)
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError, HydraException
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def words_of(folder: Path, spec: Spec) -> Words | None:
         return None
     with suppress(*_UNREADABLE):
         hydra = yaml.safe_load((folder / _MULTIRUN).read_text(encoding="utf-8"))["hydra"]
-        flags, typed = tuple(_flags(folder, hydra)), hydra["overrides"]
+        flags, typed = tuple(_flags(spec, hydra)), hydra["overrides"]
         lines = [line for line in [*typed["hydra"], *typed["task"]] if not line.startswith(_OF_THE_FOLDER)]
         kept, withheld, root = [], [], _ROOT
         for line, override in zip(lines, OverridesParser.create().parse_overrides(lines), strict=True):
@@ -125,25 +127,20 @@ def command_line(spec: Spec, words: Words, overrides: Iterable[str]) -> str:
     return " ".join([program, "-m", *map(shlex.quote, [*words.flags, *overrides])])
 
 
-def _flags(folder: Path, hydra: dict[str, Any]) -> Iterator[str]:
-    """Yield the flags that name files of the user's own.
+def _flags(spec: Spec, hydra: dict[str, Any]) -> Iterator[str]:
+    """Yield the flags that name files: the user's own options, or where they are gone, those that the study keeps.
 
     Raises:
         ValueError: if one cannot be told.
     """
     folders = [each["path"] for each in hydra["runtime"]["config_sources"] if each["provider"] == "command-line"]
-    if any(not _is_own(path, folder) for path in folders) or len(folders) > 1:
+    if len(folders) > 1:
         raise ValueError(f"{folders} are no folder of options")
-    for path in folders:
-        yield from ("--config-dir", shown_path(Path(path)))
+    if folders:
+        known = [Path(path) for path in (spec.config_dir, *folders) if path is not None and Path(path).is_dir()]
+        yield from ("--config-dir", _shown(shown_path(known[0])))
     if (name := hydra["job"]["config_name"]) != _MAIN:
         yield from ("--config-name", _shown(str(name)))
-
-
-def _is_own(path: Any, study: Path) -> bool:
-    """Return whether a folder of options is there, and did not come with the study."""
-    is_text = isinstance(path, str) and visible(path) == path
-    return is_text and Path(path).is_dir() and not is_inside(path, study)
 
 
 def _shown(text: str) -> str:
