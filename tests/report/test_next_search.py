@@ -148,7 +148,7 @@ def test_a_word_that_its_typist_vouches_for_is_never_proposed(studies, word, n_t
         return
     key = word.partition("=")[0]
     assert key not in words_of(found)
-    assert f"without {key}, which only who types it can vouch for" in found.reason
+    assert f"without {key}, which only whoever types it can vouch for" in found.reason
     assert words_of(found)["hydra/launcher"] == "local"
 
 

@@ -135,7 +135,7 @@ def next_search(
         parts.append(f"{', '.join(fixed)} fixed, which did not matter")
     parts.append("the best is tried first")
     if words.withheld:
-        parts.append(f"without {', '.join(words.withheld)}, which only who types it can vouch for")
+        parts.append(f"without {', '.join(words.withheld)}, which only whoever types it can vouch for")
     return NextSearch(command_line(study.spec, words, [*own, *typed]), "; ".join(parts))
 
 
