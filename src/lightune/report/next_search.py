@@ -16,7 +16,7 @@ from lightune.config.override_text import bare_key, parse_override
 from lightune.report.analysis import Analysis
 from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData
-from lightune.study.outputs.command import command_line, command_to_go_on, is_for_who_types, words_of
+from lightune.study.outputs.command import command_line, command_to_go_on, needs_vouching, words_of
 from lightune.study.space.dimensions import typed_key
 
 __all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search"]
@@ -128,7 +128,7 @@ def next_search(
     enqueue = f"search.enqueue=[{','.join(_point(trial, swept) for trial in study.best[:_MOST_ENQUEUED])}]"
     count = min(_MOST_TRIALS, max(_LEAST_TRIALS, math.ceil(len(study.trials) / 2)))
     typed = [f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
-    if any(map(is_for_who_types, typed)):
+    if any(map(needs_vouching, typed)):
         return None
     parts = [f"around the best of {', '.join(moved)}"]
     if fixed:

@@ -24,7 +24,7 @@ from lightune.runtime.plain_text import visible
 from lightune.study.definition.identity import study_name
 from lightune.study.definition.spec import Spec, own_program
 
-__all__ = ["THE_COMMAND", "Words", "command_line", "command_to_go_on", "is_for_who_types", "words_of"]
+__all__ = ["THE_COMMAND", "Words", "command_line", "command_to_go_on", "needs_vouching", "words_of"]
 
 THE_COMMAND = "the command that began it"
 """What is said in the place of a command that cannot be repeated in full."""
@@ -47,8 +47,8 @@ class Words:
     Args:
         flags: that name files of the user's own.
         overrides: that may be typed again, those of Hydra first.
-        withheld: keys of the others, which are for who types them.
-        root: what `output_root` was, unless it is withheld.
+        withheld: keys of the others, for which only whoever types them can vouch.
+        root: what `output_root` was.
     """
 
     flags: tuple[str, ...]
@@ -84,8 +84,8 @@ def words_of(folder: Path, spec: Spec) -> Words | None:
     return None
 
 
-def is_for_who_types(line: str) -> bool:
-    """Return whether an override is not to be repeated from files: who types it would vouch for what it says.
+def needs_vouching(line: str) -> bool:
+    """Return whether an override is not to be repeated from files: only whoever types it can vouch for it.
 
     Args:
         line: as it is typed.
