@@ -14,12 +14,13 @@ def test_an_experiment_says_what_its_columns_may_hold(tmp_path):
         Column("model", texts=["mlp", "cnn"]),
         Column("any"),
     ]
-    append(tmp_path, [experiment("study one", columns, ["objective", "val/loss"])])
+    append(tmp_path, [experiment("study one", columns, ["objective", "best/val/loss"])])
     record = hparams_records(tmp_path)[metadata.EXPERIMENT_TAG].experiment
     lr, layers, model, anything = record.hparam_infos
     assert (record.description, [info.name.tag for info in record.metric_infos]) == (
-        "study one", ["objective", "val/loss"],
+        "study one", ["objective", "best/val/loss"],
     )  # fmt: skip
+    assert [info.display_name for info in record.metric_infos] == ["objective", "val/loss"]
     assert (lr.type, lr.domain_interval.min_value, lr.domain_interval.max_value) == (
         api_pb2.DATA_TYPE_FLOAT64,
         0.1,

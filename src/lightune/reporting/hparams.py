@@ -20,6 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from lightune.runtime.atomic_files import write_whole
 
 __all__ = [
+    "BEST",
     "FILE_VERSION",
     "Column",
     "HParam",
@@ -35,6 +36,9 @@ __all__ = [
 HParam = str | float | bool
 FILE_VERSION = "brain.Event:2"
 """What the first record of an event file says."""
+
+BEST = "best/"
+"""What stands before the tag of the best epoch's figure, one point at the end; its curve ends elsewhere."""
 
 _numbers = itertools.count()
 _STATUS = {
@@ -69,13 +73,16 @@ def experiment(description: str, columns: Sequence[Column], metrics: Sequence[st
     Args:
         description: shown above the page.
         columns: of hyperparameters.
-        metrics: tags of curves.
+        metrics: tags of curves; those of best epochs are called by the metric alone.
     """
     content = api_pb2.Experiment(
         description=description,
         time_created_secs=time.time(),
         hparam_infos=[_info(column) for column in columns],
-        metric_infos=[api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag) for tag in metrics],
+        metric_infos=[
+            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag.removeprefix(BEST))
+            for tag in metrics
+        ],
     )
     return _summary(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=content))
 

@@ -25,7 +25,7 @@ from lightune.reporting.confusion_picture import confusion_picture
 from lightune.reporting.curves import write_curves
 from lightune.reporting.errors import confusion_of, write_errors, write_mislabelled
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
-from lightune.reporting.hparams import HParam
+from lightune.reporting.hparams import BEST, HParam
 from lightune.reporting.predictions import Names, Predictions, names_of, validations_below, write_predictions
 from lightune.reporting.result import (
     TRACEBACK_FILE,
@@ -304,6 +304,7 @@ class RunRecord:
                     board.log_metrics({tag: values[place] for tag, values in curves.items()}, int(step))
         value = result.objective.value
         final = {**({"objective": value} if value is not None else {}), **(self._tested if several else {})}
+        final |= {f"{BEST}{name}": value for name, value in result.metrics.items() if name.startswith("val/")}
         for board in self._boards:
             board.end_session(result.status, final, result.steps // max(1, len(self.finished)))
 

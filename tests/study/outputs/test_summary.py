@@ -67,6 +67,13 @@ def test_a_finished_study_says_how_to_have_more(study, space, sampler, n_trials,
     assert made.said == [f"study s is finished ({n_trials} of {n_trials} trials): {how}"]
 
 
+def test_a_study_with_curves_says_how_to_see_them_alone(study):
+    made = study()
+    (made.folder / "_sweep").mkdir()
+    print_finished(made, store(trial(0), n_trials=1))
+    assert made.said[-1] == "curves: tensorboard --logdir s"
+
+
 def test_a_finished_study_of_another_application_names_its_keys(study):
     made = study(vocabulary=OTHERS, sampler=TPE)
     print_finished(made, store(trial(0), n_trials=1))

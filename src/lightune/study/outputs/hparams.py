@@ -57,8 +57,11 @@ def complete_row(folder: Path, hparams: Mapping[str, float | str], name: str) ->
 
 
 def _metrics(objectives: Sequence[Objective]) -> list[str]:
+    from lightune.reporting.hparams import BEST
+
     named = [objective.metric for objective in objectives if objective.metric]
-    return list(dict.fromkeys(["objective", *named, "val/loss"]))
+    tags = [f"{BEST}{name}" if name.startswith("val/") else name for name in [*named, "val/loss"]]
+    return list(dict.fromkeys(["objective", *tags]))
 
 
 def _column(dimension: Dimension) -> "Column":

@@ -1,12 +1,15 @@
 """What a study prints when it has ended: how many trials, which was best, why it failed."""
 
 import os
+import shlex
 from collections.abc import Sequence
 
+from lightune.paths import shown_path
 from lightune.study.context import StudyContext
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
+from lightune.study.outputs.hparams import FOLDER as BOARD
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 from lightune.wording import counted
@@ -27,6 +30,13 @@ def print_finished(study: StudyContext, store: TrialStore) -> None:
     study.print_line(f"study {study.folder.name} is finished ({count}{failures}): {how} {another}")
     _print_missing(study, store)
     _print_best(study, store.best())
+    _print_board(study)
+
+
+def _print_board(study: StudyContext) -> None:
+    """Print what shows the curves of this study alone, whose columns TensorBoard misses among those of others."""
+    if (study.folder / BOARD).is_dir():
+        study.print_line(f"curves: tensorboard --logdir {shlex.quote(shown_path(study.folder))}")
 
 
 def _is_whole_grid(study: StudyContext, store: TrialStore) -> bool:
@@ -77,6 +87,7 @@ def print_ending(study: StudyContext, ending: Ending, store: TrialStore) -> None
     study.print_line(f"study {study.folder.name}: {counts}")
     _print_missing(study, store)
     _print_best(study, ending.best)
+    _print_board(study)
     if ending.signal is not None:
         study.print_line("stopped; the same command goes on from here")
     elif ending.unwritable:
