@@ -36,6 +36,18 @@ def test_trials_are_a_dataframe_of_numbers(study):
     pytest.importorskip("pandas")
     frame = study.dataframe()
     assert (len(frame), frame["lr"].dtype.kind, frame["val/accuracy"].dtype.kind) == (24, "f", "f")
+    assert frame.index.name == "trial"
+    assert frame["units"].tolist() == [int(trial.point["model.units"]) for trial in study.trials]
+    assert frame["val/accuracy"].idxmax() == study.best.number
+    assert set(frame["optimizer"]) == {"adam", "sgd"}
+
+
+def test_a_trial_without_a_value_is_a_gap_in_the_dataframe(tmp_path):
+    pytest.importorskip("pandas")
+    folder = write_by_rate(tmp_path / "s", 4, state=lambda number: "failed" if number == 2 else "completed")
+    frame = lightune.load_study(folder).dataframe()
+    assert frame["val/accuracy"].isna().tolist() == [False, False, True, False]
+    assert frame["error"][2] == "ValueError: too large"
 
 
 def test_optuna_opens_the_journal_of_a_study(study):
