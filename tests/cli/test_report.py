@@ -51,6 +51,7 @@ def test_a_table_is_printed(folder, tool):
         (["--table", "csv", "--top", 0], "--top  must be > 0, got 0"),
         (["--table", "csv", "--where", "rate = 1"], "there is no rate"),
         (["--output", "outputs/studies/s/trials.csv/x"], "cannot be written"),
+        (["--plotly", "--table", "csv"], "--plotly  draws a page"),
         (["--against"], "--against  takes two studies or runs, or more, got s"),
         (["s", "--against", "--top", 3], "--top  is for one study, not beside --against"),
         (["s"], "takes one study, got 2; --against puts several beside each other"),

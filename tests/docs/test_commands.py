@@ -218,6 +218,8 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
                 return
             code = start_training(arguments, monkeypatch, shorten=command.said is None, in_workers=in_workers)
         case ["lightune", *arguments]:
+            if "--plotly" in arguments:
+                pytest.importorskip("plotly")
             kept = trained_for(arguments, own_folder) if "--input" in arguments else run_dir
             if kept is run_dir and {"--errors", "explain"} & set(arguments):  # which are written there
                 kept = shutil.copytree(run_dir, own_folder / "copy")

@@ -28,6 +28,9 @@ __all__ = ["add_arguments", "report"]
 AGAINST = "against.html"
 """Where several are written, in the current folder, unless `--output` says otherwise."""
 
+PLOTLY = "plotly.html"
+"""In a study's folder: Optuna's own figures."""
+
 _OF_TABLES = ("top", "sort", "where", "reverse", "trials")
 
 
@@ -38,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     with_runs(add("paths", type=typed_path, nargs="+", metavar="STUDY", help=what))
     add("--output", type=typed_path, metavar="FILE", help="where to write it (default: STUDY/report.html)")
     add("--against", action="store_true", help=f"put several beside each other, in one page ({AGAINST})")
+    add("--plotly", action="store_true", help=f"write Optuna's own figures instead, as STUDY/{PLOTLY} (5 MB)")
     add("--table", choices=FORMATS, help="print the table of trials instead of writing the page")
     add("--top", type=int, metavar="N", help="with --table: how many trials (default: all)")
     add("--sort", metavar="KEY", help="with --table: a column, from the least; a metric from the best")
@@ -70,8 +74,13 @@ def report(options: argparse.Namespace) -> None:
             raise ConfigError([Problem(f"--{name}", "is for --table, which is not given") for name in given])
     elif options.output is not None:
         raise ConfigError([Problem("--output", "is for the page; the table is printed, so > FILE keeps it")])
+    if options.plotly and options.table is not None:
+        raise ConfigError([Problem("--plotly", "draws a page; --table prints a table: give one of them")])
     if options.top is not None and options.top < 1:
         raise ConfigError([Problem("--top", f"must be > 0, got {options.top}")])
+    if options.plotly:
+        _draw(options, folder)
+        return
     study = read_study(folder, curves=options.table is None)
     if options.table is not None:
         study = study if options.trials else grouped(study)
@@ -87,9 +96,23 @@ def report(options: argparse.Namespace) -> None:
         say(shown_path(write_report(study, analysis, live=live, file=options.output)))
 
 
+def _draw(options: argparse.Namespace, folder: Path) -> None:
+    """Write Optuna's own figures of a study."""
+    from lightune.report.loading import load_study
+    from lightune.report.plotly_page import plotly_page, require_plotly
+
+    require_plotly()
+    study = load_study(folder)
+    target = options.output or folder / PLOTLY
+    with _refusing_unwritable(target):
+        names = [metric for metric, _ in study.data.objectives]
+        write_whole(target, plotly_page(study.optuna, names).encode())
+    say(shown_path(target))
+
+
 def _against(options: argparse.Namespace) -> None:
     """Write several studies or runs as one page."""
-    given = [name for name in ("table", *_OF_TABLES) if getattr(options, name)]
+    given = [name for name in ("table", "plotly", *_OF_TABLES) if getattr(options, name)]
     problems = [Problem(f"--{name}", "is for one study, not beside --against") for name in given]
     if len(options.paths) < 2:
         problems.append(Problem("--against", f"takes two studies or runs, or more, got {options.paths[0]}"))

@@ -93,7 +93,8 @@ class Study:
             rule = f"is recorded in {self.data.spec.storage}; open it with optuna.load_study(storage=URL)"
             raise ConfigError([Problem(str(self.folder), rule)])
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
-        return optuna.load_study(study_name=None, storage=storage)
+        (name,) = optuna.get_all_study_names(storage)
+        return optuna.load_study(study_name=name, storage=storage)
 
     def report(self, file: Path | None = None) -> Path:
         """Write its page, by default as `report.html` in its folder; return the file.
