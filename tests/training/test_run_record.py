@@ -178,8 +178,18 @@ def test_the_test_names_rows_files_and_classes(class_run, picture_run):
 def test_tensorboard_shows_the_confusions_of_the_test(tmp_path):
     words = ["data=wine", "model.units=4", "trainer.max_epochs=1", "trainer=cpu", f"output_root={tmp_path}"]
     result = train(compose(words))
-    (picture,) = events(result.run_dir).Images("test/confusion")
-    assert picture.encoded_image_string.startswith(b"\x89PNG")
+    for name in ("confusion", "roc", "precision_recall"):
+        (picture,) = events(result.run_dir).Images(f"test/{name}")
+        assert picture.encoded_image_string.startswith(b"\x89PNG")
+    assert "test/mistakes" not in events(result.run_dir).Tags()["images"]
+
+
+def test_tensorboard_shows_the_mistakes_on_images(tmp_path):
+    words = ["data=digits", "model.units=2", "trainer.max_epochs=1", "trainer=cpu", f"output_root={tmp_path}"]
+    result = train(compose(words))
+    (picture,) = events(result.run_dir).Images("test/mistakes")
+    mistakes = lines_of(result.run_dir / "mistakes_test.csv")
+    assert (picture.width, picture.height) == (6 * 102 + 6, -(-min(24, len(mistakes)) // 6) * 132 + 6)
 
 
 def test_a_task_that_does_not_tell_what_it_predicts_is_named(tmp_path, caplog):

@@ -15,7 +15,7 @@ from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import cell
 from lightune.statistics.classes import class_figures, confusion_matrix, doubtful_labels
 
-__all__ = ["confusion_of", "write_classes", "write_errors", "write_mislabelled"]
+__all__ = ["confusion_of", "ranked_mistakes", "write_classes", "write_errors", "write_mislabelled"]
 
 _MOST_MISTAKES = 100
 
@@ -72,8 +72,6 @@ def write_errors(folder: Path, part: str, fits: Sequence[Predictions], names: Na
     counts = ([name, *map(str, line)] for name, line in zip(called, confusion_of(fits).tolist(), strict=True))
     _write(folder / f"confusion_{part}.csv", ["target", *called], counts)
     probability, choice = predicted.max(dim=1)
-    confidence = torch.where(choice != first.targets, probability, -1.0)
-    ranked = confidence.argsort(descending=True, stable=True)[: int((confidence >= 0).sum())]
     rows = (
         [
             *names.cells(int(first.rows[place])),
@@ -81,10 +79,23 @@ def write_errors(folder: Path, part: str, fits: Sequence[Predictions], names: Na
             called[int(choice[place])],
             *_short(torch.stack([probability[place], predicted[place, first.targets[place]]])),
         ]
-        for place in ranked[:_MOST_MISTAKES].tolist()
+        for place in ranked_mistakes(predicted, first.targets)[:_MOST_MISTAKES]
     )
     header = ["target", "predicted", "probability", "p_target"]
     _write(folder / f"mistakes_{part}.csv", [*names.header, *header], rows)
+
+
+def ranked_mistakes(predicted: torch.Tensor, targets: torch.Tensor) -> list[int]:
+    """Return the places of the samples that are taken for another class, the most confident first.
+
+    Args:
+        predicted: (N, C) probabilities.
+        targets: (N,) classes.
+    """
+    probability, choice = predicted.max(dim=1)
+    confidence = torch.where(choice != targets, probability, -1.0)
+    ranked: list[int] = confidence.argsort(descending=True, stable=True)[: int((confidence >= 0).sum())].tolist()
+    return ranked
 
 
 def write_mislabelled(folder: Path, fits: Iterable[Predictions], names: Names) -> int:

@@ -13,9 +13,11 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from lightune import secrets
 from lightune.config.own_code import loaded_code
+from lightune.data import InMemoryData
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
 from lightune.metrics.meter import MetricSet
 from lightune.paths import expanded, program_typed, resume_command, shell_folder
@@ -23,10 +25,13 @@ from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.confusion_picture import confusion_picture
 from lightune.reporting.curves import write_curves
-from lightune.reporting.errors import confusion_of, write_errors, write_mislabelled
+from lightune.reporting.errors import confusion_of, ranked_mistakes, write_errors, write_mislabelled
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
 from lightune.reporting.hparams import BEST, HParam
+from lightune.reporting.mistakes_picture import MOST as MOST_MISTAKES
+from lightune.reporting.mistakes_picture import mistakes_picture
 from lightune.reporting.predictions import Names, Predictions, names_of, validations_below, write_predictions
+from lightune.reporting.rates_picture import rates_pictures
 from lightune.reporting.result import (
     TRACEBACK_FILE,
     Entry,
@@ -171,12 +176,38 @@ class RunRecord:
             self._bound(predictions)
 
     def _draw(self, predictions: Sequence[Predictions], names: Names) -> None:
-        """Show the confusions of the test part in TensorBoard."""
-        if self._boards:
-            confusion = confusion_of(predictions)
-            picture = confusion_picture(confusion, [names.of_class(number) for number in range(len(confusion))])
-            for board in self._boards:
-                board.log_picture("test/confusion", picture, self.finished[0].logged_steps)
+        """Show the confusions of the test part, its rates at every threshold and its mistakes in TensorBoard."""
+        if not self._boards:
+            return
+        confusion = confusion_of(predictions)
+        classes = [names.of_class(number) for number in range(len(confusion))]
+        predicted = torch.stack([fit.predicted for fit in predictions]).mean(dim=0)
+        pictures = {
+            "confusion": confusion_picture(confusion, classes),
+            **rates_pictures(predicted.double().numpy(), predictions[0].targets.numpy(), classes),
+            **self._mistakes(predictions[0], predicted, classes),
+        }
+        for board in self._boards:
+            for tag, picture in pictures.items():
+                board.log_picture(f"test/{tag}", picture, self.finished[0].logged_steps)
+
+    def _mistakes(
+        self, test: Predictions, predicted: Tensor, classes: Sequence[str]
+    ) -> dict[str, NDArray[np.uint8]]:
+        """Return a picture of the most confident mistakes, where samples are images."""
+        data = self.context.parts.data
+        if not isinstance(data, InMemoryData) or data.kind != "image":
+            return {}
+        inputs = data.samples.inputs
+        if inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
+            return {}
+        places = ranked_mistakes(predicted, test.targets)[:MOST_MISTAKES]
+        if not places:
+            return {}
+        taken_for = predicted.argmax(dim=1)
+        images = inputs[test.rows[places]].cpu().numpy()
+        called = [[classes[int(labels[place])] for place in places] for labels in (test.targets, taken_for)]
+        return {"mistakes": mistakes_picture(images, *called)}
 
     @property
     def ending(self) -> Status:
