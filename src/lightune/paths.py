@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "CURVES_FILE",
     "DATA_FILE",
+    "FROM",
     "MISLABELLED_FILE",
     "PREDICTIONS_FILE",
     "REMOVED_CHECKPOINTS",
@@ -37,7 +38,9 @@ __all__ = [
     "torchrun_size",
     "typed_as",
     "typed_in",
+    "typed_words",
     "use_plugin_folders",
+    "words_for_base",
 ]
 
 RANK_VARIABLE = "LIGHTUNE_RANK"
@@ -57,6 +60,9 @@ TRAIN_LOG = "train.log"
 
 DATA_FILE = "data.json"
 """In a run's folder: what it was trained on."""
+
+FROM = "from"
+"""Key of the command line that names the run whose configuration is the base, and name of the file made of it."""
 
 STUDY_FILE = "study.json"
 """In a study's folder: what it was begun with."""
@@ -109,6 +115,22 @@ def program_typed() -> str:
     if module is not None:
         return f"python -m {module.name.removesuffix('.__main__')}"
     return f"python {name}" if name.endswith(".py") else Path(name).name
+
+
+def words_for_base(folder: str) -> list[str]:
+    """Return the words by which Hydra is told of the file that `from=` stands for.
+
+    Args:
+        folder: that holds it.
+    """
+    return [f"--config-dir={folder}", f"--config-name={FROM}"]
+
+
+def typed_words() -> list[str]:
+    """Return the words that this process was started with, after the program's name."""
+    words = sys.argv[1:]
+    added = len(words_for_base(""))
+    return words[added:] if words_for_base("")[1:] == words[1:added] else words
 
 
 def resume_command(run_dir: Path, program: str) -> str:

@@ -202,6 +202,10 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         monkeypatch.setenv(name, value)
     match words:
         case ["python", "train.py", *arguments] | ["lightune-train", *arguments]:
+            for word, fixture in (("from=RUN", "run_dir"), ("from=STUDY", "study_dir")):
+                if word in arguments:
+                    base = f"from={request.getfixturevalue(fixture)}"
+                    arguments = [base if each == word else each for each in arguments]
             if "resume=RUN" in arguments:
                 arguments = going_on(arguments, run_dir, own_folder)
             in_workers, lacks_data = command.page.name == "README.md", command.page.name == "results.md"

@@ -25,6 +25,7 @@ from lightune.config.validate import THE_FILE, find_problems
 from lightune.errors import Problem
 from lightune.job.folders import folder_problems, job_config, override
 from lightune.job.hydra_node import judge_job
+from lightune.paths import FROM
 from lightune.private_api.hydra import points_of_grid
 from lightune.private_api.omegaconf import node_of, text_of
 from lightune.study.agreement import Jobs
@@ -51,6 +52,7 @@ def run_problems(config: DictConfig, cfg: DictConfig) -> list[Problem]:
     """
     with job_environment(config):
         problems = find_problems(cfg)
+    problems += _base_problems(config)
     return _with_folders(_with_files(problems, config), config, multirun=False)
 
 
@@ -105,6 +107,7 @@ def judge_multirun(config: DictConfig) -> JudgedMultirun:
         else:
             judged.problems = _point_problems(config, judged.jobs)
     problems = judged.problems
+    problems += _base_problems(config)
     if config.resume is not None:
         problems.append(Problem("resume", f"goes on with one run, not with a multirun, got {config.resume}"))
     if (launcher := launcher_of(config)) is not None:
@@ -114,6 +117,15 @@ def judge_multirun(config: DictConfig) -> JudgedMultirun:
     problems = _with_folders(_with_files(problems, config), config, multirun=True)
     judged.problems = list(dict.fromkeys(problems))
     return judged
+
+
+def _base_problems(config: DictConfig) -> Iterator[Problem]:
+    """Yield what is wrong if a file says what `from=` is to say: it was read before any file is."""
+    if config.get(FROM) is not None and config.hydra.job.config_name != FROM:
+        rule = (
+            f"is read from the command line alone, and a file says {config[FROM]}; type {FROM}=RUN, or {FROM}=null"
+        )
+        yield Problem(FROM, rule)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from lightune.config.overrides import judged
 from lightune.config.validate import find_problems
 from lightune.config.words import Words, keep_words
 from lightune.errors import ConfigError, Problem
+from lightune.paths import FROM
 
 __all__ = ["compose"]
 
@@ -34,6 +35,9 @@ def compose(overrides: Sequence[str] = (), *, config_dir: str | Path | None = No
     """
     if isinstance(overrides, str):
         raise ConfigError([Problem("overrides", f"must be a list of texts, as ['data=wine'], got {overrides!r}")])
+    if any(word.startswith(f"{FROM}=") for word in overrides):
+        rule = "belongs to the command line; in Python, OmegaConf.load reads RUN/.hydra/config.yaml"
+        raise ConfigError([Problem(FROM, rule)])
     if config_dir is not None and not Path(config_dir).is_dir():
         raise ConfigError([Problem("config_dir", f"there is no folder {Path(config_dir).absolute()}")])
     with composing(config_dir) as files:

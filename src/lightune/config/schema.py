@@ -47,6 +47,7 @@ ROOT: dict[str, Any] = {
     "output_root": str,
     "test": bool,
     "resume": str | None,
+    "from": str | None,
     "repeats": PositiveInt,
 }
 SEARCH: dict[str, Any] = {

@@ -20,6 +20,7 @@ from lightune.config.finders import FINDERS
 from lightune.config.own_code import loaded_code
 from lightune.config.validate import validate
 from lightune.errors import ConfigError, Problem, TrainingError
+from lightune.paths import FROM
 from lightune.provenance.differences import Difference, differences
 from lightune.provenance.recorded import Recorded, read_recorded
 from lightune.reporting.curves import read_curves
@@ -156,6 +157,7 @@ def _again(before: DictConfig, recorded: Recorded, folder: Path, changes: Mappin
         cfg.output_root, cfg.logger, cfg.resume, cfg.test = str(folder), {}, None, recorded.is_tested
         if str(recorded.provenance.get("device", "")).startswith("cpu"):
             cfg.trainer.accelerator = "cpu"
+        cfg[FROM] = None
         for name, key in FINDERS.items():
             if key in recorded.result.found:
                 value = recorded.result.found[key]

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from lightune.paths import STUDY_FILE
+from lightune.paths import STUDY_FILE, typed_words
 from lightune.reporting.environment import collect_environment
 from lightune.reporting.repository import Changes, changes_here
 from lightune.runtime.atomic_files import json_text, write_whole
@@ -102,7 +102,7 @@ def collect(
         output_root: absolute; what lies there is no code.
     """
     environment = collect_environment()
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    command = shlex.join([Path(sys.argv[0]).name, *typed_words()])
     packages = environment["packages"]
     return {
         "command": without_credentials(command, credentials_of([Path.cwd()])),

@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from lightune.config.override_text import bare_key
-from lightune.paths import expanded, shown_path, typed_override
+from lightune.paths import FROM, expanded, shown_path, typed_override
 from lightune.runtime.plain_text import visible
 from lightune.study.definition.identity import study_name
 from lightune.study.definition.spec import Spec, own_program
@@ -133,13 +133,15 @@ def _flags(spec: Spec, hydra: dict[str, Any]) -> Iterator[str]:
     Raises:
         ValueError: if one cannot be told.
     """
+    if (name := hydra["job"]["config_name"]) == FROM:
+        return  # the override says it all
     folders = [each["path"] for each in hydra["runtime"]["config_sources"] if each["provider"] == "command-line"]
     if len(folders) > 1:
         raise ValueError(f"{folders} are no folder of options")
     if folders:
         known = [Path(path) for path in (spec.config_dir, *folders) if path is not None and Path(path).is_dir()]
         yield from ("--config-dir", _shown(shown_path(known[0])))
-    if (name := hydra["job"]["config_name"]) != _MAIN:
+    if name != _MAIN:
         yield from ("--config-name", _shown(str(name)))
 
 

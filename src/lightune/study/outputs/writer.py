@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.paths import conf_dir, expanded
+from lightune.paths import FROM, conf_dir, expanded
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
@@ -105,6 +105,8 @@ def write_best(folder: Path, best: Sequence[TrialRecord], composed: DictConfig, 
     all_hydra = whole.pop("hydra")
     hydra = {key: all_hydra[key] for key in ("run", "callbacks")}
     hydra["job"] = {"name": all_hydra["job"]["name"]}
+    if FROM in whole:
+        whole[FROM] = None  # it has all of it
     if isinstance(search := whole.get("search"), dict) and "space" in search:
         search |= {"space": {}, "enqueue": [], "study": None, "n_trials": None}  # it is one point of that space
     choices = composed.hydra.runtime.choices
