@@ -14,6 +14,8 @@ from pathlib import Path
 __all__ = [
     "CURVES_FILE",
     "DATA_FILE",
+    "DIFF_FILE",
+    "ENVIRONMENT_FILE",
     "FROM",
     "MISLABELLED_FILE",
     "PREDICTIONS_FILE",
@@ -66,6 +68,12 @@ FROM = "from"
 
 STUDY_FILE = "study.json"
 """In a study's folder: what it was begun with."""
+
+ENVIRONMENT_FILE = "environment.json"
+"""In a run's folder, or shared by the trials of a study: what it ran on."""
+
+DIFF_FILE = "uncommitted.diff"
+"""In a run's folder, or shared by the trials of a study: what its code differs in from the commit."""
 
 CURVES_FILE = "curves.csv"
 """In a fit's folder: its metrics, epoch by epoch."""

@@ -9,17 +9,15 @@ from pathlib import Path
 
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
+from lightune.cli.reproduce import ENDING
 from lightune.errors import ConfigError, Problem
 from lightune.paths import shown_path
-from lightune.provenance.packing import pack as pack_capsule
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE
 from lightune.training.resumption import run_of
 from lightune.wording import counted
 
 __all__ = ["add_arguments", "pack"]
-
-_ENDING = ".zip"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,11 +48,13 @@ def pack(options: argparse.Namespace, folder: Path, best: Callable[[Path], Path]
         ConfigError: if there is nothing to pack, or the file cannot be written.
     """
     folder = folder if (folder / STUDY_FILE).is_file() else run_of(folder)
-    file = options.output or Path(f"{folder.absolute().name}{_ENDING}")
-    if file.suffix != _ENDING:
-        raise ConfigError([Problem("--output", f"must end with {_ENDING}, got {file}")])
+    file = options.output or Path(f"{folder.absolute().name}{ENDING}")
+    if file.suffix != ENDING:
+        raise ConfigError([Problem("--output", f"must end with {ENDING}, got {file}")])
     if file.exists():
         raise ConfigError([Problem("--output", f"{file} exists; choose another name, or remove it")])
+    from lightune.provenance.packing import pack as pack_capsule  # which every other command starts faster without
+
     try:
         packed = pack_capsule(
             folder, file, best=best, checkpoints=options.checkpoints == "best", data=not options.no_data

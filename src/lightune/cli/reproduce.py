@@ -17,7 +17,6 @@ from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem, TrainingError
 from lightune.paths import absence, shown_path
-from lightune.provenance.capsule import CONTENT, is_capsule
 from lightune.provenance.recorded import FINISHED, Recorded, read_recorded
 from lightune.runtime.last_digits import set_variables
 from lightune.runtime.plain_text import escaped, say
@@ -32,8 +31,10 @@ if TYPE_CHECKING:
     from lightune.provenance.differences import Difference
     from lightune.provenance.reproduction import Figure, Reproduction
 
-__all__ = ["add_arguments", "reproduce", "trials_of"]
+__all__ = ["ENDING", "add_arguments", "is_packed", "reproduce", "trials_of"]
 
+ENDING = ".zip"
+"""Of the name of what `lightune pack` writes."""
 _DIFFERENT = 1
 
 
@@ -47,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", type=typed_path, metavar="PATH", help="where the data lie now (default: where they lay)")
     add("--output", type=typed_path, metavar="FOLDER", help="a new folder for the new run (default: none is kept)")
     add("--json", action="store_true", help="print JSON instead of text")
+
+
+def is_packed(path: Path) -> bool:
+    """Tell whether a path is a file such as `lightune pack` writes."""
+    return path.is_file() and path.suffix == ENDING
 
 
 def trials_of(path: Path, options: argparse.Namespace, best: "Any") -> list[Path]:
@@ -181,8 +187,10 @@ def _folder(output: Path | None) -> "Iterator[Path]":
 
 def _named(recorded: Recorded, options: argparse.Namespace) -> str:
     """Return a run as it was typed, or as it lies in what was packed."""
-    if not is_capsule(options.path):
+    if not is_packed(options.path):
         return shown_path(recorded.folder)
+    from lightune.provenance.capsule import CONTENT
+
     inner = recorded.folder.as_posix().partition(f"/{CONTENT}")[2].strip("/")
     return f"{shown_path(options.path)}{f': {inner}' if inner else ''}"
 

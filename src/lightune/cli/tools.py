@@ -36,7 +36,6 @@ from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
 from lightune.errors import ConfigError, LightuneError, Problem
 from lightune.paths import STUDY_FILE, resume_command, study_above
-from lightune.provenance.capsule import is_capsule, opened
 from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
 from lightune.study.definition.spec import read_spec
@@ -158,7 +157,9 @@ def _reproduce(options: argparse.Namespace) -> None:
         reproduce.reproduce(options, folders, places)
 
     prepare_path()
-    if is_capsule(options.path):
+    if reproduce.is_packed(options.path):
+        from lightune.provenance.capsule import opened  # which every other command starts faster without
+
         with opened(options.path) as capsule:
             of(capsule.path, capsule.places)
     else:

@@ -23,7 +23,7 @@ from lightune.config.trust import trusted
 from lightune.errors import ConfigError, Problem
 from lightune.runtime.contained import is_below
 
-__all__ = ["CODE", "CONTENT", "DATA", "MANIFEST", "Capsule", "is_capsule", "opened"]
+__all__ = ["CODE", "CONTENT", "DATA", "MANIFEST", "Capsule", "opened"]
 
 MANIFEST = "capsule.json"
 CONTENT, DATA, CODE = "content", "data", "code"
@@ -85,11 +85,6 @@ class Opened:
     def places(self) -> dict[str, str]:
         """Key of the configuration → absolute path of what it names."""
         return {key: str((self.folder / path).absolute()) for key, path in self.about.places.items()}
-
-
-def is_capsule(path: Path) -> bool:
-    """Tell whether a path is a zip archive, as a capsule is."""
-    return path.is_file() and path.suffix == ".zip"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ __all__ = ["Difference", "default_configuration", "differences", "read_configura
 Difference = tuple[str, str, str]
 """A key, its value here, and its value there; empty where it does not exist."""
 
-_ELSEWHERE = ("hydra", "defaults", "search", "output_root", "name", "note", "tags", "resume")
+_ELSEWHERE = ("hydra", "defaults", "search", "output_root", "name", "note", "tags", "resume", "from")
 """Keys that say how, where and why something ran, and not what."""
 
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
-from lightune.paths import STUDY_FILE, typed_words
+from lightune.paths import DIFF_FILE, ENVIRONMENT_FILE, STUDY_FILE, typed_words
 from lightune.reporting.environment import collect_environment
 from lightune.reporting.repository import Changes, changes_here
 from lightune.runtime.atomic_files import json_text, write_whole
 from lightune.runtime.credentials import credentials_of, without_credentials
 
-__all__ = ["DIFF_FILE", "ENVIRONMENT_FILE", "SHARED", "Cost", "collect", "device_named"]
+__all__ = ["SHARED", "Cost", "collect", "device_named"]
 
 _PACKAGES = (
     "lightune",
@@ -37,8 +37,6 @@ _PACKAGES = (
     "numpy",
     "scikit-learn",
 )
-DIFF_FILE = "uncommitted.diff"
-ENVIRONMENT_FILE = "environment.json"
 SHARED = "provenance"
 """In a study's folder: what its trials share of this, each file with a digest in its name."""
 _DEPTH = 4  # folders that a trial lies below its study, at most

@@ -4,7 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
-from lightune.paths import CURVES_FILE, MISLABELLED_FILE, PREDICTIONS_FILE, VALIDATION_FILE
+from lightune.paths import (
+    CURVES_FILE,
+    DIFF_FILE,
+    ENVIRONMENT_FILE,
+    MISLABELLED_FILE,
+    PREDICTIONS_FILE,
+    VALIDATION_FILE,
+)
 from lightune.reporting.fits import FIT_FILE
 from lightune.reporting.result import FILE_NAME, read_result
 
@@ -21,6 +28,8 @@ _KEPT = (
     "mistakes_*.csv",
     MISLABELLED_FILE,
     "resumed.yaml",
+    ENVIRONMENT_FILE,
+    DIFF_FILE,
     FIT_FILE,
     "*.ckpt",
     "*.ckpt.sha256",

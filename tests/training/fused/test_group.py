@@ -74,6 +74,8 @@ def test_runs_report_each_epoch_and_those_told_to_are_pruned(begin):
     assert [(number, epoch) for number, epoch, _ in told] == [(0, 0), (1, 0), (1, 1)]
     assert told[0][2] == grouped_jobs[0].ending.objective.value
     assert [(each.ending.status, each.ending.epochs) for each in grouped_jobs] == [("pruned", 1), ("completed", 2)]
+    computed_with = [each.ending.provenance["fused"] for each in grouped_jobs]
+    assert computed_with == [[[2, 1]], [[2, 1], [1, 1]]]
 
 
 def test_a_run_that_fails_costs_no_other(begin):
