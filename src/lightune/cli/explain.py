@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
+from lightune.cli.explain_study import OF_STUDIES, PRUNED, SEEDS
 from lightune.errors import ConfigError, Problem
 from lightune.paths import absence
 from lightune.runtime.plain_text import say
@@ -50,6 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repeats", type=_count, metavar="N", help=f"of tables: permutations of each column (default: {_REPEATS})"
     )
     add("--samples", type=_count, metavar="N", help=f"of images: how many (default: {_SAMPLES})")
+    seeds = f"of a study: with how many seeds each change is judged (default: {SEEDS})"
+    add("--seeds", type=_count, metavar="N", help=seeds)
+    add(
+        "--pruned",
+        type=_count_or_none,
+        metavar="N",
+        help=f"of a study: pruned trials trained to their end (default: {PRUNED})",
+    )
     add("--device", help="of images: cpu, cuda, or auto: a GPU where there is one (default: auto)")
     add("--json", action="store_true", help="print one JSON object instead of a table")
 
@@ -67,6 +76,8 @@ def explain(options: argparse.Namespace, folder: Path) -> None:
     problems = [Problem("--input", absence(path)) for path in options.input or () if not path.exists()]
     if not options.inputs:
         problems.append(Problem("--inputs", "is what of a run can be explained; add it"))
+    misplaced = [name for name in OF_STUDIES if getattr(options, name) is not None]
+    problems += (Problem(f"--{name}", "is for the changes of a study; leave it out") for name in misplaced)
     if problems:
         raise ConfigError(problems)
     import_training()
@@ -142,8 +153,12 @@ def _show_pictures(found: "Pictures", options: argparse.Namespace) -> None:
         say(f"and {counted(len(rows) - _SHOWN, 'picture')} more")
 
 
-def _count(text: str) -> int:
+def _count(text: str, least: int = 1) -> int:
     with suppress(ValueError):
-        if (value := int(text)) >= 1:
+        if (value := int(text)) >= least:
             return value
-    raise argparse.ArgumentTypeError(f"must be a whole number, at least 1, got {text}")
+    raise argparse.ArgumentTypeError(f"must be a whole number, at least {least}, got {text}")
+
+
+def _count_or_none(text: str) -> int:
+    return _count(text, 0)

@@ -30,7 +30,7 @@ from lightune.private_api.hydra import judged_callbacks, start_others
 from lightune.report.loading import Study, load_study
 from lightune.study.definition.identity import overrides_of
 
-__all__ = ["search"]
+__all__ = ["run_study", "search"]
 
 _PROGRAM = "lightune-train"
 _NAME = "train"
@@ -66,15 +66,25 @@ def search(
     lines = [*began.overrides, *_sweeps(space or {})]
     if n_trials is not None:
         lines.append(f"search.n_trials={value_text(n_trials)}")
-    words = Words(tuple(lines), began.config_dir)
+    return load_study(run_study(Words(tuple(lines), began.config_dir)))
+
+
+def run_study(words: Words) -> Path:
+    """Run the study that words mean, or go on with it; return its folder.
+
+    Args:
+        words: as after `lightune-train -m`.
+
+    Raises:
+        ConfigError: with all that is wrong; nothing was started. The others of `search`, too.
+    """
     with (
         composing(words.config_dir) as files,
         typed_as(_PROGRAM),
         execution_whitelist(list(whitelist())),
         _said_at_once(words),
     ):
-        folder = _run(files, words)
-    return load_study(folder)
+        return _run(files, words)
 
 
 def _sweeps(space: Mapping[str, str | Sequence[Any]]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from lightune.cli import (
     doctor,
     evaluate,
     explain,
+    explain_study,
     export,
     init,
     listing,
@@ -144,6 +145,11 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _explain(options: argparse.Namespace) -> None:
+    folder = found(options.run)
+    if (folder / STUDY_FILE).is_file() and not options.inputs:
+        prepare_path()
+        explain_study.explain_study(options, folder)
+        return
     explain.explain(options, _run_chosen(options.run, "explain"))
 
 

@@ -19,7 +19,7 @@ from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.command import command_line, command_to_go_on, needs_vouching, words_of
 from lightune.study.space.dimensions import typed_key
 
-__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search"]
+__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "own_lines"]
 
 _NEAR = 0.05  # of the width of an interval
 _MARGIN = 0.1  # of the width of an interval, around the best
@@ -124,7 +124,7 @@ def next_search(
     if not swept:
         return _more(study)
     kept = {_key_of(line) for line in lines}
-    own = [line for line in _own_lines(words.overrides) if _key_of(line) not in kept]
+    own = [line for line in own_lines(words.overrides) if _key_of(line) not in kept]
     enqueue = f"search.enqueue=[{','.join(_point(trial, swept) for trial in study.best[:_MOST_ENQUEUED])}]"
     count = min(_MOST_TRIALS, max(_LEAST_TRIALS, math.ceil(len(study.trials) / 2)))
     typed = [f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
@@ -164,7 +164,7 @@ def _key_of(line: str) -> str:
     return bare_key(line.partition("=")[0])
 
 
-def _own_lines(overrides: Iterable[str]) -> list[str]:
+def own_lines(overrides: Iterable[str]) -> list[str]:
     """Return the words of the study's own command that stay: no sweep, and none that says how much."""
     kept = []
     for line in overrides:
