@@ -55,7 +55,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path, untrained):
 def test_a_plugin_that_does_not_load_is_named(tmp_path, untrained, monkeypatch):
     monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_lightune.fused", None)
     finding = found_by(tmp_path)["plugins"]
-    assert finding.found.startswith("hydra/launcher=fused does not load (")
+    assert finding.found.startswith("hydra_plugins.hydra_lightune.fused does not load (")
     assert finding.advice == "install lightune again"
 
 

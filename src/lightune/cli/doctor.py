@@ -13,9 +13,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from io import StringIO
 from pathlib import Path
+from pkgutil import iter_modules
 
 from lightune.cli.version import version
 from lightune.errors import LightuneError, reason_of
@@ -26,13 +27,7 @@ from lightune.wording import counted
 __all__ = ["Finding", "add_arguments", "doctor", "findings"]
 
 _LEAST_FREE = 2 << 30  # bytes on the disk that runs are written to: some hundred checkpoints of a small network
-_PLUGINS = {
-    "hydra/sweeper=lightune": "hydra_plugins.hydra_lightune.sweeper",
-    "hydra/sweeper=optuna": "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper",
-    "hydra/launcher=local": "hydra_plugins.hydra_lightune.launcher",
-    "hydra/launcher=fused": "hydra_plugins.hydra_lightune.fused",
-    "hydra/launcher=cluster": "hydra_plugins.hydra_lightune.cluster",
-}
+_PLUGINS = ("hydra_plugins.hydra_lightune", "hydra_plugins.hydra_optuna_sweeper")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _FOR_DEVELOPERS = "dev"
@@ -132,15 +127,18 @@ def _device() -> Iterator[Finding]:
 
 
 def _plugins() -> Iterator[Finding]:
-    from importlib import import_module
-
-    missing = []
-    for name, module in _PLUGINS.items():
-        try:
-            import_module(module)
-        except Exception as error:  # noqa: BLE001 - as above
-            missing.append(f"{name} does not load ({reason_of(error)})")
-    found = ", ".join(missing) or f"{', '.join(_PLUGINS)} load"
+    """Yield whether the doors of Hydra to lightune and to Optuna's sweeper can be imported."""
+    loaded, missing = [], []
+    for package in _PLUGINS:
+        folder = import_module(package).__path__
+        for module in iter_modules(folder, f"{package}."):
+            try:
+                import_module(module.name)
+            except Exception as error:  # noqa: BLE001 - as above
+                missing.append(f"{module.name} does not load ({reason_of(error)})")
+            else:
+                loaded.append(module.name.rpartition(".")[2])
+    found = ", ".join(missing) or f"{', '.join(loaded)} load"
     yield Finding("plugins", found, "install lightune again" if missing else None)
 
 
