@@ -232,6 +232,14 @@ def test_all_problems_of_a_command_are_said_together(cli, words, keys):
     assert sorted(keys_of(answer.err)) == sorted(keys)
 
 
+def test_an_option_that_a_chosen_file_chooses_in_its_turn_is_named_with_its_group(tmp_path):
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "own.yaml"
+    file.write_text("# @package _global_\ndefaults:\n  - override /data: digitz\n")
+    text = said("--config-dir", str(tmp_path), "experiment=own")
+    assert "experiment  own chooses data=digitz; data has no option digitz; did you mean 'digits'? (there are " in text
+
+
 def test_what_follows_from_an_option_that_does_not_exist_is_not_said():
     assert keys_of(said("data=iris", "model.channels=3", "loss=mse", "lr=1")) == ["data", "lr"]
 

@@ -39,6 +39,14 @@ def test_the_best_is_told_with_how_much_of_it_is_luck(study):
     assert best_line(study, unknown).endswith("how much is luck is not known: nobody knows")
 
 
+def test_others_that_are_as_good_are_counted(tmp_path):
+    points = [{"optimizer.lr": f"0.{number}"} for number in range(1, 5)]
+    values = dict(zip(("0.1", "0.2", "0.3", "0.4"), (0.5, 0.9, 0.9, 0.9), strict=True))
+    space = {"optimizer.lr": {"low": 0.0, "high": 1.0}}
+    folder = write_planted(tmp_path / "s", points, lambda point: values[point["optimizer.lr"]], space=space)
+    assert best_line(read_study(folder), KNOWN).startswith("trial 1, val/accuracy 0.9000 (as 2 others); expect")
+
+
 def test_what_mattered_is_told_apart_from_chance(study):
     assert mattered_line(study, KNOWN) == "lr 70%, units 20%; not told from chance: optimizer"
     assert mattered_line(study, replace(KNOWN, importances=((),))) == ""

@@ -83,3 +83,10 @@ def test_what_half_as_many_points_reach_is_said_of_random_search_alone(tmp_path)
     assert values[30] < luck_of(study).half < values[-1]
     tpe = write_by_rate(tmp_path / "t", 40, sampler={"_target_": "optuna.samplers.TPESampler"})
     assert luck_of(read_study(tpe)).half is None
+
+
+def test_where_trials_differ_in_seeds_alone_there_is_one_point(equal):
+    points = [{"seed": str(number)} for number in range(3)]
+    luck = luck_of(read_study(equal(3, space={"seed": {"values": list("012")}}, points=points)))
+    assert luck.expected is None
+    assert luck.reason == "it takes two points, and its trials differ in their seeds alone"

@@ -50,3 +50,13 @@ def test_the_expected_best_is_the_mean_over_all_choices_of_so_many_points():
     assert expected_best(values, mode="max") == pytest.approx(expected)
     smallest = [np.mean([min(some) for some in itertools.combinations(values, n)]) for n in range(1, 5)]
     assert expected_best(values, mode="min") == pytest.approx(smallest)
+
+
+def test_where_all_are_right_the_interval_is_wilsons():
+    found = corrected_best(np.ones((3, 52)), mode="max")
+    assert found.value == 1.0
+    assert (found.low, found.high) == (pytest.approx(0.9312, abs=1e-4), 1.0)  # n / (n + z²)
+
+
+def test_scores_that_are_no_shares_have_no_such_interval():
+    assert corrected_best(np.full((3, 52), 0.5), mode="min")[1:] == (0.5, 0.5)

@@ -10,6 +10,7 @@ from pathlib import Path
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.cli.reproduce import ENDING
+from lightune.config.trust import ENVIRONMENT_VARIABLE
 from lightune.errors import ConfigError, Problem
 from lightune.paths import shown_path
 from lightune.runtime.plain_text import say
@@ -53,7 +54,8 @@ def pack(options: argparse.Namespace, folder: Path, best: Callable[[Path], Path]
         raise ConfigError([Problem("--output", f"must end with {ENDING}, got {file}")])
     if file.exists():
         raise ConfigError([Problem("--output", f"{file} exists; choose another name, or remove it")])
-    from lightune.provenance.packing import pack as pack_capsule  # which every other command starts faster without
+    from lightune.provenance.capsule import CODE  # which every other command starts faster without
+    from lightune.provenance.packing import pack as pack_capsule
 
     try:
         packed = pack_capsule(
@@ -67,4 +69,8 @@ def pack(options: argparse.Namespace, folder: Path, best: Callable[[Path], Path]
         say(f"left out   {line}")
     if about.hidden:
         say(f"hidden     credentials in {', '.join(about.hidden)}")
-    say(f"verify it  lightune reproduce {shown_path(file)}")
+    own = sorted({name.split("/")[1].removesuffix(".py") for name in about.files if name.startswith(f"{CODE}/")})
+    trust = f"{ENVIRONMENT_VARIABLE}={','.join(own)} " if own else ""
+    say(f"verify it  {trust}lightune reproduce {shown_path(file)}")
+    if own:
+        say(f"           which runs your own code, in {CODE}/ of the file: whoever trusts it by name")

@@ -132,7 +132,7 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
             raise ValueError(f"must be one of its options, got {show(value)} (there are {options})")
         files.compose([*words.sound, _line(override)])
     except MissingConfigException as missing:
-        words.problems.append(Problem(group, _no_option(group, str(value), missing.options or [])))
+        words.problems.append(_missing(group, str(value), missing))
     except HydraException as error:
         words.problems.append(Problem(group, _why_no_choice(override, files, words) or _in_hydras_words(error)))
     except UnicodeError:
@@ -158,6 +158,15 @@ def _why_no_choice(override: Override, files: Composing, words: Words) -> str:
         only = override.value() if isinstance(override.value(), list) else []
         return f"takes one option, got {show(only)}" if only else ""
     return f"has an option already: write {plain}" if override.is_add() else ""
+
+
+def _missing(group: str, option: str, error: MissingConfigException) -> Problem:
+    """Return what is wrong with a choice, or with what the chosen file chooses in its turn."""
+    inner, _, named = (error.missing_cfg_file or "").rpartition("/")
+    options = error.options or []
+    if inner and inner != group and option not in options:
+        return Problem(group, f"{option} chooses {inner}={named}; {_no_option(inner, named, options)}")
+    return Problem(group, _no_option(group, option, options))
 
 
 def _no_option(group: str, option: str, options: Sequence[str]) -> str:

@@ -290,7 +290,8 @@ def _requirements(chosen: Recorded) -> Iterator[str]:
 def _readme(name: str, file: str) -> str:
     return f"""# {name}
 
-What it takes to have every figure again, packed by lightune. With lightune and the packages of `{REQUIREMENTS}`:
+What it takes to have every figure again, packed by lightune {metadata.version("lightune")}. With it and the
+packages of `{REQUIREMENTS}` (install first what is a comment there: it came from a folder or a repository):
 
     lightune reproduce {file}
 

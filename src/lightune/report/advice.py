@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from lightune.report.analysis import Analysis
 from lightune.report.next_search import bounds_of, leading
+from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.reader import shown_value
 from lightune.wording import counted
@@ -47,11 +48,19 @@ def best_line(study: StudyData, analysis: Analysis) -> str:
     if luck.expected is None or luck.found is None or luck.low is None or luck.high is None:
         return f"trial {study.best[0].number}, {figure}; how much is luck is not known: {luck.reason}"
     samples = counted(luck.samples, "sample")
+    figure += _ties(study)
     interval = f"{_figure(luck.low)} to {_figure(luck.high)}"
     return (
         f"trial {study.best[0].number}, {figure}; expect {_figure(luck.expected)} on new samples ({interval}): "
         f"the best of {luck.points} on {samples} is lucky by {_figure(abs(luck.found - luck.expected))}"
     )
+
+
+def _ties(study: StudyData) -> str:
+    """Return how many other points are as good, of which the first is called the best."""
+    ranked = [trial for trial in grouped(study).ranked() if trial.is_complete]
+    others = sum(trial.reached == ranked[0].reached for trial in ranked) - 1 if ranked else 0
+    return f" (as {counted(others, 'other')})" if others else ""
 
 
 def mattered_line(study: StudyData, analysis: Analysis) -> str:

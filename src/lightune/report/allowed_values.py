@@ -5,6 +5,7 @@ This module must not import Optuna, torch or Lightning.
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -15,7 +16,7 @@ from lightune.config.validate import find_problems
 from lightune.errors import LightuneError
 from lightune.report.study_data import StudyData
 
-__all__ = ["allowed_in"]
+__all__ = ["allowed_in", "fixed_words"]
 
 _REFUSALS = (LightuneError, HydraException, OmegaConfBaseException, OSError, ValueError)
 
@@ -26,7 +27,7 @@ def allowed_in(study: StudyData) -> Callable[[str, str], bool]:
     Args:
         study: whose command is composed with that value by today's options, which must have the key.
     """
-    fixed = [line for line in study.spec.overrides if not _is_sweep(line)]
+    fixed, config_dir = fixed_words(study)
     point = study.best[0].point if study.best else {}
 
     @cache
@@ -34,12 +35,23 @@ def allowed_in(study: StudyData) -> Callable[[str, str], bool]:
         values = {**point, key: value}
         lines = [f"{name.partition('{')[0]}={text}" for name, text in values.items()]
         try:
-            problems = find_problems(compose([*fixed, *lines]))
+            problems = find_problems(compose([*fixed, *lines], config_dir=config_dir))
         except _REFUSALS:
             return False
         return not any(problem.key == bare_key(key) for problem in problems)
 
     return is_allowed
+
+
+def fixed_words(study: StudyData) -> tuple[list[str], str | None]:
+    """Return the overrides of a study's command that sweep nothing, and its folder of options, if that is there.
+
+    Args:
+        study: read from its files.
+    """
+    folder = study.spec.config_dir
+    fixed = [line for line in study.spec.overrides if not _is_sweep(line)]
+    return fixed, folder if folder is not None and Path(folder).is_dir() else None
 
 
 def _is_sweep(line: str) -> bool:

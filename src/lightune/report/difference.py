@@ -3,7 +3,7 @@
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,15 @@ def read_configuration(file: Path) -> dict[str, str] | None:
     return dict(_leaves("", content)) if isinstance(content, dict) else None
 
 
-def default_configuration() -> dict[str, str] | None:
-    """Return what trains without a word, as `read_configuration` returns it; None if it cannot be composed."""
+def default_configuration(overrides: Sequence[str] = (), config_dir: str | None = None) -> dict[str, str] | None:
+    """Return what trains by some words, as `read_configuration` returns it; None if it cannot be composed.
+
+    Args:
+        overrides: as on the command line.
+        config_dir: a folder of options of one's own.
+    """
     try:
-        content = OmegaConf.to_container(compose(), resolve=False)
+        content = OmegaConf.to_container(compose(overrides, config_dir=config_dir), resolve=False)
     except (LightuneError, HydraException, OSError, ValueError):
         return None
     return dict(_leaves("", content))

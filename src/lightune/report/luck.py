@@ -58,7 +58,7 @@ def _corrected(study: StudyData) -> Luck:
             return Luck(found, reason="its trials were judged on different rows")
         scores = _by_point(study, [trial for trial, _ in known], [each for _, (_, each) in known])
         if len(scores) < _LEAST:
-            continue
+            return Luck(found, reason="it takes two points, and its trials differ in their seeds alone")
         corrected = corrected_best(scores, mode=study.mode, figure=figure_of(kind))
         return Luck(found, *corrected, points=len(scores), samples=len(rows))
     return Luck(found, reason=_why_not(study))

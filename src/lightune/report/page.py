@@ -238,9 +238,10 @@ def _configuration(study: StudyData, difference: Sequence[Difference]) -> str:
         for key, default, value in difference
     )
     which = f"trial {study.best[0].number}" + (", the first of the front" if len(study.best) > 1 else "")
+    which += ", where it differs from what the command trains without the search"
     return (
-        f"<section><h2>The best configuration <small>{in_html(which)}, where it differs from the default</small>"
-        f'</h2><div class="scroll"><table><thead><tr><th scope="col">key</th><th scope="col">default</th>'
+        f"<section><h2>The best configuration <small>{in_html(which)}</small>"
+        f'</h2><div class="scroll"><table><thead><tr><th scope="col">key</th><th scope="col">without</th>'
         f'<th scope="col">best</th></tr></thead><tbody>{rows}</tbody></table></div></section>'
     )
 

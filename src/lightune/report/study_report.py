@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lightune.errors import ConfigError
 from lightune.paths import shown_path
+from lightune.report.allowed_values import fixed_words
 from lightune.report.analysis import Analysis, analyse, ended, keep_analysis, read_analysis
 from lightune.report.difference import Difference, default_configuration, differences, read_configuration
 from lightune.report.page import page
@@ -127,7 +128,12 @@ def write_report(
 
 
 def best_difference(study: StudyData) -> list[Difference]:
-    """Return where the best configuration differs from the default; nothing of other programs."""
+    """Return where the best configuration differs from what its command trains without a search.
+
+    Nothing of other programs is read, nor of a command that cannot be composed here.
+    """
     best = read_configuration(study.folder / "best.yaml") if study.program is not None else None
-    default = default_configuration() if best is not None else None
+    default = None
+    if best is not None:
+        default = default_configuration(*fixed_words(study))
     return differences(default, best) if best is not None and default is not None else []

@@ -50,7 +50,8 @@ def corrected_best(
         figure: what is made of a mean, such as the root of a mean square; it keeps or turns the order.
 
     Returns:
-        The mean over resamples, and the percentiles.
+        The mean over resamples, and the percentiles; where scores are 0 or 1 and no resample differs from another,
+        as where all samples are right, Wilson's interval of that share.
 
     Source: Tsamardinos, Greasidou & Borboudakis 2018, Bootstrapping the out-of-sample predictions for efficient
     and accurate cross-validation (Machine Learning 107), algorithm 5 (BBC-CV).
@@ -72,6 +73,10 @@ def corrected_best(
     values = np.concatenate(found)
     values = values[np.isfinite(values)]  # of few samples all may have been drawn
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    if low == high and figure is None and np.isin(scores, (0.0, 1.0)).all():
+        from scipy.stats import binomtest
+
+        low, high = binomtest(round(float(low) * samples), samples).proportion_ci(level, method="wilson")
     return Corrected(float(values.mean()), float(low), float(high))
 
 
