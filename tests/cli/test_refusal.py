@@ -237,7 +237,10 @@ def test_an_option_that_a_chosen_file_chooses_in_its_turn_is_named_with_its_grou
     file = tmp_path / "experiment" / "own.yaml"
     file.write_text("# @package _global_\ndefaults:\n  - override /data: digitz\n")
     text = said("--config-dir", str(tmp_path), "experiment=own")
-    assert "experiment  own chooses data=digitz; data has no option digitz; did you mean 'digits'? (there are " in text
+    assert (
+        "experiment  own chooses data=digitz; data has no option digitz; did you mean 'digits'? (there are "
+        in text
+    )
 
 
 def test_what_follows_from_an_option_that_does_not_exist_is_not_said():

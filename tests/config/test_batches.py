@@ -10,8 +10,6 @@ from lightune.checkpoints import read_checkpoint
 from lightune.errors import ConfigError
 from lightune.run import prepare
 
-trust(__name__)
-
 BASE = ["trainer=cpu", "data=wine", "logger=none", "trainer.max_epochs=2", "metrics.bootstrap=0"]
 NORMALIZED = ["model.batch_norm=true", "model.units=8"]
 
@@ -52,6 +50,12 @@ class Own(LightningDataModule):
 
 
 OWN = ["~data", f"+data._target_={__name__}.Own", "monitor.metric=val/loss", "monitor.mode=min"]
+
+
+@pytest.fixture(autouse=True)
+def own_data():
+    """Let configurations name the data above."""
+    trust(__name__)
 
 
 def problem_of(*overrides):

@@ -1,4 +1,4 @@
-"""Tasks that step in ways of their own, and callbacks that change the weights: configurations name them.
+"""Tasks that step in ways of their own, and callbacks that change the weights: configurations that trust them name them.
 
 `TASKS` and `CALLBACKS` have the overrides for each by name.
 """
@@ -8,10 +8,6 @@ import copy
 import torch
 from pytorch_lightning import Callback, LightningModule
 from torch import nn
-
-from lightune import trust
-
-trust(__name__)
 
 
 class Counted(LightningModule):

@@ -4,15 +4,23 @@ import json
 import os
 import signal
 
+import changing_weights
 import pytest
 from changing_weights import CALLBACKS, TASKS
 from pytorch_lightning import Callback
 
-from lightune import compose, evaluate, resume, train
+from lightune import compose, evaluate, resume, train, trust
 from lightune.checkpoints import read_checkpoint
 from lightune.errors import InterruptedRun, StopRequested, TrainingError
 
 pytestmark = pytest.mark.long
+
+
+@pytest.fixture(autouse=True)
+def own_parts():
+    """Let configurations name the tasks and callbacks that change weights."""
+    trust(changing_weights.__name__)
+
 
 BASE = (
     "trainer=cpu",
