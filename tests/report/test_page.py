@@ -27,7 +27,8 @@ def test_a_page_says_without_javascript_what_one_wants_to_know(tmp_path):
     for words in (
         "30 trials: 15 completed, 8 pruned, 7 failed", "to be expected on new samples (0.9000 to 0.9600)",
         "0.0200", "luck: the best of 24 on 270 samples", "lr 80%; not told from chance: units",
-        "python train.py -m ", "where it differs from what the command trains without the search", "ValueError: too large", "lightune evaluate ",
+        "python train.py -m ", "where it differs from what the command trains without the search",
+            "ValueError: too large", "lightune evaluate ",
         "saved about 24 of 115 epochs",
     ):  # fmt: skip
         assert words in found.text, words

@@ -1,4 +1,4 @@
-"""Tasks that step in ways of their own, and callbacks that change the weights: configurations that trust them name them.
+"""Tasks that step in ways of their own, and callbacks that change the weights: who names them trusts this module.
 
 `TASKS` and `CALLBACKS` have the overrides for each by name.
 """
