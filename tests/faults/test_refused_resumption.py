@@ -139,7 +139,9 @@ def lengthened(result):
     return {entry.epochs for entry in result.folds} or {result.epochs}
 
 
-@pytest.mark.parametrize("overrides", [(), FOLDS], ids=["one fit", "three fits"])
+@pytest.mark.parametrize(
+    "overrides", [(), pytest.param(FOLDS, marks=pytest.mark.long)], ids=["one fit", "three fits"]
+)
 def test_a_finished_run_is_lengthened_as_if_it_had_been_that_long(
     overrides, whole, cli, tmp_path, contents, assert_same
 ):
@@ -172,6 +174,7 @@ def test_a_run_is_lengthened_by_steps_as_if_it_had_been_that_long(steps, executi
     assert_same(again, whole(*longer), curves=steps % 13 == 0)
 
 
+@pytest.mark.long
 def test_a_lengthening_that_was_stopped_goes_on_in_every_fit(signal_after, whole, assert_same):
     first = train(compose([*SHORT, *FOLDS]))
     cfg = resumed_config(first.run_dir, ["trainer.max_epochs=4"], compose(["trainer.max_epochs=4"]))
@@ -180,7 +183,9 @@ def test_a_lengthening_that_was_stopped_goes_on_in_every_fit(signal_after, whole
     assert_same(resume(first.run_dir), whole(*FOLDS))
 
 
-@pytest.mark.parametrize("overrides", [(), FOLDS], ids=["one fit", "three fits"])
+@pytest.mark.parametrize(
+    "overrides", [(), pytest.param(FOLDS, marks=pytest.mark.long)], ids=["one fit", "three fits"]
+)
 def test_a_lengthening_that_was_killed_goes_on(overrides, in_child, signal_after, whole, assert_same):
     first = train(compose([*SHORT, *overrides]))
     cfg = resumed_config(first.run_dir, ["trainer.max_epochs=4"], compose(["trainer.max_epochs=4"]))
@@ -225,6 +230,7 @@ def test_a_run_that_stopped_early_is_not_lengthened_by_epochs_alone(refusal):
     assert "callbacks.early_stopping.patience" in refusal(first.run_dir, "+trainer.max_steps=100000")
 
 
+@pytest.mark.long
 def test_a_run_of_several_fits_that_was_cut_off_is_lengthened_in_all_of_them(signal_after, whole, assert_same):
     with pytest.raises(InterruptedRun) as stopped:
         train(compose([*SHORT, *FOLDS]), watchers=[signal_after(5, fit=2)])
@@ -239,6 +245,7 @@ def test_a_run_is_not_made_shorter(cut, refusal):
     assert not (run_dir / "resumed.yaml").exists()
 
 
+@pytest.mark.long
 def test_folds_of_which_one_stopped_early_are_lengthened_by_epochs(tmp_path):
     settings = ["callbacks.early_stopping.patience=1", "optimizer.lr=0.02", "trainer.max_epochs=5"]
     first = train(compose([*SHORT, *FOLDS, *settings]))

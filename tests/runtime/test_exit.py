@@ -108,6 +108,7 @@ def test_a_process_without_torch_is_left_to_python(tmp_path):
     assert (done.returncode, done.stdout) == (0, "here\n")
 
 
+@pytest.mark.long
 def test_what_has_nothing_open_is_not_searched(tmp_path):
     program = "import sys, torch, lightune.run\nfrom lightune.runtime import exit\nprint(exit._may_hold_back())"
     command = [sys.executable, "-c", program]

@@ -44,7 +44,9 @@ def test_a_project_has_eleven_files_and_no_word_of_the_template(tmp_path, starte
     assert not [file for file in written if re.search(words, (tmp_path / "churn" / file).read_text())]
 
 
-@pytest.mark.parametrize("starter", STARTERS)
+@pytest.mark.parametrize(
+    "starter", ["table", *(pytest.param(name, marks=pytest.mark.long) for name in STARTERS if name != "table")]
+)
 def test_a_baseline_does_better_than_chance(entered, tmp_path, starter):
     entered(starter)
     words = ["experiment=baseline", "trainer=cpu", "trainer.max_epochs=10", f"output_root={tmp_path}/outputs"]

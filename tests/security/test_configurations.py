@@ -129,6 +129,7 @@ def log_to(file, part="handlers", **how):
     return {"version": 1, "root": {"handlers": [*parts["handlers"]], "level": "INFO"}, **parts}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["handlers", "formatters", "filters"])
 @pytest.mark.parametrize("log", ["job_logging", "hydra_logging"])
 def test_no_log_file_is_opened_elsewhere_whatever_the_configuration_removes(

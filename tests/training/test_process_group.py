@@ -200,6 +200,7 @@ def test_the_port_of_a_run_is_its_own_before_other_processes_hear_of_it(monkeypa
     assert len(taken) == 1
 
 
+@pytest.mark.long
 def test_runs_that_choose_a_port_at_the_same_time_choose_different_ones():
     with ThreadPoolExecutor(8) as runs:
         stores = list(runs.map(lambda _: processes._listening_store(2), range(32)))
