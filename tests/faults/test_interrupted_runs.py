@@ -48,7 +48,15 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("overrides", OPTIONS.values(), ids=OPTIONS.keys())
+def some_and_long(options, fast=4):
+    """Return parameters of which the first few are among the fast tests."""
+    return [
+        pytest.param(overrides, id=name, marks=() if number < fast else pytest.mark.long)
+        for number, (name, overrides) in enumerate(options.items())
+    ]
+
+
+@pytest.mark.parametrize("overrides", some_and_long(OPTIONS))
 def test_a_run_that_is_stopped_twice_ends_as_if_it_had_not_been(overrides, whole, cut, assert_same):
     """Once in the middle of an epoch of 13 steps, once at an epoch's end."""
     middle, end = {"optimizer=gd": (3, 6), "regularization=gradient_clip": (9, 14), "schedule=both": (16, 24)}.get(

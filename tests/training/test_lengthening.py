@@ -36,7 +36,9 @@ def lengthen(run_dir, *watchers):
     return train(resumed_config(run_dir, LONGER, compose(LONGER)), run_dir=run_dir, resume=True, watchers=watchers)
 
 
-@pytest.mark.parametrize("fits", [[], ["repeats=2"]], ids=["one fit", "two fits"])
+@pytest.mark.parametrize(
+    "fits", [[], pytest.param(["repeats=2"], marks=pytest.mark.long)], ids=["one fit", "two fits"]
+)
 def test_a_run_that_fails_while_it_is_made_longer_is_what_it_was(fits, tmp_path):
     first = train(compose([*BASE, *fits, f"output_root={tmp_path}"]))
     before = state_of(first.run_dir)
