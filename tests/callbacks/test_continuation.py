@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 from pytorch_lightning.callbacks import EarlyStopping
 
-from lightune.callbacks import BestAndLast, Continuation
+from lightune.callbacks import BestAndLast, Continuation, continuation
 
 
 @pytest.fixture
@@ -45,3 +47,30 @@ def test_a_larger_patience_lets_it_go_on(go_on):
 def test_the_patience_of_a_checkpoint_does_not_replace_the_one_asked_for(go_on):
     _, stopping = go_on([0.1, 0.2], [0.3], patience=7)
     assert stopping.patience == 7
+
+
+@pytest.mark.parametrize("states", [1, 2], ids=["as many as there are", "one that a callback has added"])
+def test_each_schedule_gets_its_own_state(states, monkeypatch):
+    """An average of weights adds a schedule while it trains, which is not there yet when a training goes on."""
+    given = []
+    monkeypatch.setattr(
+        continuation, "resume_scheduler", lambda scheduler, state: given.append((scheduler, state))
+    )
+    monkeypatch.setattr(continuation, "begin_next_epoch", lambda trainer: None)
+    own = Continuation()
+    saved = [{"last_epoch": number} for number in range(states)]
+    own.on_load_checkpoint(None, None, {"lr_schedulers": saved})
+    trainer = SimpleNamespace(
+        lr_scheduler_configs=[SimpleNamespace(scheduler="cosine")], early_stopping_callbacks=[]
+    )
+    own.on_train_start(trainer, None)
+    assert given == [("cosine", {"last_epoch": 0})]
+
+
+def test_a_schedule_without_a_state_among_others_that_have_one_is_no_whole_checkpoint(monkeypatch):
+    monkeypatch.setattr(continuation, "resume_scheduler", lambda scheduler, state: None)
+    own = Continuation()
+    own.on_load_checkpoint(None, None, {"lr_schedulers": [{"last_epoch": 0}]})
+    configs = [SimpleNamespace(scheduler=name) for name in ("cosine", "step")]
+    with pytest.raises(ValueError, match="shorter"):
+        own.on_train_start(SimpleNamespace(lr_scheduler_configs=configs, early_stopping_callbacks=[]), None)

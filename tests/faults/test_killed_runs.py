@@ -106,8 +106,8 @@ def test_killed_again_and_again_while_it_saves_it_still_comes_to_the_same_end(
         if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
             pytest.skip("there is no other file system at /dev/shm")
         monkeypatch.setenv("TMPDIR", "/dev/shm")
-    overrides = ["trainer=cpu", "trainer.max_epochs=30", "model.units=16", "metrics.bootstrap=50"]
-    overrides += ["data.batch_size=100", ALWAYS, "callbacks.early_stopping.patience=100"]
+    overrides = ["trainer=cpu", "trainer.max_epochs=150", "model.units=16", "metrics.bootstrap=50"]
+    overrides += ["data.batch_size=100", ALWAYS, "callbacks.early_stopping.patience=200"]
     chance = random.Random(0)
     run_dir = None
     kills = 0
@@ -133,7 +133,7 @@ def test_killed_again_and_again_while_it_saves_it_still_comes_to_the_same_end(
         for path in (run_dir / "checkpoints").glob("*.ckpt"):
             assert sound(path) is not None, path
     assert kills >= 10
-    assert_same(resume(run_dir), whole("trainer.max_epochs=30", "callbacks.early_stopping.patience=100"))
+    assert_same(resume(run_dir), whole("trainer.max_epochs=150", "callbacks.early_stopping.patience=200"))
 
 
 def test_savings_that_were_killed_leave_no_litter_behind(in_child, tmp_path):

@@ -34,7 +34,11 @@ class Continuation(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put schedules and patience right, and stop at once if it was used up; resume no epoch that is over."""
-        for config, state in zip(trainer.lr_scheduler_configs, self._schedules, strict=bool(self._schedules)):
+        configs = trainer.lr_scheduler_configs
+        states = self._schedules[
+            : len(configs)
+        ]  # an average of weights adds one later, whose state it keeps itself
+        for config, state in zip(configs, states, strict=bool(states)):
             resume_scheduler(config.scheduler, state)
         self._schedules = []
         begin_next_epoch(trainer)
