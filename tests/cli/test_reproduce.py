@@ -2,30 +2,9 @@
 
 import json
 import shutil
-from contextlib import chdir
 
 import pytest
 from studies import write_study
-
-from lightune import compose, train
-
-WORDS = ("trainer=cpu", "trainer.max_epochs=1", "model.units=8", "logger=none")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A finished run that others are copied from."""
-    folder = tmp_path_factory.mktemp("trained")
-    with chdir(folder):
-        return train(compose([*WORDS, f"output_root={folder}"])).run_dir
-
-
-@pytest.fixture
-def run(trained, tmp_path, monkeypatch):
-    """A finished run of one's own, as `run` in the current folder."""
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(trained, tmp_path / "run")
-    return tmp_path / "run"
 
 
 def change(run, **metrics):
