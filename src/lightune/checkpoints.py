@@ -13,8 +13,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from lightune.errors import CheckpointError
-from lightune.paths import REMOVED_CHECKPOINTS
+from lightune.paths import FROM
 from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.removed_checkpoints import is_removed, reason_removed
 from lightune.secrets import redact_all
 
 __all__ = [
@@ -184,10 +185,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: if there is no such file, it is damaged, or it holds more than plain values.
     """
     if not path.is_file():
-        if (path.parent / REMOVED_CHECKPOINTS).is_file():
-            kept = "search.keep_checkpoints of its study kept those of others, or none"
-            again = "--config-dir STUDY --config-name best trains the study's best trial again"
-            raise CheckpointError(f"{path}: was removed, as {kept}; {again}")
+        if is_removed(path):
+            again = f"{FROM}=RUN on the command line trains it again"
+            raise CheckpointError(f"{path}: was removed, {reason_removed(path)}; {again}")
         raise CheckpointError(f"{path}: there is no such checkpoint")
     digests = _digests(path)
     if digests and _digest(path.read_bytes()) not in digests:

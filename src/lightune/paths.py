@@ -19,7 +19,6 @@ __all__ = [
     "FROM",
     "MISLABELLED_FILE",
     "PREDICTIONS_FILE",
-    "REMOVED_CHECKPOINTS",
     "RUN_LOCK",
     "STUDY_FILE",
     "TRAIN_LOG",
@@ -52,10 +51,7 @@ RUN_LOCK = ".lock"
 """In a run's folder: the file whose lock the process that works there holds."""
 
 STUDY_FILE = "study.json"
-"""In a study's folder: what it is."""
-
-REMOVED_CHECKPOINTS = "removed.txt"
-"""In a folder of checkpoints: says that a study has removed them, as it was told to."""
+"""In a study's folder: what it was begun with."""
 
 TRAIN_LOG = "train.log"
 """In a run's folder: what is worth knowing of how it went."""
@@ -65,9 +61,6 @@ DATA_FILE = "data.json"
 
 FROM = "from"
 """Key of the command line that names the run whose configuration is the base, and name of the file made of it."""
-
-STUDY_FILE = "study.json"
-"""In a study's folder: what it was begun with."""
 
 ENVIRONMENT_FILE = "environment.json"
 """In a run's folder, or shared by the trials of a study: what it ran on."""

@@ -77,7 +77,10 @@ SETS_ALL = """# @package _global_
 trainer: {max_epochs: 9, limit_train_batches: 9, limit_val_batches: 9, limit_test_batches: 9, overfit_batches: 9}
 monitor: {metric: val/loss, mode: min}
 test: true
-callbacks: {early_stopping: {patience: 9}, checkpoint: {every_seconds: 9.0}, lr_monitor: {logging_interval: step}}
+callbacks:
+  early_stopping: {patience: 9}
+  checkpoint: {every_seconds: 9.0, keep: best}
+  lr_monitor: {logging_interval: step}
 """
 LAST = [option for option in OPTIONS if "/after_experiment/" in option]
 EXPERIMENTS = [option.partition("/")[2] for option in OPTIONS if option.startswith("experiment/")]

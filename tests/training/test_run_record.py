@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 from curves import events
+from pytorch_lightning import Callback
 from rich.console import Console
 from scipy.stats import bootstrap
 from sklearn.metrics import mean_absolute_error
 
-from lightune import compose, evaluate, train, trust
-from lightune.errors import ConfigError
+from lightune import compose, evaluate, resume, train, trust
+from lightune.errors import CheckpointError, ConfigError, TrainingError
 from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.reporting.curves import read_curves
 from lightune.reporting.predictions import Predictions, read_validation
@@ -301,3 +302,72 @@ def test_what_a_task_of_ones_own_lacks_is_said_in_a_line(own, task, said, capsys
             ConfigError, match=r"--errors  needs predictions: Mute.test_step returns no predictions"
         ):
             evaluate(folder, errors=folder / "errors")
+
+
+KEPT = ("trainer=cpu", "data=wine", "model.units=4", "trainer.max_epochs=2", "logger=none")
+FOLDS = ("validation=kfold", "validation.k=2")
+
+
+def checkpoints(run):
+    return {path.name for path in Path(run).rglob("*.ckpt")}
+
+
+@pytest.mark.parametrize("fits", [(), FOLDS], ids=["one fit", "folds"])
+@pytest.mark.parametrize(
+    ("keep", "left"), [("both", {"best.ckpt", "last.ckpt"}), ("best", {"best.ckpt"}), ("none", set())]
+)
+def test_a_finished_run_keeps_the_checkpoints_that_it_is_told_to(tmp_path, keep, left, fits):
+    result = train(compose([*KEPT, *fits, f"callbacks.checkpoint.keep={keep}"]), run_dir=tmp_path)
+    assert checkpoints(tmp_path) == left
+    assert set(result.metrics) >= {"test/accuracy", "val/accuracy"}  # it was tested before
+    named = [result.checkpoint, *(fold.checkpoint for fold in result.folds)]
+    assert any(named) == (keep != "none")
+    assert read_result(tmp_path) == result
+    if keep == "none" and not fits:
+        with pytest.raises(
+            CheckpointError, match=r"best.ckpt: was removed, as callbacks.checkpoint.keep=none says"
+        ):
+            evaluate(tmp_path)
+
+
+def test_without_its_last_checkpoint_a_run_is_made_longer_from_its_best_and_ends_the_same(tmp_path):
+    """The second epoch is worse than the first."""
+    runs = {}
+    for keep in ("both", "best"):
+        folder = tmp_path / keep
+        words = [*KEPT, "optimizer=sgd", "optimizer.lr=3", f"callbacks.checkpoint.keep={keep}"]
+        train(compose(words), run_dir=folder)
+        runs[keep] = resume(folder, ["trainer.max_epochs=4"])
+    assert runs["best"].metrics == runs["both"].metrics
+    assert runs["best"].epochs == runs["both"].epochs == 4
+    assert checkpoints(tmp_path / "best") == {"best.ckpt"}
+
+
+@pytest.mark.parametrize("fits", [(), FOLDS], ids=["one fit", "folds"])
+def test_without_checkpoints_a_run_is_not_made_longer(tmp_path, fits):
+    train(compose([*KEPT, *fits, "callbacks.checkpoint.keep=none"]), run_dir=tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(ConfigError, match=r"was removed, as callbacks.checkpoint.keep=none says"):
+        resume(tmp_path, ["trainer.max_epochs=4"])
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_is_kept_can_be_said_when_a_run_goes_on(tmp_path):
+    train(compose([*KEPT]), run_dir=tmp_path)
+    resume(tmp_path, ["trainer.max_epochs=3", "callbacks.checkpoint.keep=best"])
+    assert checkpoints(tmp_path) == {"best.ckpt"}
+
+
+def test_a_run_that_failed_keeps_what_it_goes_on_from(tmp_path):
+    with pytest.raises(TrainingError):
+        train(
+            compose([*KEPT, "callbacks.checkpoint.keep=none"]),
+            run_dir=tmp_path,
+            watchers=[FailsAtTheEnd()],
+        )
+    assert checkpoints(tmp_path)
+
+
+class FailsAtTheEnd(Callback):
+    def on_train_end(self, trainer, pl_module):
+        raise RuntimeError("at the end")

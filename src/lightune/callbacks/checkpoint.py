@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -38,6 +38,9 @@ class BestAndLast(Checkpoint):
         mode: whether lower (`min`) or higher (`max`) is better.
         every_seconds: least time between two writings of `last.ckpt`, >= 0; with 0 both are written after every
             epoch that calls for it.
+        keep: which of the two a finished run keeps. While it trains both are there, as it is resumed from
+            `last.ckpt` and tested from `best.ckpt`. Without `last.ckpt` it is made longer from its best epoch;
+            without both it cannot be made longer, measured again or used.
 
     Attributes:
         snapshot: set where many networks are trained at once. It takes what a checkpoint of this moment needs and
@@ -50,11 +53,16 @@ class BestAndLast(Checkpoint):
     """
 
     def __init__(
-        self, monitor: str = "val/accuracy", mode: Mode = "max", every_seconds: NonNegativeFloat = 10.0
+        self,
+        monitor: str = "val/accuracy",
+        mode: Mode = "max",
+        every_seconds: NonNegativeFloat = 10.0,
+        keep: Literal["both", "best", "none"] = "both",
     ) -> None:
         super().__init__()
         self.best = Best(monitor, mode)
         self.every_seconds = every_seconds
+        self.keep = keep
         self.snapshot: Callable[[], Callable[[], dict[str, Any]]] | None = None
         self.pause = 0.0
         self.best_waits = 1.0

@@ -17,7 +17,8 @@ from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem, TrainingError
 from lightune.paths import absence, shown_path
-from lightune.provenance.recorded import FINISHED, Recorded, read_recorded
+from lightune.provenance.recorded import Recorded, read_recorded
+from lightune.reporting.result import FINISHED
 from lightune.runtime.last_digits import set_variables
 from lightune.runtime.plain_text import escaped, say
 from lightune.study.definition.spec import FILE_NAME as STUDY_FILE

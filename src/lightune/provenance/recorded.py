@@ -17,14 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.errors import ConfigError, Problem
 from lightune.paths import DATA_FILE
 from lightune.reporting.fits import FitResult, read_fit
-from lightune.reporting.result import Result, read_result
+from lightune.reporting.result import FINISHED, Result, read_result
 from lightune.training.resumption import load_run_config, run_of
 from lightune.wording import counted
 
-__all__ = ["FINISHED", "Recorded", "read_recorded"]
+__all__ = ["Recorded", "read_recorded"]
 
-FINISHED = ("completed", "early_stopped", "pruned")
-"""How a run ended whose figures can be had again."""
 _LENGTHS = ("trainer.max_epochs", "trainer.max_steps", "callbacks.early_stopping.patience")
 _NAMED = {
     "environment": re.compile(r"(\.\./){0,4}(provenance/)?environment(-[0-9a-f]{12})?\.json"),

@@ -15,6 +15,7 @@ from lightune.runtime.atomic_files import json_text, write_whole
 __all__ = [
     "CONSOLE_FILE",
     "FILE_NAME",
+    "FINISHED",
     "SCHEMA_VERSION",
     "TRACEBACK_FILE",
     "Entry",
@@ -31,11 +32,13 @@ __all__ = [
 FILE_NAME = "result.json"
 SCHEMA_VERSION = 1
 TRACEBACK_FILE = "traceback.txt"
+"""Where a run that failed leaves its traceback, in its folder."""
 CONSOLE_FILE = "console.log"
 """What a run that shares its process with others would have printed."""
-"""Where a run that failed leaves its traceback, in its folder."""
 
 Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
+FINISHED: tuple[Status, ...] = ("completed", "early_stopped", "pruned")
+"""How a run ends by itself."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from lightune.config.own_code import OwnCode, changed_code, own_code
-from lightune.config.schema import SEARCH_OF_RUNS
 from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import judge_of
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
@@ -27,7 +26,7 @@ from lightune.study.agreement import require_agreement
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options, folder_of_options
 from lightune.study.definition.definition import Definition, read_definition
-from lightune.study.definition.identity import identity_of
+from lightune.study.definition.identity import WHAT_IS_LEFT, identity_of
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.snapshot import (
     FOLDER,
@@ -204,7 +203,7 @@ def _as_asked(began: Sequence[str], asked: Sequence[str]) -> list[str]:
 
 
 def _says_what_is_left(line: str) -> bool:
-    return any(line.lstrip("+").startswith(f"search.{key}=") for key in SEARCH_OF_RUNS)
+    return any(line.lstrip("+").startswith(f"{key}=") for key in WHAT_IS_LEFT)
 
 
 def _require_free(folder: Path, *, strict: bool) -> None:

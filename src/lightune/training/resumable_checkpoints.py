@@ -7,6 +7,7 @@ from typing import Any
 
 from lightune.errors import CheckpointError, ConfigError, Problem
 from lightune.reporting.fits import read_fit
+from lightune.runtime.removed_checkpoints import is_removed, reason_removed
 
 __all__ = ["is_within_epoch", "newest_checkpoint", "require_same_processes", "require_sound_checkpoints"]
 
@@ -99,4 +100,6 @@ def _checkpoints(folder: Path) -> tuple[list[Path], dict[str, str]]:
             if is_resumable(content):
                 sound[path] = batches_taken(content)
             had_a_best = had_a_best or content.get("callbacks", {}).get("BestAndLast", {}).get("value") is not None
+    if not sound and not damaged and is_removed(last := folder / "checkpoints" / "last.ckpt"):
+        damaged["last"] = f"{last}: was removed, {reason_removed(last)}; start a new run"
     return sorted(sound, key=lambda path: -sound[path]), damaged

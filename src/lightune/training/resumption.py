@@ -19,7 +19,7 @@ from lightune.config.targets import names_folders
 from lightune.errors import ConfigError, Problem, reason_of
 from lightune.paths import expanded, shown_path, study_above
 from lightune.reporting.fits import FIT_FILE, read_fit
-from lightune.reporting.result import FILE_NAME, read_result, write_result
+from lightune.reporting.result import FILE_NAME, FINISHED, read_result, write_result
 from lightune.runtime.atomic_files import remove_leftovers, write_whole
 from lightune.runtime.contained import foreign_content, require_contained
 from lightune.training.lengthening import keep_finished
@@ -38,10 +38,10 @@ log = logging.getLogger(__name__)
 
 _RESUMED_FILE = "resumed.yaml"
 _SHORTER = "cannot be less than the run has"
-_FIXED = "cannot change when a run is resumed; only trainer.* and the patience can"
+_FIXED = "cannot change when a run is resumed; only trainer.*, the patience and what is kept can"
 _FOUND_ONCE = "cannot change when a run is resumed: what is found is found before it is trained"
-_FINAL = ("completed", "early_stopped", "pruned")
 _PATIENCE = "callbacks.early_stopping.patience"
+_KEEP = "callbacks.checkpoint.keep"
 _LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
 _PLACE = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 
@@ -93,7 +93,7 @@ def keep_first_config(run_dir: Path, cfg: DictConfig) -> None:
 
 def keep_config(run_dir: Path, cfg: DictConfig) -> None:
     """Keep what a run is resumed with, if it is new; `.hydra/` stays as it is, and what a finished run left."""
-    if _status(run_dir) in _FINAL:
+    if _status(run_dir) in FINISHED:
         keep_finished(run_dir)
     before = load_run_config(run_dir)
     if cfg != before:
@@ -112,9 +112,9 @@ def reopen(run_dir: Path) -> None:
     """Let a run that goes on count as cut off, and all fits of one that is made longer; sweep up after kills."""
     remove_leftovers(run_dir, below=True)
     status = _status(run_dir)
-    if status in _FINAL:
+    if status in FINISHED:
         reopen_fits(run_dir)
-    if status in (*_FINAL, "failed"):
+    if status in (*FINISHED, "failed"):
         try:
             write_result(replace(read_result(run_dir), status="interrupted", error=None))
         except ValueError:  # a study's word on a trial that left none
@@ -168,7 +168,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
         elif key.removeprefix("trainer.") in FINDERS:
             if bool(asked) != bool(OmegaConf.select(before, key, default=False)):
                 problems.append(Problem(key, f"{_FOUND_ONCE}; leave it away, got {show(asked)}"))
-        elif key.startswith("trainer.") or key == _PATIENCE:
+        elif key.startswith("trainer.") or key in (_PATIENCE, _KEEP):
             kept = OmegaConf.select(before, key)
             numbers = isinstance(kept, int) and isinstance(asked, int)
             if key in (*_LENGTHS, _PATIENCE) and numbers and _limit(key, asked) < _limit(key, kept):
@@ -181,7 +181,7 @@ def resumed_config(run_dir: Path, overrides: Sequence[str], composed: DictConfig
             problems.append(Problem(key, f"{_FIXED}, got {override.get_value_element_as_str()}"))
         elif asked != (kept := OmegaConf.select(before, key, default=None)):
             problems.append(Problem(key, f"{_FIXED}: the run has {_brief(kept)}, got {_brief(asked)}"))
-    if not problems and (status := _status(run_dir)) in _FINAL and not _goes_on(status, run_dir, frozen, before):
+    if not problems and (status := _status(run_dir)) in FINISHED and not _goes_on(status, run_dir, frozen, before):
         advice = _how_to_lengthen(status, run_dir, before)
         problems.append(Problem("resume", f"{run_dir} is finished ({status}); {advice}"))
     elif shortened:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
+from omegaconf import OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
@@ -33,6 +34,7 @@ from lightune.reporting.mistakes_picture import mistakes_picture
 from lightune.reporting.predictions import Names, Predictions, names_of, validations_below, write_predictions
 from lightune.reporting.rates_picture import rates_pictures
 from lightune.reporting.result import (
+    FINISHED,
     TRACEBACK_FILE,
     Entry,
     Failure,
@@ -47,6 +49,7 @@ from lightune.reporting.summary import show_summary
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.plain_text import visible
+from lightune.runtime.removed_checkpoints import remove_checkpoints
 from lightune.statistics.confidence import confidence_interval
 from lightune.tasks import SupervisedTask
 from lightune.training.context import RunContext
@@ -228,12 +231,18 @@ class RunRecord:
         context = self.context
         context.interruption.defer()
         result = self._result(status, error)
+        keep = OmegaConf.select(context.cfg, "callbacks.checkpoint.keep", default="both")
+        if keep == "none" and status in FINISHED:
+            result = _without_checkpoints(result)
         if result.error and context.processes.is_first and (before := put_back_finished(context.run_dir)):
             message = f"{result.error.message}; the run is what it was before it was made longer ({before})"
             result = replace(result, error=replace(result.error, message=message))
             self._is_put_back = True
         try:
             self._write(result)
+            if keep != "both" and status in FINISHED and context.processes.is_first:
+                names = ("last",) if keep == "best" else ("*",)
+                remove_checkpoints(context.run_dir, f"as callbacks.checkpoint.keep={keep} says", names)
         except OSError as full:
             failure = result.error or Failure(_kind(full), explain(full), "")
             result = replace(result, status="failed", error=failure)
@@ -284,7 +293,7 @@ class RunRecord:
         self.close()
         if self.context.processes.is_first:
             if not self._is_put_back:
-                self._leave(ended=result.status in ("completed", "early_stopped", "pruned"))
+                self._leave(ended=result.status in FINISHED)
                 write_result(result)
             if result.status != "interrupted":
                 forget_finished(result.run_dir)
@@ -462,6 +471,12 @@ def _resumed_by(result: Result) -> str | None:
     if HydraConfig.initialized():
         return resume_command(result.run_dir, program_typed())
     return f"lightune.resume({str(result.run_dir)!r})"
+
+
+def _without_checkpoints(result: Result) -> Result:
+    """Return a result that names no checkpoint."""
+    folds, repeats = ([replace(each, checkpoint=None) for each in some] for some in (result.folds, result.repeats))
+    return replace(result, checkpoint=None, folds=folds, repeats=repeats)
 
 
 def _kind(error: Exception) -> str:

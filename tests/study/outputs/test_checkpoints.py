@@ -96,7 +96,7 @@ def test_checkpoints_are_removed_when_a_trial_has_ended_and_at_the_end(kept, tmp
     keeper, ending = kept("none")
     keeper.study_ended(ending)
     assert kept.left() == []
-    with pytest.raises(CheckpointError, match=r"search.keep_checkpoints .* --config-name best trains .* again"):
+    with pytest.raises(CheckpointError, match=r"search.keep_checkpoints .* from=RUN .* trains it again"):
         read_checkpoint(tmp_path / "trials/1/checkpoints/best.ckpt")
 
 

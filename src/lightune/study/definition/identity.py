@@ -12,9 +12,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.schema import SEARCH_OF_RUNS
 from lightune.paths import expanded, is_plain_name
 
-__all__ = ["differences", "folder_name", "identity_of", "overrides_of", "register_resolvers", "study_name"]
+__all__ = [
+    "WHAT_IS_LEFT",
+    "differences",
+    "folder_name",
+    "identity_of",
+    "overrides_of",
+    "register_resolvers",
+    "study_name",
+]
 
 _HOW_MUCH = (
     "n_trials",
@@ -28,11 +37,13 @@ _HOW_MUCH = (
     "report",
     "keep_checkpoints",
 )
+WHAT_IS_LEFT = (*(f"search.{key}" for key in SEARCH_OF_RUNS), "callbacks.checkpoint.keep")
+"""Keys that say which files a run leaves: later trials of a study follow them as they are typed then."""
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
 _QUIET_KEYS = {
     "output_root",
     "note",
-    "search.keep_predictions",
+    *WHAT_IS_LEFT,
     *(f"{node}.{key}" for node in ("search", "hydra.sweeper") for key in (*_HOW_MUCH, *_WHERE)),
     "hydra.sweeper.max_batch_size",
     "hydra/launcher",

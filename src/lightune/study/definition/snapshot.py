@@ -18,7 +18,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.private_api.hydra import loader_of
 from lightune.runtime.atomic_files import write_whole
 from lightune.study.definition.config_files import chosen_groups, files_of, reachable
-from lightune.study.definition.identity import overrides_of
+from lightune.study.definition.identity import WHAT_IS_LEFT, overrides_of
 
 __all__ = [
     "FOLDER",
@@ -33,7 +33,10 @@ __all__ = [
 ]
 
 FOLDER = "conf"
-_SINCE = tuple(f"search.{key}=" for key in ("changed_code", "report", "keep_predictions", "keep_checkpoints"))
+_SINCE = (
+    *(f"search.{key}=" for key in ("changed_code", "report", "keep_checkpoints")),
+    *(f"{key}=" for key in WHAT_IS_LEFT),
+)
 _SOURCE = re.compile(r"\d+_.+")
 
 

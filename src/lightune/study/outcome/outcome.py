@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightune.errors import TrialError, UnwritableError
-from lightune.reporting.result import FILE_NAME, SCHEMA_VERSION
+from lightune.reporting.result import FILE_NAME, SCHEMA_VERSION, Status
 from lightune.runtime.atomic_files import write_json
 from lightune.study.definition.settings import Objective
 
@@ -32,7 +32,6 @@ __all__ = [
     "settle",
 ]
 
-Status = Literal["completed", "early_stopped", "pruned", "failed", "interrupted"]
 COMPLETE: tuple[Status, ...] = ("completed", "early_stopped")
 """Statuses of a trial that has been trained to its end, by itself or by its own stopping rule."""
 FINAL: tuple[Status, ...] = (*COMPLETE, "pruned", "failed")

@@ -8,11 +8,9 @@ import contextlib
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
-from lightune.paths import REMOVED_CHECKPOINTS
 from lightune.reporting.result import FILE_NAME as RESULT
-from lightune.runtime.atomic_files import write_whole
+from lightune.runtime.removed_checkpoints import remove_checkpoints
 from lightune.study.definition.settings import Objective
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import COMPLETE, is_final
@@ -22,7 +20,7 @@ from lightune.study.storage.trial_store import TrialStore
 __all__ = ["KeptCheckpoints", "trials_to_strip"]
 
 _BEST = re.compile(r"best:([1-9][0-9]*)")
-_FILES = ("*.ckpt", "*.ckpt.sha256")
+_REASON = "as search.keep_checkpoints of its study says"
 
 
 class KeptCheckpoints:
@@ -67,7 +65,9 @@ class KeptCheckpoints:
         for trial in trials_to_strip(trials, numbers, settings.keep_checkpoints, settings.objectives, whole=whole):
             if trial.number not in self._stripped and trial.folder is not None:
                 with contextlib.suppress(OSError):  # a full or read-only disk is said by what has to write
-                    _remove_checkpoints(self._store.folder / trial.folder)
+                    folder = self._store.folder / trial.folder
+                    if (folder / RESULT).is_file():  # one without a result of ours holds files of others
+                        remove_checkpoints(folder, _REASON)
                     self._stripped.add(trial.number)
         self._has_news, self._looked = False, time.monotonic()
 
@@ -100,22 +100,3 @@ def trials_to_strip(
     for trial in trials:
         if trial.number not in kept and (trial.state in COMPLETE or trial.state == "pruned"):
             yield trial
-
-
-def _remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints in a trial's folder, and leave a note beside where they were.
-
-    Args:
-        folder: one without a result of ours holds files of somebody else's, which stay.
-
-    Raises:
-        OSError: if that cannot be done.
-    """
-    if not (folder / RESULT).is_file():
-        return
-    for home in (folder / "checkpoints", *folder.glob("fits/*/checkpoints")):
-        files = [file for pattern in _FILES for file in home.glob(pattern)]
-        if files:
-            write_whole(home / REMOVED_CHECKPOINTS, b"as search.keep_checkpoints of the study says\n")
-        for file in files:
-            file.unlink(missing_ok=True)

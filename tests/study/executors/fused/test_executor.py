@@ -61,9 +61,12 @@ def _logged(_watched_epochs):
 def test_a_study_goes_on_without_predictions_on_request_and_is_the_same_study(study, launcher):
     swept = ("optimizer.lr=1e-2,2e-2,3e-2,4e-2", "trainer.max_epochs=1")
     folder, _, _ = study(*swept, "search.n_trials=2", launcher=launcher)
-    again, code, _ = study(*swept, "search.keep_predictions=false", launcher=launcher)
+    fewer = ("search.keep_predictions=false", "callbacks.checkpoint.keep=best")
+    again, code, _ = study(*swept, *fewer, launcher=launcher)
     assert (code, again) == (0, folder)
     left = [(folder / "trials" / str(number) / "predictions_val.npz").exists() for number in range(4)]
+    assert left == [True, True, False, False]
+    left = [(folder / "trials" / str(number) / "checkpoints" / "last.ckpt").exists() for number in range(4)]
     assert left == [True, True, False, False]
     assert (folder / "trials" / "3" / "classes_val.csv").exists()
 
