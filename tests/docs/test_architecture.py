@@ -39,6 +39,24 @@ def test_every_file_that_the_page_names_exists(name):
     assert any(place.exists() for place in places)
 
 
+def named_words():
+    """Return what the page says stands in a file: `word` of `file.py`, and `word` (`file.py`)."""
+    text = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", text)
+    return sorted(set(re.findall(r"`([A-Za-z_]+)`,? (?:of|in|\()\s?`([\w/]+\.py)`", text)))
+
+
+def test_the_page_names_words_of_files():
+    assert len(named_words()) > 30
+
+
+@pytest.mark.parametrize(("word", "name"), named_words())
+def test_every_word_that_the_page_names_stands_in_its_file(word, name):
+    files = [place for place in (SOURCE / name, PROJECT / name, PROJECT / "src" / name) if place.is_file()]
+
+    assert any(re.search(rf"\b{word}\b", file.read_text(encoding="utf-8")) for file in files)
+
+
 def test_every_file_of_a_trials_way_exists(drawn):
     assert [file for _, file, _ in drawn.WAY if not (SOURCE / file).is_file()] == []
 

@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import pytest
 from omegaconf import OmegaConf, open_dict
 
 from lightune.config.compose import composing
 from lightune.config.trust import inherit, trust
 from lightune.errors import ConfigError
-from lightune.job.hydra_node import hydra_problems, judge
+from lightune.job.hydra_node import _COMMANDS, hydra_problems, judge
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +180,8 @@ def test_all_that_is_wrong_is_said_at_once(composed, tmp_path):
     with pytest.raises(ConfigError) as refusal:
         judge(config)
     assert len(refusal.value.problems) == 2
+
+
+def test_the_documentation_names_every_option_of_a_launcher_that_is_a_command():
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(_COMMANDS) if f"`{name}`" not in page] == []

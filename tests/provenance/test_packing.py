@@ -224,3 +224,12 @@ def test_no_credential_is_packed(packed, tmp_path, monkeypatch):
     assert b"cells.ipynb" in diff
     assert "content/.hydra/config.yaml" in about.hidden
     assert not [name for name in about.files if ".env" in name]
+
+
+def test_every_file_of_a_run_is_packed_or_left_out_on_purpose(make, packed):
+    run = make("run", "text")
+    names = contents(packed(run).file)
+    every = [path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()]
+    left = [name for name in every if not any(packed.endswith(f"/{name}") for packed in names)]
+    for_people_or_machines = ("events.", ".hydra/hydra.yaml", "checkpoints/last.ckpt", "hparams.yaml", ".lock")
+    assert [name for name in sorted(left) if not name.startswith(for_people_or_machines)] == []
