@@ -24,7 +24,7 @@ from lightune.study.storage import lease
 from lightune.training.run_owner import is_at_work
 from lightune.wording import clipped
 
-__all__ = ["add_arguments", "list_all"]
+__all__ = ["Entry", "add_arguments", "entries_below", "list_all"]
 
 _LONGEST_NOTE = 40
 
@@ -98,7 +98,7 @@ def list_all(options: argparse.Namespace, program: str) -> None:
         ConfigError: if an option cannot be used.
     """
     where = parse_where(options.where)
-    every = [*_studies(options.root), *_runs(options.root, program)]
+    every = entries_below(options.root, program)
     entries = selected(every, Entry.cells, where=where, sort=options.sort, reverse=options.reverse)
     if options.json:
         plain = [
@@ -118,6 +118,16 @@ def list_all(options: argparse.Namespace, program: str) -> None:
         for entry in entries
     ]
     print_records(records, columns)
+
+
+def entries_below(root: Path, program: str) -> list[Entry]:
+    """Return the studies, then the runs below a folder, the newest first.
+
+    Args:
+        root: their output_root.
+        program: what trains here, as it is typed.
+    """
+    return [*_studies(root), *_runs(root, program)]
 
 
 def _note_of(entry: Entry) -> str:

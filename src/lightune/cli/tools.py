@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lightune.cli import (
+    clean,
     compare,
     doctor,
     evaluate,
@@ -78,6 +79,11 @@ def _parser() -> argparse.ArgumentParser:
     all_of_them = commands.add_parser("list", help="list the studies and runs below a folder")
     listing.add_arguments(all_of_them)
     all_of_them.set_defaults(command=_list)
+    cleaning = commands.add_parser(
+        "clean", help="show what runs and studies take on disk, and remove what is not needed"
+    )
+    clean.add_arguments(cleaning)
+    cleaning.set_defaults(command=_clean)
     showing = commands.add_parser(
         "show", help="show a study or a run: its trials, what mattered, what failed, what to type next"
     )
@@ -274,6 +280,10 @@ def _shown(folder: Path) -> str:
 
 def _list(options: argparse.Namespace) -> None:
     listing.list_all(options, _trainer())
+
+
+def _clean(options: argparse.Namespace) -> None:
+    clean.clean(options, _trainer())
 
 
 def _show(options: argparse.Namespace) -> None:
