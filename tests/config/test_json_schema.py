@@ -5,6 +5,7 @@ import jsonschema
 import pytest
 from omegaconf import OmegaConf
 
+from lightune.config import schema
 from lightune.config.json_schema import group_schemas
 from lightune.config.project import enter_project
 from lightune.paths import conf_dir
@@ -139,3 +140,23 @@ def test_nothing_is_imported_for_it():
     """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("group", SCHEMAS)
+def test_every_key_of_a_part_has_a_sentence(group):
+    node = SCHEMAS[group]["else"] if "else" in SCHEMAS[group] else {}
+    parts = node.get("anyOf") or node.get("additionalProperties", {}).get("anyOf", [])
+    silent = {
+        key
+        for part in parts
+        for key, value in part["properties"].items()
+        if not key.startswith("_") and not value.get("description")
+    }
+    assert silent == set()
+
+
+@pytest.mark.parametrize("node", ["search", "monitor"])
+def test_every_key_that_is_no_part_has_a_sentence(node):
+    told = SCHEMAS["experiment"]["properties"]
+    assert {key for key, value in told[node]["properties"].items() if not value.get("description")} == set()
+    assert {key for key in schema.ROOT if not told[key].get("description")} == set()

@@ -3,7 +3,7 @@
 import pytest
 
 from lightune.config import options
-from lightune.config.options import options_of
+from lightune.config.options import options_of, remarks_of
 
 
 @pytest.fixture
@@ -50,3 +50,25 @@ def test_options_of_ones_own_stand_among_the_others_and_win_over_them(conf, tmp_
     assert third.target is None  # it builds on itself
     (own / "a.yaml").write_text("# Mine, too.\n_target_: lightune.models.CNN\n")
     assert next(options_of("model", tmp_path / "mine")).sentence == "Mine, too."
+
+
+def test_an_option_has_what_a_file_outside_of_its_group_gives_it(conf, tmp_path):
+    conf("base", "_target_: lightune.models.MLP\nlayers: 3\n")
+    conf("short", "# Short.\ndefaults: [base, /elsewhere/short@_global_]\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "short.yaml").write_text("model:\n  layers: 1\n")
+    short = list(options_of("model"))[1]
+    assert (short.sentence, short.node["layers"], short.target.name) == ("Short.", 1, "MLP")
+
+
+def test_a_comment_belongs_to_the_key_before_it(tmp_path):
+    (tmp_path / "a.yaml").write_text(
+        "# A file.\nname: run # its name\nnote: '# none'\nmonitor: # what counts\n  mode: max # or min\n"
+        "tags: [a, b] # free words\nempty: {}\nlong:\n  - 1 # no key's\n"
+    )
+    assert remarks_of(tmp_path / "a.yaml") == {
+        "name": "its name",
+        "monitor": "what counts",
+        "monitor.mode": "or min",
+        "tags": "free words",
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from lightune.config import schema
-from lightune.config.options import Option, options_of
+from lightune.config.options import Option, options_of, remarks_of
 from lightune.config.static.annotations import Opaque
 from lightune.config.static.docstrings import described
 from lightune.config.static.signatures import (
@@ -20,6 +20,7 @@ from lightune.config.static.signatures import (
     UnreadableTargetError,
     describe,
 )
+from lightune.paths import conf_dir
 from lightune.ranges import Range
 
 __all__ = ["group_schemas"]
@@ -115,7 +116,7 @@ def _of_target(group: str, target: Target, name: str) -> Schema:
     properties: Schema = {"_target_": {"enum": sorted({name, target.path})}, **_DIRECTIVES, "defaults": _DEFAULTS}
     properties |= {each: _of_argument(group, target, each, said) for each in _arguments(target)}
     if group == "trainer":
-        properties |= {key: _value(annotation) for key, annotation in schema.TRAINER_OURS.items()}
+        properties |= _said(schema.TRAINER_OURS, schema.TRAINER_OURS_SAID)
     return {
         "type": "object",
         "description": sentence,
@@ -136,8 +137,8 @@ def _of_argument(group: str, target: Target, name: str, said: Mapping[str, str])
     value = _value(schema.foreign_annotation(target.path, name) or parameter.annotation)
     if group == "trainer" and name in schema.TRAINER_TAKEN:
         value["description"] = schema.TRAINER_TAKEN[name]
-    elif name in said:
-        value["description"] = said[name]
+    elif sentence := said.get(name) or schema.foreign_sentence(target.path, name):
+        value["description"] = sentence
     if not parameter.required and parameter.default is not None and not isinstance(parameter.default, set):
         default = parameter.default
         value["default"] = list(default) if isinstance(default, tuple) else default
@@ -173,17 +174,25 @@ def _any_of(schemas: Sequence[Schema]) -> Schema:
 
 
 def _whole(below: Mapping[str, Schema]) -> Schema:
-    search = {key: _value(annotation) for key, annotation in {**schema.SEARCH, **schema.SEARCH_OF_RUNS}.items()}
-    search |= {key: {} for key in schema.SEARCH_NODES}
+    said = remarks_of(conf_dir() / "train.yaml") | remarks_of(conf_dir() / "search" / "auto.yaml")
+    search = {**schema.SEARCH, **dict.fromkeys(schema.SEARCH_NODES, Any), **schema.SEARCH_OF_RUNS}
     properties: Schema = {
         "defaults": _DEFAULTS,
-        **{key: _value(annotation) for key, annotation in schema.ROOT.items()},
-        "monitor": _mapping({key: _value(annotation) for key, annotation in schema.MONITOR.items()}),
-        "search": _mapping(search),
+        **_said(schema.ROOT, said),
+        "monitor": _mapping(_said(schema.MONITOR, said, "monitor.")),
+        "search": _mapping(_said(search, said, "search.")),
         "hydra": {"type": "object"},
         **below,
     }
     return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _said(annotations: Mapping[str, Any], said: Mapping[str, str], prefix: str = "") -> Schema:
+    """Return the schemas of values, each with what is said of its dotted key."""
+    return {
+        key: _value(annotation) | ({"description": said[prefix + key]} if prefix + key in said else {})
+        for key, annotation in annotations.items()
+    }
 
 
 def _mapping(properties: Schema) -> Schema:

@@ -120,6 +120,13 @@ TRAINER_OURS: dict[str, Any] = {
     "batch_size_find": bool,
 }
 
+TRAINER_OURS_SAID = {
+    "steps_per_execution": "minibatches that one step of Lightning's takes; auto: 64 at most, or 1.",
+    "compile": "how torch.compile makes code of the network; none: not at all.",
+    "lr_find": "whether optimizer.lr is found before training, by a range test on a copy of the network.",
+    "batch_size_find": "whether data.batch_size is found before training, as large as fits into memory.",
+}
+
 Betas = tuple[Probability, Probability]
 PRECISIONS = (
     "auto", "64-true", "32-true", "16-true", "16-mixed", "bf16-true", "bf16-mixed",
@@ -185,6 +192,38 @@ FOREIGN: dict[str, dict[str, Any]] = {
         "gradient_clip_algorithm": Literal["norm", "value"] | None,
     },
 }
+
+# What such arguments are for, where no docstring can be read from the source: torch puts those of its optimizers
+# together when it is imported.
+FOREIGN_SAID: dict[str, dict[str, str]] = {
+    "torch.optim.": {
+        "lr": "learning rate: how far a step goes.",
+        "betas": "decays of the averages of the gradient and of its square.",
+        "eps": "what is added to the denominator, so that it is not 0.",
+        "alpha": "decay of the average of the squared gradient.",
+        "momentum": "share of the last step that is taken again.",
+        "dampening": "share of the gradient that momentum leaves out.",
+        "nesterov": "whether momentum looks ahead, as Nesterov's does.",
+        "weight_decay": "how strongly weights are pulled to 0: apart from the gradient in AdamW and with "
+        "decoupled_weight_decay, as a part of it in all others.",
+        "lr_decay": "how fast the learning rate falls with the steps.",
+        "initial_accumulator_value": "where the sums of squared gradients begin.",
+        "momentum_decay": "how fast the momentum's decay grows to its final value.",
+        "amsgrad": "whether the largest average so far is divided by, and not the last one.",
+        "centered": "whether the gradient's variance is divided by, and not its mean square.",
+        "decoupled_weight_decay": "whether weights decay apart from the gradient, as in adamw.",
+        "maximize": "whether the objective is made larger, and not smaller.",
+        "foreach": "whether torch updates all parameters by operations on lists of them; null: lightune chooses.",
+        "fused": "whether torch updates all parameters in one kernel; null: lightune chooses.",
+        "capturable": "whether steps can be captured in a CUDA graph.",
+        "differentiable": "whether steps can be differentiated; slow.",
+    },
+}
+
+
+def foreign_sentence(path: str, argument: str) -> str | None:
+    """Return what is known to say of an argument of a constructor that is not ours, or None."""
+    return next((known.get(argument) for package, known in FOREIGN_SAID.items() if path.startswith(package)), None)
 
 
 def foreign_annotation(path: str, argument: str) -> Any:
