@@ -144,7 +144,7 @@ def test_nothing_is_imported_for_it():
 
 @pytest.mark.parametrize("group", SCHEMAS)
 def test_every_key_of_a_part_has_a_sentence(group):
-    node = SCHEMAS[group]["else"] if "else" in SCHEMAS[group] else {}
+    node = SCHEMAS[group].get("else", {})
     parts = node.get("anyOf") or node.get("additionalProperties", {}).get("anyOf", [])
     silent = {
         key

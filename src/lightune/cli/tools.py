@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after `lightune`; this process's own by default.
     """
     read_environment()
-    parser = _parser()
+    parser = tool_parser()
     complete_tool(parser)
     try:
         options = parser.parse_args(arguments)
@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(2)
 
 
-def _parser() -> argparse.ArgumentParser:
+def tool_parser() -> argparse.ArgumentParser:
+    """Return what reads the words of `lightune`, with all its commands."""
     parser = Parser(
         prog="lightune",
         description="Work with finished runs, and see what networks there are.",

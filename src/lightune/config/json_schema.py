@@ -23,7 +23,7 @@ from lightune.config.static.signatures import (
 from lightune.paths import conf_dir
 from lightune.ranges import Range
 
-__all__ = ["group_schemas"]
+__all__ = ["group_schemas", "part_schema"]
 
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 _LIMITS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
@@ -66,6 +66,19 @@ def group_schemas(folder: Path | None = None) -> dict[str, Schema]:
     whole = _whole({group: _below(group, options[group]) for group in schema.GROUPS})
     schemas = {group: _named(group, _file(group, options[group], whole)) for group in schema.GROUPS}
     return schemas | {group: _named(group, whole) for group in _WHOLE}
+
+
+def part_schema(target: str) -> Schema:
+    """Return the schema of a node that builds a target of no group, such as a launcher.
+
+    Args:
+        target: dotted path of what is built.
+
+    Raises:
+        TargetNotFoundError: if the package or the name does not exist.
+        UnreadableTargetError: if only an import could tell.
+    """
+    return _of_target("", describe(target), target)
 
 
 def _named(group: str, content: Schema) -> Schema:
