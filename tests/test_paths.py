@@ -13,6 +13,7 @@ from lightune.paths import (
     is_plain_name,
     program_typed,
     resume_command,
+    row_name,
     shell_folder,
     shown_path,
     torchrun_size,
@@ -85,6 +86,22 @@ def test_a_path_is_shown_from_the_folder_where_the_command_was_typed(tmp_path, m
         assert resume_command(run, "train") == "train 'resume=\"outputs/run 1\"'"
         assert shell_folder() == str(tmp_path)
     assert shell_folder() == str(run)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("out/studies/s/trials/3", "trial 3, s"),
+        ("out/studies/s/explain/trained/trials/3", "trial 3, s/explain/trained"),
+        ("out/studies/s/lr=0.1", "s/lr=0.1"),
+        ("out/studies/trials/3", "trials/3"),
+        ("out/runs/net/2026-01-31_12-00-00", "net/2026-01-31_12-00-00"),
+        ("out/mine", "mine"),
+        ("elsewhere/trials/3", "../elsewhere/trials/3"),
+    ],
+)
+def test_a_row_has_a_short_name_that_no_other_has(folder, name):
+    assert row_name(folder, "out") == name
 
 
 def test_what_another_program_would_do_is_typed_as_that_program():

@@ -124,10 +124,9 @@ def test_tensorboard_shows_curves_without_noise(run):
         "train/loss", "train/accuracy", "train/lr", "objective",
         *(f"{stage}/{name}" for stage in ("val", "test")
           for name in ("loss", "accuracy", "precision", "recall", "f1", "auroc")),
-        *(f"best/val/{name}" for name in ("loss", "accuracy", "precision", "recall", "f1", "auroc")),
     }  # fmt: skip
     for name in ("val/loss", "val/accuracy"):
-        (best,) = events(result.run_dir).Scalars(f"best/{name}")
+        best = events(result.run_dir).Scalars(name)[-1]  # after all epochs, that of the weights that are kept
         assert best.value == pytest.approx(result.metrics[name])
     assert events(result.run_dir).Scalars("objective")[-1].value == pytest.approx(result.objective.value)
 

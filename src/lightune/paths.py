@@ -33,6 +33,7 @@ __all__ = [
     "plugin_folders",
     "program_typed",
     "resume_command",
+    "row_name",
     "shell_folder",
     "shown_path",
     "study_above",
@@ -189,6 +190,19 @@ def shown_path(path: Path) -> str:
     """Return a path as the user's shell takes it: a short one if it lies below the folder that the shell is in."""
     relative = os.path.relpath(path, shell_folder())
     return str(path) if relative.startswith("..") else relative
+
+
+def row_name(folder: str | Path, output_root: str | Path) -> str:
+    """Return what a run or trial is called among others: short, and no other's below the same root.
+
+    Args:
+        folder: the run's.
+        output_root: below which it lies.
+    """
+    parts = Path(os.path.relpath(folder, output_root)).parts
+    if parts[0] == "studies" and parts[-2] == "trials" and len(parts) > 3:
+        return f"trial {parts[-1]}, {'/'.join(parts[1:-2])}"
+    return "/".join(parts[1:] if parts[0] in ("runs", "studies") and len(parts) > 1 else parts)
 
 
 def plugin_folders() -> list[str]:

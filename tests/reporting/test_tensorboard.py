@@ -122,11 +122,13 @@ def test_hyper_parameters_are_flattened_to_dotted_keys():
         "seed": 3,
         "output_root": "outputs",
     }
-    assert hparams_of(tree, ("model", "optimizer", "seed", "absent")) == {
+    options = {"optimizer": "adamw", "absent": "none", "model": None, "logger": "csv"}
+    assert hparams_of(tree, ("model", "optimizer", "seed", "absent"), options) == {
         "model": "MLP",
-        "model.units": "[8, 4]",
-        "model.batch_norm": False,
-        "optimizer": "AdamW",
+        "model.units": "[8,4]",
+        "model.batch_norm": "False",
+        "absent": "none",
+        "optimizer": "adamw",
         "optimizer.lr": 0.1,
         "optimizer.deep.beta": 0.9,
         "seed": 3,

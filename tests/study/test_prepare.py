@@ -253,6 +253,14 @@ def test_a_study_that_goes_on_is_not_undone(prepared):
     assert [trial.number for trial in store.records()] == [0]
 
 
+def test_the_record_by_which_an_earlier_version_hid_the_columns_of_others_is_removed(prepared):
+    prepared("x=1,2").lease.end()
+    (prepared.folder / "_sweep").mkdir()
+    (prepared.folder / "_sweep" / "events.out.tfevents.1").write_bytes(b"")
+    prepared("x=1,2")
+    assert not (prepared.folder / "_sweep").exists()
+
+
 def test_a_study_that_another_sweeper_has_joined_is_left_to_it(prepared):
     study = prepared("x=1,2")
     other = Lease(prepared.folder)

@@ -29,7 +29,7 @@ def test_a_study_from_its_first_trial_to_its_best_run_again(cli, tmp_path):
     assert not any(name.startswith("test/") for result in results(study) for name in result["metrics"])
     assert "epoch 1/2" not in out + err  # trainings speak in their own folders
     assert "epoch 1/2" in (study / "trials" / "0" / "console.log").read_text()
-    assert list((study / "_sweep").iterdir())
+    assert {path.parent.parent.name for path in study.rglob("events.out.tfevents.*")} == {"trials"}
 
     best = open_study(study).best()[0]
     assert best["optimizer"] == "adam"
@@ -110,7 +110,7 @@ def test_trials_that_cannot_begin_have_rows_on_the_page_of_parameters(cli, tmp_p
     assert [row["state"] for row in rows(study)] == ["completed", "failed"]
     assert rows(study)[1]["error"] == "ConfigError: loss: RuntimeError: told to (own.py, line 2)"
     starts = [session_start(study / "trials" / number) for number in "01"]
-    assert [start.group_name for start in starts] == ["studies/h/trials/0", "studies/h/trials/1"]
+    assert [start.group_name for start in starts] == ["trial 0, h", "trial 1, h"]
     losses = [start.hparams["loss._target_"].string_value for start in starts]
     assert losses == ["lightune.losses.CrossEntropy", "own.broken"]
 

@@ -1,4 +1,4 @@
-"""The records of TensorBoard's HParams page: one experiment, and a session for each of its rows.
+"""The records of TensorBoard's HParams page: a session for each of its rows.
 
 All of its protocol buffers are made here. This module must not import torch or Lightning.
 """
@@ -9,7 +9,6 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
@@ -20,13 +19,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from lightune.runtime.atomic_files import write_whole
 
 __all__ = [
-    "BEST",
     "FILE_VERSION",
-    "Column",
     "HParam",
     "append",
     "event_file",
-    "experiment",
     "has_end",
     "has_start",
     "session_end",
@@ -37,9 +33,6 @@ HParam = str | float | bool
 FILE_VERSION = "brain.Event:2"
 """What the first record of an event file says."""
 
-BEST = "best/"
-"""What stands before the tag of the best epoch's figure, one point at the end; its curve ends elsewhere."""
-
 _numbers = itertools.count()
 _STATUS = {
     "completed": api_pb2.STATUS_SUCCESS,
@@ -48,43 +41,6 @@ _STATUS = {
     "failed": api_pb2.STATUS_FAILURE,
     "interrupted": api_pb2.STATUS_UNKNOWN,
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the page, and what its values may be.
-
-    Args:
-        name: a dotted key.
-        interval: the least and the greatest number, if that is what it has.
-        numbers: all of its numbers, if it has these.
-        texts: all of its texts, if it has these; a column with none of the three holds any text.
-    """
-
-    name: str
-    interval: tuple[float, float] | None = None
-    numbers: Sequence[float] = ()
-    texts: Sequence[str] = ()
-
-
-def experiment(description: str, columns: Sequence[Column], metrics: Sequence[str]) -> Summary:
-    """Return the record of an experiment, which says what its page has.
-
-    Args:
-        description: shown above the page.
-        columns: of hyperparameters.
-        metrics: tags of curves; those of best epochs are called by the metric alone.
-    """
-    content = api_pb2.Experiment(
-        description=description,
-        time_created_secs=time.time(),
-        hparam_infos=[_info(column) for column in columns],
-        metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag.removeprefix(BEST))
-            for tag in metrics
-        ],
-    )
-    return _summary(metadata.EXPERIMENT_TAG, plugin_data_pb2.HParamsPluginData(experiment=content))
 
 
 def session_start(hparams: Mapping[str, HParam], row: str) -> Summary:
@@ -142,18 +98,3 @@ def event_file() -> str:
 def _summary(tag: str, content: plugin_data_pb2.HParamsPluginData) -> Summary:
     about = metadata.create_summary_metadata(content)
     return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
-
-
-def _info(column: Column) -> api_pb2.HParamInfo:
-    info = api_pb2.HParamInfo(name=column.name, display_name=column.name, differs=True)
-    if column.interval is not None:
-        info.type = api_pb2.DATA_TYPE_FLOAT64
-        info.domain_interval.min_value, info.domain_interval.max_value = column.interval
-    elif column.numbers:
-        info.type = api_pb2.DATA_TYPE_FLOAT64
-        info.domain_discrete.extend(map(float, column.numbers))
-    else:
-        info.type = api_pb2.DATA_TYPE_STRING
-        if column.texts:
-            info.domain_discrete.extend(column.texts)
-    return info

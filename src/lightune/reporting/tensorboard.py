@@ -190,16 +190,21 @@ class _Events(EventFileWriter):  # type: ignore[misc]
         self._file.close()
 
 
-def hparams_of(tree: Mapping[str, Any], groups: tuple[str, ...]) -> dict[str, HParam]:
+def hparams_of(
+    tree: Mapping[str, Any], groups: tuple[str, ...], options: Mapping[str, str | None]
+) -> dict[str, HParam]:
     """Flatten the parts of a configuration that a person tunes into the columns of the HParams page.
 
     Args:
         tree: a configuration as plain values.
         groups: the root keys to show.
+        options: group → option, by which parts are called, as in a sweep; those without one by their class.
     """
     flat: dict[str, HParam] = {}
     for group in groups:
         _flatten(group, tree.get(group), flat)
+        if (option := options.get(group)) is not None:
+            flat[group] = option
     return flat
 
 
@@ -210,7 +215,9 @@ def _flatten(path: str, value: Any, flat: dict[str, HParam]) -> None:
         for key, item in value.items():
             if not key.startswith("_"):
                 _flatten(f"{path}.{key}", item, flat)
-    elif isinstance(value, bool | int | float | str):
+    elif isinstance(value, bool):
+        flat[path] = str(value)  # as the rows of trials have it: one column holds both
+    elif isinstance(value, int | float | str):
         flat[path] = value
     elif isinstance(value, list):
-        flat[path] = str(value)
+        flat[path] = str(value).replace(", ", ",")

@@ -42,7 +42,7 @@ from lightune.study.definition.snapshot import (
 from lightune.study.definition.spec import FILE_NAME, Spec, agree, read_spec, write_spec
 from lightune.study.executors.launcher import launcher_of
 from lightune.study.messages import LIGHTUNE, Vocabulary
-from lightune.study.outputs.hparams import write_experiment
+from lightune.study.outputs.hparams import RECORD
 from lightune.study.storage.backends import open_storage
 from lightune.study.storage.credentials import conceal, hidden, hider_of
 from lightune.study.storage.journal import JOURNAL, lock_of
@@ -55,7 +55,7 @@ from lightune.study.storage.trial_store import TrialStore
 __all__ = ["code_of", "prepare", "undo"]
 
 _TARGET = re.compile(rb"_target_:[ \t]*['\"]?([A-Za-z_][\w.]*)")
-_ITS_OWN = {FOLDER, "_sweep", FILE_NAME, "multirun.yaml", "trials", "trials.csv", "best.yaml"}
+_ITS_OWN = {FOLDER, RECORD, FILE_NAME, "multirun.yaml", "trials", "trials.csv", "best.yaml"}
 
 
 def prepare(
@@ -146,7 +146,8 @@ def prepare(
                 multirun = redact(OmegaConf.to_yaml(config), secret_values(config))
                 write_whole(folder / "multirun.yaml", multirun.encode())
                 write_spec(folder, spec)
-                write_experiment(folder, config, space, settings.objectives)
+            else:
+                shutil.rmtree(folder / RECORD, ignore_errors=True)  # it would hide the columns of others
             lease = Lease(folder)
             lease.end_workers_of_dead_owners()
         except BaseException:
@@ -299,7 +300,7 @@ def _blaming_the_snapshot(vocabulary: Vocabulary) -> Iterator[None]:
 
 def _remove_start(folder: Path, kept: frozenset[str]) -> None:
     """Remove what a start has written into a study's folder, but nothing that was there before."""
-    for name in {FOLDER, "_sweep", LEASES} - kept:
+    for name in {FOLDER, LEASES} - kept:
         shutil.rmtree(folder / name, ignore_errors=True)
     for name in {FILE_NAME, "multirun.yaml", JOURNAL, lock_of(folder / JOURNAL).name, LOCK} - kept:
         (folder / name).unlink(missing_ok=True)

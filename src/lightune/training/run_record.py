@@ -1,7 +1,6 @@
 """The record of one run: its finished fits, its figures, its row on the HParams page, its `result.json`."""
 
 import logging
-import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,14 +20,14 @@ from lightune.config.own_code import loaded_code
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
 from lightune.metrics.meter import MetricSet
-from lightune.paths import expanded, program_typed, resume_command, shell_folder
+from lightune.paths import expanded, program_typed, resume_command, row_name, shell_folder
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
 from lightune.reporting.confusion_picture import confusion_picture
 from lightune.reporting.curves import write_curves
 from lightune.reporting.errors import confusion_of, ranked_mistakes, write_errors, write_mislabelled
 from lightune.reporting.fits import FitResult, mean_curves, mean_metrics, mean_objective
-from lightune.reporting.hparams import BEST, HParam
+from lightune.reporting.hparams import HParam
 from lightune.reporting.mistakes_picture import MOST as MOST_MISTAKES
 from lightune.reporting.mistakes_picture import mistakes_picture
 from lightune.reporting.predictions import Names, Predictions, names_of, validations_below, write_predictions
@@ -102,11 +101,11 @@ class RunRecord:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         context, cfg = self.context, self.context.cfg
         self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
-        row = os.path.relpath(context.run_dir, Path(shell_folder(), expanded(cfg.output_root)))
+        row = row_name(context.run_dir, Path(shell_folder(), expanded(cfg.output_root)))
         for board in self._boards:
             if context.has_several_fits and context.resumed:
                 board.purge_step = 0  # the means are written anew
-            hparams = self._hparams or hparams_of(secrets.saveable(cfg), _TUNED)
+            hparams = self._hparams or hparams_of(secrets.saveable(cfg), _TUNED, _options())
             board.start_session(hparams, secrets.redact(row, secrets.secret_values(cfg)))
             for tag, picture in self.pictures.items():
                 board.log_picture(tag, picture, 0)
@@ -344,7 +343,8 @@ class RunRecord:
                     board.log_metrics({tag: values[place] for tag, values in curves.items()}, int(step))
         value = result.objective.value
         final = {**({"objective": value} if value is not None else {}), **(self._tested if several else {})}
-        final |= {f"{BEST}{name}": value for name, value in result.metrics.items() if name.startswith("val/")}
+        # the last point of each is what the page shows: that of the weights that are kept, as the objective is
+        final |= {name: value for name, value in result.metrics.items() if name.startswith("val/")}
         for board in self._boards:
             board.end_session(result.status, final, result.steps // max(1, len(self.finished)))
 
@@ -477,6 +477,11 @@ def _without_checkpoints(result: Result) -> Result:
     """Return a result that names no checkpoint."""
     folds, repeats = ([replace(each, checkpoint=None) for each in some] for some in (result.folds, result.repeats))
     return replace(result, checkpoint=None, folds=folds, repeats=repeats)
+
+
+def _options() -> Mapping[str, str | None]:
+    """Return group → option, as they were typed; nothing of a configuration that was composed in Python."""
+    return HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
 
 
 def _kind(error: Exception) -> str:

@@ -196,7 +196,6 @@ _FILES = {
     "multirun.yaml": "multirun.yaml",
     "trials.csv": "trials.csv",
     "best.yaml": "best.yaml",
-    "_sweep": "_sweep",
     "report.html": "report.html",
     "analysis.json": "analysis.json",
 }

@@ -25,7 +25,6 @@ _USUAL = {
     ".journal.log.lock",
     ".leases",
     ".study.lock",
-    "_sweep",
     "analysis.json",
     "best.yaml",
     "conf",

@@ -5,6 +5,7 @@ import signal
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.messages import LIGHTUNE, OTHERS
@@ -38,7 +39,12 @@ def study(tmp_path, monkeypatch):
         said = []
         settings = Settings(**{"objectives": (Objective("val/loss", "min"),), **settings})
         return SimpleNamespace(
-            folder=tmp_path / "s", space=space, settings=settings, print_line=said.append, said=said
+            folder=tmp_path / "s",
+            config=OmegaConf.create({"logger": {}}),
+            space=space,
+            settings=settings,
+            print_line=said.append,
+            said=said,
         )
 
     return made
@@ -69,7 +75,7 @@ def test_a_finished_study_says_how_to_have_more(study, space, sampler, n_trials,
 
 def test_a_study_with_curves_says_how_to_see_them_alone(study):
     made = study()
-    (made.folder / "_sweep").mkdir()
+    made.config.logger = {"board": {"_target_": "lightune.reporting.tensorboard.TensorBoard"}}
     print_finished(made, store(trial(0), n_trials=1))
     assert made.said[-1] == "curves: tensorboard --logdir s"
 
@@ -174,7 +180,13 @@ def asked(open_store):
         about = Settings(
             objectives=(Objective(None, "min"),), **({"vocabulary": vocabulary} if vocabulary else {})
         )
-        study = SimpleNamespace(settings=about, space=store.space, folder=store.folder, print_line=lines.append)
+        study = SimpleNamespace(
+            settings=about,
+            config=OmegaConf.create(),
+            space=store.space,
+            folder=store.folder,
+            print_line=lines.append,
+        )
         print_ending(study, Ending(trials=[], best=[]), store)
         ending, lines[:] = list(lines), []
         print_finished(study, store)

@@ -9,7 +9,7 @@ from lightune.study.context import StudyContext
 from lightune.study.observer import Ending
 from lightune.study.outcome.outcome import is_final
 from lightune.study.outputs.display import describe
-from lightune.study.outputs.hparams import FOLDER as BOARD
+from lightune.study.outputs.hparams import has_board
 from lightune.study.storage.records import TrialRecord
 from lightune.study.storage.trial_store import TrialStore
 from lightune.wording import counted
@@ -34,8 +34,8 @@ def print_finished(study: StudyContext, store: TrialStore) -> None:
 
 
 def _print_board(study: StudyContext) -> None:
-    """Print what shows the curves of this study alone, whose columns TensorBoard misses among those of others."""
-    if (study.folder / BOARD).is_dir():
+    """Print what shows the curves of this study alone."""
+    if has_board(study.config):
         study.print_line(f"curves: tensorboard --logdir {shlex.quote(shown_path(study.folder))}")
 
 

@@ -3,7 +3,6 @@
 This module must not import torch or Lightning.
 """
 
-import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.paths import FROM, conf_dir, expanded
+from lightune.paths import FROM, conf_dir, expanded, row_name
 from lightune.runtime.atomic_files import write_whole
 from lightune.runtime.plain_text import visible
 from lightune.secrets import redact, secret_values
@@ -23,8 +22,7 @@ from lightune.study.hydra.composer import Composer
 from lightune.study.messages import LIGHTUNE, vocabulary_of
 from lightune.study.observer import Ending
 from lightune.study.outputs.display import figures_of
-from lightune.study.outputs.hparams import FOLDER as BOARD
-from lightune.study.outputs.hparams import complete_row
+from lightune.study.outputs.hparams import complete_row, has_board
 from lightune.study.outputs.table import write_table
 from lightune.study.space.dimensions import text_keys
 from lightune.study.storage.records import TrialRecord
@@ -58,11 +56,11 @@ class StudyFiles:
     def trial_ended(self, trial: TrialRecord) -> None:
         """Complete the row of a failed trial on TensorBoard's page, which it could not do itself."""
         study = self._study
-        if trial.state != "failed" or trial.folder is None or not (study.folder / BOARD).exists():
+        if trial.state != "failed" or trial.folder is None or not has_board(study.config):
             return
         folder = study.folder / trial.folder
         keys = tuple(dimension.key for dimension in study.space.dimensions)
-        name = os.path.relpath(folder, expanded(str(OmegaConf.select(study.config, "output_root") or ".")))
+        name = row_name(folder, expanded(str(OmegaConf.select(study.config, "output_root") or ".")))
         texts = text_keys(study.space.dimensions)
         complete_row(folder, Trial(trial.number, trial.point, keys, texts).hparams(), name)
 
