@@ -5,10 +5,14 @@ import subprocess
 import sys
 
 import pytest
+import torch
 import yaml
 from command_line import run_tool
 from file_runs import QUICK, SMALL, write_source
 from omegaconf import OmegaConf
+
+from lightune.checkpoints import read_checkpoint
+from lightune.runtime.last_digits import PORTABLE, VARIABLES
 
 SHORT = ["trainer=cpu", "trainer.max_epochs=2"]
 
@@ -472,3 +476,26 @@ def test_a_home_folder_of_a_file_takes_all_that_a_run_leaves(cli, tmp_path, monk
     typed = f"~/x/runs/run/{run_dir.name}"
     code, _, err = cli(f"resume='{typed}'", "trainer.max_epochs=1")
     assert (code, "is finished (completed)" in err) == (2, True)
+
+
+@pytest.mark.long
+def test_portable_arithmetic_is_that_of_a_run_and_of_the_workers_of_a_study(tmp_path):
+    """The variables are set before torch is imported, so this takes processes of its own."""
+    words = ["data=wine", "model.units=4", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
+    words.append("trainer.portable=true")
+    clean = {name: value for name, value in os.environ.items() if name not in VARIABLES}
+    for more in (["name=alone"], ["-m", "search.study=s", "hydra/launcher=local", "optimizer.lr=1e-3,1e-2"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "lightune.cli.train", *words, *more],
+            cwd=tmp_path, env=clean, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    outputs = tmp_path / "outputs"
+    recorded = [*outputs.glob("runs/alone/*/environment.json"), *outputs.glob("studies/s/**/environment*.json")]
+    assert len(recorded) >= 2
+    for file in recorded:
+        variables = json.loads(file.read_text())["variables"]
+        assert {**variables, **PORTABLE, "OMP_NUM_THREADS": "1"} == variables
+    places = (f"{place}/checkpoints/best.ckpt" for place in ("runs/alone/*", "studies/s/trials/0"))
+    one, other = (read_checkpoint(next(outputs.glob(place)))["state_dict"] for place in places)
+    assert all(torch.equal(one[name], other[name]) for name in one)

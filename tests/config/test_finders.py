@@ -52,6 +52,12 @@ def test_what_is_swept_is_not_found():
     assert not list(swept_problems({"lr_find": False}, ["optimizer.lr"]))
 
 
+def test_what_is_decided_for_a_process_is_not_swept():
+    (problem,) = swept_problems({"portable": True}, ["trainer.portable"])
+    assert (problem.key, "type it for the whole study" in problem.message) == ("trainer.portable", True)
+    assert not list(swept_problems({"portable": True}, ["optimizer.lr"]))
+
+
 @pytest.mark.parametrize(
     ("words", "rule"),
     [

@@ -11,6 +11,7 @@ from refusals import problem_of
 from lightune import compose
 from lightune.config import trainer as trainers
 from lightune.config.trainer import build_loggers, build_trainer, make_trainer, point_at
+from lightune.runtime.last_digits import PORTABLE
 
 
 def kinds(trainer):
@@ -118,3 +119,41 @@ def test_each_logger_writes_into_the_folder_and_a_refusal_names_it(tmp_path, own
     name = own("class Log:\n    def __init__(self, save_dir): raise ValueError(f'cannot reach {save_dir}')\n")
     cfg.logger = OmegaConf.create({"mine": {"_target_": f"{name}.Log"}})
     assert problem_of(build_loggers, cfg, tmp_path) == ("logger.mine", f"cannot reach {tmp_path}")
+
+
+PORTABLE_ON_CPU = ["trainer=cpu", "trainer.portable=true"]
+
+
+@pytest.fixture
+def portable_process(monkeypatch):
+    """A process that was started with portable arithmetic, on a processor that has it."""
+    for name, value in {**PORTABLE, "OMP_NUM_THREADS": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    before = torch.get_num_threads()
+    yield monkeypatch
+    torch.set_num_threads(before)
+
+
+def test_portable_arithmetic_has_the_threads_that_the_environment_says(portable_process):
+    torch.set_num_threads(1)
+    make_trainer(compose(PORTABLE_ON_CPU))
+    assert torch.get_num_threads() == 2
+
+
+def test_portable_arithmetic_that_comes_too_late_is_refused_with_what_to_type(portable_process):
+    portable_process.delenv("MKL_CBWR")
+    key, message = problem_of(make_trainer, compose(PORTABLE_ON_CPU))
+    assert (key, "start the process with MKL_CBWR=COMPATIBLE" in message) == ("trainer.portable", True)
+
+
+def test_portable_arithmetic_needs_a_processor_that_has_it(portable_process):
+    portable_process.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    key, message = problem_of(make_trainer, compose(PORTABLE_ON_CPU))
+    assert (key, message.endswith("got DEFAULT")) == ("trainer.portable", True)
+
+
+def test_portable_arithmetic_is_of_the_cpu(portable_process):
+    portable_process.setattr(torch.cuda, "is_available", lambda: True)
+    key, message = problem_of(make_trainer, compose(["trainer.portable=true", "trainer.precision=32-true"]))
+    assert (key, "is about the CPU's arithmetic" in message) == ("trainer.portable", True)

@@ -19,6 +19,7 @@ from lightune.job.handover import handover
 from lightune.job.hydra_files import withhold
 from lightune.paths import expanded, outer_rank
 from lightune.runtime.contained import require_contained
+from lightune.runtime.last_digits import make_portable
 from lightune.runtime.plain_text import say
 from lightune.training.imports import import_training
 
@@ -38,6 +39,7 @@ def check_run(config: DictConfig) -> None:
     """
     cfg = job_config(config)
     handover.resumed = handover.withheld = None
+    make_portable(OmegaConf.select(cfg, "trainer.portable"))
     if isinstance(cfg.resume, str):
         _check_resumed(config, cfg, Path(expanded(cfg.resume)))
         return
@@ -102,6 +104,7 @@ def check_multirun(config: DictConfig) -> "Definition | None":
         ConfigError: as `check_run`.
     """
     handover.withheld = None
+    make_portable(OmegaConf.select(job_config(config), "trainer.portable"))  # in workers, too
     judged = judge_multirun(config)
     _raise_any(judged.problems)
     _say(no_effect.of_multirun(config, job_config(config), judged.definition))

@@ -1,4 +1,4 @@
-"""What `trainer.lr_find` and `trainer.batch_size_find` set, and where they cannot be.
+"""What `trainer.lr_find` and `trainer.batch_size_find` set, where they cannot be, and what is not swept.
 
 This module must not import torch or Lightning.
 """
@@ -47,12 +47,15 @@ def find_problems(tree: Mapping[str, Any], targets: Mapping[str, Target]) -> Ite
 
 
 def swept_problems(trainer: Any, swept: Collection[str]) -> Iterator[Problem]:
-    """Yield why a key is not to be swept: each trial would find a value of its own in its place.
+    """Yield why a key is not to be swept: each trial would find a value of its own, or comes too late.
 
     Args:
         trainer: the trainer's node of a trial.
         swept: dotted keys, without `+`.
     """
+    if "trainer.portable" in swept:
+        rule = "is decided for a process before torch is imported, and cannot be swept"
+        yield Problem("trainer.portable", f"{rule}; type it for the whole study")
     for name in asked_for(trainer):
         if (key := FINDERS[name]) in swept:
             rule = f"is found by trainer.{name}=true in each trial, whatever is swept"

@@ -118,6 +118,7 @@ TRAINER_OURS: dict[str, Any] = {
     "compile": Literal["none", "default", "reduce-overhead", "max-autotune"],
     "lr_find": bool,
     "batch_size_find": bool,
+    "portable": bool,
 }
 
 TRAINER_OURS_SAID = {

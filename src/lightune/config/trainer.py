@@ -8,6 +8,7 @@ What no public name of Lightning does stands in `lightune.private_api.lightning`
   tests/config/test_trainer.py::test_installed_packages_are_looked_through_once.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.paths import expanded
 from lightune.private_api.lightning import installed_packages_read_once, set_default_root_dir
 from lightune.runtime.hardware import resolved_precision, use_matmul_precision
+from lightune.runtime.last_digits import not_portable
 from lightune.secrets import secret_values
 
 __all__ = ["build_loggers", "build_trainer", "make_trainer", "point_at"]
@@ -41,6 +43,7 @@ def make_trainer(cfg: DictConfig) -> Trainer:
     if not cfg.logger:
         callbacks = [callback for callback in callbacks if not isinstance(callback, LearningRateMonitor)]
     _require_device(cfg.trainer)
+    _use_portable_arithmetic(cfg.trainer)
     with naming_key("trainer"):
         plain = OmegaConf.to_container(cfg.trainer, resolve=True, throw_on_missing=True)
         assert isinstance(plain, dict)
@@ -129,6 +132,27 @@ def _require_device(trainer: DictConfig) -> None:
     if precision.startswith("16") and (accelerator == "cpu" or not has_gpu):
         rule = f"needs a GPU; choose 32-true or bf16-mixed, got {precision}"
         raise ConfigError([Problem("trainer.precision", rule)])
+
+
+def _use_portable_arithmetic(trainer: DictConfig) -> None:
+    """Compute as any x86-64 processor does, if it is asked for; which way that is was decided when torch came.
+
+    Raises:
+        ConfigError: if that cannot be.
+    """
+    if not trainer.get("portable", False):
+        return
+    problem, on = None, trainer.get("accelerator", "auto")
+    if on != "cpu" and (on != "auto" or torch.cuda.is_available()):
+        problem = f"is about the CPU's arithmetic: choose trainer.accelerator=cpu, got {on}"
+    elif missing := not_portable():
+        typed = " ".join(f"{name}={value}" for name, value in missing.items())
+        problem = f"is decided when torch is imported, which it is: start the process with {typed}"
+    elif (way := torch.backends.cpu.get_cpu_capability()) != "AVX2":
+        problem = f"needs a processor with AVX2, and torch imported after the variables were set, got {way}"
+    if problem is not None:
+        raise ConfigError([Problem("trainer.portable", problem)])
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def _precision(trainer: DictConfig) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lightune.errors import ConfigError, LightuneError, TrainingError, TrialError, UnwritableError
 from lightune.job.folders import folder_problems
@@ -19,6 +19,7 @@ from lightune.job.handover import handover
 from lightune.job.hydra_files import conceal, write
 from lightune.paths import outer_rank, shell_folder, typed_in
 from lightune.runtime.disk import why_unwritable
+from lightune.runtime.last_digits import make_portable
 from lightune.runtime.signals import raise_left
 from lightune.runtime.stopwatch import once_for_all
 from lightune.training.imports import import_training
@@ -56,6 +57,7 @@ def _train(cfg: DictConfig) -> float | list[float | None] | None:
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
         cfg.test = False  # a search that reads the test part has none left to be judged by
+    make_portable(OmegaConf.select(cfg, "trainer.portable"))  # in a job of a cluster, whose environment is its own
     with once_for_all():  # it takes seconds: Hydra's files are safe by now
         import_training()
         from lightune.run import InterruptedRun, prepare, train

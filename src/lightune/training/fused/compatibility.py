@@ -77,6 +77,7 @@ _TRAINER: dict[str, tuple[Any, ...] | None] = {
     "compile": ("none",),
     "lr_find": (False,),
     "batch_size_find": (False,),
+    "portable": None,
     "deterministic": (False, None),
     "accumulate_grad_batches": (1,),
     "gradient_clip_algorithm": (None, "norm"),
