@@ -6,6 +6,9 @@ import shutil
 import pytest
 from studies import write_study
 
+from lightune.provenance.sequence import Replayed
+from lightune.report.run_data import read_run
+
 
 def change(run, **metrics):
     content = json.loads((run / "result.json").read_text())
@@ -88,11 +91,24 @@ def test_a_study_stands_for_its_best_trial(study, tool, words):
 def test_all_trials_that_finished_have_a_line_each(study, tool):
     code, out, _ = tool("reproduce", "s", "--all")
     assert code == 1
-    first, second, last = out.splitlines()
+    first, second, last, points = out.splitlines()
     assert first.startswith("s/trials/0  val/accuracy ")
     assert "different: 1 of " in first
     assert "identical: " in second
     assert last == "1 of 2 trials identical"
+    assert points == "points were not compared: a grid proposes none"
+
+
+@pytest.mark.long
+def test_the_points_of_a_study_are_asked_for_again(study, tool, monkeypatch):
+    answers = [Replayed((0, 1), (), (2,)), Replayed((0,), (1,), ())]
+    change(study / "trials" / "0", **{"val/loss": read_run(study / "trials" / "1").metrics["val/loss"]})
+    monkeypatch.setattr("lightune.provenance.sequence.replay", lambda _: answers.pop(0))
+    code, out, _ = tool("reproduce", "s", "--all")
+    assert (code, "2 of 3 points proposed again by the sampler" in out) == (0, True)
+    assert "cannot be told: those of trials 2, which began while others were running" in out
+    code, out, _ = tool("reproduce", "s", "--all", "--json")
+    assert (code, [each["proposed_again"] for each in json.loads(out)]) == (1, [True, False])
 
 
 @pytest.mark.parametrize(

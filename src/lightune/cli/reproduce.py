@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem, TrainingError
-from lightune.paths import absence, shown_path
+from lightune.paths import absence, shown_path, study_above
 from lightune.provenance.recorded import Recorded, read_recorded
 from lightune.reporting.result import FINISHED
 from lightune.runtime.last_digits import set_variables
@@ -120,13 +120,49 @@ def reproduce(
         changes = {**(places or {}), **_data_of(each, options.data)}
         answer = _reproduced(each, home, options, changes, short=told)
         found.append(answer)
+    proposed, lines = _proposed_again(folders, found) if options.all else (True, [])
     if options.json:
         print(escaped(json.dumps(found if told else found[0], indent=2, ensure_ascii=False)))
     elif told:
         same = sum(each["identical"] for each in found)
         say(f"{same} of {counted(len(found), 'trial')} identical")
-    if not all(each["identical"] for each in found):
+        for line in lines:
+            say(line)
+    if not proposed or not all(each["identical"] for each in found):
         sys.exit(_DIFFERENT)
+
+
+def _proposed_again(folders: "Sequence[Path]", found: "Sequence[dict[str, Any]]") -> tuple[bool, list[str]]:
+    """Ask a study's sampler for the points of its trials again, and note the answer with each.
+
+    Args:
+        folders: of the trials.
+        found: what came of training each again.
+
+    Returns:
+        Whether they are the same, and lines about it.
+    """
+    study = study_above(folders[0])
+    if study is None:
+        return True, []
+    from lightune.provenance.sequence import replay
+
+    answer = replay(study)
+    if isinstance(answer, str):
+        return True, [f"points were not compared: {answer}"]
+    on_disk = open_study(study)
+    numbers = {on_disk.trial_folder(row).resolve(): int(row["number"]) for row in on_disk.rows}
+    for folder, about in zip(folders, found, strict=True):
+        number = numbers[folder.resolve()]
+        about["proposed_again"] = number in answer.same if number not in answer.untold else None
+    points = len(answer.same) + len(answer.different) + len(answer.untold)
+    lines = [f"{len(answer.same)} of {counted(points, 'point')} proposed again by the sampler"]
+    if answer.different:
+        lines.append(f"different points: those of trials {', '.join(map(str, answer.different))}")
+    if answer.untold:
+        trials = ", ".join(map(str, answer.untold))
+        lines.append(f"cannot be told: those of trials {trials}, which began while others were running")
+    return not answer.different, lines
 
 
 def _data_of(recorded: Recorded, path: Path | None) -> dict[str, str]:

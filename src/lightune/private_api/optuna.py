@@ -22,6 +22,7 @@ from lightune.errors import StorageError
 __all__ = [
     "BaseJournalFileLock",
     "JournalOperation",
+    "given_values",
     "is_given",
     "storage_of",
     "suggest",
@@ -98,6 +99,16 @@ def is_given(trial: Trial, key: str) -> bool:
     chosen may go on at another.
     """
     return key in trial._fixed_params
+
+
+def given_values(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the values of a recorded trial that were given beforehand, by their keys.
+
+    For: asking a sampler again for what it has proposed. Without it: a study with points that were tried first is
+    never the same again.
+    """
+    given = trial.system_attrs.get("fixed_params")
+    return dict(given) if isinstance(given, dict) else {}
 
 
 def suggest(trial: Trial, key: str, distribution: BaseDistribution) -> Any:
