@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_SLOW := .venv/.installed-slow
+INSTALLED_DOCS := .venv/.installed-docs
 
-.PHONY: install train test test-long test-slow soak check bench
+.PHONY: install train test test-long test-slow soak check bench docs
 .DEFAULT_GOAL := train
 
 install: $(INSTALLED)
@@ -22,6 +23,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 # what studies on clusters and databases need beside: the tests of them are among the slow ones
 $(INSTALLED_SLOW): $(INSTALLED)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev,ray,slurm,postgresql]'
+	@touch $@
+
+$(INSTALLED_DOCS): $(INSTALLED)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev,docs]'
 	@touch $@
 
 train: $(INSTALLED)
@@ -52,3 +57,7 @@ check: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/startup.py
+
+# the site of the documentation, in site/; to look at it: .venv/bin/python -m http.server --directory site
+docs: $(INSTALLED_DOCS)
+	$(BIN)/python docs/site/build.py

@@ -12,31 +12,41 @@ _RETURNED = [
     "lightune.report.study_data.TrialData",
     "lightune.inference.predictor.Predictor",
 ]
-_BESIDE = ["lightune.exporting.export", "lightune.study.current_trial", "lightune.study.Trial", "lightune.study.PrunedError"]
+_BESIDE = [
+    "lightune.exporting.export",
+    "lightune.study.current_trial",
+    "lightune.study.Trial",
+    "lightune.study.PrunedError",
+]
 _INTERFACES = {
     "Data": (
-        "A subclass of `InMemoryData` says how samples are read; division, preparation, seeds and batches are then lightune's "
+        "A subclass of `InMemoryData` says how samples are read; division, preparation, seeds and "
+        "batches are then lightune's "
         "([guide](../your_own_code.md#data-that-fit-in-memory)). Any `LightningDataModule` may stand in its place "
         "([guide](../your_own_code.md#any-other-data)).",
         ["lightune.data.InMemoryData", "lightune.data.Samples"],
     ),
     "Networks": (
-        "Any `torch.nn.Module` ([guide](../your_own_code.md#a-model)). One that puts a new head on the body of others is a `TransferNetwork`.",
+        "Any `torch.nn.Module` ([guide](../your_own_code.md#a-model)). One that puts a new head on the "
+        "body of others is a `TransferNetwork`.",
         ["lightune.models.TransferNetwork"],
     ),
     "Losses": (
-        "A module that maps outputs and targets to one number; `problem`, `num_outputs` and `predict` are optional "
+        "A module that maps outputs and targets to one number; `problem`, `num_outputs` and `predict` "
+        "are optional "
         "([guide](../your_own_code.md#a-loss)). The base of those that ship:",
         ["lightune.losses.CrossEntropy"],
     ),
     "Metrics": ("A set of metrics is any class with these members.", ["lightune.metrics.meter.MetricSet"]),
     "Callbacks": (
-        "Any callback of Lightning, named in `callbacks` by its `_target_`. One with hooks for single batches ends training in chunks, unless its class says "
+        "Any callback of Lightning, named in `callbacks` by its `_target_`. One with hooks for single "
+        "batches ends training in chunks, unless its class says "
         "`takes_chunks = True` ([Performance](../performance.md#on-by-itself)). The one that keeps checkpoints:",
         ["lightune.callbacks.BestAndLast"],
     ),
     "Launchers": (
-        "A launcher of Hydra is driven in batches. One that makes an executor of its own takes a trial whenever there is room "
+        "A launcher of Hydra is driven in batches. One that makes an executor of its own takes a trial "
+        "whenever there is room "
         "([where to add](../architecture.md#where-to-add)).",
         [
             "lightune.study.executors.launcher.ExecutorLauncher",
@@ -49,7 +59,10 @@ _INTERFACES = {
             "lightune.study.executors.context.ExecutorContext",
         ],
     ),
-    "Ranges": ("Annotations of arguments, by which a value is judged before anything is imported.", ["lightune.ranges"]),
+    "Ranges": (
+        "Annotations of arguments, by which a value is judged before anything is imported.",
+        ["lightune.ranges"],
+    ),
 }
 
 
@@ -61,7 +74,13 @@ def api_pages() -> dict[str, str]:
 def documented() -> list[str]:
     """Return the dotted path of everything that the pages show."""
     public = [f"{home}.{name}" for name, home in _HOMES.items()]
-    return [*public, *_RETURNED, *_BESIDE, "lightune.errors", *(name for _, names in _INTERFACES.values() for name in names)]
+    return [
+        *public,
+        *_RETURNED,
+        *_BESIDE,
+        "lightune.errors",
+        *(name for _, names in _INTERFACES.values() for name in names),
+    ]
 
 
 def _python_page() -> str:
@@ -88,7 +107,8 @@ What `import lightune` gives, and what it returns and raises. The guide: [Python
 
 def _interfaces_page() -> str:
     sections = [
-        "# Interfaces\n\nWhat parts of your own are to be. How a part is named in a configuration, and trusted, is told in [Your own code](../your_own_code.md)."
+        "# Interfaces\n\nWhat parts of your own are to be. How a part is named in a configuration, and "
+        "trusted, is told in [Your own code](../your_own_code.md)."
     ]
     sections += [f"## {title}\n\n{said}\n\n{_all_of(names)}" for title, (said, names) in _INTERFACES.items()]
     return "\n\n".join(sections) + "\n"

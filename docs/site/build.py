@@ -2,9 +2,9 @@
 
     make docs
 
-Pages are gathered in build/docs: those of docs/, those beside them that they link to, and the reference, which is made of
-configuration files, signatures and docstrings. Zensical makes site/ of them. A link that leads nowhere, a page that the
-navigation lacks or has too much, and a docstring that cannot be read end it.
+Pages are gathered in build/docs: those of docs/, those beside them that they link to, and the reference, which is
+made of configuration files, signatures and docstrings. Zensical makes site/ of them. A link that leads nowhere, a page
+that the navigation lacks or has too much, and a docstring that cannot be read end it.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from api import api_pages, documented  # noqa: E402
 from reference import reference_pages  # noqa: E402
 
-__all__ = ["Site", "gather", "navigation", "problems"]
+__all__ = ["Site", "docstring_problems", "gather", "navigation", "problems"]
 
 DOCS = ROOT / "docs"
 GATHERED = ROOT / "build" / "docs"
@@ -40,6 +40,7 @@ ELSEWHERE = {
 STYLE = DOCS / "site" / "style.css"
 _FENCE = re.compile(r"^(```\w*) (\S+)$", re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 
 
@@ -64,7 +65,8 @@ def gather() -> Site:
     written = {page: page.relative_to(DOCS).as_posix() for page in sorted(DOCS.rglob("*.md"))} | ELSEWHERE
     for source, place in written.items():
         site.pages[place] = _as_on_the_site(source, place, written, site)
-    site.pages |= reference_pages() | api_pages()
+    for place, text in (reference_pages() | api_pages()).items():
+        site.pages[place] = site.pages.get(place, "") + text
     return site
 
 
@@ -123,22 +125,32 @@ def problems(site: Site, listed: Sequence[str]) -> list[str]:
     found += [f"{page} is not in the navigation of {SETTINGS.name}" for page in site.pages if page not in listed]
     found += [f"{SETTINGS.name} names {page}, which is no page" for page in listed if page not in site.pages]
     found += [f"{SETTINGS.name} names {page} twice" for page in sorted({*listed}) if listed.count(page) > 1]
-    return found + _docstring_problems()
+    return found + docstring_problems(documented(), ROOT / "src", "lightune")
 
 
-def _docstring_problems() -> list[str]:
-    """Return what cannot be read of the docstrings that the site shows."""
+def docstring_problems(names: Sequence[str], folder: Path, package: str) -> list[str]:
+    """Return what is missing of docstrings, or cannot be read of them.
+
+    Args:
+        names: dotted paths of what is shown.
+        folder: that holds the package.
+        package: its name.
+    """
     import griffe
 
-    loader = griffe.GriffeLoader(search_paths=[str(ROOT / "src")], docstring_parser="google")
-    loader.load("lightune")
+    loader = griffe.GriffeLoader(search_paths=[str(folder)], docstring_parser="google")
+    loader.load(package)
     loader.resolve_aliases(external=False)
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     logging.getLogger("griffe").addHandler(handler)
     found = []
-    for path in documented():
-        shown = loader.modules_collection[path]
+    for path in names:
+        try:
+            shown = loader.modules_collection[path]
+        except KeyError:
+            found.append(f"{path} does not exist")
+            continue
         parts = [shown, *(member for member in shown.members.values() if member.is_public and not member.is_alias)]
         found += [f"{part.path} has no docstring" for part in parts if not part.has_docstring and _needs_one(part)]
         for part in parts:
@@ -173,7 +185,12 @@ def main() -> None:
     _write(site)
     program = Path(sys.executable).with_name("zensical")
     command = [str(program), "build", "--clean", "--strict", "--config-file", str(SETTINGS)]
-    sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
+    ran = subprocess.run(
+        command, cwd=ROOT, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said, _, reason = _COLOUR.sub("", ran.stdout).partition("Traceback (most recent call last):")
+    print(said.strip(), *reason.strip().splitlines()[-1:], sep="\n")
+    sys.exit(ran.returncode)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra_plugins.hydra_lightune import cluster, fused, launcher, sweeper  # noqa: F401 - which store their options
 from omegaconf import OmegaConf
 
+from hydra_plugins.hydra_lightune import cluster, fused, launcher, sweeper  # noqa: F401 - which store their options
 from lightune.cli.tools import tool_parser
 from lightune.config import schema
 from lightune.config.json_schema import group_schemas, part_schema
@@ -48,14 +48,18 @@ _GUIDES = {
     "augmentation": "[Vary the training samples](../training.md#vary-the-training-samples)",
     "model": "[Choose a network](../training.md#choose-a-network)",
     "loss": "[Rare classes](../training.md#rare-classes), [Techniques](../techniques.md#losses)",
-    "optimizer": "[Choose what an optimizer does to which parameters](../training.md#choose-what-an-optimizer-does-to-which-parameters), [Techniques](../techniques.md#optimizers)",
+    "optimizer": "[Choose what an optimizer does to which "
+    "parameters](../training.md#choose-what-an-optimizer-does-to-which-parameters), "
+    "[Techniques](../techniques.md#optimizers)",
     "scheduler": "[Techniques](../techniques.md#learning-rate)",
     "schedule": "[Let batches and strengths grow](../training.md#let-batches-and-strengths-grow)",
-    "regularization": "[Smooth, mix, average](../training.md#smooth-mix-average), [Techniques](../techniques.md#regularization)",
+    "regularization": "[Smooth, mix, average](../training.md#smooth-mix-average), "
+    "[Techniques](../techniques.md#regularization)",
     "metrics": "[Techniques](../techniques.md#metrics)",
     "validation": "[Runs](../runs.md#what-the-figure-means)",
     "callbacks": "[How a run ends](../runs.md#how-a-run-ends)",
-    "trainer": "[Change a value](../training.md#change-a-value), [Performance](../performance.md), [Several processes](../runs.md#several-processes)",
+    "trainer": "[Change a value](../training.md#change-a-value), [Performance](../performance.md), "
+    "[Several processes](../runs.md#several-processes)",
     "logger": "[TensorBoard](../training.md#tensorboard)",
     "task": "[A LightningModule of your own](../your_own_code.md#a-lightningmodule)",
     "search": "[Search](../search.md)",
@@ -104,7 +108,7 @@ class _Part:
 
 
 def reference_pages() -> dict[str, str]:
-    """Return the pages, by their path below the site's root."""
+    """Return the pages, by their path below the site's root; of the first, what stands below its written part."""
     schemas = group_schemas()
     chosen = _chosen()
     pages = {group: _group_page(group, schemas[group], chosen.get(group)) for group in schema.GROUPS}
@@ -129,12 +133,7 @@ def _index_page(pages: Mapping[str, str], chosen: Mapping[str, str]) -> str:
         [f"[`{group}`]({group}.md)", sentence, _code(chosen[group]) if group in chosen else _NOTHING]
         for group, sentence in _QUESTIONS.items()
     ]
-    return f"""# Reference
-
-Every option of every group, and every key with what it takes, what it is by default and what it is for. These pages are made of the configuration
-files, the signatures and the docstrings whenever the site is built, so they are those of this version. Editors complete and check the same by `lightune schema`
-([Configuration](../configuration.md)).
-
+    return f"""
 ## Groups
 
 `GROUP=OPTION` chooses an option, `GROUP.KEY=VALUE` sets a key of it.
@@ -175,10 +174,15 @@ def _group_page(group: str, content: Schema, chosen: str | None) -> str:
 
 def _overview(group: str, options: Sequence[Option], chosen: str | None) -> str:
     rows = [
-        [f"[`{option.name}`](#{_anchor(option.name)})" + (" (default)" if option.name == chosen else ""), _cell(option.sentence)]
+        [
+            f"[`{option.name}`](#{_anchor(option.name)})" + (" (default)" if option.name == chosen else ""),
+            _cell(option.sentence),
+        ]
         for option in options
     ]
-    return f"# {group}\n\n{_QUESTIONS[group]} Guides: {_GUIDES[group]}.\n\n{_table(['option', 'what it is'], rows)}"
+    return (
+        f"# {group}\n\n{_QUESTIONS[group]} Guides: {_GUIDES[group]}.\n\n{_table(['option', 'what it is'], rows)}"
+    )
 
 
 def _in_order(options: Sequence[Option], chosen: str | None) -> list[Option]:
@@ -244,7 +248,9 @@ def _whole(group: str, prefix: str, part: _Part) -> str:
     if keys:
         paragraphs.append(_key_table(part, keys))
         if any(name not in part.node for name in keys):
-            paragraphs.append(f"A key with `+` is not in the option's file, and is typed with it: `+{prefix}.KEY=VALUE`.")
+            paragraphs.append(
+                f"A key with `+` is not in the option's file, and is typed with it: `+{prefix}.KEY=VALUE`."
+            )
     else:
         paragraphs[0] = f"Builds `{part.target}`, which has no keys."
     if part.told.get("additionalProperties"):
@@ -264,7 +270,10 @@ def _difference(base: _Part, part: _Part) -> str:
     like = f"[`{base.name}`](#{_anchor(base.name)})"
     if not keys:
         return f"Builds `{part.target}`, with the keys and defaults of {like}."
-    return f"Builds `{part.target}`, with the keys of {like}. What is otherwise by default:\n\n{_key_table(part, keys)}"
+    return (
+        f"Builds `{part.target}`, with the keys of {like}. What is otherwise by "
+        f"default:\n\n{_key_table(part, keys)}"
+    )
 
 
 def _keys(part: _Part) -> list[str]:
@@ -276,7 +285,9 @@ def _keys(part: _Part) -> list[str]:
 
 
 def _example(prefix: str, part: _Part, keys: Sequence[str]) -> str:
-    key = next((name for name in keys if isinstance(part.node.get(name), int | float | str)), keys[0] if keys else "")
+    key = next(
+        (name for name in keys if isinstance(part.node.get(name), int | float | str)), keys[0] if keys else ""
+    )
     return _code(f"{prefix}.{key}={_plain(part.node.get(key, 'VALUE'))}")
 
 
@@ -290,7 +301,14 @@ def _key_table(part: _Part, keys: Sequence[str]) -> str:
         is_needed = name in parameters and parameters[name].required and name not in part.node
         default = part.node.get(name, told.get("default"))
         shown = "must be given" if is_needed else _code(_plain(default))
-        rows.append([_code(name if name in part.node else f"+{name}"), _takes(told), shown, _cell(told.get("description", ""))])
+        rows.append(
+            [
+                _code(name if name in part.node else f"+{name}"),
+                _takes(told),
+                shown,
+                _cell(told.get("description", "")),
+            ]
+        )
     return _table(["key", "takes", "default", "what it is"], rows)
 
 
@@ -298,7 +316,8 @@ def _search_page(content: Schema) -> str:
     options = list(options_of("search"))
     rows = [[f"[`{option.name}`](#{_anchor(option.name)})", _cell(option.sentence)] for option in options]
     sections = [
-        f"# search\n\n{_QUESTIONS['search']} Guide: {_GUIDES['search']}. The options are presets; all have the same keys.",
+        f"# search\n\n{_QUESTIONS['search']} Guide: {_GUIDES['search']}. The options are presets; all "
+        f"have the same keys.",
         _table(["option", "what it is"], rows),
         f"## Keys\n\n{_plain_table(_below(content, 'search'), _defaults_of_search())}",
     ]
@@ -309,7 +328,9 @@ def _search_page(content: Schema) -> str:
 
 
 def _defaults_of_search() -> dict[str, Any]:
-    return dict(OmegaConf.to_container(OmegaConf.load(conf_dir() / "search" / "auto.yaml"), resolve=False)["search"])
+    return dict(
+        OmegaConf.to_container(OmegaConf.load(conf_dir() / "search" / "auto.yaml"), resolve=False)["search"]
+    )
 
 
 def _below(content: Schema, key: str) -> Schema:
@@ -330,7 +351,9 @@ def _root_page(content: Schema) -> str:
     plain = {key: content["properties"][key] for key in schema.ROOT}
     return f"""# Keys of the root
 
-What stands in no group. `name=VALUE` sets one; the guides: [Training](../training.md), [Runs](../runs.md), [Configuration](../configuration.md).
+What stands in no group. `name=VALUE` sets one.
+
+Guides: [Training](../training.md), [Runs](../runs.md), [Configuration](../configuration.md).
 
 {_plain_table(plain, tree)}
 
@@ -346,7 +369,8 @@ def _hydra_page(content: Schema) -> str:
     sections = [
         "# Launchers and the sweeper\n\nHow the trials of a study are run, and what runs the study. "
         "The guides: [Search](../search.md#more-than-one-at-a-time), [Clusters](../clusters.md).",
-        "`hydra/launcher=NAME` chooses a launcher; `hydra.launcher.KEY=VALUE` sets a key of it. By default it is `local`.",
+        "`hydra/launcher=NAME` chooses a launcher; `hydra.launcher.KEY=VALUE` sets a key of it. By "
+        "default it is `local`.",
     ]
     store = ConfigStore.instance()
     for name in ("local", "fused", "cluster"):
@@ -360,8 +384,10 @@ def _hydra_page(content: Schema) -> str:
     told = _below(content, "search") | _below(content, "monitor")
     own = {key: value for key, value in node.items() if key in told}
     sections.append(
-        "## hydra/sweeper=lightune { #sweeper }\n\nMakes a study of every multirun, in lightune and in any other Hydra application "
-        "([Search](../search.md#in-any-hydra-application)). In lightune's own its keys follow `search` and `monitor`: set those."
+        "## hydra/sweeper=lightune { #sweeper }\n\nMakes a study of every multirun, in lightune and in "
+        "any other Hydra application "
+        "([Search](../search.md#in-any-hydra-application)). In lightune's own its keys follow `search` "
+        "and `monitor`: set those."
     )
     sections.append(_plain_table({key: told[key] for key in own}, own, "hydra.sweeper."))
     return "\n\n".join(sections) + "\n"
@@ -373,8 +399,10 @@ def _commands_page() -> str:
     (commands,) = (action for action in parser._actions if isinstance(action.choices, dict))
     sections = [
         "# Commands",
-        "`lightune-train`, or `python train.py` in a clone, trains and searches: its words are Hydra's, `GROUP=OPTION`, `KEY=VALUE`, and `-m` for a study. "
-        "`--help` lists the groups, `--cfg job` prints the configuration, `--version` the versions. `lightune` does everything that is no training.",
+        "`lightune-train`, or `python train.py` in a clone, trains and searches: its words are Hydra's, "
+        "`GROUP=OPTION`, `KEY=VALUE`, and `-m` for a study. "
+        "`--help` lists the groups, `--cfg job` prints the configuration, `--version` the versions. "
+        "`lightune` does everything that is no training.",
     ]
     for name, each in commands.choices.items():
         sections.append(f"## lightune {name} {{ #{name} }}\n\n```text\n{each.format_help().rstrip()}\n```")
@@ -383,7 +411,12 @@ def _commands_page() -> str:
 
 def _plain_table(told: Mapping[str, Schema], defaults: Mapping[str, Any], prefix: str = "") -> str:
     rows = [
-        [_code(f"{prefix}{key}"), _takes(each), _code(_plain(defaults.get(key))), _cell(each.get("description", ""))]
+        [
+            _code(f"{prefix}{key}"),
+            _takes(each),
+            _code(_plain(defaults.get(key))),
+            _cell(each.get("description", "")),
+        ]
         for key, each in told.items()
     ]
     return _table(["key", "takes", "default", "what it is"], rows)
@@ -435,7 +468,7 @@ def _cell(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    """Return a docstring's words as Markdown: roles of Sphinx as code, and nothing that could be taken for a tag."""
+    """Return a docstring's words as Markdown: roles of Sphinx as code, nothing that could be taken for a tag."""
     plain = re.sub(r":[\w:]+:`~?(?:[^`]*?\.)?([^`.]+(?:\.\.\.)?)`", r"`\1`", text)
     pieces = re.split(r"(``[^`]*``|`[^`]*`)", plain)
     return "".join(piece.replace("``", "`") if piece.startswith("`") else _escaped(piece) for piece in pieces)

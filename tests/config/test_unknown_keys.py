@@ -41,3 +41,10 @@ def test_what_may_have_been_meant_is_named():
     assert said("a.c") == "is no key of the chosen a; a=one and two have it"
     assert said("a.d") == "is no key of the chosen a; a=two has it"
     assert said("a.empty.x") == no_mapping("a.empty")
+
+
+def test_what_lightune_decides_of_a_trainer_is_not_offered_with_a_plus():
+    cfg = OmegaConf.create({"trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 1}})
+    message = unknown_key("trainer.gradient_clip_val", "1", cfg, lambda _: {})
+    assert message == "cannot be set: set regularization.gradient_clip instead"
+    assert unknown_key("trainer.max_steps", "1", cfg, lambda _: {}).endswith("write +trainer.max_steps=1")

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.composing import Composing
-from lightune.config.schema import GROUPS, GUIDE
+from lightune.config.schema import GROUPS, GUIDE, TRAINER_TAKEN
 from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.config.suggestions import leaves_of, similar_keys, synonymous_keys
 
@@ -55,6 +55,8 @@ def unknown_key(
     node: Any = _select(cfg, parent) if parent else None
     if node is None and parent and exists(cfg, parent):
         return no_mapping(parent)
+    if parent == "trainer" and last in TRAINER_TAKEN:
+        return f"cannot be set: {TRAINER_TAKEN[last]}"
     if isinstance(node, DictConfig) and (taker := _takes(node, last)):
         return f"is no key of the YAML, and {taker} takes it: write {quote(f'+{key}={value}')}"
     if having := [option for option, keys in known(parent).items() if last in keys]:
