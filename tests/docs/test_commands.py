@@ -19,6 +19,7 @@ from lightune import compose
 from lightune import train as run_training
 from lightune.cli import tools, train
 from lightune.config import trust as trusted
+from lightune.config.project import project_of
 from lightune.config.static.signatures import describe
 from lightune.config.validate import find_problems
 
@@ -43,6 +44,7 @@ SHORT = [
     "output_root=outputs",
 ]
 QUESTIONS = {"--help", "--cfg", "--info"}
+LANGUAGES = {"bash", "console", "python", "yaml", "text", "csv", "toml"}
 DOWNLOADED = {"mnist", "fashion_mnist", "cifar10", "cifar100", "mnist_mlp", "transfer_heads"}
 OWN_PACKAGE = "my_package"
 ON_CLUSTERS = re.compile(r"hydra/launcher=(cluster|submitit_\w+)$|hydra\.launcher\.|search\.storage=postgresql")
@@ -224,7 +226,7 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         case ["lightune", *arguments]:
             if "--plotly" in arguments:
                 pytest.importorskip("plotly")
-            kept = trained_for(arguments, own_folder) if "--input" in arguments else run_dir
+            kept = trained_for(arguments, command.page, own_folder) if "--input" in arguments else run_dir
             if kept is run_dir and {"--errors", "explain"} & set(arguments):  # which are written there
                 kept = shutil.copytree(run_dir, own_folder / "copy")
             named = {"RUN": lambda: kept, "STUDY": lambda: request.getfixturevalue("study_dir")}
@@ -242,11 +244,12 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
         assert not (own_folder / "outputs").exists()
 
 
-def trained_for(arguments: list[str], folder: Path) -> Path:
-    """Train as the guide to own data does on what is to be predicted, or on its first table."""
-    page = ROOT / "docs" / "data.md"
-    write_files_of(page, folder)
+def trained_for(arguments: list[str], page: Path, folder: Path) -> Path:
+    """Train as the page, or else the guide to own data, does on what is to be predicted, or on its first table."""
     given = arguments[arguments.index("--input") + 1]
+    if not any(f"data.path={given}" in block.text for block in blocks_of(page)):
+        page = ROOT / "docs" / "data.md"
+    write_files_of(page, folder)
     if not (folder / given).exists():
         table = next(block.source for block in blocks_of(page) if block.source)
         given = shutil.copy(folder / table, folder / given) and table
@@ -352,9 +355,21 @@ def test_a_yaml_block_is_used_or_names_arguments_that_exist(block, own_folder):
         assert used, f"no command of {name_of(block.page)} chooses {block.file}"
 
 
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "toml"], ids=lambda b: f"{name_of(b.page)}:{b.line}"
+)
+def test_a_toml_block_is_read_as_a_project(block, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(block.text, encoding="utf-8")
+    table = tomllib.loads(block.text)["tool"]["lightune"]
+    for folder in [table["conf"], *table["trust"]]:
+        (tmp_path / folder).mkdir()
+    project = project_of(tmp_path)
+    assert (project.packages, project.conf) == (tuple(table["trust"]), tmp_path / table["conf"])
+
+
 def test_every_block_has_a_language_that_is_tried():
     for block in BLOCKS:
-        assert block.language in {"bash", "console", "python", "yaml", "text", "csv"}, f"{block.page}:{block.line}"
+        assert block.language in LANGUAGES, f"{block.page}:{block.line}"
         if block.language == "text":
             assert not re.search(r"^\s*(\$ |python |lightune |make )", block.text, re.MULTILINE)
 
