@@ -3,8 +3,8 @@
     make docs
 
 Pages are gathered in build/docs: those of docs/, those beside them that they link to, and the reference, which is
-made of configuration files, signatures and docstrings. Zensical makes site/ of them. A link that leads nowhere, a page
-that the navigation lacks or has too much, and a docstring that cannot be read end it.
+made of configuration files, signatures and docstrings. Zensical makes site/ of them. A link that leads nowhere, a
+page that the navigation lacks or has too much, and a docstring that cannot be read end it.
 """
 
 import contextlib
@@ -170,10 +170,15 @@ def _write(site: Site) -> None:
         shutil.rmtree(GATHERED)
     for place, text in site.pages.items():
         (GATHERED / place).parent.mkdir(parents=True, exist_ok=True)
-        (GATHERED / place).write_text(text, encoding="utf-8")
+        (GATHERED / place).write_text(_CODE.sub(_without_escapes, text), encoding="utf-8")
     for place, source in site.files.items():
         (GATHERED / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, GATHERED / place)
+
+
+def _without_escapes(code: re.Match[str]) -> str:
+    """Return code with its bars as they are: in a table GitHub wants them escaped, and Zensical does not."""
+    return code[0] if code[0].startswith("```") else code[0].replace("\\|", "|")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from hydra_plugins.hydra_lightune import cluster, fused, launcher, sweeper  # no
 from lightune.cli.tools import tool_parser
 from lightune.config import schema
 from lightune.config.json_schema import group_schemas, part_schema
-from lightune.config.options import Option, options_of
+from lightune.config.options import Option, options_of, remarks_of
 from lightune.paths import conf_dir
 
 __all__ = ["reference_pages"]
@@ -81,6 +81,7 @@ _TYPES = {
     "null": "`null`",
 }
 _LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+_OWN_DEFAULT = re.compile(r"\s*\b(?:Default|Defaults to):? (?:``[^`]*``|'[^']*'|`[^`]*`|\w+)\.?$")
 _OF_HYDRA = {"_partial_", "_convert_", "_recursive_", "_args_"}
 _NOTHING = "—"
 
@@ -90,12 +91,14 @@ class _Part:
     """What an option builds, or one of several parts that it has.
 
     Args:
+        group: that it belongs to.
         option: as its file says.
         name: of the option; below it, of the part.
         node: what the file sets for it.
         told: its schema; None where nothing is built.
     """
 
+    group: str
     option: Option
     name: str
     node: Mapping[str, Any]
@@ -208,7 +211,7 @@ def _parts(group: str, option: Option, content: Schema) -> Iterator[_Part]:
             continue
         names = (part["properties"]["_target_"].get("enum", []) for part in known)
         place = next((place for place, named in enumerate(names) if each["_target_"] in named), None)
-        yield _Part(option, name, each, None if place is None else known[place])
+        yield _Part(group, option, name, each, None if place is None else known[place])
 
 
 def _opening(group: str, option: Option) -> str:
@@ -285,15 +288,15 @@ def _keys(part: _Part) -> list[str]:
 
 
 def _example(prefix: str, part: _Part, keys: Sequence[str]) -> str:
-    key = next(
-        (name for name in keys if isinstance(part.node.get(name), int | float | str)), keys[0] if keys else ""
-    )
+    plain = [name for name in keys if isinstance(part.node.get(name), int | float | str)]
+    fixed = [name for name in plain if "${" not in str(part.node[name])]
+    key = next(iter([*fixed, *plain, *keys]), "")
     return _code(f"{prefix}.{key}={_plain(part.node.get(key, 'VALUE'))}")
 
 
 def _key_table(part: _Part, keys: Sequence[str]) -> str:
     assert part.told is not None
-    known = part.told["properties"]
+    known, remarks = part.told["properties"], _remarks(part)
     parameters = {} if part.option.target is None else part.option.target.parameters
     rows = []
     for name in keys:
@@ -306,10 +309,25 @@ def _key_table(part: _Part, keys: Sequence[str]) -> str:
                 _code(name if name in part.node else f"+{name}"),
                 _takes(told),
                 shown,
-                _cell(told.get("description", "")),
+                _cell(_told_otherwise(told.get("description", ""), remarks.get(name))),
             ]
         )
     return _table(["key", "takes", "default", "what it is"], rows)
+
+
+def _remarks(part: _Part) -> dict[str, str]:
+    """Return the comments behind the keys of a file, where the sentences are those of others."""
+    if part.target.startswith("lightune."):
+        return {}
+    file = conf_dir() / part.group / f"{part.option.name}.yaml"
+    said = {key.rpartition(".")[2]: remark for key, remark in remarks_of(file).items()}
+    return {key: remark for key, remark in said.items() if key not in schema.TRAINER_OURS}
+
+
+def _told_otherwise(sentence: str, remark: str | None) -> str:
+    """Return a sentence with our remark before it, and without the default of its own, which a file may change."""
+    alone = _OWN_DEFAULT.sub("", sentence.partition(" .. ")[0])
+    return f"{remark}. {alone}" if remark else alone
 
 
 def _search_page(content: Schema) -> str:
@@ -425,7 +443,7 @@ def _plain_table(told: Mapping[str, Schema], defaults: Mapping[str, Any], prefix
 def _takes(told: Schema) -> str:
     """Return in words what a value may be; anything where that is not known."""
     if "enum" in told:
-        return ", ".join(_code(_plain(each)) for each in told["enum"])
+        return ", ".join(dict.fromkeys(_code(_plain(each)) for each in told["enum"]))
     if "anyOf" in told:
         said = [_takes(each) for each in told["anyOf"] if "$ref" not in each]
         return " or ".join(dict.fromkeys(said))
@@ -439,7 +457,7 @@ def _takes(told: Schema) -> str:
 
 def _plain(value: Any) -> str:
     """Return a value as YAML has it, on one line."""
-    if isinstance(value, str):
+    if isinstance(value, str) and value.isprintable():
         return value or '""'
     return json.dumps(value, ensure_ascii=False)
 
