@@ -40,8 +40,8 @@ def test_what_a_change_bought_is_measured_told_and_kept(study, tool):
     assert (change["key"], change["default"], change["best"]) == ("optimizer.lr", "0.001", "0.01")
     trained = read_study(study / "explain" / "trained")
     values = {(trial.point["optimizer.lr"], trial.point["seed"]): trial.values[0] for trial in trained.trials}
-    assert {*values} == {(rate, seed) for rate in ("0.001", "0.01") for seed in ("0", "1")}
-    gains = [values["0.01", seed] - values["0.001", seed] for seed in ("0", "1")]
+    assert {*values} == {(rate, seed) for rate in ("0.001", "0.01") for seed in ("1", "2")}
+    gains = [values["0.01", seed] - values["0.001", seed] for seed in ("1", "2")]
     assert change["bought"]["mean"] == pytest.approx(sum(gains) / 2)
     assert change["bought"]["mean"] > 0.05  # two epochs at a tenth of the rate
     assert told["in_all"]["mean"] == pytest.approx(change["bought"]["mean"])
@@ -71,6 +71,33 @@ def test_pruned_trials_are_trained_to_their_end(cli, tool, tmp_path):
     trained = read_study(folder / "explain" / "trained")
     finished = [trial for trial in trained.trials if trial.point["optimizer.lr"] == "1e-05"]
     assert [(trial.state, trial.epochs) for trial in finished] == [("completed", 3)]
+
+
+@pytest.mark.long
+def test_keys_that_exist_only_under_a_value_of_the_best_are_explained(cli, tool, tmp_path):
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "two.yaml").write_text(
+        "# @package _global_\n"
+        "search:\n  space:\n    optimizer: choice(adamw, sgd)\n"
+        "    optimizer.momentum: {space: 'choice(0.0, 0.9)', when: {optimizer: sgd}}\n"
+    )
+    words = (*SMALL, "trainer.max_epochs=2", "search.study=c", "experiment=two", "search=grid")
+    answer = cli("--config-dir", str(tmp_path / "own"), "-m", *words)
+    assert answer.code == 0, answer.err
+    folder = tmp_path / "outputs" / "studies" / "c"
+    best = read_study(folder).best[0].point
+    assert best["optimizer"] == "sgd"
+    answer = tool("explain", folder, "--seeds", "1", "--json")
+    assert answer.code == 0, answer.err
+    told = json.loads(answer.out[answer.out.index('{\n  "study"') :])
+    trained = read_study(folder / "explain" / "trained")
+    points = [(trial.point["optimizer"], trial.point.get("optimizer.momentum")) for trial in trained.trials]
+    assert ("adamw", None) in points
+    assert {change["key"] for change in told["changes"]} >= {"optimizer"}
+    assert all(change["bought"] is not None for change in told["changes"])
+    assert "What bought what" in (folder / "report.html").read_text()
+    shown = tool("show", folder)
+    assert "adamw -> sgd" in shown.out
 
 
 @pytest.mark.parametrize(

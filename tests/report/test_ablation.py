@@ -2,7 +2,7 @@ import pytest
 from reported_studies import write_planted
 
 from lightune.errors import ConfigError
-from lightune.report.ablation import effects_of, plan_of, pruned_of, total_of
+from lightune.report.ablation import are_alike, effects_of, plan_of, pruned_of, total_of
 from lightune.report.study_data import read_study
 
 SPACE = {"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}, "model.units": {"values": ["16", "64"]}}
@@ -32,7 +32,7 @@ def study(tmp_path):
 
 
 def planned(study, *, pruned=0, defaults=DEFAULTS, seeds=SEEDS):
-    return plan_of(study, defaults.get, seeds=seeds, pruned=pruned)
+    return plan_of(study, lambda key, point: defaults.get(key), seeds=seeds, seed=seeds[0], pruned=pruned)
 
 
 def by(law):
@@ -151,14 +151,82 @@ class TestRefusals:
         with pytest.raises(ConfigError, match="its best trial is as by default, and no trial was pruned"):
             planned(study(), defaults={"optimizer.lr": "0.01", "model.units": "64"})
 
-    def test_conditions(self, study, tmp_path):
-        space = {**SPACE, "model.layers": {"values": ["1", "2"], "when": {"model.units": ["64"]}}}
-        write_planted(
-            tmp_path / "c", [{"optimizer.lr": "0.01", "model.units": "64"}], lambda point: 0.9, space=space
-        )
-        with pytest.raises(ConfigError, match="has conditions in its space"):
-            planned(read_study(tmp_path / "c"))
-
     def test_no_result(self, study):
         with pytest.raises(ConfigError, match="has no trial with a result yet"):
             planned(study(states=["failed", "failed", "failed"]))
+
+
+CONDITIONAL = {
+    "optimizer": {"values": ["adamw", "sgd"]},
+    "optimizer.momentum": {"low": 0.0, "high": 0.99, "log": False, "when": {"optimizer": ["sgd"]}},
+    "optimizer.nesterov": {
+        "values": ["True", "False"],
+        "when": {"optimizer": ["sgd"], "optimizer.momentum": [0.9]},
+    },
+    "optimizer.amsgrad": {"values": ["True", "False"], "when": {"optimizer": ["adamw"]}},
+}
+
+
+def with_conditions(tmp_path, best):
+    """Return a study of two optimizers that have keys of their own."""
+    points = [best, {"optimizer": "adamw", "optimizer.amsgrad": "True"}]
+    values = {tuple(best.items()): 0.9}
+    write_planted(tmp_path / "s", points, lambda point: values.get(tuple(point.items()), 0.1), space=CONDITIONAL)
+    return read_study(tmp_path / "s")
+
+
+def of_optimizers(key, point):
+    """Return a default: a momentum is that of sgd, which is not the default optimizer."""
+    beside = point.get("optimizer", "adamw")
+    defaults = {
+        "adamw": {"optimizer": "adamw", "optimizer.amsgrad": "False"},
+        "sgd": {"optimizer": "adamw", "optimizer.momentum": "0.0", "optimizer.nesterov": "False"},
+    }
+    return defaults[beside].get(key)
+
+
+def test_a_key_that_exists_only_under_a_value_of_the_best_is_changed_where_that_is(tmp_path):
+    study = with_conditions(tmp_path, {"optimizer": "sgd", "optimizer.momentum": "0.7"})
+    plan = plan_of(study, of_optimizers, seeds=(0,), seed=0, pruned=0)
+    assert [(change.key, change.default, change.best, change.given) for change in plan.changes] == [
+        ("optimizer", "adamw", "sgd", ()),
+        ("optimizer.momentum", "0.0", "0.7", ("optimizer",)),
+    ]
+    assert plan.default == {"optimizer": "adamw", "optimizer.amsgrad": "False"}
+    assert plan.best == {"optimizer": "sgd", "optimizer.momentum": "0.7"}
+    optimizer, momentum = plan.steps
+    without = {"optimizer": "sgd", "optimizer.momentum": "0.0"}
+    assert (optimizer.before, optimizer.after, optimizer.without) == (plan.default, without, plan.default)
+    assert (momentum.before, momentum.after, momentum.without) == (without, plan.best, without)
+    assert len(plan.points) == 3
+
+
+def test_conditions_may_rest_on_each_other(tmp_path):
+    best = {"optimizer": "sgd", "optimizer.momentum": "0.9", "optimizer.nesterov": "True"}
+    plan = plan_of(with_conditions(tmp_path, best), of_optimizers, seeds=(0,), seed=0, pruned=0)
+    assert [change.given for change in plan.changes] == [(), ("optimizer",), ("optimizer", "momentum")]
+    assert plan.best == best
+    nesterov = plan.steps[2]
+    assert nesterov.before == nesterov.without == best | {"optimizer.nesterov": "False"}
+    assert nesterov.after == best
+
+
+def test_what_is_there_at_both_ends_is_changed_by_itself(tmp_path):
+    study = with_conditions(tmp_path, {"optimizer": "adamw", "optimizer.amsgrad": "True"})
+    plan = plan_of(study, of_optimizers, seeds=(0,), seed=0, pruned=0)
+    assert [(change.key, change.given) for change in plan.changes] == [("optimizer.amsgrad", ())]
+    assert plan.alike == ("optimizer",)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "alike"),
+    [
+        ("0.01", "1e-2", True),
+        ("sgd", "'sgd'", True),
+        ("sgd", "adam", False),
+        ("1", "sgd", False),
+        ("1", "1.5", False),
+    ],
+)
+def test_texts_are_alike_that_stand_for_one_value(text, other, alike):
+    assert are_alike(text, other) is alike

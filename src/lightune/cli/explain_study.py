@@ -5,12 +5,10 @@ This module must not import torch or Lightning, nor Optuna at its top.
 """
 
 import argparse
-import csv
-import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +21,37 @@ from lightune.config.words import Words
 from lightune.errors import ConfigError, Problem
 from lightune.report.ablation import (
     SEED,
-    Effect,
-    Estimate,
+    DefaultOf,
     Plan,
     Point,
-    Pruned,
+    are_alike,
     effects_of,
     plan_of,
     pruned_of,
     total_of,
 )
-from lightune.report.next_search import own_lines
-from lightune.report.study_data import StudyData, as_number, read_study
-from lightune.runtime.atomic_files import write_whole
-from lightune.runtime.plain_text import cell, say
+from lightune.report.analysis import analyse
+from lightune.report.explained import COLUMNS, FOLDER, Explanation, keep_explanation
+from lightune.report.fixed_words import fixed_lines
+from lightune.report.study_data import StudyData, read_study
+from lightune.report.study_report import FILE_NAME as PAGE
+from lightune.report.study_report import write_report
+from lightune.runtime.plain_text import say
 from lightune.study.outputs.command import THE_COMMAND, words_of
+from lightune.study.space.dimensions import typed_key
 from lightune.wording import counted
 
-__all__ = ["OF_STUDIES", "PRUNED", "SEEDS", "explain_study"]
+__all__ = ["OF_STUDIES", "PRUNED", "SEEDS", "explain_study", "print_explanation"]
 
-_FOLDER, _TRAINED, _TABLE = "explain", "trained", "changes.csv"
+_TRAINED = "trained"
 _NEVER_KEPT = (
     "search",
     "search.pruner",
+    "search.study",
+    "search.space",
     "search.n_trials",
+    "search.timeout",
+    "search.seed",
     "search.enqueue",
     "hydra/sweeper/sampler",
     "hydra.sweep.dir",
@@ -75,7 +80,7 @@ def explain_study(options: argparse.Namespace, folder: Path) -> None:
     if words is None:
         rule = f"cannot be trained again from here: {THE_COMMAND} cannot be told"
         raise ConfigError([Problem(str(folder), rule)])
-    fixed = [line for line in own_lines(words.overrides) if not _is_replaced(line)]
+    fixed = [line for line in fixed_lines(words.overrides) if not _is_replaced(line)]
     flags = dict(zip(words.flags[::2], words.flags[1::2], strict=True))
     if set(flags) - {"--config-dir"}:
         rule = f"was begun with {', '.join(sorted(set(flags) - {'--config-dir'}))}, which cannot be explained yet"
@@ -83,20 +88,45 @@ def explain_study(options: argparse.Namespace, folder: Path) -> None:
     config_dir = flags.get("--config-dir")
     defaults, first = _defaults(fixed, config_dir)
     count = options.seeds or SEEDS
-    seeds = range(first, first + count)
-    plan = plan_of(study, defaults, seeds=seeds, pruned=PRUNED if options.pruned is None else options.pruned)
+    # those of the study made its best the best, which flatters it
+    fresh = max([first, *(number for trial in study.trials if (number := trial.run.seed) is not None)]) + 1
+    seeds = range(fresh, fresh + count)
+    finished = PRUNED if options.pruned is None else options.pruned
+    plan = plan_of(study, defaults, seeds=seeds, seed=first, pruned=finished)
+    if words.withheld:
+        say(f"without {', '.join(words.withheld)}, which only whoever types it can vouch for", error=True)
     say(_announced(plan), error=True)
-    trained = read_study(_train(plan, fixed, config_dir, folder / _FOLDER / _TRAINED))
+    conditions = {typed_key(each): each.when for each in study.searched if each.when}
+    trained = read_study(_train(plan, fixed, config_dir, folder / FOLDER / _TRAINED, conditions))
     value_of = _values_in(trained)
-    effects = effects_of(plan, value_of, mode=study.mode, seeds=seeds) if plan.changes else []
-    total = total_of(plan, value_of, mode=study.mode, seeds=seeds) if plan.changes else None
-    pruned = pruned_of(study, plan, value_of)
-    write_whole(folder / _FOLDER / _TABLE, _csv(effects).encode())
+    explanation = Explanation(
+        study.best[0].number,
+        study.metric,
+        tuple(effects_of(plan, value_of, mode=study.mode, seeds=seeds)),
+        total_of(plan, value_of, mode=study.mode, seeds=seeds) if plan.changes else None,
+        pruned_of(study, plan, value_of),
+        plan.alike,
+        words.withheld,
+    )
+    keep_explanation(folder, explanation)
+    if (folder / PAGE).is_file():
+        study = read_study(folder, curves=True)
+        write_report(study, analyse(study))
     if options.json:
-        print(json.dumps(_plain(study, effects, total, pruned), indent=2))
+        print(json.dumps({"study": str(study.folder), **explanation.plain()}, indent=2))
     else:
-        _show(study, plan, effects, total, pruned)
-    say(f"all of it is in {folder / _FOLDER}", error=True)
+        print_explanation(explanation, study)
+    say(f"all of it is in {folder / FOLDER}; lightune show and lightune report show it, too", error=True)
+
+
+def print_explanation(explanation: Explanation, study: StudyData) -> None:
+    """Print what was found of a study."""
+    from lightune.cli.records import print_records
+
+    if explanation.effects:
+        print_records(explanation.rows(), COLUMNS)
+    for line in explanation.lines(study):
+        say(line)
 
 
 def _is_replaced(line: str) -> bool:
@@ -104,27 +134,34 @@ def _is_replaced(line: str) -> bool:
     return key in _NEVER_KEPT or key == SEED
 
 
-def _defaults(fixed: Sequence[str], config_dir: str | None) -> tuple[Callable[[str], str | None], int]:
+def _defaults(fixed: Sequence[str], config_dir: str | None) -> tuple[DefaultOf, int]:
     """Return what tells the text of a key's default value, and the seed of the configuration."""
-    with composing(config_dir) as files:
-        try:
-            config = files.compose_whole(fixed)
-        except HydraException as error:
-            rule = f"cannot be composed by today's files ({' '.join(str(error).split())})"
-            raise ConfigError([Problem("explain", rule)]) from error
-        choices = {str(group): option for group, option in config.hydra.runtime.choices.items()}
 
-    def text_of(key: str) -> str | None:
-        bare = bare_key(key)
-        if bare in choices:
-            return None if choices[bare] is None else str(choices[bare])
+    @cache
+    def composed(options: tuple[str, ...]) -> DictConfig:
+        with composing(config_dir) as files:
+            try:
+                return files.compose_whole([*fixed, *options])
+            except HydraException as error:
+                rule = f"cannot be composed by today's files ({' '.join(str(error).split())})"
+                raise ConfigError([Problem("explain", rule)]) from error
+
+    groups = {str(group) for group in composed(()).hydra.runtime.choices}
+
+    def text_of(key: str, point: Point) -> str | None:
+        bare = bare_key(key).partition("{")[0]
+        options = tuple(f"{name}={text}" for name, text in point.items() if bare_key(name) in groups - {bare})
+        config = composed(options)
+        if bare in groups:
+            choice = config.hydra.runtime.choices[bare]
+            return None if choice is None else str(choice)
         value = OmegaConf.select(config, bare, default=_ABSENT)
         if value is _ABSENT:
             return None
         plain = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
         return plain if isinstance(plain, str) and _is_typed_so(plain) else value_text(plain)
 
-    return text_of, _seed_of(config)
+    return text_of, _seed_of(composed(()))
 
 
 def _is_typed_so(text: str) -> bool:
@@ -147,21 +184,34 @@ def _announced(plan: Plan) -> str:
     return f"trains {counted(len(plan.points) + len(plan.pruned), 'run')}: {', and '.join(parts)}"
 
 
-def _train(plan: Plan, fixed: Sequence[str], config_dir: str | None, folder: Path) -> Path:
+def _train(
+    plan: Plan,
+    fixed: Sequence[str],
+    config_dir: str | None,
+    folder: Path,
+    conditions: Mapping[str, Mapping[str, Any]],
+) -> Path:
     """Train all points as a study; return its folder."""
     from lightune.cli.search import run_study
 
     points = list(
         {tuple(sorted(point.items())): point for point in (*plan.points, *plan.pruned.values())}.values()
     )
-    texts = {key: list(dict.fromkeys(point[key] for point in points)) for key in points[0]}
-    alone = [f"{key}={values[0]}" for key, values in texts.items() if len(values) == 1]
-    swept = {key: values for key, values in texts.items() if len(values) > 1}
+    keys = list(dict.fromkeys(key for point in points for key in point))
+    texts = {key: list(dict.fromkeys(point[key] for point in points if key in point)) for key in keys}
+    everywhere = {key for key in keys if all(key in point for point in points)}
+    alone = [f"{key}={values[0]}" for key, values in texts.items() if len(values) == 1 and key in everywhere]
+    swept = {key: values for key, values in texts.items() if len(values) > 1 and key in everywhere}
+    somewhere = {
+        key: {"space": f"choice({','.join(texts[key])})", "when": dict(conditions[key])}
+        for key in keys
+        if key not in everywhere
+    }
     if not swept:  # one run
         swept = {SEED: texts[SEED]}
         alone = [line for line in alone if not line.startswith(f"{SEED}=")]
     fuses = [] if any(line.startswith("hydra/launcher=") for line in fixed) else ["hydra/launcher=fused"]
-    enqueued = ",".join(_enqueued(point, swept) for point in points)
+    enqueued = ",".join(_enqueued(point, (*swept, *somewhere)) for point in points)
     lines = [
         *fixed,
         *fuses,
@@ -170,14 +220,15 @@ def _train(plan: Plan, fixed: Sequence[str], config_dir: str | None, folder: Pat
         f"search.n_trials={len(points)}",
         *alone,
         *(f"{key}=choice({','.join(values)})" for key, values in swept.items()),
+        *([f"search.space={value_text(somewhere)}"] if somewhere else []),
         f"search.enqueue=[{enqueued}]",
         f"hydra.sweep.dir={value_text(str(folder))}",
     ]
     return run_study(Words(tuple(lines), config_dir))
 
 
-def _enqueued(point: Point, swept: dict[str, list[str]]) -> str:
-    return "{" + ",".join(f"{bare_key(key)}:{point[key]}" for key in swept) + "}"
+def _enqueued(point: Point, keys: Iterable[str]) -> str:
+    return "{" + ",".join(f"{bare_key(key)}:{point[key]}" for key in keys if key in point) + "}"
 
 
 def _values_in(trained: StudyData) -> Callable[[Point], float | None]:
@@ -201,101 +252,4 @@ def _values_in(trained: StudyData) -> Callable[[Point], float | None]:
 
 
 def _agree(point: Point, other: Point) -> bool:
-    def alike(text: str, second: str) -> bool:
-        numbers = as_number(text), as_number(second)
-        return numbers[0] == numbers[1] if None not in numbers else text.strip("'") == second.strip("'")
-
-    return point.keys() == other.keys() and all(alike(text, other[key]) for key, text in point.items())
-
-
-def _show(
-    study: StudyData, plan: Plan, effects: Sequence[Effect], total: Estimate | None, pruned: Pruned | None
-) -> None:
-    from lightune.cli.records import print_records
-
-    if effects:
-        rows = [
-            (
-                effect.change.label,
-                f"{effect.change.default} -> {effect.change.best}",
-                *map(_figure, _estimates(effect)),
-                _told(effect),
-            )
-            for effect in effects
-        ]
-        print_records(rows, ("change", "from default to best", "bought", "alone", "in the best", ""))
-    if total is not None:
-        say(f"in all  {_figure(total)} of {study.metric}, over {counted(total.count, 'seed')}")
-    if plan.alike:
-        say(f"as by default: {', '.join(plan.alike)}")
-    if pruned is not None:
-        say(_of_pruning(study, pruned))
-
-
-def _estimates(effect: Effect) -> tuple[Estimate | None, Estimate | None, Estimate | None]:
-    return effect.both, effect.added, effect.taken
-
-
-def _told(effect: Effect) -> str:
-    if effect.both is None:
-        return "a training of it failed"
-    return "" if effect.both.is_told_from_chance else "not told from chance"
-
-
-def _figure(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "-"
-    return f"{estimate.mean:+.4f}" + (f" ± {estimate.std:.4f}" if estimate.std is not None else "")
-
-
-def _of_pruning(study: StudyData, pruned: Pruned) -> str:
-    done = f"pruning  {counted(pruned.finished, 'pruned trial')} trained to the end: "
-    if pruned.better:
-        return (
-            f"{done}{pruned.better} better than the best, {study.metric} {pruned.value:.4f} ({pruned.gain:+.4f})"
-        )
-    return (
-        f"{done}none is better than the best, the nearest {study.metric} {pruned.value:.4f} ({pruned.gain:+.4f})"
-    )
-
-
-def _csv(effects: Sequence[Effect]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    names = ("bought", "alone", "in_the_best")
-    writer.writerow(
-        ["key", "default", "best", *(f"{name}{end}" for name in names for end in ("", "_std")), "seeds"]
-    )
-    for effect in effects:
-        figures = [
-            "" if value is None else repr(value)
-            for estimate in _estimates(effect)
-            for value in ((None, None) if estimate is None else (estimate.mean, estimate.std))
-        ]
-        change = effect.change
-        count = effect.both.count if effect.both is not None else 0
-        writer.writerow([cell(change.key), cell(change.default), cell(change.best), *figures, count])
-    return text.getvalue()
-
-
-def _plain(
-    study: StudyData, effects: Sequence[Effect], total: Estimate | None, pruned: Pruned | None
-) -> dict[str, Any]:
-    def plain(estimate: Estimate | None) -> dict[str, Any] | None:
-        return None if estimate is None else {**asdict(estimate), "told_from_chance": estimate.is_told_from_chance}
-
-    return {
-        "study": str(study.folder),
-        "metric": study.metric,
-        "changes": [
-            {
-                **asdict(effect.change),
-                "bought": plain(effect.both),
-                "alone": plain(effect.added),
-                "in_the_best": plain(effect.taken),
-            }
-            for effect in effects
-        ],
-        "in_all": plain(total),
-        "pruned": None if pruned is None else asdict(pruned),
-    }
+    return point.keys() == other.keys() and all(are_alike(text, other[key]) for key, text in point.items())

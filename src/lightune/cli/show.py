@@ -11,8 +11,10 @@ from typing import Any
 
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
+from lightune.cli.explain_study import print_explanation
 from lightune.errors import ConfigError, Problem
 from lightune.report.analysis import Analysis, analyse
+from lightune.report.explained import read_explanation
 from lightune.report.filters import Condition, parse_where, selected
 from lightune.report.points import grouped
 from lightune.report.remarks import read_remarks
@@ -84,6 +86,9 @@ def _show_study(options: argparse.Namespace, folder: Path) -> None:
     from lightune.report.text import print_study
 
     print_study(study, analysis, shown, Terminal(), left_out=len(trials) - len(shown), listed=listed)
+    if (explanation := read_explanation(folder)) is not None:
+        print()
+        print_explanation(explanation, study)
 
 
 def chosen_trials(
@@ -115,7 +120,7 @@ def _of_study(study: StudyData, analysis: Analysis, trials: Sequence[TrialData])
     from lightune.report.next_search import next_search
 
     found = next_search(study, analysis, is_allowed=allowed_in(study))
-    luck, points = analysis.luck, grouped(study)
+    luck, points, explanation = analysis.luck, grouped(study), read_explanation(study.folder)
     return {
         "study": study.name,
         "folder": str(study.folder),
@@ -134,6 +139,7 @@ def _of_study(study: StudyData, analysis: Analysis, trials: Sequence[TrialData])
             [{"key": each.key, "share": each.share, "chance": each.chance} for each in some]
             for some in analysis.importances
         ],
+        "explained": None if explanation is None else explanation.plain(),
         "advice": dict(advice(study, analysis)),
         "next": None if found is None else {"command": found.command, "reason": found.reason},
         "points": [trial_cells(points, point) for point in points.best_first()] if points is not study else None,

@@ -3,19 +3,23 @@
 This module must not import Optuna, torch or Lightning.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 from lightune.report.analysis import Analysis
-from lightune.report.next_search import bounds_of, leading
+from lightune.report.next_search import bounds_of
 from lightune.report.points import grouped
+from lightune.report.run_data import RunData
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.reader import shown_value
 from lightune.wording import counted
 
-__all__ = ["advice", "best_line", "cost_line", "mattered_line", "more_line"]
+__all__ = ["advice", "best_line", "bound_line", "cost_line", "mattered_line", "more_line"]
 
 _LEAST_SHARE = 0.15  # of the time, that is worth a line
 _MOST_NAMED = 4
+_LEAST_BEST, _BEST_SHARE = 5, 0.25  # of the points, of which what cost time may have given none
+_CHANCE = 0.05  # of a study without any effect, in which a line is said all the same
 
 
 def advice(study: StudyData, analysis: Analysis) -> list[tuple[str, str]]:
@@ -30,7 +34,7 @@ def advice(study: StudyData, analysis: Analysis) -> list[tuple[str, str]]:
     lines = [
         ("best", best_line(study, analysis)),
         ("mattered", mattered_line(study, analysis)),
-        ("at its bound", _bound_line(study, analysis)),
+        ("at its bound", bound_line(study, analysis)),
         ("costs", cost_line(study)),
         ("more trials", more_line(study, analysis)),
     ]
@@ -82,50 +86,89 @@ def mattered_line(study: StudyData, analysis: Analysis) -> str:
     return "; ".join(filter(None, [*parts, rest]))
 
 
-def _bound_line(study: StudyData, analysis: Analysis) -> str:
+def bound_line(study: StudyData, analysis: Analysis) -> str:
+    """Return what ended at its bound, if that is not chance, and whether training did.
+
+    Args:
+        study: read from its files.
+        analysis: of it.
+    """
     known, mattered = any(analysis.importances), set(analysis.mattered)
+    numbers = sum(parameter.is_number for parameter in study.searched)
     parts = [
         f"{bound.parameter.label}={shown_value(bound.value)}, the {'upper' if bound.upper else 'lower'} end of "
         f"{bound.parameter.low:g} to {bound.parameter.high:g}"
         for bound in bounds_of(study)
-        if not known or bound.parameter.key in mattered
+        if (bound.parameter.key in mattered if known else _has_trend(study, bound.parameter, _CHANCE / numbers))
     ]
     return "; ".join([*parts, *_last_epoch(study)])
 
 
+def _has_trend(study: StudyData, parameter: Parameter, level: float) -> bool:
+    """Return whether values go with a parameter, where trials are too few for importances."""
+    from lightune.statistics.chance import rank_correlation
+
+    pairs = [
+        (place, trial.reached)
+        for trial in grouped(study).ranked()
+        if (place := parameter.place(trial.point.get(parameter.key))) is not None and trial.reached is not None
+    ]
+    return len(pairs) > 2 and rank_correlation(*zip(*pairs, strict=True)) <= level
+
+
 def _last_epoch(study: StudyData) -> Iterator[str]:
-    """Yield that the best was still getting better when its training ended."""
-    run = study.best[0].run if study.best else None
-    if run is None or run.status != "completed" or run.fits or run.best_epoch is None:
+    """Yield that the best was still getting better when its training ended, where more were than by chance."""
+    best = study.best[0].run if study.best else None
+    if best is None or not _ended_best(best):
         return
-    if run.epochs is not None and run.epochs > 1 and run.best_epoch == run.epochs - 1:
-        yield f"the best was reached in the last of {run.epochs} epochs: train longer"
+    from lightune.statistics.chance import at_least
+
+    runs = [trial.run for trial in study.complete if _is_timed(trial.run)]
+    if at_least(sum(map(_ended_best, runs)), [1 / (run.epochs or 1) for run in runs]) <= _CHANCE:
+        yield f"the best was reached in the last of {best.epochs} epochs: train longer"
+
+
+def _is_timed(run: RunData) -> bool:
+    """Return whether a run of one fit was trained for as long as it was told to, for more than one epoch."""
+    return run.status == "completed" and not run.fits and run.best_epoch is not None and (run.epochs or 0) > 1
+
+
+def _ended_best(run: RunData) -> bool:
+    return _is_timed(run) and run.best_epoch == (run.epochs or 0) - 1
 
 
 def cost_line(study: StudyData) -> str:
-    """Return what took most of the time and gave none of the best; nothing if nothing stands out."""
-    timed = [trial for trial in study.trials if trial.seconds]
+    """Return what took most of the time and gave none of the best; nothing if nothing stands out from chance."""
+    points = grouped(study)
+    timed = [trial for trial in points.trials if trial.seconds]
     total = sum(trial.seconds or 0.0 for trial in timed)
     if not total or len(timed) < 2 * _MOST_NAMED:
         return ""
-    best = {trial.number for trial in leading(study)}
+    ranked = [trial for trial in points.ranked() if trial.seconds]
+    best = {trial.number for trial in ranked[: max(_LEAST_BEST, math.ceil(_BEST_SHARE * len(ranked)))]}
+    parts = [part for parameter in study.searched for part in _parts(parameter, timed) if part[1]]
+    level = _CHANCE / (len(parts) + 1)  # of any claim: each part may be named, and the epochs
     found: list[tuple[float, str]] = []
-    for parameter in study.searched:
-        for name, trials in _parts(parameter, timed):
-            share = sum(trial.seconds or 0.0 for trial in trials) / total
-            if trials and not any(trial.number in best for trial in trials) and share >= _LEAST_SHARE:
-                found.append(
-                    (
-                        share,
-                        f"{name} took {share:.0%} of {_duration(total)} and is in none of the best {len(best)}",
-                    )
-                )
-    failed = sum(trial.seconds or 0.0 for trial in timed if trial.state == "failed") / total
+    for name, trials in parts:
+        share = sum(trial.seconds or 0.0 for trial in trials) / total
+        if share >= _LEAST_SHARE and _gave_none(trials, ranked, best, level):
+            found.append(
+                (share, f"{name} took {share:.0%} of {_duration(total)} and is in none of the best {len(best)}")
+            )
+    failed = sum(trial.seconds or 0.0 for trial in study.trials if trial.state == "failed") / total
     if failed >= _LEAST_SHARE:
         found.append((failed, f"failed trials took {failed:.0%} of {_duration(total)}"))
-    if (waste := _after_best(study)) is not None:
+    if (waste := _after_best(study, level)) is not None:
         found.append(waste)
     return max(found)[1] if found else ""
+
+
+def _gave_none(trials: Sequence[TrialData], ranked: Sequence[TrialData], best: set[int], level: float) -> bool:
+    from lightune.statistics.chance import all_missed
+
+    numbers = {trial.number for trial in trials}
+    marked = sum(trial.number in numbers for trial in ranked)
+    return not numbers & best and all_missed(len(ranked), marked, len(best)) <= level
 
 
 def more_line(study: StudyData, analysis: Analysis) -> str:
@@ -157,14 +200,17 @@ def _parts(parameter: Parameter, trials: list[TrialData]) -> Iterator[tuple[str,
         yield f"{parameter.label} from {first:.3g} to {last:.3g}", inside
 
 
-def _after_best(study: StudyData) -> tuple[float, str] | None:
-    """Return the share of all epochs that came after the best one of their trial."""
+def _after_best(study: StudyData, level: float) -> tuple[float, str] | None:
+    """Return the share of all epochs that came after the best one of their trial, where that is most of them."""
+    from lightune.statistics.chance import at_least
+
     runs = [trial.run for trial in study.complete if trial.run.best_epoch is not None and trial.run.epochs]
-    total = sum(run.epochs or 0 for run in runs)
-    after = sum((run.epochs or 0) - (run.best_epoch or 0) - 1 for run in runs)
-    if not total or after / total < 0.5:
+    epochs = [run.epochs or 0 for run in runs]
+    after = [count - (run.best_epoch or 0) - 1 for count, run in zip(epochs, runs, strict=True)]
+    early = sum(late > count / 2 for late, count in zip(after, epochs, strict=True))
+    if sum(after) < 0.5 * sum(epochs) or at_least(early, [0.5] * len(runs)) > level:
         return None
-    share = after / total
+    share = sum(after) / sum(epochs)
     return share * 0.5, f"{share:.0%} of the epochs of complete trials came after their best one"
 
 

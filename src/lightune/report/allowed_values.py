@@ -5,18 +5,18 @@ This module must not import Optuna, torch or Lightning.
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.compose import compose
-from lightune.config.override_text import bare_key, parse_override
+from lightune.config.override_text import bare_key
 from lightune.config.validate import find_problems
 from lightune.errors import LightuneError
+from lightune.report.fixed_words import fixed_words
 from lightune.report.study_data import StudyData
 
-__all__ = ["allowed_in", "fixed_words"]
+__all__ = ["allowed_in"]
 
 _REFUSALS = (LightuneError, HydraException, OmegaConfBaseException, OSError, ValueError)
 
@@ -41,21 +41,3 @@ def allowed_in(study: StudyData) -> Callable[[str, str], bool]:
         return not any(problem.key == bare_key(key) for problem in problems)
 
     return is_allowed
-
-
-def fixed_words(study: StudyData) -> tuple[list[str], str | None]:
-    """Return the overrides of a study's command that sweep nothing, and its folder of options, if that is there.
-
-    Args:
-        study: read from its files.
-    """
-    folder = study.spec.config_dir
-    fixed = [line for line in study.spec.overrides if not _is_sweep(line)]
-    return fixed, folder if folder is not None and Path(folder).is_dir() else None
-
-
-def _is_sweep(line: str) -> bool:
-    try:
-        return bool(parse_override(line).is_sweep_override())
-    except (HydraException, ValueError):
-        return True

@@ -10,16 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.errors import HydraException
-
-from lightune.config.override_text import bare_key, parse_override
+from lightune.config.override_text import bare_key
 from lightune.report.analysis import Analysis
+from lightune.report.fixed_words import fixed_lines
 from lightune.report.points import grouped
 from lightune.report.study_data import Parameter, StudyData, TrialData
 from lightune.study.outputs.command import command_line, command_to_go_on, needs_vouching, words_of
 from lightune.study.space.dimensions import typed_key
 
-__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search", "own_lines"]
+__all__ = ["Bound", "NextSearch", "bounds_of", "leading", "next_search"]
 
 _NEAR = 0.05  # of the width of an interval
 _MARGIN = 0.1  # of the width of an interval, around the best
@@ -124,7 +123,7 @@ def next_search(
     if not swept:
         return _more(study)
     kept = {_key_of(line) for line in lines}
-    own = [line for line in own_lines(words.overrides) if _key_of(line) not in kept]
+    own = [line for line in _own_lines(words.overrides) if _key_of(line) not in kept]
     enqueue = f"search.enqueue=[{','.join(_point(trial, swept) for trial in study.best[:_MOST_ENQUEUED])}]"
     count = min(_MOST_TRIALS, max(_LEAST_TRIALS, math.ceil(len(study.trials) / 2)))
     typed = [f"search.n_trials={count}", *lines, *_seeds(study), enqueue]
@@ -164,25 +163,18 @@ def _key_of(line: str) -> str:
     return bare_key(line.partition("=")[0])
 
 
-def own_lines(overrides: Iterable[str]) -> list[str]:
+def _own_lines(overrides: Iterable[str]) -> list[str]:
     """Return the words of the study's own command that stay: no sweep, and none that says how much."""
     kept = []
-    for line in overrides:
+    for line in fixed_lines(overrides):
         key, _, value = line.partition("=")
-        if bare_key(key) in _DROPPED or _is_sweep(line):
+        if bare_key(key) in _DROPPED:
             continue
         if bare_key(key) == "search" and value in _GRIDS:
             continue
         kept.append(line)
     has_sampler = any(_key_of(line) == "search" for line in kept)
     return kept if has_sampler else [*kept, "search=tpe"]
-
-
-def _is_sweep(line: str) -> bool:
-    try:
-        return bool(parse_override(line).is_sweep_override())
-    except (HydraException, ValueError):
-        return False
 
 
 def _narrowed(

@@ -13,6 +13,7 @@ from lightune.report.allowed_values import allowed_in
 from lightune.report.analysis import Analysis
 from lightune.report.difference import Difference
 from lightune.report.document import asset, document
+from lightune.report.explained import COLUMNS, read_explanation
 from lightune.report.next_search import next_search
 from lightune.report.page_data import page_data
 from lightune.report.points import grouped
@@ -76,13 +77,16 @@ def _sections(
         yield _view("Pareto front", "front", "No trial is better than one of the front in every objective.")
     yield _view("History", "history", "Hollow: pruned, failed or unfinished. The line is the best so far.")
     yield _importances(study, analysis)
+    yield _explanation(study)
     if data["params"]:
         yield _view("One parameter at a time", "slices", "")
     if data["pair"]:
         first, second = (data["columns"][place]["title"] for place in data["pair"])
-        yield _view(
-            "Two that interact most", "pair", f"{first} and {second} are the least to be judged one by one."
-        )
+        said = f"{first} and {second} are the least to be judged one by one"
+        if data["interacts"]:
+            yield _view("Two that interact", "pair", f"{said}.")
+        else:
+            yield _view("Two beside each other", "pair", f"{said}, but no two are told from chance to interact.")
     if any(data["curves"]):
         yield _view("Learning curves", "curves", pruning_line(study))
     if any(data["times"]):
@@ -188,6 +192,24 @@ def _importances(study: StudyData, analysis: Analysis) -> str:
     if not parts:
         return ""
     return f"<section><h2>What mattered</h2>{''.join(parts)}</section>"
+
+
+def _explanation(study: StudyData) -> str:
+    explanation = read_explanation(study.folder)
+    if explanation is None:
+        return ""
+    heads = "".join(f'<th scope="col">{in_html(name)}</th>' for name in COLUMNS)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{in_html(text)}</td>' for text in row)}</tr>" for row in explanation.rows()
+    )
+    table = (
+        f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        if rows
+        else ""
+    )
+    lines = "".join(f"<p>{in_html(line)}</p>" for line in explanation.lines(study))
+    which = f"of trial {explanation.trial}, by training with and without each change, in {explanation.metric}"
+    return f"<section><h2>What bought what <small>{in_html(which)}</small></h2>{table}{lines}</section>"
 
 
 def pruning_line(study: StudyData) -> str:

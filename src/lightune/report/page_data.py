@@ -17,6 +17,7 @@ __all__ = ["page_data", "thinned"]
 _MOST_POINTS = 12_000  # of all curves
 _LEAST_POINTS = 6  # of a curve
 _MOST_PAIRED = 6
+_CHANCE = 0.05
 
 
 def page_data(
@@ -57,6 +58,7 @@ def page_data(
         if place in measures:
             about["axis"] = True
         described.append(about)
+    pair = _pair(study, analysis, names, parameters)
     place_of = {trial.number: place for place, trial in enumerate(study.trials)}
     return {
         "key": f"lightune {study.folder.resolve()}",
@@ -73,7 +75,8 @@ def page_data(
         "spread": {place_of[trial.number]: f"{trial.std:.2g}" for trial in study.trials if trial.std is not None},
         "errors": {place_of[trial.number]: trial.error for trial in study.trials if trial.error},
         "curves": thinned([trial.curve for trial in study.trials]),
-        "pair": _pair(study, analysis, names, parameters),
+        "pair": None if pair is None else pair["columns"],
+        "interacts": pair is not None and pair["told"],
         "times": [
             [row, span.slot, round(span.start, 1), round(span.end, 1)]
             for number, row in _rows_of(whole, study).items()
@@ -120,8 +123,8 @@ def _axis(parameter: Parameter, values: Sequence[Any]) -> dict[str, Any]:
 
 def _pair(
     study: StudyData, analysis: Analysis, names: Sequence[str], parameters: Mapping[str, Parameter]
-) -> list[int] | None:
-    """Return the columns of the two parameters that interact most."""
+) -> dict[str, Any] | None:
+    """Return the columns of the two parameters that interact most, and whether that is told from chance."""
     from lightune.statistics.interaction import levels_of, most_interacting
 
     trials = [trial for trial in study.trials if trial.reached is not None]
@@ -143,7 +146,10 @@ def _pair(
     if len(levels) < 2:
         return None
     pair = most_interacting(levels, [trial.reached or 0.0 for trial in trials])
-    return None if pair is None else [names.index(places[key]) for key in pair]
+    if pair is None:
+        return None
+    columns = [names.index(places[key]) for key in (pair.first, pair.second)]
+    return {"columns": columns, "told": pair.p <= _CHANCE}
 
 
 def _short(value: Any) -> Any:

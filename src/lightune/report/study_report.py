@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lightune.errors import ConfigError
 from lightune.paths import shown_path
-from lightune.report.allowed_values import fixed_words
 from lightune.report.analysis import Analysis, analyse, ended, keep_analysis, read_analysis
 from lightune.report.difference import Difference, default_configuration, differences, read_configuration
+from lightune.report.fixed_words import fixed_words
 from lightune.report.page import page
 from lightune.report.study_data import StudyData, read_study
 from lightune.report.text import print_advice
