@@ -22,6 +22,7 @@ from lightune.inference.labelled import read_labelled
 from lightune.inference.network import PredictingNetwork
 from lightune.inference.predictor import Predictor
 from lightune.inference.table_input import Tally
+from lightune.metrics.meter import alone, is_higher_better
 from lightune.prediction import Restored, load, restore
 from lightune.reporting.attribution_picture import attribution_picture
 from lightune.reporting.png import write_png
@@ -155,7 +156,7 @@ def explain_columns(
             remarks.append(f"{_MOST_ROWS:,} rows of {len(raw):,} were drawn")
             raw, targets = raw[chosen], targets[chosen]
         measure = _measure(fit, metric, targets)
-        higher = metric in getattr(fit.task.metrics, "higher_is_better", ())
+        higher = is_higher_better(fit.task.metrics, metric)
         worse.append(permutation_importance(measure, raw, repeats=repeats, seed=seed, higher_is_better=higher))
         values.append(measure(raw))
     together = np.concatenate(worse)
@@ -253,15 +254,15 @@ def _metric(run_dir: Path, task: SupervisedTask, asked: str | None) -> str:
 def _measure(fit: Restored, name: str, targets: Tensor) -> Callable[[Tensor], float]:
     """Return what measures a figure of rows (N, C) whose targets are given."""
     task, preparation = fit.task.eval(), fit.preparation
-    metric = None if name == "loss" else task.metrics.collection("val")[name]
+    metric, inputs = (None, None) if name == "loss" else alone(task.metrics, "val", name)
 
     def measure(raw: Tensor) -> float:
         with torch.inference_mode():
             outputs = torch.cat([task(preparation(part)) for part in torch.split(raw, _ROWS)])
-            if metric is None:
+            if metric is None or inputs is None:
                 return float(task.loss(outputs, task.wanted(targets)))
             metric.reset()
-            metric.update(*task.metrics.adapt(task.predictions(outputs), targets))
+            metric.update(*inputs(task.predictions(outputs), targets))
             return float(metric.compute())
 
     return measure

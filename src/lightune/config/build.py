@@ -25,6 +25,7 @@ from lightune.config.dry_run import (
     try_trainer,
 )
 from lightune.config.instantiate import bind, make, naming_key, require
+from lightune.config.metrics import make_metrics, try_metrics
 from lightune.config.trainer import make_trainer
 from lightune.config.training_batches import augment, grow, mix, require_mixable
 from lightune.data import InMemoryData
@@ -120,6 +121,8 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
     require_mixable(task, data)
     if like is None:
         try_network(task, data)
+        if isinstance(task, SupervisedTask):
+            try_metrics(cfg, task.metrics, task.num_classes, getattr(data, "num_targets", 0))
         try_loggers(cfg)
     trainer = make_trainer(cfg) if like is None else None
     if trainer is not None:
@@ -285,8 +288,9 @@ def build_task(cfg: DictConfig, shapes: Mapping[str, Any], target_scaler: Affine
         "target_scaler": lambda: target_scaler,
         "monitor": lambda: cfg.monitor.metric,
     }
-    for group in ("model", "loss", "optimizer", "scheduler", "metrics", "regularization"):
+    for group in ("model", "loss", "optimizer", "scheduler", "regularization"):
         supply[group] = functools.cache(functools.partial(make, group, cfg[group], supply))
+    supply["metrics"] = functools.cache(functools.partial(make_metrics, cfg.metrics, supply))
     if cfg.get("schedule") is not None:
         supply["schedule"] = functools.cache(functools.partial(make, "schedule", cfg.schedule, supply))
     task: LightningModule = make("task", cfg.task, supply)

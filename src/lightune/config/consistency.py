@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from lightune.config import finders, schema, strengths
+from lightune.config import extra_metrics, finders, schema, strengths
 from lightune.config.options import Option, options_of
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Target
@@ -57,6 +57,7 @@ def find_problems(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[
     if task is None or "model" in task.parameters:
         yield from _kinds(targets)
         yield from _embeddings(tree, targets)
+    yield from extra_metrics.find_problems(tree, targets)
     if task is not None and task.path == OUR_TASK:
         yield from _problem_of("loss", targets)
         yield from _problem_of("metrics", targets)
@@ -186,9 +187,11 @@ def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Probl
     metrics = targets.get("metrics")
     if metrics is None or "names" not in metrics.constants:
         return
+    extra = extra_metrics.named(tree)
     names, higher = metrics.constants["names"], metrics.constants.get("higher_is_better", ())
     in_training = _measured_in_training(tree, metrics)
-    exist = [f"val/{name}" for name in ("loss", *names)] + [f"train/{name}" for name in ("loss", *in_training)]
+    exist = [f"val/{name}" for name in ("loss", *names, *extra)]
+    exist += [f"train/{name}" for name in ("loss", *in_training)]
     known_bad: set[Any] = set()
     for path, metric, mode in _monitors(tree):
         if not isinstance(metric, str) or metric in known_bad:
@@ -198,7 +201,13 @@ def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Probl
             hint = did_you_mean(metric, exist)
             yield Problem(path, f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
             continue
-        better = "max" if metric.partition("/")[2] in higher else "min"
+        name = metric.partition("/")[2]
+        better = extra_metrics.direction(name, targets) if name in extra else "max" if name in higher else "min"
+        if better is None:
+            if metric not in known_bad:
+                known_bad.add(metric)
+                yield Problem(path, extra_metrics.without_direction(metric))
+            continue
         if mode in ("min", "max") and mode != better and (metric, mode) not in known_bad:
             known_bad.add((metric, mode))
             rule = f"{metric} is better when it is {'higher' if better == 'max' else 'lower'}"
@@ -275,7 +284,8 @@ def _schedule(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Prob
 
 def _measured_in_training(tree: dict[str, Any], metrics: Target) -> list[str]:
     chosen = tree.get("metrics", {}).get("train")
-    return [name for name in chosen if name in metrics.constants["names"]] if isinstance(chosen, list) else []
+    known = (*metrics.constants["names"], *extra_metrics.named(tree))
+    return [name for name in chosen if name in known] if isinstance(chosen, list) else []
 
 
 def advice_on(group: str, constant: str, wanted: str) -> str:

@@ -26,7 +26,9 @@ Supply = Mapping[str, Callable[[], Any]]
 _PACKAGE = str(Path(__file__).parents[1])
 
 
-def make(group: str, node: DictConfig, supply: Supply, key: str | None = None) -> Any:
+def make(
+    group: str, node: DictConfig, supply: Supply, key: str | None = None, given: Mapping[str, Any] | None = None
+) -> Any:
     """Call a node's target with its own keys and with those supplied values that it takes.
 
     A node with `_partial_: true` is bound, not called; its user supplies the rest.
@@ -36,18 +38,22 @@ def make(group: str, node: DictConfig, supply: Supply, key: str | None = None) -
         node: the node.
         supply: the values that are not written in the node.
         key: the dotted key of the node, for refusals; the group by default.
+        given: arguments that were made already, in the place of those that the node has by these names.
 
     Raises:
         ConfigError: if the target cannot be imported, is not trusted, or refuses its arguments.
     """
     with naming_key(key or group):
-        factory = bind(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
+        plain = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        assert isinstance(plain, dict)
+        given = given or {}
+        factory = bind({name: value for name, value in plain.items() if name not in given})
         if node.get("_partial_"):
             return factory
         wanted = inspect.signature(factory.func).parameters
         names = [name for name in schema.SUPPLIED.get(group, ()) if name in wanted and name in supply]
         extra = {name: supply[name]() for name in names if name not in factory.keywords}
-        return factory(**extra)
+        return factory(**extra, **given)
 
 
 def bind(plain: Any) -> functools.partial[Any]:

@@ -16,7 +16,7 @@ from typing import Literal
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from lightune.config.composing import Composing, unreadable_files
 from lightune.config.override_syntax import syntax_problems
@@ -222,6 +222,8 @@ def _value_problems(
         return
     if not (override.is_add() or override.is_force_add() or override.is_delete()):
         missing = [(each, text) for each, text in _keys_set(override) if not exists(cfg, each)]
+        if missing and _fills(override, cfg):
+            missing = []
         if any(each.startswith(_SPACE) for each, _ in missing):
             advice = f"write {quote(f'++{line}')}"
             yield Problem(_SPACE.rstrip("."), f"is empty in the YAML, and keys are added to it: {advice}")
@@ -233,6 +235,13 @@ def _value_problems(
         apply_overrides([override], cfg)
     except HydraException as error:
         yield Problem(key, _in_hydras_words(error))
+
+
+def _fills(override: Override, cfg: DictConfig) -> bool:
+    """Return True if an override puts parts, which have a `_target_`, where null stands."""
+    value, key = override.value(), override.key_or_group
+    parts = isinstance(value, dict) and any(each.endswith("._target_") for each, _ in _keys_set(override))
+    return parts and exists(cfg, key) and OmegaConf.select(cfg, key, throw_on_resolution_failure=False) is None
 
 
 def _wrong_sweeps(

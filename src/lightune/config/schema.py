@@ -97,6 +97,9 @@ SUPPLIED: dict[str, tuple[str, ...]] = {
     ),
 }
 
+EXTRA_METRIC = ("num_classes", "num_outputs", "task", "average")
+"""What `build` supplies to a metric below `metrics.extra`, where its signature asks for it."""
+
 # Arguments of Lightning's Trainer that lightune sets, and where to say the same thing.
 TRAINER_TAKEN = {
     "logger": "choose the logger group instead",

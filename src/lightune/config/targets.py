@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lightune.config import schema
 from lightune.config.static.annotations import did_you_mean, show
 from lightune.config.static.signatures import Parameter, Target, TargetNotFoundError, UnreadableTargetError
-from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted
+from lightune.config.trust import ENVIRONMENT_VARIABLE, is_trusted, whitelist
 from lightune.config.values import BROKEN, value_problems
 from lightune.errors import Problem
 from lightune.paths import expanded, is_inside
@@ -26,7 +26,16 @@ log = logging.getLogger(__name__)
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _COLLECTIONS = {"callbacks", "logger"}  # groups of several parts by name
 _NO_TARGET = "is missing; name the class or function to build"
-_PARTLY_TRUSTED = {"hydra", "lightune", "omegaconf", "optuna", "pytorch_lightning", "torch", "torchvision"}
+_PARTLY_TRUSTED = {
+    "hydra",
+    "lightune",
+    "omegaconf",
+    "optuna",
+    "pytorch_lightning",
+    "torch",
+    "torchmetrics",
+    "torchvision",
+}
 _FOLDER_ARGUMENTS = {"dirpath", "save_dir", "default_root_dir", "log_dir", "root_dir", "dir", "offline_directory"}
 _NAME_ARGUMENTS = {"filename", "name", "version", "sub_dir"}
 
@@ -159,6 +168,8 @@ class TargetCheck:
                 )
 
     def _supplied(self, path: str) -> tuple[str, ...]:
+        if path.startswith("metrics.extra."):
+            return schema.EXTRA_METRIC
         direct = path == self.group or self.group == "logger"
         return schema.SUPPLIED.get(self.group, ()) if direct else ()
 
@@ -191,7 +202,14 @@ def _unknown(key: str, target: Target, supplied: tuple[str, ...]) -> str:
 
 
 def _untrusted(path: str) -> str:
-    package = path.partition(".")[0]
+    package, _, rest = path.partition(".")
+    if package == "torchmetrics":
+        hint = did_you_mean(path, [entry for entry in whitelist() if entry.startswith("torchmetrics.")])
+        rule = f"is no metric of classes or values that ships, got {path}"
+        return f"{rule};{hint or ' choose from torchmetrics.classification and torchmetrics.regression'}"
+    if package == "lightning" and not is_trusted("lightning"):
+        same = f"pytorch_lightning.{rest.removeprefix('pytorch.')}"
+        return f"is not trusted, got {path}; write {same}, the same class in the package that lightune trains with"
     if package in sys.stdlib_module_names or package in _PARTLY_TRUSTED:
         return f"is not trusted, got {path}; choose an option of the group, or a class in a package of your own"
     return f"is not trusted, got {path}; if it is code of yours, start with {ENVIRONMENT_VARIABLE}={package}"

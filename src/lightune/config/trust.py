@@ -7,6 +7,17 @@ change the environment of a job. This module must not import torch or Lightning.
 import os
 from collections.abc import Sequence
 
+_TORCHMETRICS = (
+    "AUROC Accuracy AveragePrecision CalibrationError CohenKappa ConcordanceCorrCoef CosineSimilarity "
+    "CriticalSuccessIndex ExactMatch ExplainedVariance F1Score FBetaScore HammingDistance HingeLoss JaccardIndex "
+    "KLDivergence KendallRankCorrCoef LogAUC LogCoshError MatthewsCorrCoef MeanAbsoluteError "
+    "MeanAbsolutePercentageError MeanSquaredError MeanSquaredLogError MinkowskiDistance NegativePredictiveValue "
+    "NormalizedRootMeanSquaredError PearsonCorrCoef Precision R2Score Recall RelativeSquaredError "
+    "SpearmanCorrCoef Specificity SymmetricMeanAbsolutePercentageError TweedieDevianceScore "
+    "WeightedMeanAbsolutePercentageError"
+)
+"""Metrics of classes and values that torchmetrics names at its top; those of texts and images load networks."""
+
 __all__ = ["inherit", "is_own", "is_trusted", "read_environment", "trust", "trusted", "whitelist"]
 
 BUILT_IN = (
@@ -30,6 +41,9 @@ BUILT_IN = (
     "pytorch_lightning.loggers.*",
     "torch.nn.*",
     "torch.optim.*",
+    "torchmetrics.classification.*",
+    "torchmetrics.regression.*",
+    *(f"torchmetrics.{name}" for name in _TORCHMETRICS.split()),
     "hydra_plugins.hydra_lightune.*",
     "hydra_plugins.hydra_optuna_sweeper.*",
     "optuna.samplers.*",

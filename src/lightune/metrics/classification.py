@@ -1,7 +1,8 @@
 """Accuracy, precision, recall, F1 and the area under the ROC curve."""
 
 import warnings
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import torch
 import torchmetrics.classification as tm
@@ -9,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.utilities import dim_zero_cat
 
+from lightune.metrics.extra import ExtraMetrics, Inputs
 from lightune.ranges import NonNegativeInt, PositiveInt
 
 Average = Literal["macro", "micro", "weighted"]
@@ -27,32 +29,48 @@ class ClassificationMetrics:
         average: how classes are averaged where there are more than two.
         train: names of those measured on the training samples too, while they are trained on.
         bootstrap: number of resamples behind the confidence interval of the test figure; 0 for no interval.
+        extra: name → a metric to measure besides, e.g. `{_target_: torchmetrics.FBetaScore, beta: 2}`.
     """
 
     problem = "classification"
-    names = ("accuracy", "precision", "recall", "f1", "auroc")
+    names: tuple[str, ...] = ("accuracy", "precision", "recall", "f1", "auroc")
     higher_is_better = ("accuracy", "precision", "recall", "f1", "auroc")
 
     def __init__(
         self,
         num_classes: PositiveInt,
         average: Average = "macro",
-        train: list[Name] | None = None,
+        train: list[Name | str] | None = None,
         bootstrap: NonNegativeInt = 1000,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.num_classes = num_classes
         self.average = average
         self.bootstrap = bootstrap
         self.train = ["accuracy"] if train is None else list(train)
+        self.own_names = ClassificationMetrics.names
+        self.extra = ExtraMetrics(extra or {}, self.train, self.inputs_of)
+        self.names = (*self.own_names, *self.extra.names)
 
     def collection(self, stage: str) -> MetricCollection:
         """Return new metrics for a stage, named `stage/metric`, to be updated with what `adapt` returns."""
-        chosen = self.train if stage == "train" else self.names
-        metrics = {name: self._metric(name) for name in chosen}
-        return MetricCollection(metrics, prefix=f"{stage}/")  # type: ignore[arg-type]
+        chosen = self.train if stage == "train" else self.own_names
+        own = {name: self._metric(name) for name in chosen if name not in self.extra.names}
+        return self.extra.beside(own, stage)
 
     def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn probabilities (B, C) and targets (B,) int64 into what torchmetrics takes."""
+        """Turn probabilities (B, C) and targets (B,) int64 into what the collection takes."""
+        return (predictions, target) if self.extra.names else self._binary(predictions, target)
+
+    def inputs_of(self, metric: Metric) -> Inputs:
+        """Return what turns probabilities (B, C) and targets (B,) int64 into what a metric takes.
+
+        One that torchmetrics has for two classes takes the probability of class 1, any other those of each class.
+        """
+        of_two = any(each.__name__.startswith("Binary") for each in type(metric).__mro__)
+        return self._binary if of_two else _whole
+
+    def _binary(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         return (predictions[:, 1] if self.num_classes == 2 else predictions), target
 
     def _metric(self, name: str) -> Metric:
@@ -62,6 +80,10 @@ class ClassificationMetrics:
             return _MeanAUROC(self.num_classes, weighted=self.average == "weighted")
         average = "micro" if name == "accuracy" else self.average
         return _MULTICLASS[name](num_classes=self.num_classes, average=average)
+
+
+def _whole(predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    return predictions, target
 
 
 class _MeanAUROC(tm.MulticlassAUROC):

@@ -5,8 +5,9 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
+from lightune.metrics.extra import ExtraMetrics
 from lightune.private_api.torchmetrics import restore_state, update_count
 
 BUFFERED_VALUES = 4_000_000
@@ -24,6 +25,27 @@ class MetricSet(Protocol):
 
     def adapt(self, predictions: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Turn a task's predictions and targets into what the metrics take."""
+
+
+def alone(metrics: MetricSet, stage: str, name: str) -> tuple[Metric, Callable[[Tensor, Tensor], Any]]:
+    """Return one metric of a set, and what turns predictions and targets into what it takes.
+
+    Args:
+        metrics: the set.
+        stage: whose metric it is.
+        name: without the stage.
+    """
+    metric: Metric = metrics.collection(stage)[name]
+    inputs_of = getattr(metrics, "inputs_of", None)  # sets of one's own need not have it
+    return metric, metrics.adapt if inputs_of is None else inputs_of(metric)
+
+
+def is_higher_better(metrics: MetricSet, name: str) -> bool:
+    """Tell whether a metric of a set, named without its stage, is better when it is higher."""
+    extra = getattr(metrics, "extra", None)
+    if isinstance(extra, ExtraMetrics) and name in extra.names:
+        return bool(extra.higher_is_better(name))
+    return name in getattr(metrics, "higher_is_better", ())
 
 
 class StageMeter(nn.Module):

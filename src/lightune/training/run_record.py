@@ -19,7 +19,7 @@ from lightune import secrets
 from lightune.config.own_code import loaded_code
 from lightune.data import InMemoryData
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
-from lightune.metrics.meter import MetricSet
+from lightune.metrics.meter import MetricSet, alone
 from lightune.paths import expanded, program_typed, resume_command, row_name, shell_folder
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
@@ -441,7 +441,7 @@ def mean_metric(
         name: of the metric, e.g. `accuracy`.
         predictions: of each fit, for the same rows in the same order.
     """
-    metric = metrics.collection("test")[name]
+    metric, inputs = alone(metrics, "test", name)
     metric.distributed_available_fn = lambda: False  # every process has all predictions
     targets = predictions[0].targets
 
@@ -450,7 +450,7 @@ def mean_metric(
         values = []
         for each in predictions:
             metric.reset()
-            metric.update(*metrics.adapt(each.predicted[rows], targets[rows]))
+            metric.update(*inputs(each.predicted[rows], targets[rows]))
             values.append(float(metric.compute()))
         return sum(values) / len(values)
 

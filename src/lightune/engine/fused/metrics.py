@@ -102,16 +102,44 @@ def _side_by_side(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor] |
     return torch.cat(predictions, dim=1), torch.cat(targets, dim=1)
 
 
+_OWN: tuple[type, ...] = (ClassificationMetrics, RegressionMetrics)
+
+
 def _gauge(metrics: MetricSet, stage: str, members: int) -> Gauge | None:
-    if isinstance(metrics, ClassificationMetrics) and type(metrics) is ClassificationMetrics:
-        names: Sequence[str] = metrics.train if stage == "train" else metrics.names
-        if set(names) <= _Classification.measured:
-            return _Classification(metrics, stage, names) if names else None
-    if isinstance(metrics, RegressionMetrics) and type(metrics) is RegressionMetrics:
-        names = metrics.train if stage == "train" else metrics.names
-        if set(names) <= _Regression.measured:
-            return _Regression(stage, names) if names else None
-    return _OneByOne(metrics, stage, members)
+    if not isinstance(metrics, ClassificationMetrics | RegressionMetrics) or type(metrics) not in _OWN:
+        return _OneByOne(metrics, stage, members)
+    chosen: Sequence[str] = metrics.train if stage == "train" else metrics.names
+    own = [name for name in chosen if name not in metrics.extra.names]
+    stacked: Gauge
+    if isinstance(metrics, ClassificationMetrics):
+        known, stacked = _Classification.measured, _Classification(metrics, stage, own)
+    else:
+        known, stacked = _Regression.measured, _Regression(stage, own)
+    if not set(own) <= known:
+        return _OneByOne(metrics, stage, members)
+    extra = [_OneByOne(metrics.extra, stage, members)] if own != list(chosen) else []
+    return _together([*([stacked] if own else []), *extra])
+
+
+def _together(gauges: Sequence[Gauge]) -> Gauge | None:
+    return _Several(gauges) if len(gauges) > 1 else next(iter(gauges), None)
+
+
+class _Several:
+    """Measure the same with several gauges, each of which has names of its own."""
+
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self._gauges = gauges
+
+    def update(self, predictions: Tensor, target: Tensor) -> None:
+        for gauge in self._gauges:
+            gauge.update(predictions, target)
+
+    def compute(self) -> dict[str, Tensor]:
+        measures: dict[str, Tensor] = {}
+        for gauge in self._gauges:
+            measures |= gauge.compute()
+        return measures
 
 
 class _OneByOne:
