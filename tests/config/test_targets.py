@@ -36,6 +36,25 @@ def test_what_is_wrong_is_said_with_its_key(node, key, said):
     assert said in problems(node)[key]
 
 
+@pytest.mark.parametrize(
+    ("group", "target", "argument"),
+    [
+        ("optimizer", "torch.optim.Adamax", "params"),
+        ("scheduler", "torch.optim.lr_scheduler.LinearLR", "optimizer"),
+    ],
+)
+def test_what_is_called_later_has_to_say_so(group, target, argument):
+    assert problems({"_target_": target, "_partial_": True}, group) == {}
+    said = f"must be true: {target.rpartition('.')[2]} is called with {argument} when the task has them"
+    assert problems({"_target_": target}, group) == {f"{group}._partial_": said}
+
+
+def test_what_lightning_has_in_another_package_is_named_as_it_is_here():
+    node = {"mine": {"_target_": "lightning.pytorch.callbacks.Timer"}}
+    said = problems(node, "callbacks")["callbacks.mine._target_"]
+    assert "write pytorch_lightning.callbacks.Timer, the same class" in said
+
+
 def test_several_parts_by_name_have_a_target_each():
     found = problems({"a": {"x": 1}, "b": 3}, group="callbacks")
     assert found["callbacks.a._target_"].startswith("is missing")

@@ -116,6 +116,11 @@ def engaged(tmp_path, *overrides, watchers=()):
         (["+trainer.val_check_interval=1"], [], "val_check_interval"),
         ([], [StochasticWeightAveraging(0.01)], "StochasticWeightAveraging has batches that take no step"),
         (["callbacks.lr_monitor.logging_interval=step", "logger=csv"], [], "LearningRateMonitor"),
+        (
+            ["~optimizer", "+optimizer={_target_: torch.optim.LBFGS, _partial_: true}"],
+            [],
+            "the optimizer computes the loss of a batch again",
+        ),
     ],
 )
 def test_what_needs_every_batch_gets_it_and_the_reason_is_logged(tmp_path, caplog, overrides, watchers, reason):

@@ -202,7 +202,9 @@ def _monitor(tree: dict[str, Any], targets: dict[str, Target]) -> Iterator[Probl
             yield Problem(path, f"{show(metric)} is not measured;{hint} choose from {', '.join(exist)}")
             continue
         name = metric.partition("/")[2]
-        better = extra_metrics.direction(name, targets) if name in extra else "max" if name in higher else "min"
+        better: str | None = "max" if name in higher else "min"
+        if name in extra:
+            better = extra_metrics.direction(targets.get(f"metrics.extra.{name}"))
         if better is None:
             if metric not in known_bad:
                 known_bad.add(metric)

@@ -60,14 +60,12 @@ def find_problems(tree: Mapping[str, Any], targets: Mapping[str, Target]) -> Ite
             yield Problem(f"metrics.train.{index}", f"{rule}{';' + hint if hint else ''}")
 
 
-def direction(name: str, targets: Mapping[str, Target]) -> Literal["min", "max"] | None:
-    """Return the mode by which an extra metric is followed; None if its class does not say which is better.
+def direction(target: Target | None) -> Literal["min", "max"] | None:
+    """Return the mode by which a metric is followed; None if its class does not say which is better.
 
     Args:
-        name: of the metric.
-        targets: those that could be read, by the dotted key they stand at.
+        target: of the metric; None if it could not be read.
     """
-    target = targets.get(f"{_KEY}.{name}")
     higher = None if target is None else target.constants.get("higher_is_better")
     if target is not None and higher is None and "task" in target.parameters:
         with suppress(TargetNotFoundError, UnreadableTargetError):  # what the class makes says it

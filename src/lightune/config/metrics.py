@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from lightune.config.extra_metrics import without_direction
 from lightune.config.instantiate import Supply, bind, make, naming_key, require
@@ -46,6 +47,8 @@ def make_metrics(node: DictConfig, supply: Supply) -> MetricSet:
 def _factory(key: str, node: DictConfig, known: Mapping[str, Any]) -> Callable[[], Any]:
     """Return what makes a new metric, with those known arguments that its signature asks for."""
     with naming_key(key):
+        is_free = not hasattr(MetricCollection, key.rpartition(".")[2])
+        require(is_free, "cannot be the name of a metric, which torchmetrics' collections use themselves")
         bound = bind(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
         asked = inspect.signature(bound.func).parameters
         given = {name: value for name, value in known.items() if name in asked and name not in bound.keywords}

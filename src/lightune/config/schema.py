@@ -100,6 +100,9 @@ SUPPLIED: dict[str, tuple[str, ...]] = {
 EXTRA_METRIC = ("num_classes", "num_outputs", "task", "average")
 """What `build` supplies to a metric below `metrics.extra`, where its signature asks for it."""
 
+OF_ANY_METRIC = ("compute_on_cpu", "compute_with_cache", "dist_sync_on_step", "sync_on_compute")
+"""What every metric of torchmetrics takes as `**kwargs`, and nothing else."""
+
 # Arguments of Lightning's Trainer that lightune sets, and where to say the same thing.
 TRAINER_TAKEN = {
     "logger": "choose the logger group instead",
@@ -228,6 +231,11 @@ FOREIGN_SAID: dict[str, dict[str, str]] = {
 def foreign_sentence(path: str, argument: str) -> str | None:
     """Return what is known to say of an argument of a constructor that is not ours, or None."""
     return next((known.get(argument) for package, known in FOREIGN_SAID.items() if path.startswith(package)), None)
+
+
+def takes_more(path: str, argument: str) -> bool:
+    """Tell whether a target that takes `**kwargs` may take an argument; of torchmetrics it is known which."""
+    return not path.startswith("torchmetrics.") or argument in OF_ANY_METRIC
 
 
 def foreign_annotation(path: str, argument: str) -> Any:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 _DIRECTIVES = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _COLLECTIONS = {"callbacks", "logger"}  # groups of several parts by name
+_BOUND = {"optimizer": "params", "scheduler": "optimizer"}  # what is not there yet when the node is read
 _NO_TARGET = "is missing; name the class or function to build"
 _PARTLY_TRUSTED = {
     "hydra",
@@ -114,6 +115,14 @@ class TargetCheck:
             yield Problem(key, _untrusted(target.path))
             return
         self.targets[path] = target
+        if (
+            path == self.group
+            and path in _BOUND
+            and _BOUND[path] in target.parameters
+            and not node.get("_partial_")
+        ):
+            rule = f"must be true: {target.name} is called with {_BOUND[path]} when the task has them"
+            yield Problem(f"{path}._partial_", rule)
         yield from self._arguments(path, node, target)
 
     def _arguments(self, path: str, node: dict[str, Any], target: Target) -> Iterator[Problem]:
@@ -130,7 +139,7 @@ class TargetCheck:
                 annotation = schema.foreign_annotation(target.path, key) or parameter.annotation
                 yield from value_problems(f"{path}.{key}", value, annotation)
                 yield from self._path_problems(f"{path}.{key}", key, value)
-            elif target.open_ended:
+            elif target.open_ended and schema.takes_more(target.path, key):
                 yield from self._path_problems(f"{path}.{key}", key, value)
             else:
                 yield Problem(f"{path}.{key}", _unknown(key, target, self._supplied(path)))

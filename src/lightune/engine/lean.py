@@ -277,6 +277,8 @@ def _reasons(trainer: Trainer, task: LightningModule, data: LightningDataModule)
         yield "limit_train_batches and overfit_batches count batches"
     if trainer.max_steps > 0 and isinstance(data, InMemoryData) and data.growth is not None:
         yield "max_steps may end within an epoch, of which none knows how many batches it has"
+    if isinstance(task, SupervisedTask) and task.steps_with_closure:
+        yield "the optimizer computes the loss of a batch again"
     if validates_within_epochs(trainer):
         yield "val_check_interval counts batches"
 

@@ -4,12 +4,15 @@ This module must not import Optuna, torch or Lightning.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightune.config.extra_metrics import direction
+from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import ConfigError, Problem
 from lightune.report.difference import read_configuration
 from lightune.report.held_out import read_held_out
@@ -340,4 +343,9 @@ def _comparison(
 def _lower_is_better(run: RunData, metric: str) -> bool:
     if metric == run.metric:
         return run.mode == "min"
-    return metric.rpartition("/")[2].partition("²")[0] in _LOWER_IS_BETTER
+    name = metric.rpartition("/")[2].partition("²")[0]
+    configuration = read_configuration(run.folder / ".hydra" / "config.yaml") or {}
+    if extra := configuration.get(f"metrics.extra.{name}._target_"):
+        with suppress(TargetNotFoundError, UnreadableTargetError):
+            return direction(describe(extra)) == "min"
+    return name in _LOWER_IS_BETTER

@@ -329,6 +329,13 @@ class SupervisedTask(LightningModule):
         """Whether the learning rate moves with every optimizer step, else with every epoch."""
         return takes_total_steps(self._make_scheduler)
 
+    @property
+    def steps_with_closure(self) -> bool:
+        """Whether a step of the optimizer must be given what computes the loss, as that of LBFGS must."""
+        step = getattr(getattr(self._make_optimizer, "func", self._make_optimizer), "step", None)
+        closure = None if step is None else inspect.signature(step).parameters.get("closure")
+        return closure is not None and closure.default is inspect.Parameter.empty
+
     def make_optimizer(self, parameters: Iterable[Tensor] | None = None) -> Optimizer:
         """Make an optimizer of the parameters that are trained, or of those given in their stead."""
         own = self._trained_parameters()
