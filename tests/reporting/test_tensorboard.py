@@ -6,6 +6,7 @@ from curves import events, hparams_records
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from lightune.reporting import tensorboard
+from lightune.reporting.board import Session
 from lightune.reporting.tensorboard import TensorBoard, hparams_of
 
 
@@ -65,7 +66,8 @@ def test_nothing_is_written_before_there_is_something_to_say(board, tmp_path):
 
 
 def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
-    board.start_session({"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3}, row="runs/a")
+    chosen = {"optimizer.lr": 0.1, "model": "MLP", "model.batch_norm": True, "seed": 3}
+    board.start_session(Session(chosen, "runs/a"))
     board.close()
     start = hparams_records(tmp_path)[metadata.SESSION_START_INFO_TAG].session_start_info
     shown = {key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()}
@@ -83,7 +85,7 @@ def test_a_session_starts_with_its_hyper_parameters(board, tmp_path):
     ],
 )
 def test_a_session_ends_with_its_true_status_and_its_final_figures(board, tmp_path, status, shown):
-    board.start_session({"seed": 0}, row="runs/a")
+    board.start_session(Session({"seed": 0}, "runs/a"))
     board.end_session(status, {"objective": 0.75}, step=40)
     end = hparams_records(tmp_path)[metadata.SESSION_END_INFO_TAG].session_end_info
     assert end.status == shown
@@ -95,7 +97,7 @@ def test_two_runs_are_two_rows(tmp_path):
     groups = set()
     for name in ("one", "two"):
         board = TensorBoard(str(tmp_path / name))
-        board.start_session({"seed": 0}, row=f"runs/{name}")
+        board.start_session(Session({"seed": 0}, f"runs/{name}"))
         board.close()
         start = hparams_records(tmp_path / name)[metadata.SESSION_START_INFO_TAG].session_start_info
         groups.add(start.group_name)

@@ -81,7 +81,7 @@ SUPPLIED: dict[str, tuple[str, ...]] = {
     "metrics": ("num_classes", "num_targets"),
     "optimizer": ("params", "hidden"),
     "scheduler": ("optimizer", "total_steps"),
-    "logger": ("save_dir",),
+    "logger": ("save_dir", "output_root"),
     "trainer": (),
     "task": (
         *_SHAPES,

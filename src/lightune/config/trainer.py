@@ -115,8 +115,8 @@ def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
     Raises:
         ConfigError: if one refuses its arguments.
     """
-    save_dir = {"save_dir": lambda: str(folder)}
-    return [make("logger", node, save_dir, f"logger.{key}") for key, node in cfg.logger.items()]
+    supply = {"save_dir": lambda: str(folder), "output_root": lambda: os.path.abspath(expanded(cfg.output_root))}
+    return [make("logger", node, supply, f"logger.{key}") for key, node in cfg.logger.items()]
 
 
 def _use_matmul_precision(cfg: DictConfig, trainer: Trainer) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment  # type: ignore[attr-defined]
+from pytorch_lightning.loggers.logger import rank_zero_experiment  # type: ignore[attr-defined]
 from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -17,6 +17,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import FileWriter, SummaryWriter
 
+from lightune.reporting.board import Board, Session
 from lightune.reporting.hparams import FILE_VERSION, HParam, event_file, session_end, session_start
 
 _FLUSH_SECONDS = 10
@@ -24,7 +25,7 @@ _FLUSH_SECONDS = 10
 _ONE_CLASS = ("regularization", "augmentation", "schedule")  # groups whose options are numbers of one class
 
 
-class TensorBoard(Logger):
+class TensorBoard(Board):
     """Write event files into the run's folder, and to disk every ten seconds rather than at every value.
 
     Lightning's own logger flushes whenever it logs, adds an `epoch` curve and a placeholder `hp_metric`.
@@ -86,14 +87,9 @@ class TensorBoard(Logger):
         """Do nothing: what a module saved of its arguments is not what a person chose; see `start_session`."""
 
     @rank_zero_only
-    def start_session(self, hparams: Mapping[str, HParam], row: str) -> None:
-        """Open the run's row on the HParams page.
-
-        Args:
-            hparams: dotted key → number, truth value or text.
-            row: what the row is called; runs of one name would be averaged in one row.
-        """
-        self._write(session_start(hparams, row))
+    def start_session(self, session: Session) -> None:
+        """Open the run's row on the HParams page; runs whose rows have one name would be averaged in one."""
+        self._write(session_start(session.hparams, session.row))
 
     @rank_zero_only
     def end_session(self, status: str, final: Mapping[str, float], step: int) -> None:

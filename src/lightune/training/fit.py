@@ -43,12 +43,12 @@ from lightune.errors import CheckpointError
 from lightune.models import TransferNetwork
 from lightune.paths import VALIDATION_FILE
 from lightune.private_api.lightning import set_logged_step
+from lightune.reporting.board import Board
 from lightune.reporting.curves import write_curves
 from lightune.reporting.errors import write_classes
 from lightune.reporting.fits import FitResult
 from lightune.reporting.predictions import Predictions, names_of, write_validation
 from lightune.reporting.result import Objective
-from lightune.reporting.tensorboard import TensorBoard
 from lightune.runtime.atomic_files import written_together
 from lightune.runtime.hardware import compiled, in_channels_last
 from lightune.runtime.quiet import quiet
@@ -300,9 +300,9 @@ class Fit:
         return untold(self.task, "test", self._tests.lacking) if self._tests.lacking else ""
 
     @property
-    def boards(self) -> list[TensorBoard]:
-        """The TensorBoard loggers of this fit."""
-        return [logger for logger in self.trainer.loggers if isinstance(logger, TensorBoard)]
+    def boards(self) -> list[Board]:
+        """The loggers of this fit that are told how a run begins and ends."""
+        return [logger for logger in self.trainer.loggers if isinstance(logger, Board)]
 
     @property
     def best_checkpoint(self) -> str | None:

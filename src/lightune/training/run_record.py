@@ -23,6 +23,7 @@ from lightune.metrics.meter import MetricSet, alone
 from lightune.paths import expanded, program_typed, resume_command, row_name, shell_folder
 from lightune.reporting import fits as fit_files
 from lightune.reporting import provenance
+from lightune.reporting.board import Board, Session
 from lightune.reporting.confusion_picture import confusion_picture
 from lightune.reporting.curves import write_curves
 from lightune.reporting.errors import confusion_of, ranked_mistakes, write_errors, write_mislabelled
@@ -45,7 +46,7 @@ from lightune.reporting.result import (
     write_result,
 )
 from lightune.reporting.summary import show_summary
-from lightune.reporting.tensorboard import TensorBoard, hparams_of
+from lightune.reporting.tensorboard import hparams_of
 from lightune.runtime.disk import is_unwritable
 from lightune.runtime.plain_text import visible
 from lightune.runtime.removed_checkpoints import remove_checkpoints
@@ -93,20 +94,29 @@ class RunRecord:
         self._hparams = hparams
         self._tested: dict[str, float] = {}
         self._intervals: dict[str, Interval] = {}
-        self._boards: list[TensorBoard] = []
+        self._boards: list[Board] = []
         self._is_put_back = False
         self._code = loaded_code().digest if context.processes.is_first else None
 
     def open_session(self, loggers: Sequence[Logger]) -> None:
         """Open the run's row on the HParams page; several fits have one row, in the run's own folder."""
         context, cfg = self.context, self.context.cfg
-        self._boards = [logger for logger in loggers if isinstance(logger, TensorBoard)]
-        row = row_name(context.run_dir, Path(shell_folder(), expanded(cfg.output_root)))
+        self._boards = [logger for logger in loggers if isinstance(logger, Board)]
+        root = Path(shell_folder(), expanded(cfg.output_root))
+        hidden = secrets.secret_values(cfg)
+        parameters = hparams_of(secrets.saveable(cfg), _TUNED, _options())
+        session = Session(
+            hparams=self._hparams or parameters,
+            row=secrets.redact(row_name(context.run_dir, root), hidden),
+            parameters=parameters,
+            group=secrets.redact(_group(Path(os.path.relpath(context.run_dir, root)), cfg.name), hidden),
+            note=secrets.redact(cfg.get("note") or "", hidden),
+            tags=tuple(secrets.redact(str(word), hidden) for word in cfg.get("tags") or ()),
+        )
         for board in self._boards:
             if context.has_several_fits and context.resumed:
                 board.purge_step = 0  # the means are written anew
-            hparams = self._hparams or hparams_of(secrets.saveable(cfg), _TUNED, _options())
-            board.start_session(hparams, secrets.redact(row, secrets.secret_values(cfg)))
+            board.start_session(session)
             for tag, picture in self.pictures.items():
                 board.log_picture(tag, picture, 0)
 
@@ -455,6 +465,11 @@ def mean_metric(
         return sum(values) / len(values)
 
     return measure
+
+
+def _group(row: Path, name: str) -> str:
+    """Return the study that a run belongs to, by its folder in the output root; else the run's own name."""
+    return row.parts[1] if row.parts[0] == "studies" and len(row.parts) > 2 else name
 
 
 def _fused_before(run_dir: Path) -> list[list[int]]:

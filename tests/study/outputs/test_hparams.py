@@ -5,6 +5,7 @@ from curves import hparams_records
 from omegaconf import OmegaConf
 from tensorboard.plugins.hparams import api_pb2, metadata
 
+from lightune.reporting.board import Session
 from lightune.reporting.tensorboard import TensorBoard
 from lightune.study.outputs.hparams import complete_row, has_board
 
@@ -27,7 +28,7 @@ def test_a_trial_that_failed_before_it_began_gets_a_row(trial):
 
 def test_a_trial_that_was_killed_gets_an_end_only(trial):
     board = TensorBoard(str(trial))
-    board.start_session({"seed": 1}, row="trial 3, s")
+    board.start_session(Session({"seed": 1}, "trial 3, s"))
     board.flush()  # and there its process died
     complete_row(trial, {"seed": 2}, "trial 3, s")
     assert hparams_records(trial)[metadata.SESSION_END_INFO_TAG].session_end_info.status == api_pb2.STATUS_FAILURE
@@ -38,7 +39,7 @@ def test_a_trial_that_was_killed_gets_an_end_only(trial):
 
 def test_a_row_with_an_end_is_left_alone(trial):
     board = TensorBoard(str(trial))
-    board.start_session({"seed": 1}, row="trial 3, s")
+    board.start_session(Session({"seed": 1}, "trial 3, s"))
     board.end_session("failed", {}, 0)
     board.close()
     before = [file.read_bytes() for file in trial.iterdir()]

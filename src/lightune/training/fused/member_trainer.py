@@ -18,9 +18,9 @@ from lightune.callbacks.finite import FiniteLoss, NonFiniteLossError, refuse_wei
 from lightune.callbacks.randomness import RANDOM_STATE
 from lightune.engine.fused.loop import EpochEnd, FusedLoop, Member
 from lightune.errors import TrainingError
+from lightune.reporting.board import Board
 from lightune.reporting.fits import FitResult
 from lightune.reporting.result import Result, Status
-from lightune.reporting.tensorboard import TensorBoard
 from lightune.training.fit import Fit
 from lightune.training.fused.lightning_state import LightningState, Position
 from lightune.training.fused.member_log import LogRouter
@@ -230,7 +230,7 @@ class MemberTrainer:
     def abandon(self) -> None:
         """Close the member's files without an ending: it is trained by itself, from the checkpoint before."""
         for logger in self.trainer.loggers:
-            if isinstance(logger, TensorBoard):
+            if isinstance(logger, Board):
                 logger.close()
         self._log.close()
 
