@@ -1,5 +1,7 @@
 """Runs in MLflow: an experiment a study, a run a trial."""
 
+import logging
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,7 @@ from lightune.reporting.tracker import Tracker
 _STATUS = {"failed": "FAILED", "interrupted": "KILLED"}  # any other has finished
 _MOST_PARAMETERS = 100  # that MLflow takes at once
 _LONGEST = 6000  # text of a parameter
+_RETRIES = "2"  # of a request
 
 
 class MLflow(Tracker):
@@ -43,9 +46,11 @@ class MLflow(Tracker):
         return self._client
 
     def _open(self, kept: Mapping[str, str], above: Mapping[str, str]) -> None:
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)  # MLflow's own number takes minutes
         from mlflow.environment_variables import MLFLOW_TRACKING_URI
         from mlflow.tracking import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._root.mkdir(parents=True, exist_ok=True)
         named = self._uri or MLFLOW_TRACKING_URI.get()
         place = None if named else (self._root.absolute() / "mlartifacts").as_uri()
