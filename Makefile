@@ -20,9 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m compileall -q src
 	@touch $@
 
-# what studies on clusters and databases need beside: the tests of them are among the slow ones
+# what clusters, databases and trackers need beside: the tests of them are among the slow ones
 $(INSTALLED_SLOW): $(INSTALLED)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev,ray,slurm,postgresql]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev,mlflow,postgresql,ray,slurm,wandb]'
 	@touch $@
 
 $(INSTALLED_DOCS): $(INSTALLED)

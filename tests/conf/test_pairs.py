@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 
 GROUPS = ("model", "augmentation", "regularization", "schedule", "optimizer", "scheduler", "loss", "validation",
           "metrics", "callbacks", "trainer", "logger", "task")  # fmt: skip
-ELSEWHERE = NEEDS_GPU | {"trainer/ddp_cpu", "model/huggingface"}
-"""Options that a process of its own trains, or that need a network made beforehand."""
+ELSEWHERE = NEEDS_GPU | {"trainer/ddp_cpu", "model/huggingface", "logger/mlflow", "logger/wandb"}
+"""Options that a process of its own trains, or that need a network made beforehand or another package."""
 SIZES = {
     "model=audio_cnn": ["model.channels=[4]"],
     "model=cnn": ["model.channels=[4]", "model.units=8"],

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from options import NEEDS_GPU, OPTIONS, overrides_for
+from options import NEEDS_GPU, OPTIONS, TRACKERS, overrides_for
 
 from lightune import compose, train
 from lightune.data import TorchvisionImages
@@ -38,6 +38,8 @@ def made_up_images(monkeypatch):
 def test_option_trains(option, tmp_path, made_up_images):
     if option == "model/timm":
         pytest.importorskip("timm")
+    if option.removeprefix("logger/") in TRACKERS:
+        pytest.importorskip(option.removeprefix("logger/"))
     if option == "model/huggingface":
         pytest.skip("a network is made, and trained, in tests/models/test_huggingface.py")
     few = [FEWEST_FITS[option]] if option in FEWEST_FITS else []

@@ -1,5 +1,6 @@
 """Every command, Python block, file and link of the documentation is tried. An unknown kind of command fails."""
 
+import importlib.util
 import json
 import re
 import shlex
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from media import write_picture, write_sound
 from omegaconf import OmegaConf
+from options import TRACKERS
 
 from lightune import compose
 from lightune import train as run_training
@@ -215,7 +217,9 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
             lacks_data = lacks_data or "model=huggingface" in arguments  # whose weights nobody has at hand
             for file in (word.partition("=")[2] for word in arguments if word.startswith("model.weights=")):
                 (own_folder / file).touch()
-            judged = (lacks_data or command.page.name == "techniques.md") and "-m" not in arguments
+            loggers = " ".join(word for word in arguments if word.startswith("logger="))
+            lacks = [name for name in TRACKERS if name in loggers and importlib.util.find_spec(name) is None]
+            judged = lacks or (lacks_data or command.page.name == "techniques.md") and "-m" not in arguments
             if judged or DOWNLOADED & {word.partition("=")[2] for word in arguments}:
                 for named in (word.removeprefix("data.path=") for word in arguments if "data.path=" in word):
                     (own_folder / named).parent.mkdir(parents=True, exist_ok=True)

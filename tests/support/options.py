@@ -2,13 +2,16 @@
 
 from lightune.paths import conf_dir
 
-__all__ = ["NEEDS_GPU", "OPTIONS", "overrides_for"]
+__all__ = ["NEEDS_GPU", "OPTIONS", "TRACKERS", "overrides_for"]
 
 OPTIONS = sorted(
     str(file.relative_to(conf_dir()).with_suffix(""))
     for file in conf_dir().rglob("*.yaml")
     if file.parent != conf_dir() and "local" not in file.parts
 )
+TRACKERS = ("mlflow", "wandb")
+"""Loggers whose packages are extras, by their names."""
+
 NEEDS_GPU = {"trainer/gpu", "trainer/ddp", "trainer/fsdp"}
 
 
@@ -16,6 +19,7 @@ def overrides_for(option):
     """Return what it takes to train an option: some need data that they fit."""
     group, _, name = option.replace("/after_experiment", "").rpartition("/")
     extra = {
+        "logger": {"wandb": ["logger.wandb.mode=offline"]},
         "augmentation": {"audio": ["data=audio_folder"]},
         "loss": {"mse": ["data=diabetes"], "mae": ["data=diabetes"], "huber": ["data=diabetes"]},
         "model": {

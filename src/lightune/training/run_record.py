@@ -1,6 +1,7 @@
 """The record of one run: its finished fits, its figures, its row on the HParams page, its `result.json`."""
 
 import logging
+import os
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
