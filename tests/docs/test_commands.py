@@ -219,7 +219,7 @@ def test_a_command_does_what_the_page_says(command, own_folder, run_dir, monkeyp
                 (own_folder / file).touch()
             loggers = " ".join(word for word in arguments if word.startswith("logger="))
             lacks = [name for name in TRACKERS if name in loggers and importlib.util.find_spec(name) is None]
-            judged = lacks or (lacks_data or command.page.name == "techniques.md") and "-m" not in arguments
+            judged = lacks or ((lacks_data or command.page.name == "techniques.md") and "-m" not in arguments)
             if judged or DOWNLOADED & {word.partition("=")[2] for word in arguments}:
                 for named in (word.removeprefix("data.path=") for word in arguments if "data.path=" in word):
                     (own_folder / named).parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def make(
         given = given or {}
         factory = bind({name: value for name, value in plain.items() if name not in given})
         if node.get("_partial_"):
-            return factory
+            return _picklable(factory)
         wanted = inspect.signature(factory.func).parameters
         names = [name for name in schema.SUPPLIED.get(group, ()) if name in wanted and name in supply]
         extra = {name: supply[name]() for name in names if name not in factory.keywords}
@@ -77,7 +77,15 @@ def bind(plain: Any) -> functools.partial[Any]:
     with execution_whitelist(list(trusted)):
         factory: functools.partial[Any] = instantiate(plain, _partial_=True, _convert_="all")
     _found[target, trusted] = factory.func
-    return factory
+    arguments = {key: _picklable(value) for key, value in factory.keywords.items()}
+    return functools.partial(factory.func, *factory.args, **arguments)
+
+
+def _picklable(value: Any) -> Any:
+    """Return a partial of Hydra's as one of Python's, which a module may keep among its hyperparameters."""
+    if isinstance(value, functools.partial) and type(value) is not functools.partial:
+        return functools.partial(value.func, *value.args, **value.keywords)
+    return value
 
 
 _found: dict[tuple[Any, tuple[str, ...]], Callable[..., Any]] = {}

@@ -63,7 +63,7 @@ class WandB(Tracker):
             project=self._project,
             entity=self._entity,
             mode=self._mode,
-            dir=str(self._folder),
+            dir=str(self._folder.absolute()),  # the process that writes may stand elsewhere
             id=kept.get("id"),
             resume="allow" if kept and self._mode == "online" else None,
             reinit="create_new",
