@@ -97,6 +97,7 @@ def test_a_path_is_shown_from_the_folder_where_the_command_was_typed(tmp_path, m
         ("out/studies/trials/3", "trials/3"),
         ("out/runs/net/2026-01-31_12-00-00", "net/2026-01-31_12-00-00"),
         ("out/mine", "mine"),
+        ("out", "out"),
         ("elsewhere/trials/3", "../elsewhere/trials/3"),
     ],
 )

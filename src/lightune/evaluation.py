@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from omegaconf import open_dict
+from omegaconf import DictConfig, open_dict
 from pytorch_lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
@@ -62,9 +62,7 @@ def evaluate(
     folder = Path(run_dir)
     cfg = load_run_config(folder)
     cfg.logger = {}
-    with open_dict(cfg):
-        # however many processes trained it, and whatever compiled it
-        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none"})
+    _train_alone(cfg)
     named = checkpoint in ("best", "last")
     if not named:
         if not Path(checkpoint).exists():
@@ -130,9 +128,7 @@ def evaluate_files(
     fits = restore(run_dir, checkpoint=checkpoint)
     cfg = load_run_config(run_of(Path(run_dir)))
     cfg.logger = {}
-    with open_dict(cfg):  # whatever share of its own data the run was measured on
-        whole = {"limit_test_batches": 1.0}
-        cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none", **whole})
+    _train_alone(cfg, limit_test_batches=1.0)  # whatever share of its own data the run was measured on
     described = fits[0].described
     how = {"labels": labels, "pattern": cfg.data.get("pattern"), "skip_unreadable": skip_unreadable}
     batch_size = judging_batch(prod(described.get("raw_shape", described["input_shape"])))
@@ -167,6 +163,13 @@ class _Prepared:
         with _told_of_input():
             for raw, targets in self._samples:
                 yield self._preparation(raw), targets
+
+
+def _train_alone(cfg: DictConfig, **more: Any) -> None:
+    """Have a configuration measured in one process, however many trained it, and whatever compiled it."""
+    if isinstance(cfg.get("trainer"), DictConfig):  # else it is refused when it is built
+        with open_dict(cfg):
+            cfg.trainer.update({"devices": 1, "num_nodes": 1, "strategy": "auto", "compile": "none", **more})
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def row_name(folder: str | Path, output_root: str | Path) -> str:
         folder: the run's.
         output_root: below which it lies.
     """
-    parts = Path(os.path.relpath(folder, output_root)).parts
+    parts = Path(os.path.relpath(folder, output_root)).parts or (Path(folder).name,)
     if parts[0] == "studies" and parts[-2] == "trials" and len(parts) > 3:
         return f"trial {parts[-1]}, {'/'.join(parts[1:-2])}"
     return "/".join(parts[1:] if parts[0] in ("runs", "studies") and len(parts) > 1 else parts)

@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from omegaconf import OmegaConf
 
+from lightune import compose
 from lightune.study.storage.lease import Lease
 from lightune.training.run_owner import only_owner
 
@@ -143,3 +145,24 @@ def test_an_unfinished_study_is_listed_with_what_goes_on_with_it_unless_it_is_at
 def test_a_finished_study_has_nothing_to_go_on_with(study, tool):
     study("completed,0.5,0.1", n_trials=1)
     assert tool("list").out.splitlines()[-1].split("  ")[1:] == ["1 trial", "val/accuracy 0.5000"]
+
+
+def root_keys():
+    return [str(key) for key in compose([])]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "words", [["evaluate"], ["export", "--to", "onnx"], ["reproduce"]], ids=lambda words: words[0]
+)
+@pytest.mark.parametrize("key", root_keys())
+def test_a_run_whose_configuration_lacks_a_key_is_used_or_refused_in_a_line(run, tool, key, words):
+    file = run / ".hydra" / "config.yaml"
+    cfg = OmegaConf.load(file)
+    del cfg[key]
+    OmegaConf.save(cfg, file)
+    code, _, err = tool(words[0], "run", *words[1:])
+    assert code in (0, 2), err
+    assert "Traceback" not in err
+    if code == 2:
+        assert f"  {key}  " in err

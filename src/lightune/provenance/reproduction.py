@@ -155,7 +155,8 @@ def _again(before: DictConfig, recorded: Recorded, folder: Path, changes: Mappin
     cfg = copy.deepcopy(before)
     with open_dict(cfg):
         cfg.output_root, cfg.logger, cfg.resume, cfg.test = str(folder), {}, None, recorded.is_tested
-        if str(recorded.provenance.get("device", "")).startswith("cpu"):
+        has_trainer = isinstance(cfg.get("trainer"), DictConfig)  # else it is refused when it is built
+        if has_trainer and str(recorded.provenance.get("device", "")).startswith("cpu"):
             cfg.trainer.accelerator = "cpu"
         cfg[FROM] = None
         for name, key in FINDERS.items():

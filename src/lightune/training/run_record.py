@@ -470,7 +470,7 @@ def mean_metric(
 
 def _group(row: Path, name: str) -> str:
     """Return the study that a run belongs to, by its folder in the output root; else the run's own name."""
-    return row.parts[1] if row.parts[0] == "studies" and len(row.parts) > 2 else name
+    return row.parts[1] if row.parts[:1] == ("studies",) and len(row.parts) > 2 else name
 
 
 def _fused_before(run_dir: Path) -> list[list[int]]:
