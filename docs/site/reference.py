@@ -157,8 +157,8 @@ def _group_page(group: str, content: Schema, chosen: str | None) -> str:
     options = list(options_of(group))
     parts = [part for option in options for part in _parts(group, option, content)]
     sections = [_overview(group, options, chosen)]
-    told_at: dict[str, _Part] = {}
-    for option in _in_order(options, chosen):
+    bases = _bases(parts, chosen)
+    for option in options:
         own = [part for part in parts if part.option is option]
         sections.append(f"## {option.name}\n\n{_opening(group, option)}")
         for part in own:
@@ -166,8 +166,7 @@ def _group_page(group: str, content: Schema, chosen: str | None) -> str:
                 continue
             if len(own) > 1 or part.name != option.name:
                 sections.append(f"### {part.name.rpartition('.')[2]} {{ #{_anchor(part.name)} }}")
-            base = told_at.setdefault(part.target, part)
-            prefix = f"{group}.{part.name.partition('.')[2]}".rstrip(".")
+            base, prefix = bases[part.target], f"{group}.{part.name.partition('.')[2]}".rstrip(".")
             sections.append(_whole(group, prefix, part) if base is part else _difference(base, part))
         if not own:
             sections.append("Builds nothing.")
@@ -188,14 +187,16 @@ def _overview(group: str, options: Sequence[Option], chosen: str | None) -> str:
     )
 
 
-def _in_order(options: Sequence[Option], chosen: str | None) -> list[Option]:
-    """Put first what the others are told by: the default, then what is called like what it builds."""
+def _bases(parts: Sequence[_Part], chosen: str | None) -> dict[str, _Part]:
+    """Return, of all that build the same, that by which the others are told: the default, or what is called so."""
 
-    def rank(option: Option) -> tuple[bool, bool, str]:
-        is_named = option.target is not None and option.target.name.lower() == option.name
-        return option.name != chosen, not is_named, option.name
+    def rank(part: _Part) -> tuple[bool, bool]:
+        return part.option.name != chosen, part.target.rpartition(".")[2].lower() != part.option.name
 
-    return sorted(options, key=rank)
+    bases: dict[str, _Part] = {}
+    for part in sorted(parts, key=rank):
+        bases.setdefault(part.target, part)
+    return bases
 
 
 def _parts(group: str, option: Option, content: Schema) -> Iterator[_Part]:
@@ -450,7 +451,7 @@ def _takes(told: Schema) -> str:
     if told.get("type") == "array" and told.get("items"):
         return f"list of: {_takes(told['items'])}"
     if "type" in told:
-        limits = [f"{sign} {_plain(told[limit])}" for limit, sign in _LIMITS.items() if limit in told]
+        limits = [f"{sign}\u00a0{_plain(told[limit])}" for limit, sign in _LIMITS.items() if limit in told]
         return " ".join([_TYPES[told["type"]], " and ".join(limits)]).strip()
     return "anything"
 

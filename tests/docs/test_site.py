@@ -121,7 +121,7 @@ def test_the_reference_has_every_plain_key(site):
 
 def test_a_key_is_told_with_what_it_takes_its_default_and_a_sentence(site):
     adamw = section(site.pages["reference/optimizer.md"], "adamw")
-    assert "| `lr` | number > 0 | `0.001` | learning rate: how far a step goes. |" in adamw
+    assert "| `lr` | number >\u00a00 | `0.001` | learning rate: how far a step goes. |" in adamw
     assert "| `+maximize` | `true`, `false` | `false` |" in adamw
     l2 = section(site.pages["reference/regularization.md"], "l2")
     assert keys_in(l2) == {"l2"}, "what is otherwise than in none, and nothing else"

@@ -31,13 +31,13 @@ class Augmentation:
         crop: share of each side, in [0, 1], that an image is padded by with black before its size is cut out anew.
         rotate: largest angle in degrees, in [0, 180], that an image is turned by, either way.
         resize: an image is stretched or shrunk by up to 1 + this, >= 0, about its middle.
-        brightness: levels are multiplied by 1 minus to 1 plus this, >= 0, as are the next two.
-        contrast: the same for the distance of levels from their mean.
-        saturation: the same for the distance of colours from grey; of images of three channels.
+        brightness: levels are multiplied by 1 minus to 1 plus this, >= 0.
+        contrast: their distance from the mean is multiplied likewise, >= 0.
+        saturation: the distance of colours from grey is multiplied likewise, >= 0; of images of three channels.
         auto: share of images, in [0, 1], to which one operation of TrivialAugment is done (Müller & Hutter 2021).
         time_shift: largest share of its length, in [0, 1], that a sound is shifted by, either way.
         time_mask: largest share of a sound's frames, in [0, 1], that one mask hides (Park et al. 2019).
-        frequency_mask: the same of its bands.
+        frequency_mask: largest share of a sound's bands, in [0, 1], that one mask hides.
     """
 
     image_strengths = ("flip", "crop", "rotate", "resize", "brightness", "contrast", "saturation", "auto")

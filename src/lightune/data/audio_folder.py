@@ -31,8 +31,8 @@ class AudioFolder(FileFolder):
         pattern: a regular expression for paths below the folder, with `(?P<label>…)`, and perhaps `(?P<group>…)`
             and `(?P<test>…)`, which is not empty for files of the official test part. None for a folder a class.
         sample_rate: samples a second that every sound is brought to, > 0.
-        seconds: its length, > 0; silence stands beside what is shorter.
-        crop: `center` or `start`: which part of a longer one is kept.
+        seconds: length that every sound is brought to, > 0; silence stands beside what is shorter.
+        crop: `center` or `start`: which part of a longer sound is kept.
         mels: bands of the spectrogram, > 0.
         classes: names of the classes, in their order; others are left out. None for all that there are.
         labels: a table with the columns `path` and `target`, and perhaps `split` and `group`.
@@ -41,12 +41,12 @@ class AudioFolder(FileFolder):
             the first, `keep` divides them like others.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how energies are scaled, with statistics of the training part only.
-        placement: where samples lie, as of `InMemoryData`.
+        placement: where samples lie: `device`, `host`, `stream`; `auto` looks at the memory that is free.
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
         cache: whether what was decoded is kept below the output root, for the next start of the same data.
         output_root: the folder; None to keep nothing.
         target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
-        pos_label: of two classes the positive one, as of `CSV`.
+        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
     """
 
     kind = "audio"

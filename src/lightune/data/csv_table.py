@@ -61,8 +61,8 @@ class CSV(InMemoryData):
     """A table whose target is a class. What each column is, is decided as `lightune.data.columns` says.
 
     Args:
-        path: a file of those that `rows_of` reads, or a folder with `train`, `test` and perhaps `val` files; None
-            for the sample that comes with lightune.
+        path: a .csv or .tsv file, .gz or not, with `lightune[tables]` .parquet or .xlsx, or a folder with files
+            called `train`, `test` and perhaps `val`; None for the sample that comes with lightune.
         target: column to predict.
         numeric: columns that are numbers; `auto` decides by their cells.
         categorical: columns that are categories; `auto` decides by their cells.
@@ -82,10 +82,10 @@ class CSV(InMemoryData):
         encoding: of the file, where no mark at its beginning says so.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how numbers are scaled, with statistics of the training part only.
-        target_scaling: the same for the target of regression; losses see the scaled target, metrics the real one.
-        placement: where samples lie, as of `InMemoryData`.
+        target_scaling: how the target of regression is scaled; losses see the scaled target, metrics the real one.
+        placement: where samples lie: `device`, `host`, `stream`; `auto` looks at the memory that is free.
         num_workers: processes that prepare batches of a stream, >= 0.
-        pos_label: of two classes the positive one, as metrics of two classes take it; None for the last of them.
+        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
         output_root: the folder on whose disk a table lies that memory does not hold; None for that of temporary
             files.
     """

@@ -39,12 +39,12 @@ class ImageFolder(FileFolder):
             the first, `keep` divides them like others.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how pixels are scaled, with statistics of the training part only, per channel.
-        placement: where samples lie, as of `InMemoryData`.
+        placement: where samples lie: `device`, `host`, `stream`; `auto` looks at the memory that is free.
         num_workers: processes that prepare batches of a stream, and threads that decode files, >= 0.
         cache: whether what was decoded is kept below the output root, for the next start of the same data.
         output_root: the folder; None to keep nothing.
         target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
-        pos_label: of two classes the positive one, as of `CSV`.
+        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
     """
 
     kind = "image"

@@ -33,7 +33,7 @@ class TorchvisionImages(InMemoryData):
         download: whether to fetch what is missing.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how pixels are scaled, with statistics of the training part only.
-        placement: where samples lie, as of `InMemoryData`.
+        placement: where samples lie: `device`, `host`, `stream`; `auto` looks at the memory that is free.
         num_workers: processes that prepare batches of a stream, >= 0.
     """
 

@@ -47,7 +47,7 @@ class InMemoryData(LightningDataModule):
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
         scaling: how inputs are scaled, with statistics of the training part only; `weights`: images as the
             network's weights want them, which others have trained.
-        target_scaling: the same for the targets of regression; losses see scaled targets, metrics the real ones.
+        target_scaling: how the targets of regression are scaled; losses see scaled targets, metrics the real ones.
         placement: where samples lie: `device`, all of them scaled where they are computed on; `host`, the same in
             main memory; `stream`, as they were read, and workers scale them batch by batch; `auto`, the first of
             these that half of the free memory holds.

@@ -36,8 +36,8 @@ class SoundFormat:
 
     Args:
         sample_rate: samples a second, > 0.
-        seconds: its length, > 0; silence stands beside what is shorter.
-        crop: `center` or `start`: which part of a longer one is kept.
+        seconds: length that every sound is brought to, > 0; silence stands beside what is shorter.
+        crop: `center` or `start`: which part of a longer sound is kept.
         mels: bands of the spectrogram, > 0.
     """
 

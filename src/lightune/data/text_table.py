@@ -32,8 +32,8 @@ class TextCSV(InMemoryData):
     """A column of texts, cut into tokens, and a column of classes.
 
     Args:
-        path: a file of those that `rows_of` reads; None for the sample that comes with lightune: the title,
-            director and actors of 1,547 films, and the language of each.
+        path: a .csv or .tsv file, .gz or not, with `lightune[tables]` .parquet or .xlsx; None for the sample: the
+            title, director and actors of 1,547 films, and the language of each.
         text: column of the texts.
         target: column of the classes.
         tokens: `word` for words and punctuation, `char` for characters, `byte` for bytes of UTF-8; or the `.json`
@@ -49,7 +49,7 @@ class TextCSV(InMemoryData):
         delimiter: what stands between two cells; `auto` finds out.
         encoding: of the file, where no mark at its beginning says so.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
-        pos_label: of two classes the positive one, as of `CSV`.
+        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
     """
 
     kind = "text"

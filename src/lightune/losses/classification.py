@@ -99,7 +99,8 @@ class CrossEntropy(ClassWeighted):
     Args:
         label_smoothing: share of the target spread evenly over all classes in training, in [0, 1]
             (Szegedy et al. 2016, section 7).
-        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_weights: how much a sample counts in training: `none`, all the same; `balanced`, so that all classes
+            do; or a weight > 0 for each class.
         class_counts: how many training samples are of each class.
         num_classes: number of classes, where it is known.
     """
@@ -142,7 +143,8 @@ class Focal(ClassWeighted):
 
     Args:
         gamma: how much less a sample counts that is classified well, >= 0; 0 is cross-entropy.
-        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_weights: how much a sample counts in training: `none`, all the same; `balanced`, so that all classes
+            do; or a weight > 0 for each class.
         class_counts: how many training samples are of each class.
         num_classes: number of classes, where it is known.
 
@@ -189,7 +191,8 @@ class BinaryCrossEntropy(ClassWeighted):
     With more than two classes this is one-versus-rest; the most probable class is the decision.
 
     Args:
-        class_weights: how much a sample of each class counts in training, as of `ClassWeighted`.
+        class_weights: how much a sample counts in training: `none`, all the same; `balanced`, so that all classes
+            do; or a weight > 0 for each class.
         class_counts: how many training samples are of each class.
         num_classes: number of classes, where it is known.
     """

@@ -27,7 +27,7 @@ class Huber(nn.HuberLoss):
     """Squared error near zero, absolute error beyond (Huber 1964).
 
     Args:
-        delta: where the two meet, in units of the scaled target, > 0.
+        delta: difference beyond which the loss is linear, in units of the scaled target, > 0.
     """
 
     problem = "regression"

@@ -17,7 +17,7 @@ class TextMean(nn.Module):
         cardinalities: (vocabulary,) how many tokens there are, with padding.
         embedding: length of a token's vector, > 0.
         layers: number of hidden layers behind the mean, >= 0.
-        units: width of each, > 0.
+        units: width of each hidden layer, > 0.
         activation: name of the function after each hidden layer.
         dropout: probability of dropping a feature before each layer while training, in [0, 1).
     """

@@ -25,9 +25,9 @@ class Timm(TransferNetwork):
         freeze: `none`; `features`, all but the head; or a module's name: everything up to that one.
         unfreeze_at: epoch, from 0, from which what was frozen is trained, too; null is never.
         body_lr: what the learning rate is multiplied by for all but the head, > 0.
-        layer_decay: what it is multiplied by once more for each block further from the head, > 0.
+        layer_decay: what that rate is multiplied by for each block further from the head, > 0.
         units: width of each hidden layer of the head; none is a linear head.
-        activation: name of the function after each.
+        activation: name of the function after each hidden layer of the head.
         dropout: probability of dropping a feature before each layer of the head while training, in [0, 1).
         image_size: side in pixels that images are resized to; null leaves them.
         views: of how many augmented views of each training image a frozen body's features are computed, once; 0

@@ -36,10 +36,10 @@ class TransferNetwork(nn.Module):
         freeze: `none`; `features`, the whole body; or the name of a module of it: everything up to that one.
         unfreeze_at: epoch, from 0, from which what was frozen is trained, too; None is never.
         body_lr: what the learning rate is multiplied by for the body, > 0.
-        layer_decay: what it is multiplied by once more for each block further from the head, > 0
+        layer_decay: what that rate is multiplied by for each block further from the head, > 0
             (Howard & Ruder 2018, section 3.2; Clark et al. 2020).
         units: width of each hidden layer of the head; none is a linear head.
-        activation: name of the function after each.
+        activation: name of the function after each hidden layer of the head.
         dropout: probability of dropping a feature before each layer of the head while training, in [0, 1).
         image_size: side in pixels that images are resized to; None leaves them.
         views: of how many augmented views of each training image a frozen body's features are computed, once; 0

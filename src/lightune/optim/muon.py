@@ -21,7 +21,7 @@ class Muon(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate of both, > 0.
-        weight_decay: decoupled, of both, >= 0.
+        weight_decay: decoupled decay of all weights, >= 0.
         momentum: of hidden weights, in [0, 1).
         nesterov: whether their momentum looks ahead.
         ns_steps: iterations of Newton and Schulz, which orthogonalize a momentum, > 0.

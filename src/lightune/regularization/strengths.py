@@ -22,7 +22,8 @@ class Regularization:
             (Szegedy et al. 2016, section 7); the same as that of `CrossEntropy`, which is set by it.
         mixup: alpha of Beta(alpha, alpha), of which is drawn what share a training sample has when it is mixed
             with another, >= 0; 0 mixes none (Zhang et al. 2018).
-        cutmix: the same for images, of which boxes are put into others, >= 0 (Yun et al. 2019).
+        cutmix: alpha of Beta(alpha, alpha), of which is drawn how large a box of an image, or of a sound's
+            spectrogram, comes from another, >= 0; 0 mixes none (Yun et al. 2019).
         ema: decay of an exponential average of the weights over the steps, in [0, 1), which is judged and saved
             in their place; 0 for none (Polyak & Juditsky 1992).
         swa: share of the epochs, in [0, 1), after which the mean of the weights at each epoch's end is judged and
