@@ -60,4 +60,4 @@ bench: $(INSTALLED)
 
 # the site of the documentation, in site/; to look at it: .venv/bin/python -m http.server --directory site
 docs: $(INSTALLED_DOCS)
-	$(BIN)/python docs/site/build.py
+	$(BIN)/python docs/site/make_site.py

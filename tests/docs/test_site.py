@@ -23,18 +23,18 @@ WITHOUT_ZENSICAL = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def build():
+def make_site():
     sys.path.insert(0, str(SCRIPTS))
     try:
-        import build
+        import make_site
     finally:
         sys.path.remove(str(SCRIPTS))
-    return build
+    return make_site
 
 
 @pytest.fixture(scope="module")
-def site(build):
-    return build.gather()
+def site(make_site):
+    return make_site.gather()
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +52,16 @@ def keys_in(text):
     return {key.rpartition(".")[2] for key in re.findall(r"^\| `\+?([\w.]+)` \|", text, re.MULTILINE)}
 
 
-def test_every_page_is_in_the_navigation_once_and_nothing_else(build, site, settings):
-    assert sorted(build.navigation(settings)) == sorted(site.pages)
+def test_every_page_is_in_the_navigation_once_and_nothing_else(make_site, site, settings):
+    assert sorted(make_site.navigation(settings)) == sorted(site.pages)
 
 
 def test_no_link_leads_nowhere(site):
     assert site.broken == []
 
 
-def test_a_page_that_the_navigation_lacks_is_told_and_one_too_many(build):
-    found = build.problems(build.Site(pages={"a.md": "", "b.md": ""}), ["a.md", "c.md", "a.md"])
+def test_a_page_that_the_navigation_lacks_is_told_and_one_too_many(make_site):
+    found = make_site.problems(make_site.Site(pages={"a.md": "", "b.md": ""}), ["a.md", "c.md", "a.md"])
     assert found[:3] == [
         "b.md is not in the navigation of zensical.toml",
         "zensical.toml names c.md, which is no page",
@@ -69,7 +69,7 @@ def test_a_page_that_the_navigation_lacks_is_told_and_one_too_many(build):
     ]
 
 
-def test_a_link_is_as_it_works_on_the_site(build, tmp_path, monkeypatch):
+def test_a_link_is_as_it_works_on_the_site(make_site, tmp_path, monkeypatch):
     docs = tmp_path / "docs"
     (docs / "decisions").mkdir(parents=True)
     (tmp_path / "conf").mkdir()
@@ -80,11 +80,11 @@ def test_a_link_is_as_it_works_on_the_site(build, tmp_path, monkeypatch):
         "[g](gone.md)\n"
         "```csv rows.csv\n[h](gone.md)\n```\n"
     )
-    monkeypatch.setattr(build, "ROOT", tmp_path)
-    monkeypatch.setattr(build, "DOCS", docs)
-    made = build.Site()
+    monkeypatch.setattr(make_site, "ROOT", tmp_path)
+    monkeypatch.setattr(make_site, "DOCS", docs)
+    made = make_site.Site()
     written = {page: "decisions/one.md", docs / "guide.md": "guide.md", tmp_path / "README.md": "readme.md"}
-    text = build._as_on_the_site(page, "decisions/one.md", written, made)
+    text = make_site._as_on_the_site(page, "decisions/one.md", written, made)
     assert text == (
         "[a](../guide.md#x) [b](../files/conf/a.yaml) [c](../readme.md) [d](https://x.org) `[e](f.md)` "
         "[g](gone.md)\n"
@@ -153,24 +153,25 @@ def test_the_reference_has_every_public_name(site):
 
 
 @WITHOUT_ZENSICAL
-def test_a_docstring_that_cannot_be_read_is_told(build, tmp_path):
+def test_a_docstring_that_cannot_be_read_is_told(make_site, tmp_path):
     (tmp_path / "odd.py").write_text(
         'def one(a: int):\n    """Do it.\n\n    Args:\n        b: what is not there.\n    """\n\n\ndef '
         "two():\n    pass\n\n\n"
         'def three(a: int):\n    """Do it.\n\n    Args:\n        a: what is there.\n    """\n'
     )
     names = ["odd.one", "odd.two", "odd.three", "odd.four"]
-    missing, gone, *unread = build.docstring_problems(names, tmp_path, "odd")
+    missing, gone, *unread = make_site.docstring_problems(names, tmp_path, "odd")
     assert (missing, gone) == ("odd.two has no docstring", "odd.four does not exist")
     assert all("odd.py" in line for line in unread)
     assert any("Parameter 'b' does not appear" in line for line in unread)
-    assert build.docstring_problems(["odd.three"], tmp_path, "odd") == []
+    assert make_site.docstring_problems(["odd.three"], tmp_path, "odd") == []
 
 
 @WITHOUT_ZENSICAL
 @pytest.mark.long
 def test_the_site_is_built_without_a_warning():
-    ran = subprocess.run([sys.executable, str(SCRIPTS / "build.py")], capture_output=True, text=True, cwd=PROJECT)
+    command = [sys.executable, str(SCRIPTS / "make_site.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT)
     assert (ran.returncode, "No issues found" in ran.stdout + ran.stderr) == (0, True), ran.stdout + ran.stderr
     pages = {page.relative_to(PROJECT / "site").as_posix() for page in (PROJECT / "site").rglob("*.html")}
     assert {"index.html", "start.html", "reference/optimizer.html", "reference/python.html"} <= pages

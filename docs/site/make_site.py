@@ -23,8 +23,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from api import api_pages, documented  # noqa: E402
-from reference import reference_pages  # noqa: E402
+from api_pages import api_pages, documented  # noqa: E402
+from reference_pages import reference_pages  # noqa: E402
 
 __all__ = ["Site", "docstring_problems", "gather", "navigation", "problems"]
 
