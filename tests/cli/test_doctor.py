@@ -67,6 +67,13 @@ def test_an_extra_that_is_not_there_is_no_fault(tmp_path, untrained, monkeypatch
     assert "dev" not in finding.found.partition(";")[0].split(", ")
 
 
+def test_an_extra_for_developers_is_none_for_users(tmp_path, untrained, monkeypatch):
+    required = ["pytest; extra == 'dev'", "zensical; extra == 'docs'", "plotly; extra == 'plots'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda _: required)
+    monkeypatch.setattr(doctor, "_is_installed", lambda _: False)
+    assert found_by(tmp_path)["extras"].found == "none; not there: plots (pip install 'lightune[plots]')"
+
+
 def test_what_breaks_while_it_is_looked_at_is_a_finding(tmp_path, monkeypatch):
     def broken():
         raise RuntimeError("no kernel image is available")

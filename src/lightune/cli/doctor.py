@@ -30,7 +30,7 @@ _LEAST_FREE = 2 << 30  # bytes on the disk that runs are written to: some hundre
 _PLUGINS = ("hydra_plugins.hydra_lightune", "hydra_plugins.hydra_optuna_sweeper")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([\w-]+)["']""")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-_FOR_DEVELOPERS = "dev"
+_FOR_DEVELOPERS = ("dev", "docs")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _extras() -> Iterator[Finding]:
     for requirement in metadata.requires("lightune") or ():
         if (
             (extra := _EXTRA.search(requirement))
-            and extra[1] != _FOR_DEVELOPERS
+            and extra[1] not in _FOR_DEVELOPERS
             and (name := _NAME.match(requirement))
         ):
             needed.setdefault(extra[1], []).append(name[0])
