@@ -18,6 +18,26 @@ _BESIDE = [
     "lightune.study.Trial",
     "lightune.study.PrunedError",
 ]
+_MEMBERS = {
+    "lightune.data.InMemoryData": ["load", "input_shape", "num_classes", "num_targets", "sizes", "rows"],
+    "lightune.models.TransferNetwork": ["make_body", "statistics_of"],
+    "lightune.callbacks.BestAndLast": [],
+    "lightune.losses.CrossEntropy": ["num_outputs", "predict", "forward", "of_each"],
+    "lightune.errors": [
+        "LightuneError",
+        "ConfigError",
+        "Problem",
+        "StorageError",
+        "TrialError",
+        "StudyFailedError",
+        "TrainingError",
+        "UnwritableError",
+        "CheckpointError",
+        "InterruptedRun",
+        "InterruptedStudy",
+    ],
+}
+"""What is shown of those that have members which no caller and no subclass needs."""
 _INTERFACES = {
     "Data": (
         "A subclass of `InMemoryData` says how samples are read; division, preparation, seeds and "
@@ -119,4 +139,7 @@ def _all_of(names: list[str]) -> str:
 
 
 def _shown(path: str, title: str) -> str:
-    return f"::: {path}\n    options:\n      heading: {title}\n      toc_label: {title.rpartition('.')[2]}"
+    options = {"heading": title, "toc_label": title.rpartition(".")[2]}
+    if path in _MEMBERS:
+        options["members"] = str(_MEMBERS[path])
+    return "\n      ".join([f"::: {path}\n    options:", *(f"{key}: {value}" for key, value in options.items())])

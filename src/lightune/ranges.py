@@ -49,14 +49,19 @@ class Range:
 
 
 PositiveInt = Annotated[int, Range(gt=0)]
+"""A whole number above 0."""
 NonNegativeInt = Annotated[int, Range(ge=0)]
+"""A whole number from 0 on."""
 PositiveFloat = Annotated[float, Range(gt=0)]
+"""A number above 0."""
 NonNegativeFloat = Annotated[float, Range(ge=0)]
+"""A number from 0 on."""
 Probability = Annotated[float, Range(ge=0, lt=1)]
 """A probability that must leave something over: dropout, momentum, a moment's decay."""
 Fraction = Annotated[float, Range(gt=0, lt=1)]
 """A proper part of a whole, such as the share of samples held out."""
 UnitInterval = Annotated[float, Range(ge=0, le=1)]
+"""A number from 0 to 1, both included."""
 Rotation = Annotated[float, Range(ge=0, le=180)]
 """The size of an angle in degrees."""
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]

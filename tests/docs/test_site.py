@@ -177,6 +177,14 @@ def test_the_site_is_built_without_a_warning():
     assert {"index.html", "start.html", "reference/optimizer.html", "reference/python.html"} <= pages
     api = (PROJECT / "site" / "reference" / "python.html").read_text(encoding="utf-8")
     assert "Compose the configuration that" in api
+    interfaces = (PROJECT / "site" / "reference" / "interfaces.html").read_text(encoding="utf-8")
+    for member in (
+        "data.InMemoryData.load",
+        "study.executors.executor.Executor.submit",
+        "metrics.meter.MetricSet.adapt",
+    ):
+        assert f'id="lightune.{member}"' in interfaces
+    assert 'id="lightune.errors.ConfigError"' in api
     for page in (PROJECT / "site").rglob("*.html"):
         loaded = re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(https?://[^"]+)"', page.read_text("utf-8"))
         assert loaded == [], f"{page} loads from elsewhere"

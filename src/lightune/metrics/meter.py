@@ -18,7 +18,9 @@ class MetricSet(Protocol):
     """What a task asks of a set of metrics."""
 
     names: tuple[str, ...]
+    """Of what it measures, without the stage."""
     bootstrap: int
+    """Resamples behind the confidence interval of the test figure; 0 for none."""
 
     def collection(self, stage: str) -> MetricCollection:
         """Return new metrics for a stage, named `stage/metric`."""
