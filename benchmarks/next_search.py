@@ -35,7 +35,7 @@ SPACE = (
     "regularization.dropout=interval(0,0.7)",
 )
 FIXED = (
-    "trainer=cpu", "logger=none", "data=wine", "model=mlp", "model.units=16", "regularization=dropout",
+    "trainer=cpu", "logger=none", "data=diabetes", "model=mlp", "model.units=16", "data.batch_size=32", "regularization=dropout",
     "monitor.metric=val/loss", "monitor.mode=min", "~callbacks.early_stopping", "~callbacks.checkpoint",
     "hydra/launcher=fused", "search.report=false",
 )  # fmt: skip
@@ -43,17 +43,20 @@ SAMPLERS = ("random", "tpe")
 
 
 def main() -> None:
-    """Print what was found, a line a sampler, and all of it as JSON."""
+    """Print what was found: a line a study, and one a sampler."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=SAMPLERS)
     parser.add_argument("--epochs", type=int, default=8)
     options = parser.parse_args()
     print(hardware())
-    for sampler in SAMPLERS:
-        found = [of_seed(sampler, seed, options) for seed in range(options.seeds)]
+    for sampler in options.samplers:
+        found = []
+        for seed in range(options.seeds):
+            found.append(of_seed(sampler, seed, options))
+            print(json.dumps({"sampler": sampler, "seed": seed, **found[-1]}), flush=True)
         print(line(sampler, found), flush=True)
-        print(json.dumps({sampler: found}), flush=True)
 
 
 def of_seed(sampler: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
