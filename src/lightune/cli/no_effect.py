@@ -110,8 +110,14 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         parts: of the run.
     """
     from lightune.data import InMemoryData
+    from lightune.data.indexed import IndexedData
 
     words, data = _words(config), parts.data
+    if isinstance(data, IndexedData):
+        cut = ("validation.test_fraction", "validation.fused", "validation.groups", "validation.order")
+        if idle := [word for word in words if word.is_below(*cut)]:
+            yield f"{_together(idle)}: {type(data.own).__name__} keeps its test part, and fits are trained alone"
+        return
     if not isinstance(data, InMemoryData):
         if idle := [word for word in words if word.is_below("validation")]:
             yield f"{_together(idle)}: {type(data).__name__} divides itself"

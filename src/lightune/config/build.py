@@ -30,6 +30,7 @@ from lightune.config.trainer import make_trainer
 from lightune.config.training_batches import augment, grow, mix, require_mixable
 from lightune.data import InMemoryData
 from lightune.data.frozen_features import FrozenFeatures
+from lightune.data.indexed import IndexedData
 from lightune.data.scaling import Affine
 from lightune.errors import ConfigError, Problem
 from lightune.models import TransferNetwork
@@ -113,6 +114,9 @@ def build(cfg: DictConfig, *, like: Parts | None = None, division: Parts | None 
     seed_everything(cfg.seed, workers=True, verbose=False)
     data = _build_data(cfg, like) if division is None else division.data
     validation = make("validation", cfg.validation, {})
+    if not isinstance(data, InMemoryData | IndexedData) and not isinstance(validation, Holdout):
+        with naming_key("validation"):
+            data = _numbered(data)
     plans = _plan_fits(cfg, data, validation) if division is None else division.plans
     if len(plans) > 1 and cfg.callbacks.get("checkpoint") is None:
         rule = f"is what the {len(plans)} fits of this run are tested from; choose callbacks=default"
@@ -150,7 +154,7 @@ def build_fit(
     Raises:
         ConfigError: as `build`.
     """
-    if plan.split is not None and isinstance(data, InMemoryData) and not divided:
+    if plan.split is not None and isinstance(data, InMemoryData | IndexedData) and not divided:
         with naming_key("data"):
             data.divide(plan.split, seed=plan.seed)
     seed_everything(plan.seed, workers=True, verbose=False)
@@ -234,6 +238,12 @@ def _build_data(cfg: DictConfig, like: Parts | None) -> LightningDataModule:
     return data
 
 
+def _numbered(data: LightningDataModule) -> IndexedData:
+    """Return data that divide themselves as those whose training and validation samples can be divided anew."""
+    data.setup("fit")
+    return IndexedData(data)
+
+
 def _cut_as_model(cfg: DictConfig, data: LightningDataModule) -> None:
     """Let texts be cut as the network's own tokenizer does."""
     with naming_key("data.tokens"):
@@ -262,11 +272,8 @@ def _plan_fits(cfg: DictConfig, data: LightningDataModule, validation: Any) -> t
         seed = (cfg.seed + repeat) % 2**32
         splits: list[Split | None] = [None]
         with naming_key("validation"):
-            if isinstance(data, InMemoryData):
+            if isinstance(data, InMemoryData | IndexedData):
                 splits = validation.splits_of_repeat(data.rows, repeat, seed=cfg.seed)
-            elif not isinstance(validation, Holdout):
-                kind = type(data).__name__
-                raise ValueError(f"{kind} divides itself, which {type(validation).__name__} cannot do again")
         plans += [FitPlan(len(plans) + fold, seed, repeat, fold, split) for fold, split in enumerate(splits)]
     return tuple(plans)
 

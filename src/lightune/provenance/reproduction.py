@@ -19,6 +19,7 @@ from lightune.config.build import Parts
 from lightune.config.finders import FINDERS
 from lightune.config.own_code import loaded_code
 from lightune.config.validate import validate
+from lightune.data.indexed import fingerprint_of
 from lightune.errors import ConfigError, Problem, TrainingError
 from lightune.paths import FROM
 from lightune.provenance.differences import Difference, differences
@@ -270,7 +271,7 @@ def _device(cfg: DictConfig) -> str:
 
 def _fingerprint(parts: Parts) -> str | None:
     fingerprint = getattr(parts.data, "fingerprint", None)
-    return fingerprint() if callable(fingerprint) else None
+    return fingerprint() if callable(fingerprint) else fingerprint_of(parts.data)
 
 
 def _figures(then: Recorded, now: Recorded) -> Iterator[Figure]:

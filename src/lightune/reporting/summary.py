@@ -70,8 +70,8 @@ def result_rows(result: "Result", fits: int) -> list[tuple[str, str]]:
     rows = [("status", result.status.replace("_", " "))]
     if objective.value is not None:
         rows.append((objective.metric, f"{objective.value:.4f}{_judgement(result, fits)}"))
-    counterpart = f"test/{objective.metric.partition('/')[2]}"
-    tested = [name for name in result.metrics if name.startswith("test/")]
+    counterpart = f"test{objective.metric.removeprefix('val').removeprefix('train')}"
+    tested = [name for name in result.metrics if name.startswith(("test/", "test_"))]
     tested.sort(key=lambda name: name != counterpart)
     rows += [(name, f"{result.metrics[name]:.4f}{_interval(result, name)}") for name in tested]
     speed = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""

@@ -38,6 +38,7 @@ from lightune.config.batches import limited
 from lightune.config.build import FitPlan
 from lightune.config.trainer import build_trainer, make_trainer, point_at
 from lightune.data import InMemoryData
+from lightune.data.indexed import IndexedData
 from lightune.engine.lean import engage
 from lightune.errors import CheckpointError
 from lightune.models import TransferNetwork
@@ -258,7 +259,7 @@ class Fit:
 
     def _rows(self, part: Literal["val", "test"], places: Tensor) -> Tensor:
         """Return the numbers of the samples at places of a part; of data that divide themselves, the places."""
-        if not isinstance(self.data, InMemoryData):
+        if not (isinstance(self.data, InMemoryData) or (isinstance(self.data, IndexedData) and part == "val")):
             return places
         return torch.from_numpy(self.data.rows_of(part))[places]
 

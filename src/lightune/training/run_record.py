@@ -19,7 +19,9 @@ from torch import Tensor
 from lightune import secrets
 from lightune.config.own_code import loaded_code
 from lightune.data import InMemoryData
+from lightune.data.indexed import fingerprint_of
 from lightune.errors import ConfigError, InterruptedRun, StopRequested, TrainingError, UnwritableError
+from lightune.metrics import ClassificationMetrics, RegressionMetrics
 from lightune.metrics.meter import MetricSet, alone
 from lightune.paths import expanded, program_typed, resume_command, row_name, shell_folder
 from lightune.reporting import fits as fit_files
@@ -65,6 +67,7 @@ log = logging.getLogger(__name__)
 
 _TUNED = ("data", "augmentation", "model", "loss", "optimizer", "scheduler", "schedule", "regularization", "seed")
 _LEVEL = 0.95  # of confidence intervals
+_SAME_FIGURE = 1e-5  # between means over batches and over all samples
 
 
 class RunRecord:
@@ -384,14 +387,21 @@ class RunRecord:
     def _bound(self, predictions: Sequence[Predictions]) -> None:
         """Put a confidence interval on the test figure that stands beside the objective."""
         task, cfg = self.context.parts.task, self.context.cfg
-        if not isinstance(task, SupervisedTask) or not (resamples := getattr(task.metrics, "bootstrap", 0)):
+        metrics: MetricSet | None = task.metrics if isinstance(task, SupervisedTask) else _usual(predictions[0])
+        if metrics is None or not (resamples := getattr(metrics, "bootstrap", 0)):
             return
-        monitored = cfg.monitor.metric.partition("/")[2]
-        name = monitored if monitored in task.metrics.names else task.metrics.names[0]
-        measure = mean_metric(task.metrics, name, predictions)
+        if isinstance(task, SupervisedTask):
+            monitored = cfg.monitor.metric.partition("/")[2]
+            name = monitored if monitored in metrics.names else metrics.names[0]
+            key = f"test/{name}"
+        elif (found := _told_again(metrics, predictions, self._tested, cfg.monitor.metric)) is not None:
+            key, name = found
+        else:
+            return
+        measure = mean_metric(metrics, name, predictions)
         samples = len(predictions[0].targets)
         low, high = confidence_interval(measure, samples, resamples=resamples, level=_LEVEL, seed=cfg.seed)
-        self._intervals[f"test/{name}"] = Interval(low, high, _LEVEL, resamples)
+        self._intervals[key] = Interval(low, high, _LEVEL, resamples)
 
     def _failure(self, error: Exception) -> Failure:
         hidden = secrets.secret_values(self.context.cfg)
@@ -403,11 +413,16 @@ class RunRecord:
         return Failure(_kind(error), secrets.redact(explain(error), hidden), TRACEBACK_FILE)
 
     def _provenance(self) -> dict[str, object]:
-        fingerprint = getattr(self.context.parts.data, "fingerprint", None)
+        data = self.context.parts.data
+        fingerprint = getattr(data, "fingerprint", None)
+        digest = fingerprint() if callable(fingerprint) else fingerprint_of(data)
+        if digest is None:
+            kind = type(data).__name__
+            log.info("%s has no fingerprint, as its samples are no tensors; a method of that name may tell", kind)
         return provenance.collect(
             self.context.run_dir,
             device=self.current.trainer.strategy.root_device if self.current else torch.device("cpu"),
-            data_fingerprint=fingerprint() if callable(fingerprint) else None,
+            data_fingerprint=digest,
             code=self._code,
             cost=self._cost,
             fused=self._fused or [],
@@ -466,6 +481,32 @@ def mean_metric(
         return sum(values) / len(values)
 
     return measure
+
+
+def _usual(predictions: Predictions) -> MetricSet:
+    """Return the usual metrics of what a task of one's own predicts."""
+    return ClassificationMetrics(predictions.predicted.shape[1]) if predictions.of_classes else RegressionMetrics()
+
+
+def _told_again(
+    metrics: MetricSet, predictions: Sequence[Predictions], tested: Mapping[str, float], monitored: str
+) -> tuple[str, str] | None:
+    """Return a test figure of a task of one's own, and the usual metric that gives the same of its predictions.
+
+    Args:
+        metrics: the usual ones.
+        predictions: of each fit.
+        tested: name → value, as the task has logged them.
+        monitored: the metric of the validation whose counterpart comes first.
+    """
+    every = np.arange(len(predictions[0].targets))
+    usual = {name: mean_metric(metrics, name, predictions)(every) for name in metrics.names}
+    first = f"test{monitored.removeprefix('val').removeprefix('train')}"
+    for key in sorted(tested, key=lambda key: key != first):
+        for name, value in usual.items():
+            if abs(tested[key] - value) <= _SAME_FIGURE:
+                return key, name
+    return None
 
 
 def _group(row: Path, name: str) -> str:

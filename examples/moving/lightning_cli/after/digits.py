@@ -32,8 +32,8 @@ class Classifier(LightningModule):
         self._step(batch, "val")
 
     def test_step(self, batch, batch_idx):
-        """Measure a batch."""
-        self._step(batch, "test")
+        """Measure a batch, and tell what is predicted."""
+        return self._step(batch, "test")[1].softmax(dim=1)
 
     def configure_optimizers(self):
         """Return Adam."""
