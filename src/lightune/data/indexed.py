@@ -19,6 +19,7 @@ from torch.utils.data import (
     ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     SequentialSampler,
     Subset,
@@ -139,15 +140,17 @@ def _loader_of(own: LightningDataModule, part: str) -> DataLoader[Any]:
     """
     name, kind = f"{part}_dataloader", type(own).__name__
     loader = getattr(own, name)() if is_overridden(name, own, LightningDataModule) else None
-    if not isinstance(loader, DataLoader) or not hasattr(loader.dataset, "__getitem__"):
+    by_number = isinstance(loader, DataLoader) and hasattr(loader.dataset, "__len__")
+    if not isinstance(loader, DataLoader) or not by_number or isinstance(loader.dataset, IterableDataset):
         what = "nothing" if loader is None else f"a {type(loader).__name__}"
         if isinstance(loader, DataLoader):
             what = f"a dataset without numbers, {type(loader.dataset).__name__}"
         rule = f"{kind} divides itself, and can be divided anew if {name} returns one DataLoader of a dataset that"
         raise ValueError(f"{rule} has __getitem__ and __len__; it returns {what}")
     if loader.batch_size is None or not isinstance(loader.sampler, RandomSampler | SequentialSampler):
+        sampler = loader.batch_sampler if loader.batch_size is None else loader.sampler
         rule = f"{kind} divides itself, and cannot be divided anew: {name} has a sampler of its own"
-        raise ValueError(f"{rule}, {type(loader.batch_sampler or loader.sampler).__name__}")
+        raise ValueError(f"{rule}, {type(sampler).__name__}")
     return loader
 
 
