@@ -1,4 +1,4 @@
-"""Projects that move in: before they train by themselves, after they train here and have gained what their pages say."""
+"""Projects that move in: each trains by itself before, and here afterwards, with what its page says is gained."""
 
 import filecmp
 import importlib.util
