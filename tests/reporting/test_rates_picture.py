@@ -1,6 +1,6 @@
 import numpy as np
 
-from lightune.reporting.rates_picture import rates_pictures
+from lightune.reporting.rates_picture import _corners, rates_pictures
 
 
 def darkened(picture, rows, columns):
@@ -30,3 +30,11 @@ def test_many_classes_long_names_and_one_that_nobody_is_of_are_drawn():
     pictures = rates_pictures(probabilities, targets, ["a" * 99, *"bcdefghijk", "nobody"])
     assert {picture.dtype for picture in pictures.values()} == {np.dtype(np.uint8)}
     assert rates_pictures(probabilities, np.zeros(50, dtype=np.int64), list("abcdefghijkl")) == {}
+
+
+def test_a_line_keeps_its_corners_and_its_ends_alone():
+    x = np.array([0, 0, 0.2, 5, 9, 9, 9, 5, 20, 20], dtype=float)
+    y = np.array([0, 3, 3.1, 3, 3, 7, 9, 9, 9, 9], dtype=float)
+    assert _corners(x, y) == [(0, 0), (0, 3), (9, 3), (9, 9), (5, 9), (20, 9)]
+    assert _corners(np.array([1.0]), np.array([2.0])) == [(1, 2)]
+    assert _corners(np.array([1.0, 1.2]), np.array([2.0, 2.3])) == [(1, 2)]

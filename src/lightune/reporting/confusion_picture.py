@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lightune.reporting.png import font_of
+
 __all__ = ["confusion_picture"]
 
 _MOST_NAMED, _MOST_NUMBERED = 60, 25  # classes
@@ -22,7 +24,7 @@ def confusion_picture(confusion: NDArray[np.int64], classes: Sequence[str]) -> N
     Returns:
         The picture (H, W, 3) uint8.
     """
-    from PIL import Image, ImageDraw, ImageFont  # late: most runs draw nothing
+    from PIL import Image, ImageDraw  # late: most runs draw nothing
 
     count = len(confusion)
     side = 36 if count <= _MOST_NUMBERED else 14 if count <= _MOST_NAMED else max(2, 800 // count)
@@ -31,7 +33,7 @@ def confusion_picture(confusion: NDArray[np.int64], classes: Sequence[str]) -> N
     cells = np.repeat(np.repeat(colours, side, axis=0), side, axis=1)
     if count > _MOST_NAMED:
         return cells
-    font = ImageFont.load_default(11)
+    font = font_of(11)
     named = [name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…" for name in classes]
     edge = 8 + max(int(font.getlength(name)) for name in named)
     picture = Image.new("RGB", (edge + count * side, count * side + edge), "white")

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lightune.reporting.png import font_of
+
 __all__ = ["line_picture"]
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 400, 80, 24, 36, 48
@@ -28,7 +30,7 @@ def line_picture(
     Returns:
         The picture (H, W, 3) uint8.
     """
-    from PIL import Image, ImageDraw, ImageFont  # late: most runs draw nothing
+    from PIL import Image, ImageDraw  # late: most runs draw nothing
 
     low, high = min(y), max(y)
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
@@ -41,7 +43,7 @@ def line_picture(
         up = (value - low) / (high - low)
         return _LEFT + across * (_WIDTH - _LEFT - _RIGHT), _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
 
-    font = ImageFont.load_default(12)
+    font = font_of(12)
     picture = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     draw = ImageDraw.Draw(picture)
     top, bottom = _TOP, _HEIGHT - _BOTTOM

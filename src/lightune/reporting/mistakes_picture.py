@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lightune.reporting.png import font_of
 from lightune.wording import clipped
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ def mistakes_picture(
     Returns:
         The picture (H, W, 3) uint8.
     """
-    from PIL import Image, ImageDraw, ImageFont  # late: most runs draw nothing
+    from PIL import Image, ImageDraw  # late: most runs draw nothing
 
     columns, lines = min(len(images), _COLUMNS), -(-len(images) // _COLUMNS)
     size = (columns * (_SIDE + _GAP) + _GAP, lines * (_SIDE + _CAPTION + _GAP) + _GAP)
     picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(11)
+    draw, font = ImageDraw.Draw(picture), font_of(11)
     for place, (image, target, choice) in enumerate(zip(images, targets, predicted, strict=True)):
         left = _GAP + place % _COLUMNS * (_SIDE + _GAP)
         top = _GAP + place // _COLUMNS * (_SIDE + _CAPTION + _GAP)

@@ -1,14 +1,19 @@
-"""Pictures as PNG files."""
+"""Pictures as PNG files, and the letters in them."""
 
 import io
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightune.runtime.atomic_files import write_whole
 
-__all__ = ["write_png"]
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+__all__ = ["font_of", "write_png"]
 
 
 def write_png(file: Path, picture: NDArray[np.uint8]) -> None:
@@ -18,3 +23,11 @@ def write_png(file: Path, picture: NDArray[np.uint8]) -> None:
     content = io.BytesIO()
     Image.fromarray(picture).save(content, format="PNG")
     write_whole(file, content.getvalue())
+
+
+@cache
+def font_of(size: int) -> "FreeTypeFont | ImageFont":
+    """Return the letters of a size in pixels; they are unpacked once."""
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)

@@ -1,10 +1,12 @@
 """Receiver operating characteristics and precision over recall as pictures, for TensorBoard."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightune.reporting.png import font_of
 from lightune.statistics.rates import area_under, average_precision, precision_recall, receiver_rates
 from lightune.wording import clipped
 
@@ -12,7 +14,7 @@ __all__ = ["rates_pictures"]
 
 _SIDE, _LEFT, _TOP, _BOTTOM = 400, 56, 16, 44  # pixels: the square, and what is around it
 _LEGEND, _LINE = 190, 18
-_MOST_LINES, _MOST_POINTS = 8, 400
+_MOST_LINES = 8
 _LETTERS = 16  # of a class's name
 _COLOURS = ("#b4410e", "#2f6fb5", "#2a8a57", "#8a4fb0", "#a07a10", "#708090", "#c2478d", "#3a9aa8")
 _INK, _GRID = "#333333", "#dddddd"
@@ -52,14 +54,14 @@ def rates_pictures(
 
 
 def _picture(lines: Sequence[Line], x_name: str, y_name: str) -> NDArray[np.uint8]:
-    from PIL import Image, ImageDraw, ImageFont  # late: most runs draw nothing
+    from PIL import Image, ImageDraw  # late: most runs draw nothing
 
     shown = sorted(lines, key=lambda line: line[3])[:_MOST_LINES]
     size = (_LEFT + _SIDE + _LEGEND, _TOP + _SIDE + _BOTTOM)
     picture = Image.new("RGB", size, "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    draw, font = ImageDraw.Draw(picture), font_of(12)
 
-    def at(x: float, y: float) -> tuple[float, float]:
+    def at(x: Any, y: Any) -> tuple[Any, Any]:
         return _LEFT + x * _SIDE, _TOP + (1 - y) * _SIDE
 
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -70,8 +72,7 @@ def _picture(lines: Sequence[Line], x_name: str, y_name: str) -> NDArray[np.uint
     draw.text((at(0.5, 0)[0], size[1] - 4), x_name, fill=_INK, font=font, anchor="md")
     draw.text((_LEFT + 4, _TOP), y_name, fill=_INK, font=font, anchor="la")
     for place, (name, x, y, area) in enumerate(shown):
-        some = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).round().astype(int))
-        draw.line([at(float(x[each]), float(y[each])) for each in some], fill=_COLOURS[place], width=2)
+        draw.line(_corners(*at(x, y)), fill=_COLOURS[place], width=2)
         top = _TOP + place * _LINE
         draw.line([(_LEFT + _SIDE + 10, top + 8), (_LEFT + _SIDE + 26, top + 8)], fill=_COLOURS[place], width=3)
         called = f"{clipped(name, _LETTERS)} {area:.3f}"
@@ -80,3 +81,13 @@ def _picture(lines: Sequence[Line], x_name: str, y_name: str) -> NDArray[np.uint
         rest = f"and {len(lines) - len(shown)} that do better"
         draw.text((_LEFT + _SIDE + 10, _TOP + len(shown) * _LINE), rest, fill=_INK, font=font, anchor="la")
     return np.asarray(picture)
+
+
+def _corners(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return the points of a line, in whole pixels, without those that lie straight between their neighbours."""
+    points = np.stack([x, y], axis=1).round()
+    points = points[np.r_[True, (np.diff(points, axis=0) != 0).any(axis=1)]]
+    ahead, behind = points[2:] - points[1:-1], points[1:-1] - points[:-2]
+    turns = (ahead[:, 0] * behind[:, 1] != ahead[:, 1] * behind[:, 0]) | ((ahead * behind).sum(axis=1) < 0)
+    kept = points[np.r_[True, turns, True]] if len(points) > 2 else points
+    return [(float(left), float(top)) for left, top in kept]
