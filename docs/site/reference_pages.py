@@ -81,9 +81,11 @@ _TYPES = {
     "null": "`null`",
 }
 _LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-_OWN_DEFAULT = re.compile(r"\s*\b(?:Default|Defaults to):? (?:``[^`]*``|'[^']*'|`[^`]*`|\w+)\.?$")
+_OWN_DEFAULT = re.compile(r"\s*\b(?:Default|Defaults to):? (?:``[^`]*``|'[^']*'|`[^`]*`|\S+)$")
 _OF_HYDRA = {"_partial_", "_convert_", "_recursive_", "_args_"}
 _NOTHING = "—"
+_GAP = ":  "
+"""What stands in the comment of a file between a sentence and the command that it ends with."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _overview(group: str, options: Sequence[Option], chosen: str | None) -> str:
     rows = [
         [
             f"[`{option.name}`](#{_anchor(option.name)})" + (" (default)" if option.name == chosen else ""),
-            _cell(option.sentence),
+            _cell(option.sentence.partition(_GAP)[0]),
         ]
         for option in options
     ]
@@ -236,7 +238,9 @@ def _header(file: Path) -> tuple[list[str], list[str]]:
         elif said.startswith("python train.py"):
             commands.append(said)
         else:
-            sentences.append(said)
+            sentence, _, command = said.partition(_GAP)
+            sentences.append(f"{sentence}:" if command else sentence)
+            commands += [command] if command else []
     return sentences, commands
 
 
@@ -292,7 +296,8 @@ def _example(prefix: str, part: _Part, keys: Sequence[str]) -> str:
     plain = [name for name in keys if isinstance(part.node.get(name), int | float | str)]
     fixed = [name for name in plain if "${" not in str(part.node[name])]
     key = next(iter([*fixed, *plain, *keys]), "")
-    return _code(f"{prefix}.{key}={_plain(part.node.get(key, 'VALUE'))}")
+    sign = "" if key in part.node else "+"
+    return _code(f"{sign}{prefix}.{key}={_plain(part.node.get(key, 'VALUE'))}")
 
 
 def _key_table(part: _Part, keys: Sequence[str]) -> str:
@@ -333,7 +338,10 @@ def _told_otherwise(sentence: str, remark: str | None) -> str:
 
 def _search_page(content: Schema) -> str:
     options = list(options_of("search"))
-    rows = [[f"[`{option.name}`](#{_anchor(option.name)})", _cell(option.sentence)] for option in options]
+    rows = [
+        [f"[`{option.name}`](#{_anchor(option.name)})", _cell(option.sentence.partition(_GAP)[0])]
+        for option in options
+    ]
     sections = [
         f"# search\n\n{_QUESTIONS['search']} Guide: {_GUIDES['search']}. The options are presets; all "
         f"have the same keys.",
