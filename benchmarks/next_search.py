@@ -35,9 +35,9 @@ SPACE = (
     "regularization.dropout=interval(0,0.7)",
 )
 FIXED = (
-    "trainer=cpu", "logger=none", "data=diabetes", "model=mlp", "model.units=16", "data.batch_size=32", "regularization=dropout",
-    "monitor.metric=val/loss", "monitor.mode=min", "~callbacks.early_stopping", "~callbacks.checkpoint",
-    "hydra/launcher=fused", "search.report=false",
+    "trainer=cpu", "logger=none", "data=diabetes", "data.batch_size=32", "model=mlp", "model.units=16",
+    "regularization=dropout", "monitor.metric=val/loss", "monitor.mode=min", "~callbacks.early_stopping",
+    "~callbacks.checkpoint", "hydra/launcher=fused", "search.report=false",
 )  # fmt: skip
 SAMPLERS = ("random", "tpe")
 
@@ -59,7 +59,7 @@ def main() -> None:
         print(line(sampler, found), flush=True)
 
 
-def of_seed(sampler: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
+def of_seed(sampler: str, seed: int, options: argparse.Namespace) -> dict[str, float | None]:
     """Return the best values of a study, of what it proposes, and of going on with it."""
     home = Path.cwd()
     with tempfile.TemporaryDirectory() as scratch, open(os.devnull, "w", encoding="utf-8") as nowhere:
@@ -71,7 +71,7 @@ def of_seed(sampler: str, seed: int, options: argparse.Namespace) -> dict[str, f
                 began = searched(words, options.trials)
                 proposed = next_search(began, analyse(began), is_allowed=allowed_in(began))
                 if proposed is None or "search.enqueue" not in proposed.command:  # more trials of the same
-                    return {"began": best(began), "proposed": math.nan, "went on": math.nan}
+                    return {"began": best(began), "proposed": None, "went on": None}
                 tried = read_study(run_study(Words(tuple(shlex.split(proposed.command)[2:]), None)))
                 went_on = searched(words, options.trials + len(tried.trials))
                 return {
@@ -94,9 +94,13 @@ def best(study: StudyData) -> float:
     return study.best_value
 
 
-def line(sampler: str, found: list[dict[str, float]]) -> str:
+def line(sampler: str, found: list[dict[str, float | None]]) -> str:
     """Return what was found with a sampler, in words."""
-    pairs = [(each["proposed"], each["went on"]) for each in found if not math.isnan(each["proposed"])]
+    pairs = [
+        (each["proposed"], each["went on"])
+        for each in found
+        if each["proposed"] is not None and each["went on"] is not None
+    ]
     if not pairs:
         return f"{sampler}: nothing was told from chance, so more trials of the same were proposed"
     better = sum(proposed < went_on for proposed, went_on in pairs)

@@ -64,10 +64,15 @@ def rate(said):
     return sum(map(bool, said)) / len(said)
 
 
-def test_no_parameter_matters_or_ends_at_its_bound(studies):
+@pytest.mark.parametrize(
+    ("space", "permutations"),
+    [({"units": WIDTH, "optimizer": WORD}, 60), ({"lr": RATE, "units": WIDTH}, 39)],  # intervals take their time
+    ids=["listed", "interval"],
+)
+def test_no_parameter_matters_or_ends_at_its_bound(studies, space, permutations):
     mattered, bounds = [], []
-    for study in studies({"lr": RATE, "units": WIDTH}, 20):
-        found = importances_of(study)
+    for study in studies(space, 20):
+        found = importances_of(study, permutations=permutations)
         mattered.append(any(each.matters for each in found))
         bounds.append("end of" in bound_line(study, Analysis(20, (tuple(found),), Luck(None))))
     assert rate(mattered) <= MOST
