@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from command_line import run_tool
+from curves import session_start
 from file_runs import QUICK, SMALL, write_source
 from omegaconf import OmegaConf
 
@@ -99,6 +100,17 @@ class Wines(LightningModule):
 
 def runs(tmp_path):
     return sorted((tmp_path / "outputs").rglob("result.json"))
+
+
+def test_the_row_of_a_run_calls_parts_by_the_options_that_were_typed(cli, tmp_path):
+    code, _, err = cli("optimizer=sgd", "model.units=[8,4]", "regularization=dropout", *SHORT)
+    assert code == 0, err
+    (result,) = (tmp_path / "outputs" / "runs").rglob("result.json")
+    row = session_start(result.parent)
+    shown = {key: row.hparams[key].string_value for key in ("optimizer", "model", "data", "regularization")}
+    assert shown == {"optimizer": "sgd", "model": "mlp", "data": "digits", "regularization": "dropout"}
+    assert row.hparams["model.units"].string_value == "[8,4]"
+    assert row.group_name == f"run/{result.parent.name}"
 
 
 def test_a_run_says_what_came_of_it_in_plain_lines(cli, tmp_path):
