@@ -34,8 +34,6 @@ from lightune.report.analysis import analyse
 from lightune.report.explained import COLUMNS, FOLDER, Explanation, keep_explanation
 from lightune.report.fixed_words import fixed_lines
 from lightune.report.study_data import StudyData, read_study
-from lightune.report.study_report import FILE_NAME as PAGE
-from lightune.report.study_report import write_report
 from lightune.runtime.plain_text import say
 from lightune.study.outputs.command import THE_COMMAND, words_of
 from lightune.study.space.dimensions import typed_key
@@ -109,14 +107,21 @@ def explain_study(options: argparse.Namespace, folder: Path) -> None:
         words.withheld,
     )
     keep_explanation(folder, explanation)
-    if (folder / PAGE).is_file():
-        study = read_study(folder, curves=True)
-        write_report(study, analyse(study))
+    _renew_page(folder)
     if options.json:
         print(json.dumps({"study": str(study.folder), **explanation.plain()}, indent=2))
     else:
         print_explanation(explanation, study)
     say(f"all of it is in {folder / FOLDER}; lightune show and lightune report show it, too", error=True)
+
+
+def _renew_page(folder: Path) -> None:
+    """Write the study's page again, if it keeps one."""
+    from lightune.report.study_report import FILE_NAME, write_report
+
+    if (folder / FILE_NAME).is_file():
+        study = read_study(folder, curves=True)
+        write_report(study, analyse(study))
 
 
 def print_explanation(explanation: Explanation, study: StudyData) -> None:
