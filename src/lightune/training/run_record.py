@@ -13,6 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
@@ -538,7 +539,10 @@ def _without_checkpoints(result: Result) -> Result:
 
 def _options() -> Mapping[str, str | None]:
     """Return group → option, as they were typed; nothing of a configuration that was composed in Python."""
-    return HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    with suppress(OmegaConfBaseException):  # what trains a run again names no options
+        if HydraConfig.initialized():
+            return {str(group): option for group, option in HydraConfig.get().runtime.choices.items()}
+    return {}
 
 
 def _kind(error: Exception) -> str:
