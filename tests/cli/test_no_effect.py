@@ -234,13 +234,22 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
         ),
         ("Digits", ["augmentation.contrast=0.2"], ""),
         ("Own", ["validation=kfold", "validation.k=3"], "validation=kfold and validation.k=3 have no effect: Own"),
+        ("Folded", ["validation=kfold", "validation.k=3"], ""),
+        (
+            "Folded",
+            ["validation=kfold", "validation.test_fraction=0.3"],
+            "validation.test_fraction=0.3 has no effect: Own keeps its test part",
+        ),
     ],
     ids=str,
 )
 def test_what_the_data_have_no_use_for_is_said(compose, data, words, line):
     from dataclasses import replace
 
+    from pytorch_lightning import LightningDataModule
+
     from lightune.data import Diabetes, Digits, Wine
+    from lightune.data.indexed import IndexedData
 
     class Official(Wine):
         def load(self):
@@ -248,7 +257,19 @@ def test_what_the_data_have_no_use_for_is_said(compose, data, words, line):
 
     class Own: ...
 
-    known = {"Digits": Digits, "Wine": Wine, "Diabetes": Diabetes, "Official": Official, "Own": Own}
+    class Folded(IndexedData):
+        def __init__(self):
+            LightningDataModule.__init__(self)
+            self.own = Own()
+
+    known = {
+        "Folded": Folded,
+        "Digits": Digits,
+        "Wine": Wine,
+        "Diabetes": Diabetes,
+        "Official": Official,
+        "Own": Own,
+    }
     parts = SimpleNamespace(data=known[data](), plans=(0,))
     said = list(no_effect.after_building(compose(*words), parts))
     assert len(said) == bool(line)

@@ -1,4 +1,5 @@
 import functools
+import pickle
 
 import pytest
 import torch
@@ -177,3 +178,12 @@ def test_a_network_that_no_memory_holds_is_refused_in_one_short_line(size):
     assert problem.key == "model"
     assert len(problem.message) < 200
     assert ("out of memory: 40,000 GB of memory were asked for" in problem.message) == (size == 10**13)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["first", "found before"])
+def test_what_a_part_is_given_to_call_later_can_be_kept_among_its_hyperparameters(seen):
+    adam = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1 + seen}
+    inner = bind({"_target_": "torch.nn.ModuleDict", "modules": {}, "optimizer": adam}).keywords["optimizer"]
+    for factory in (make("optimizer", node(**adam), {}), inner):
+        kept = pickle.loads(pickle.dumps(factory))
+        assert (type(kept), kept.func, kept.keywords) == (functools.partial, torch.optim.Adam, {"lr": 0.1 + seen})
