@@ -5,6 +5,7 @@ from omegaconf import OmegaConf
 
 from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective, Settings
+from lightune.study.executors.local import devices
 from lightune.study.executors.local.devices import is_whole, make_slots, visible_gpus
 from lightune.study.executors.local.worker_handle import Slot
 
@@ -90,3 +91,17 @@ def test_one_trial_at_a_time_has_the_whole_machine(gpus):
     gpus("0,1")
     assert is_whole(make_slots(settings(gpus_per_job=2), ANY))
     assert not is_whole(make_slots(settings(n_jobs=1), ANY))  # the other GPU is left
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda"])
+def test_a_gpu_that_is_not_there_is_refused_before_trials_fail_for_it(gpus, monkeypatch, tmp_path, accelerator):
+    gpus("")
+    config = OmegaConf.create({"trainer": {"accelerator": accelerator}})
+    monkeypatch.setattr(devices, "_GPU_FOLDER", tmp_path / "nvidia")
+    monkeypatch.setattr(devices, "_DRIVERS", (tmp_path / "kfd",))
+    monkeypatch.setattr(devices.sys, "platform", "linux")
+    with pytest.raises(ConfigError, match=f"trainer.accelerator  there is no GPU .* got {accelerator}"):
+        make_slots(settings(), config)
+    assert make_slots(settings(), ANY)
+    (tmp_path / "kfd").touch()  # which torch may know how to use
+    assert make_slots(settings(), config)

@@ -4,6 +4,7 @@ This module must not import Optuna, torch or Lightning.
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lightune.study.executors.local.worker_handle import Slot
 __all__ = ["is_whole", "make_slots", "visible_gpus"]
 
 _GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
+_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -30,6 +32,11 @@ def visible_gpus() -> list[str]:
         return []
 
 
+def _has_driver() -> bool:
+    """Return True if there may be a GPU: of NVIDIA, of AMD, or that of a Windows around this Linux."""
+    return any(place.exists() for place in (_GPU_FOLDER, *_DRIVERS))
+
+
 def make_slots(settings: Settings, config: DictConfig) -> list[Slot]:
     """Divide the machine among the trials that run at the same time.
 
@@ -38,9 +45,13 @@ def make_slots(settings: Settings, config: DictConfig) -> list[Slot]:
         config: of the multirun; a trainer on the CPU leaves the GPUs alone.
 
     Raises:
-        ConfigError: if more GPUs are asked for than there are.
+        ConfigError: if more GPUs are asked for than there are, or one where there is none.
     """
-    gpus = [] if OmegaConf.select(config, "trainer.accelerator") == "cpu" else visible_gpus()
+    accelerator = OmegaConf.select(config, "trainer.accelerator")
+    gpus = [] if accelerator == "cpu" else visible_gpus()
+    if not gpus and accelerator in ("gpu", "cuda") and sys.platform == "linux" and not _has_driver():
+        rule = f"there is no GPU on this machine; choose trainer=cpu or trainer=auto, got {accelerator}"
+        raise ConfigError([Problem("trainer.accelerator", rule)])  # else every trial would fail
     if not gpus:
         return _cpu_slots(settings.n_jobs or 1)
     if settings.gpus_per_job > len(gpus):
