@@ -37,7 +37,7 @@ def test_a_study_is_packed_with_its_best_trial(trained, tool, tmp_path, monkeypa
     code, out, _ = tool("reproduce", "other.zip", "--all")
     assert code == 0
     assert out.startswith("other.zip: trials/0  val/accuracy ")
-    assert out.endswith("2 of 2 trials identical\n")
+    assert "\n2 of 2 trials identical\n" in out
 
 
 def test_what_is_left_out_and_hidden_is_said(run, tool):
