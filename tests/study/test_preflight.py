@@ -1,6 +1,7 @@
 """The space of a study, judged before anything is started: each end of what is swept, one key at a time."""
 
 import pytest
+from refusals import problem_of
 
 from lightune.errors import ConfigError
 from lightune.study.preflight import judged_definition
@@ -152,3 +153,13 @@ def test_what_is_judged_has_no_password(train_multirun):
     assert problems == []
     assert definition.settings.storage == url  # with which it is opened
     assert definition.arguments == ("seed=1,2", "search.storage='postgresql://me:***@host/db'")
+
+
+@pytest.mark.parametrize("words", [["search=tpe"], ["search=random", "search.n_trials=3"]])
+def test_a_search_of_nothing_is_refused(judged, words):
+    key, message = problem_of(judged, *words)
+    assert (key, message.startswith("has nothing to search")) == ("search", True)
+
+
+def test_a_grid_of_nothing_is_one_trial(said):
+    assert said() == {}

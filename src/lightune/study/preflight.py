@@ -21,6 +21,7 @@ from lightune.study.definition.definition import Definition, read_definition
 from lightune.study.definition.identity import overrides_of
 from lightune.study.definition.settings import Settings
 from lightune.study.hydra.composer import Composer
+from lightune.study.messages import LIGHTUNE
 from lightune.study.space.dimensions import Dimension, typed_key
 from lightune.study.space.ends import ends_of
 from lightune.study.space.keys import existing_keys, existing_options
@@ -32,6 +33,10 @@ __all__ = ["judged_definition"]
 
 _NO_EFFECT = (
     "has no effect: the configuration is the same whatever its value; remove it, or what sets the key after it"
+)
+_NOTHING_SEARCHED = (
+    "has nothing to search, and would train the same again and again; sweep a key, as "
+    "'optimizer.lr=tag(log,interval(1e-4,1e-1))', or seeds, as seed=0,1,2, or leave search= away"
 )
 
 
@@ -50,6 +55,8 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     settings, space = definition.settings, definition.space
     if not space.is_discrete and str((settings.sampler or {}).get("_target_")) == GRID:
         raise ConfigError([Problem("search", interval_in_grid(space))])
+    if not space.dimensions and not definition.is_grid and settings.vocabulary is LIGHTUNE:
+        raise ConfigError([Problem("search", _NOTHING_SEARCHED)])
     composer = Composer(loader, config)
     typed = {override.get_key_element() for override in OverridesParser.create().parse_overrides(arguments)}
 
