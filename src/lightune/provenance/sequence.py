@@ -14,11 +14,11 @@ import optuna
 from optuna.samplers import QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from lightune.errors import ConfigError, Problem
 from lightune.private_api.optuna import given_values, suggest
-from lightune.report.loading import load_study
 from lightune.study.definition.settings import Objective, Settings
-from lightune.study.definition.spec import Spec
-from lightune.study.storage.journal import JOURNAL
+from lightune.study.definition.spec import FILE_NAME, Spec, read_spec
+from lightune.study.storage.journal import JOURNAL, recorded_study
 from lightune.study.storage.samplers import make_sampler
 
 __all__ = ["Replayed", "replay"]
@@ -51,8 +51,9 @@ def replay(folder: Path) -> Replayed | str:
     Raises:
         ConfigError: if the study cannot be read.
     """
-    study = load_study(folder)
-    spec = study.data.spec
+    spec = read_spec(folder)
+    if spec is None:
+        raise ConfigError([Problem(str(folder), f"is no study: it has no {FILE_NAME}")])
     if spec.is_grid:
         return "a grid proposes none"
     if spec.storage != "journal":
@@ -60,7 +61,7 @@ def replay(folder: Path) -> Replayed | str:
     if not (folder / JOURNAL).is_file():
         return f"{JOURNAL} of the study is not here"
     optuna.logging.set_verbosity(logging.WARNING)
-    recorded = study.optuna
+    recorded = recorded_study(folder)
     trials = [trial for trial in recorded.get_trials() if trial.state != TrialState.WAITING]
     settings = _settings(spec)
     found: dict[str, list[int]] = {"same": [], "different": [], "untold": []}

@@ -84,17 +84,12 @@ class Study:
         Raises:
             ConfigError: if it lies in a database, whose address with its password only you know.
         """
-        import optuna
+        from lightune.study.storage.journal import JOURNAL, recorded_study
 
-        from lightune.study.storage.journal import JOURNAL
-
-        file = self.folder / JOURNAL
-        if self.data.spec.storage != "journal" or not file.is_file():
+        if self.data.spec.storage != "journal" or not (self.folder / JOURNAL).is_file():
             rule = f"is recorded in {self.data.spec.storage}; open it with optuna.load_study(storage=URL)"
             raise ConfigError([Problem(str(self.folder), rule)])
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
-        (name,) = optuna.get_all_study_names(storage)
-        return optuna.load_study(study_name=name, storage=storage)
+        return recorded_study(self.folder)
 
     def report(self, file: Path | None = None) -> Path:
         """Write its page, by default as `report.html` in its folder; return the file.

@@ -7,7 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import optuna
 from filelock import lock_descriptor
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from lightune.errors import StorageError
@@ -16,7 +18,7 @@ from lightune.study.messages import LIGHTUNE, Vocabulary
 from lightune.study.storage.locks import acquire, release
 from lightune.study.storage.records import FOLDER
 
-__all__ = ["JOURNAL", "Journal", "JournalLock", "lock_of", "repair_journal"]
+__all__ = ["JOURNAL", "Journal", "JournalLock", "lock_of", "recorded_study", "repair_journal"]
 
 JOURNAL = "journal.log"
 
@@ -163,3 +165,14 @@ def _is_record(line: bytes) -> bool:
     except ValueError:
         return False
     return isinstance(record, dict) and "op_code" in record
+
+
+def recorded_study(folder: Path) -> optuna.Study:
+    """Return a study as its journal has it, to be read.
+
+    Args:
+        folder: the study's.
+    """
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    (name,) = optuna.get_all_study_names(storage)
+    return optuna.load_study(study_name=name, storage=storage)
