@@ -71,6 +71,7 @@ def test_pruned_trials_are_trained_to_their_end(cli, tool, tmp_path):
     trained = read_study(folder / "explain" / "trained")
     finished = [trial for trial in trained.trials if trial.point["optimizer.lr"] == "1e-05"]
     assert [(trial.state, trial.epochs) for trial in finished] == [("completed", 3)]
+    assert not list((folder / "explain").rglob("*_test.csv"))  # no trial reads the test part
 
 
 @pytest.mark.long

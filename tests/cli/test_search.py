@@ -34,6 +34,8 @@ def test_a_study_from_python_is_that_of_the_command_line(cli, capfd):
     assert [trial.state for trial in study.trials] == ["completed", "completed"]
     assert study.best.reached == study.optuna.best_value
     assert study.report().is_file()
+    assert list(study.folder.glob("trials/*/classes_val.csv"))
+    assert not list(study.folder.glob("trials/*/*_test.csv"))  # a trial never reads the test part
     assert (HydraConfig.instance().cfg, program_typed()) == before
     again = cli("-m", *HERE, "optimizer.lr=0.1,0.01")
     assert (again.code, f"study {study.folder.name} is finished" in again.out) == (0, True)
@@ -137,3 +139,16 @@ def test_a_study_that_is_stopped_goes_on_with_the_same_call(monkeypatch, capfd):
     assert study.folder == stopped.value.folder
     with open(study.folder / "trials.csv", newline="") as file:
         assert [row["state"] for row in csv.DictReader(file)] == ["completed"] * 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("sweep", [[0.1, 0.01], "interval(0.01,0.1)"], ids=["grid", "sampled"])
+def test_a_study_that_sweeps_a_group_is_made_longer(monkeypatch, sweep):
+    """What the options of a group bring is read with the words that the study began with, but for its length."""
+    monkeypatch.setattr(module, "task", untrained)
+    space = {"regularization": ["none", "dropout"], "optimizer.lr": sweep}
+    first = search(compose([*HERE, "search.study=mine"]), space, n_trials=2)
+    assert len(first.trials) == 2
+    longer = search(compose([*HERE, "search.study=mine", "search.max_failures=3"]), space, n_trials=3)
+    assert [trial.values for trial in longer.trials[:2]] == [trial.values for trial in first.trials]
+    assert len(longer.trials) == 3

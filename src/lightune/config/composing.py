@@ -66,7 +66,9 @@ class Composing:
             hydra.errors.HydraException: if they cannot be composed.
         """
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-        return self.loader.load_configuration(self._name, [*overrides], run_mode=mode)
+        config = self.loader.load_configuration(self._name, [*overrides], run_mode=mode)
+        config.hydra.mode = mode  # which the jobs of a multirun go by
+        return config
 
 
 def unreadable_files(config_dir: str | Path | None) -> Iterator[Problem]:

@@ -55,7 +55,7 @@ def _train(cfg: DictConfig) -> float | list[float | None] | None:
     resumed, handover.resumed = handover.resumed, None
     run_dir = open_run_dir(cfg, follows=resumed is not None or outer_rank() > 0)
     multirun = hydra_config.mode == RunMode.MULTIRUN
-    if multirun:
+    if multirun or current_trial() is not None:
         cfg.test = False  # a search that reads the test part has none left to be judged by
     make_portable(OmegaConf.select(cfg, "trainer.portable"))  # in a job of a cluster, whose environment is its own
     with once_for_all():  # it takes seconds: Hydra's files are safe by now

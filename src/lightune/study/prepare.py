@@ -26,7 +26,7 @@ from lightune.study.agreement import require_agreement
 from lightune.study.context import StudyContext
 from lightune.study.definition.config_files import chosen_options, folder_of_options
 from lightune.study.definition.definition import Definition, read_definition
-from lightune.study.definition.identity import WHAT_IS_LEFT, identity_of
+from lightune.study.definition.identity import HOW_FAR, WHAT_IS_LEFT, identity_of
 from lightune.study.definition.settings import Settings
 from lightune.study.definition.snapshot import (
     FOLDER,
@@ -135,6 +135,7 @@ def prepare(
                 else asked
             )
             settings, space = replace(began.settings, storage=hidden(url) if url else None), began.space
+            settings = _as_far_as_asked(settings, config, arguments) if resumed else settings
             conceal(config, url, pin=True)
             loader.load_sweep_config(config, space.overrides(space.first_point()))
             if is_grid(settings, space) and settings.objectives[0].metric is None:
@@ -201,6 +202,22 @@ def _as_asked(began: Sequence[str], asked: Sequence[str]) -> list[str]:
     kept = [line for line in began if not _says_what_is_left(line)]
     # a study that began before the key was there has none in its files
     return [*kept, *(f"++{line.lstrip('+')}" for line in asked if _says_what_is_left(line))]
+
+
+def _as_far_as_asked(began: Settings, config: DictConfig, asked: Sequence[str]) -> Settings:
+    """Return settings with what today's command says of how much is to be done, and where.
+
+    What a swept option brings is read with the words that the study began with, those of its length among them.
+
+    Args:
+        began: as the study's first trial has them.
+        config: of the multirun, composed of today's words.
+        asked: today's words for the task.
+    """
+    keys = {line.lstrip("+").partition("=")[0] for line in asked}
+    typed = [name for name in HOW_FAR if f"search.{name}" in keys]
+    today = Settings.from_config(config) if typed else began
+    return replace(began, **{name: getattr(today, name) for name in typed})
 
 
 def _says_what_is_left(line: str) -> bool:

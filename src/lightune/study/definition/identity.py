@@ -16,6 +16,7 @@ from lightune.config.schema import SEARCH_OF_RUNS
 from lightune.paths import expanded, is_plain_name
 
 __all__ = [
+    "HOW_FAR",
     "WHAT_IS_LEFT",
     "differences",
     "folder_name",
@@ -40,6 +41,8 @@ _HOW_MUCH = (
 WHAT_IS_LEFT = (*(f"search.{key}" for key in SEARCH_OF_RUNS), "callbacks.checkpoint.keep")
 """Keys that say which files a run leaves: later trials of a study follow them as they are typed then."""
 _WHERE = ("gpus_per_job", "jobs_per_gpu", "fused_width")
+HOW_FAR = tuple(name for name in (*_HOW_MUCH, *_WHERE) if name not in ("study", "storage"))
+"""Settings that a study may be given anew whenever it goes on."""
 _QUIET_KEYS = {
     "output_root",
     "note",
