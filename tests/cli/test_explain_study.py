@@ -127,3 +127,10 @@ def test_a_study_of_a_program_of_others_is_refused(tool, tmp_path):
 def test_what_is_no_study_has_no_changes_to_explain(tool, tmp_path):
     answer = tool("explain", tmp_path, "--seeds", "3")
     assert answer.code == 2
+
+
+def test_a_study_around_a_run_is_refused_with_what_to_explain_instead(tool, tmp_path):
+    folder = write_by_rate(tmp_path / "s", 4, overrides=["from=other", "optimizer.lr=interval(0.1,1)"])
+    code, _, err = tool("explain", folder)
+    assert (code, "explain the study that from=other names" in err) == (2, True)
+    assert not (folder / "explain").exists()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lightune import compose
+from lightune.errors import StopRequested
 from lightune.study.storage.lease import Lease
 from lightune.training.run_owner import only_owner
 
@@ -166,3 +168,11 @@ def test_a_run_whose_configuration_lacks_a_key_is_used_or_refused_in_a_line(run,
     assert "Traceback" not in err
     if code == 2:
         assert f"  {key}  " in err
+
+
+def test_a_reader_that_leaves_ends_a_command_without_a_word(study, tool, monkeypatch):
+    def nobody_reads(*_):
+        raise StopRequested(signal.SIGPIPE)
+
+    monkeypatch.setattr("lightune.cli.show.show", nobody_reads)
+    assert tool("show", study("completed,0.5,0.1")) == (128 + signal.SIGPIPE, "", "")

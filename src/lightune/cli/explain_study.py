@@ -19,6 +19,7 @@ from lightune.config.composing import composing
 from lightune.config.override_text import bare_key, value_of_text, value_text
 from lightune.config.words import Words
 from lightune.errors import ConfigError, Problem
+from lightune.paths import FROM
 from lightune.report.ablation import (
     SEED,
     DefaultOf,
@@ -83,6 +84,9 @@ def explain_study(options: argparse.Namespace, folder: Path) -> None:
     if set(flags) - {"--config-dir"}:
         rule = f"was begun with {', '.join(sorted(set(flags) - {'--config-dir'}))}, which cannot be explained yet"
         raise ConfigError([Problem(str(folder), rule)])
+    if begun := [line for line in fixed if line.startswith(f"{FROM}=")]:
+        rule = f"was begun with {begun[0]}, whose configuration is its base, which cannot be explained yet"
+        raise ConfigError([Problem(str(folder), f"{rule}; explain the study that {begun[0]} names")])
     config_dir = flags.get("--config-dir")
     defaults, first = _defaults(fixed, config_dir)
     count = options.seeds or SEEDS

@@ -36,7 +36,7 @@ from lightune.cli.train import prepare_path
 from lightune.cli.version import version
 from lightune.config.project import enter_project
 from lightune.config.trust import read_environment
-from lightune.errors import ConfigError, LightuneError, Problem
+from lightune.errors import ConfigError, LightuneError, Problem, StopRequested
 from lightune.paths import STUDY_FILE, resume_command, study_above
 from lightune.report.run_data import UNFINISHED, is_run, read_run
 from lightune.runtime.plain_text import say
@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = parser.parse_args(arguments)
         enter_project(Path.cwd())
         options.command(options)
+    except StopRequested as stop:  # nobody reads on, as after `| head`
+        sys.exit(128 + stop.signum)
     except LightuneError as refusal:
         say(refusal, error=True)
         sys.exit(2)
