@@ -82,11 +82,6 @@ def tool_parser() -> argparse.ArgumentParser:
     all_of_them = commands.add_parser("list", help="list the studies and runs below a folder")
     listing.add_arguments(all_of_them)
     all_of_them.set_defaults(command=_list)
-    cleaning = commands.add_parser(
-        "clean", help="show what runs and studies take on disk, and remove what is not needed"
-    )
-    clean.add_arguments(cleaning)
-    cleaning.set_defaults(command=_clean)
     showing = commands.add_parser(
         "show", help="show a study or a run: its trials, what mattered, what failed, what to type next"
     )
@@ -132,6 +127,11 @@ def tool_parser() -> argparse.ArgumentParser:
     )
     pack.add_arguments(packing)
     packing.set_defaults(command=_pack)
+    cleaning = commands.add_parser(
+        "clean", help="show what runs and studies take on disk, and remove what is not needed"
+    )
+    clean.add_arguments(cleaning)
+    cleaning.set_defaults(command=_clean)
     networks = commands.add_parser("models", help="list the networks by kind of data, with their parameters")
     models.add_arguments(networks)
     networks.set_defaults(command=models.models)

@@ -131,6 +131,7 @@ TRAINER_OURS_SAID = {
     "steps_per_execution": "minibatches that one step of Lightning's takes; auto: 64 at most, or 1.",
     "compile": "how torch.compile makes code of the network; none: not at all.",
     "lr_find": "whether optimizer.lr is found before training, by a range test on a copy of the network.",
+    "portable": "whether a CPU computes as any x86-64 one with AVX2 does, to the same last digit.",
     "batch_size_find": "whether data.batch_size is found before training, as large as fits into memory.",
 }
 

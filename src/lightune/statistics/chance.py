@@ -1,10 +1,13 @@
-"""How often chance alone would say the same of a study without any effect."""
+"""How often chance alone would say the same of a study without any effect.
+
+This module must not import NumPy: what a command shows of a small study comes without it.
+"""
 
 import math
+import operator
+import random
+from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
 
 __all__ = ["all_missed", "at_least", "rank_correlation"]
 
@@ -33,10 +36,11 @@ def at_least(hits: int, chances: Sequence[float]) -> float:
 
     Source: the Poisson binomial distribution, by recursion.
     """
-    counts = np.array([1.0])
+    counts = [1.0]
     for chance in chances:
-        counts = np.append(counts * (1 - chance), 0.0) + np.append(0.0, counts * chance)
-    return float(counts[hits:].sum())
+        more = [0.0, *(count * chance for count in counts)]
+        counts = [count * (1 - chance) + other for count, other in zip([*counts, 0.0], more, strict=True)]
+    return math.fsum(counts[hits:])
 
 
 def rank_correlation(places: Sequence[float], values: Sequence[float], *, seed: int = 0) -> float:
@@ -49,17 +53,25 @@ def rank_correlation(places: Sequence[float], values: Sequence[float], *, seed: 
 
     Source: Spearman's rank correlation with a permutation test, the measured order counted as one of them.
     """
-    ranks = [_ranks(np.asarray(some, dtype=np.float64)) for some in (places, values)]
-    found = abs(float(ranks[0] @ ranks[1]))
+    one, other = _ranks(places), _ranks(values)
+    found = abs(_product(one, other))
     if found == 0:
         return 1.0
-    generator = np.random.default_rng(seed)
-    shuffled = generator.permuted(np.tile(ranks[1], (_PERMUTATIONS, 1)), axis=1)
-    return (1 + int((np.abs(shuffled @ ranks[0]) >= found - 1e-9).sum())) / (1 + _PERMUTATIONS)
+    generator, as_strong = random.Random(seed), 1
+    for _ in range(_PERMUTATIONS):
+        generator.shuffle(other)
+        as_strong += abs(_product(one, other)) >= found - 1e-9
+    return as_strong / (1 + _PERMUTATIONS)
 
 
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _product(one: Sequence[float], other: Sequence[float]) -> float:
+    return float(sum(map(operator.mul, one, other)))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
     """Return ranks around 0; equal values share theirs."""
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[places] - (len(values) + 1) / 2
-    return found
+    ordered = sorted(values)
+    first = {value: place for place, value in reversed(list(enumerate(ordered)))}
+    counts = Counter(values)
+    middle = (len(values) - 1) / 2
+    return [first[value] + (counts[value] - 1) / 2 - middle for value in values]
