@@ -104,7 +104,7 @@ def check_multirun(config: DictConfig) -> "Definition | None":
         ConfigError: as `check_run`.
     """
     handover.withheld = None
-    make_portable(OmegaConf.select(job_config(config), "trainer.portable"))  # in workers, too
+    make_portable(OmegaConf.select(config, "trainer.portable"))  # in workers, too
     judged = judge_multirun(config)
     _raise_any(judged.problems)
     _say(no_effect.of_multirun(config, job_config(config), judged.definition))
