@@ -41,6 +41,16 @@ class Board(Logger):
 
     purge_step: int | None = None
 
+    @property
+    def name(self) -> str:
+        """The run's folder has no folder of experiments above it."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """The run's folder has no versions below it."""
+        return ""
+
     def start_session(self, session: Session) -> None:
         """Open the run's row."""
 

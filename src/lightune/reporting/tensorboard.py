@@ -45,16 +45,6 @@ class TensorBoard(Board):
         self._writer: SummaryWriter | None = None
 
     @property
-    def name(self) -> str:
-        """The run's folder has no folder of experiments above it."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """The run's folder has no versions below it."""
-        return ""
-
-    @property
     def save_dir(self) -> str:
         """The run's folder."""
         return self._save_dir

@@ -46,16 +46,6 @@ class Tracker(Board):
         self._is_open = self._is_lost = False
 
     @property
-    def name(self) -> str:
-        """The run's folder has no folder of experiments above it."""
-        return ""
-
-    @property
-    def version(self) -> str:
-        """The run's folder has no versions below it."""
-        return ""
-
-    @property
     def save_dir(self) -> str:
         """The run's folder."""
         return str(self._folder)
