@@ -38,6 +38,13 @@ def test_what_is_not_over_has_the_command_that_goes_on(outputs, tool):
     assert entries["done"]["go_on_with"] is None
 
 
+def test_one_study_is_listed_by_its_name_and_what_is_nowhere_is_refused(outputs, tool):
+    assert list(listed(tool, "cut")) == list(listed(tool, "outputs/studies/cut")) == ["cut"]
+    code, out, err = tool("list", "nowhere")
+    assert (code, out) == (2, "")
+    assert "ROOT  there is no file or folder " in err
+
+
 def test_notes_tags_and_spreads_are_shown(outputs, tool):
     out = tool("list")[1]
     assert "the first that worked #baseline #digits" in out

@@ -13,13 +13,13 @@ from typing import Any
 
 from lightune.cli.arguments import typed_path
 from lightune.cli.records import print_records
-from lightune.errors import ConfigError
-from lightune.paths import resume_command
+from lightune.errors import ConfigError, Problem
+from lightune.paths import absence, resume_command
 from lightune.report.filters import parse_where, selected
 from lightune.report.remarks import Remarks, read_remarks
 from lightune.report.run_data import UNFINISHED, read_run
 from lightune.runtime.plain_text import escaped, say
-from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, open_study
+from lightune.study.outputs.reader import OUTPUTS, find_runs, find_studies, found, open_study
 from lightune.study.storage import lease
 from lightune.training.run_owner import is_at_work
 from lightune.wording import clipped
@@ -97,8 +97,10 @@ def list_all(options: argparse.Namespace, program: str) -> None:
     Raises:
         ConfigError: if an option cannot be used.
     """
-    where = parse_where(options.where)
-    every = entries_below(options.root, program)
+    where, root = parse_where(options.where), found(options.root)
+    if not root.exists() and root != Path(OUTPUTS):
+        raise ConfigError([Problem("ROOT", absence(root))])
+    every = entries_below(root, program)
     entries = selected(every, Entry.cells, where=where, sort=options.sort, reverse=options.reverse)
     if options.json:
         plain = [
@@ -109,7 +111,7 @@ def list_all(options: argparse.Namespace, program: str) -> None:
         return
     if not entries:
         what = "that --where asks for " if every else ""
-        say(f"there are no studies and no runs {what}below {options.root}")
+        say(f"there are no studies and no runs {what}below {root}")
         return
     with_notes = any(_note_of(entry) for entry in entries)
     columns = ["folder", "state", "best", *(["note"] if with_notes else []), "go on with"]

@@ -10,9 +10,10 @@ from studies import write_study
 from lightune.errors import ConfigError
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import Spec, write_spec
-from lightune.study.outcome.outcome import Outcome
+from lightune.study.outcome.outcome import Outcome, commit
 from lightune.study.outputs.reader import find_runs, find_studies, found, open_study, shown_value
 from lightune.study.outputs.table import write_table
+from lightune.study.storage.lease import Lease
 
 TWO = (("val/accuracy", "max"), ("parameters", "min"))
 
@@ -85,12 +86,39 @@ def test_several_objectives_have_a_front_in_the_order_of_its_trials(study):
     assert [row["number"] for row in opened.best()] == ["0", "1"]  # trial 2 is trial 0 again
 
 
+def test_trials_of_a_killed_driver_are_what_their_results_say(tmp_path):
+    folder = write_study(tmp_path / "s", *["running,,0.1"] * 5, n_trials=5)
+    commit(folder / "trials" / "0", Outcome("completed", (0.75,), 12.5))
+    commit(folder / "trials" / "1", Outcome("pruned", None, 2.0))
+    commit(folder / "trials" / "2", Outcome("failed", None, 1.0, "ValueError: no"))
+    commit(folder / "trials" / "3", Outcome("interrupted", None, 3.0))
+    (folder / "trials" / "4").mkdir(parents=True)
+    (folder / "trials" / "4" / "result.json").write_text('{"schema": 1, "status": "completed", "seconds": "long"}')
+    opened = open_study(folder)
+    assert [row["state"] for row in opened.rows] == ["completed", "pruned", "failed", *["interrupted"] * 2]
+    assert [row["number"] for row in opened.best()] == ["0"]
+    assert (opened.rows[0]["val/accuracy"], opened.rows[0]["seconds"]) == ("0.75", "12.500")
+    assert opened.rows[2]["error"] == "ValueError: no"
+    assert opened.progress() == "3 of 5 trials, unfinished"
+
+
+def test_while_a_driver_is_at_work_its_table_is_believed(tmp_path):
+    folder = write_study(tmp_path / "s", "running,,0.1", n_trials=2)
+    commit(folder / "trials" / "0", Outcome("completed", (0.75,), 12.5))
+    lease = Lease(folder)
+    assert [row["state"] for row in open_study(folder).rows] == ["running"]
+    lease.end()
+    assert [row["state"] for row in open_study(folder).rows] == ["completed"]
+
+
 def test_a_study_is_found_by_its_name_where_no_such_path_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_study(tmp_path / "outputs" / "studies" / "s")
     (tmp_path / "outputs" / "studies" / "empty").mkdir()
     assert found(Path("s")) == Path("outputs/studies/s")
     assert found(Path("empty")) == Path("empty")  # which is no study
+    assert found(Path("s/trials/0")) == Path("outputs/studies/s/trials/0")
+    assert found(Path("s/trials/7")) == Path("s/trials/7")
     (tmp_path / "s").mkdir()
     assert found(Path("s")) == Path("s")
 

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, Spec, own_program, read_spec
-from lightune.study.outcome.outcome import FINAL, is_final
+from lightune.study.outcome.outcome import FINAL, is_final, read_outcome, read_training
 from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
 from lightune.study.outputs.table import COLUMNS, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
@@ -149,7 +150,31 @@ def open_study(folder: Path) -> StudyOnDisk:
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         rule = f"cannot be read ({error}); the study's own command writes it again"
         raise ConfigError([Problem(str(folder / TABLE), rule)]) from error
+    _settle(study)
     return study
+
+
+def _settle(study: StudyOnDisk) -> None:
+    """Correct what the table of a study whose driver was killed still says of the trials that it was running.
+
+    Those that wrote their result have ended as that says, which the study itself believes, too, when it goes on;
+    the others were interrupted. While a driver is at work, the table is its own.
+    """
+    open_rows = [row for row in study.rows if not is_final(row["state"])]
+    if not open_rows or is_at_work(study.folder):
+        return
+    objectives = [Objective(objective["metric"], objective["mode"]) for objective in study.objectives]
+    for row in open_rows:
+        folder = study.trial_folder(row) if row["folder"] else None
+        outcome = None
+        with suppress(ValueError, TypeError, AttributeError):  # a file that no study writes
+            outcome = read_outcome(folder, objectives) if folder is not None else None
+        if folder is None or outcome is None or not outcome.is_final:
+            row["state"] = "interrupted"
+            continue
+        row.update(state=outcome.status, seconds=f"{outcome.seconds:.3f}", error=outcome.error or "")
+        row.update(zip(study.columns, map(str, outcome.values or ()), strict=False))
+        row.update({f"trial/{name}": str(value) for name, value in read_training(folder).items()})
 
 
 def _require_row(row: Mapping[str, str], objectives: Sequence[str]) -> None:
@@ -167,9 +192,15 @@ def _require_row(row: Mapping[str, str], objectives: Sequence[str]) -> None:
 
 
 def found(path: Path) -> Path:
-    """Return a path as it is, unless nothing is there and a study of that name lies in the outputs folder."""
-    below = Path(OUTPUTS, "studies", path)
-    return below if not path.exists() and (below / FILE_NAME).is_file() else path
+    """Return a path as it is, unless nothing is there and a study of that name lies in the outputs folder.
+
+    What lies in such a study is found by its name, too, as `first/trials/3`.
+    """
+    if path.exists() or path.is_absolute() or not path.parts:
+        return path
+    studies = Path(OUTPUTS, "studies")
+    is_study = (studies / path.parts[0] / FILE_NAME).is_file()
+    return studies / path if is_study and (studies / path).exists() else path
 
 
 def _output_root(folder: Path) -> Path:
@@ -178,7 +209,9 @@ def _output_root(folder: Path) -> Path:
 
 
 def find_studies(root: Path) -> list[Path]:
-    """Return the folders of the studies below a folder, newest first."""
+    """Return the folders of the studies below a folder, newest first; a study itself is the only one."""
+    if (root / FILE_NAME).is_file():
+        return [root]
     found = [file.parent for file in _output_root(root).glob(f"studies/*/{FILE_NAME}") if file.is_file()]
     return sorted(found, key=lambda folder: (folder / FILE_NAME).stat().st_mtime, reverse=True)
 
