@@ -36,6 +36,13 @@ def test_a_page_says_without_javascript_what_one_wants_to_know(tmp_path):
     assert sum(about.get("class") == "best" for about in rows) == 1
 
 
+def test_a_page_says_where_its_commands_are_typed(tmp_path, monkeypatch):
+    folder = write_by_rate(tmp_path / "outputs" / "studies" / "s", 5)
+    assert "Typed in" not in Page(made(folder)).text  # they name it from everywhere
+    monkeypatch.chdir(tmp_path)
+    assert "Typed in the folder that holds outputs." in Page(made(folder.relative_to(tmp_path))).text
+
+
 def test_nothing_is_loaded_from_anywhere(tmp_path):
     text = made(write_by_rate(tmp_path / "s", 5))
     found = Page(text)

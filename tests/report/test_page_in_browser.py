@@ -43,7 +43,7 @@ def seen(browser, tmp_path_factory):
     )  # fmt: skip
     (folder / "multirun.yaml").write_text(f"note: {EVIL!r}\ntags: []\n", encoding="utf-8")
     study = read_study(folder, curves=True)
-    spans = {number: Span(number % 4, number // 4 * 2.0, number // 4 * 2.0 + 1.5) for number in range(200)}
+    spans = {number: [Span(number % 4, number // 4 * 2.0, number // 4 * 2.0 + 1.5)] for number in range(200)}
     file = folder / "report.html"
     file.write_text(page(study, analyse(study), spans=spans), encoding="utf-8")
     where, chromium = browser

@@ -52,7 +52,7 @@ def test_the_table_has_a_row_for_each_point_and_no_seed(study):
 
 
 def test_the_page_has_the_same_winner_and_the_time_of_every_trial(study):
-    spans = {number: Span(0, float(number), number + 1.0) for number in range(9)}
+    spans = {number: [Span(0, float(number), number + 1.0)] for number in range(9)}
     text = page(study, analyse(study), spans=spans)
     shown = Page(text)
     assert "0.8500 ± 0.05" in shown.text

@@ -22,7 +22,17 @@ def ran(number, start, end):
 
 def test_trials_that_run_at_once_have_a_place_each():
     spans = spans_of([ran(0, 0, 10), ran(1, 1, 4), ran(2, 4, 8), ran(3, 9, 12), ran(4, 11, None)])
-    assert spans == {0: Span(0, 0, 10), 1: Span(1, 1, 4), 2: Span(1, 4, 8), 3: Span(1, 9, 12)}
+    assert spans == {0: [Span(0, 0, 10)], 1: [Span(1, 1, 4)], 2: [Span(1, 4, 8)], 3: [Span(1, 9, 12)]}
+
+
+def test_a_trial_whose_study_was_stopped_ran_in_parts():
+    first, second = ran(0, 0, 100), ran(1, 2, 90)
+    for trial, pauses in ((first, [(10, 80), (85, 95)]), (second, [(9, 89.5)])):
+        times = [[(BEGAN + timedelta(seconds=each)).timestamp() for each in pause] for pause in pauses]
+        trial.set_user_attr("pauses", times)
+    spans = spans_of([first, second])
+    assert spans[0] == [Span(0, 0, 10), Span(0, 80, 85), Span(0, 95, 100)]
+    assert spans[1] == [Span(1, 2, 9), Span(0, 89.5, 90)]
 
 
 def test_a_journal_tells_when_its_trials_ran(tmp_path):

@@ -159,7 +159,7 @@ function axes(g, w, h, m, xTicks, yTicks, xName, yName) {
   }
   g.fillStyle = css("--text");
   if (xName) g.fillText(cut(g, xName, w - m.l - m.r), (m.l + w - m.r) / 2, h - 14);
-  if (yName) { g.textAlign = "left"; g.fillText(yName, 2, 0); }
+  if (yName) { g.textAlign = "left"; g.fillText(cut(g, yName, w - 4), 2, 0); }
 }
 function cut(g, text, width) {
   if (g.measureText(text).width <= width) return text;

@@ -36,7 +36,7 @@ def page(
     study: StudyData,
     analysis: Analysis,
     *,
-    spans: Mapping[int, Span],
+    spans: Mapping[int, Sequence[Span]],
     difference: Sequence[Difference] = (),
     live: bool = False,
 ) -> str:
@@ -314,7 +314,9 @@ def _commands(study: StudyData) -> str:
             )
         )
     shown = "".join(f"<p>{in_html(name)}</p>{_command(command)}" for name, command in lines)
-    return f"<section><h2>How to go on</h2>{shown}</section>"
+    root = study.folder.parts[0] if study.folder.parts and not study.folder.is_absolute() else ".."
+    where = "" if root == ".." else f'<p class="quiet">Typed in the folder that holds {in_html(root)}.</p>'
+    return f"<section><h2>How to go on</h2>{where}{shown}</section>"
 
 
 def _command(command: str) -> str:

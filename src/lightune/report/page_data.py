@@ -24,7 +24,7 @@ def page_data(
     study: StudyData,
     analysis: Analysis,
     trials: Sequence[TrialData],
-    spans: Mapping[int, Span],
+    spans: Mapping[int, Sequence[Span]],
     *,
     live: int | None,
 ) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def page_data(
         "times": [
             [row, span.slot, round(span.start, 1), round(span.end, 1)]
             for number, row in _rows_of(whole, study).items()
-            if (span := spans.get(number)) is not None
+            for span in spans.get(number, ())
         ],
         "live": live,
     }

@@ -1,7 +1,7 @@
 """What watches a study and keeps its page: rewritten while it runs, so seldom that it costs next to nothing."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightune.errors import ConfigError
@@ -105,7 +105,7 @@ class StudyReport:
 
 
 def write_report(
-    study: StudyData, analysis: Analysis, spans: Mapping[int, Span] | None = None, *, live: bool = False,
+    study: StudyData, analysis: Analysis, spans: Mapping[int, Sequence[Span]] | None = None, *, live: bool = False,
     file: Path | None = None,
 ) -> Path:  # fmt: skip
     """Write the page of a study; return its file.

@@ -4,9 +4,11 @@ This module must not import torch or Lightning, nor Optuna at its top.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lightune.study.storage.records import PAUSES
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -15,7 +17,7 @@ __all__ = ["Span", "journal_spans", "spans_of"]
 
 
 class Span(NamedTuple):
-    """When a trial ran.
+    """A time in which a trial ran.
 
     Args:
         slot: number of the place that it had, from 0.
@@ -28,27 +30,41 @@ class Span(NamedTuple):
     end: float
 
 
-def spans_of(trials: "Iterable[FrozenTrial]") -> Mapping[int, Span]:
+def spans_of(trials: "Iterable[FrozenTrial]") -> Mapping[int, Sequence[Span]]:
     """Return when each trial ran that has ended, by its number.
+
+    One whose study was stopped, or killed, and went on later ran in parts.
 
     Args:
         trials: as Optuna has them.
     """
     times = sorted(
-        (trial.datetime_start.timestamp(), trial.datetime_complete.timestamp(), trial.number)
+        (*part, trial.number)
         for trial in trials
         if trial.datetime_start is not None and trial.datetime_complete is not None
+        for part in _parts(
+            trial.datetime_start.timestamp(), trial.datetime_complete.timestamp(), trial.user_attrs.get(PAUSES)
+        )
     )
     free: list[float] = []
-    found = {}
+    found: dict[int, list[Span]] = {}
     for start, end, number in times:
         slot = next((place for place, since in enumerate(free) if since <= start + 1e-6), len(free))
         free[slot : slot + 1] = [end]
-        found[number] = Span(slot, start - times[0][0], end - times[0][0])
+        found.setdefault(number, []).append(Span(slot, start - times[0][0], end - times[0][0]))
     return found
 
 
-def journal_spans(folder: Path) -> Mapping[int, Span]:
+def _parts(start: float, end: float, pauses: Any) -> Iterator[tuple[float, float]]:
+    """Yield the times between a start and an end in which there was no pause; the last may be none at all."""
+    for pause in pauses if isinstance(pauses, list) else []:
+        since, until = map(float, pause)
+        yield start, min(max(since, start), end)
+        start = min(max(until, start), end)
+    yield start, end
+
+
+def journal_spans(folder: Path) -> Mapping[int, Sequence[Span]]:
     """Return when each trial of a study ran, as its journal says; nothing where that is damaged, or a database.
 
     Args:

@@ -1,6 +1,8 @@
+import os
+
 import pytest
 
-from lightune.study.storage.leftovers import clear_away
+from lightune.study.storage.leftovers import clear_away, newest_change
 from lightune.study.storage.locks import locked
 
 
@@ -30,3 +32,10 @@ def test_a_folder_in_which_a_process_is_at_work_is_left_alone(folder):
     with locked(folder / ".lock"):
         clear_away(folder)
         assert names(folder) == before
+
+
+def test_the_newest_change_of_a_folder_is_that_of_its_newest_file(folder):
+    for seconds, file in enumerate(sorted(path for path in folder.rglob("*"))):
+        os.utime(file, (1000 + seconds, 1000 + seconds))
+    assert newest_change(folder) == 1000 + len(list(folder.rglob("*"))) - 1
+    assert newest_change(folder / "nothing") == 0

@@ -1,15 +1,16 @@
-"""What killed processes leave in a trial's folder: temporary files, and a lock that nobody holds.
+"""What killed processes leave in a trial's folder: temporary files, a lock that nobody holds, and the last change.
 
 This module must not import Optuna, torch or Lightning.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 from lightune.paths import RUN_LOCK
 from lightune.runtime.atomic_files import remove_leftovers
 from lightune.study.storage.locks import locked
 
-__all__ = ["clear_away"]
+__all__ = ["clear_away", "newest_change"]
 
 
 def clear_away(folder: Path) -> None:
@@ -26,3 +27,12 @@ def clear_away(folder: Path) -> None:
         if ours:
             remove_leftovers(folder, below=True)
             lock.unlink(missing_ok=True)
+
+
+def newest_change(folder: Path) -> float:
+    """Return when a file below a folder was written last, in seconds since the epoch; 0 if there is none."""
+    newest = 0.0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # it has just gone
+            newest = max(newest, file.lstat().st_mtime)
+    return newest

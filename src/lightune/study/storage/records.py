@@ -18,6 +18,7 @@ __all__ = [
     "IDENTITY",
     "OUTCOME",
     "OWNER",
+    "PAUSES",
     "STOPS",
     "RepeatedPoint",
     "TrialRecord",
@@ -29,10 +30,10 @@ __all__ = [
 ]
 
 OWNER, FOLDER, ATTEMPT, OUTCOME, IDENTITY = "owner", "folder", "attempt", "outcome", "identity"
-STOPS = "stops"
+STOPS, PAUSES = "stops", "pauses"
 """User attributes of Optuna's trials (IDENTITY: of its study), as they stand in existing journals and databases:
 the name of the driver's lease, the folder relative to the study's, failures before, how the trial ended, how often
-a disk that takes nothing has stopped it."""
+a disk that takes nothing has stopped it, and from when to when nobody ran it, in seconds since the epoch."""
 
 _T = TypeVar("_T")
 

@@ -6,6 +6,7 @@ folder, and a trial belongs to the driver whose lease it names for as long as th
 
 import itertools
 import logging
+import time
 from collections.abc import Collection, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -37,7 +38,7 @@ from lightune.study.outcome.outcome import (
 from lightune.study.space.dimensions import text_keys
 from lightune.study.space.space import Point, Space
 from lightune.study.storage.lease import Lease, is_name
-from lightune.study.storage.leftovers import clear_away
+from lightune.study.storage.leftovers import clear_away, newest_change
 from lightune.study.storage.locks import study_lock
 from lightune.study.storage.records import (
     ATTEMPT,
@@ -45,6 +46,7 @@ from lightune.study.storage.records import (
     IDENTITY,
     OUTCOME,
     OWNER,
+    PAUSES,
     STOPS,
     TrialRecord,
     best_of,
@@ -176,6 +178,7 @@ class TrialStore:
         begun = folder is not None and has_room(folder, attempt)  # else it is the folder of a failed attempt
         outcome = read_outcome(folder, self.settings.objectives) if folder is not None and begun else None
         again = outcome is not None and outcome.failed and attempt < self.settings.retries
+        self._note_pause(frozen, folder)
         if folder is not None and outcome is not None and outcome.is_final and not again:
             clear_away(folder)
             self.tell(frozen.number, outcome)
@@ -188,6 +191,14 @@ class TrialStore:
             attempt = self.note_failure(frozen.number)
         may_have_begun = folder is None or begun  # its process may have begun before its driver wrote that down
         return self._trial_at(frozen.number, point, resume=may_have_begun and not again, attempt=attempt)
+
+    def _note_pause(self, frozen: FrozenTrial, folder: Path | None) -> None:
+        """Record that nobody ran a trial from the last sign of it until now."""
+        assert frozen.datetime_start is not None
+        since = max(frozen.datetime_start.timestamp(), newest_change(folder) if folder is not None else 0.0)
+        known = frozen.user_attrs.get(PAUSES)
+        pauses = [*(known if isinstance(known, list) else []), [since, max(since, time.time())]]
+        self._note(frozen.number, PAUSES, pauses)
 
     def _begin(self, number: int) -> Trial:
         self._study.sampler = make_sampler(self.settings, number)
