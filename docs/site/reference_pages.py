@@ -5,16 +5,18 @@ What may stand in a key is told by the schemas that `lightune schema` prints; no
 
 import json
 import os
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from hydra_plugins.hydra_lightune import cluster, fused, launcher, sweeper  # noqa: F401 - which store their options
+import hydra_plugins.hydra_lightune
 from lightune.cli.tools import tool_parser
 from lightune.config import schema
 from lightune.config.json_schema import group_schemas, part_schema
@@ -71,6 +73,11 @@ _OTHER_LAUNCHERS = {
     "submitit_slurm": "job arrays of Slurm ([Clusters](../clusters.md#slurm)); needs `lightune[slurm]`.",
     "submitit_local": "the same without Slurm; needs `lightune[slurm]`.",
 }
+_DOORS = [
+    import_module(f"{hydra_plugins.hydra_lightune.__name__}.{door.name}")
+    for door in pkgutil.iter_modules(hydra_plugins.hydra_lightune.__path__)
+]
+"""The modules by which Hydra finds launchers and the sweeper; each stores its options when it is imported."""
 _TYPES = {
     "integer": "whole number",
     "number": "number",
@@ -400,7 +407,11 @@ def _hydra_page(content: Schema) -> str:
         "default it is `local`.",
     ]
     store = ConfigStore.instance()
-    for name in ("local", "fused", "cluster"):
+    doors = tuple(door.__name__ for door in _DOORS)
+    names = [name.removesuffix(".yaml") for name in store.list("hydra/launcher")]
+    for name in sorted(names, key=lambda name: (name != "local", name != "fused", name)):
+        if not str(store.load(f"hydra/launcher/{name}.yaml").node._target_).startswith(doors):
+            continue
         node = OmegaConf.to_container(store.load(f"hydra/launcher/{name}.yaml").node, resolve=False)
         told = part_schema(node.pop("_target_"))
         sections.append(f"## hydra/launcher={name} {{ #{name} }}\n\n{_words(told['description'])}")

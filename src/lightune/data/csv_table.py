@@ -85,7 +85,7 @@ class CSV(InMemoryData):
         target_scaling: how the target of regression is scaled; losses see the scaled target, metrics the real one.
         placement: where samples lie: `device`, `host`, `stream`; `auto` looks at the memory that is free.
         num_workers: processes that prepare batches of a stream, >= 0.
-        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
+        pos_label: of two classes the positive one, which precision, recall and the like are of; None for the last.
         output_root: the folder on whose disk a table lies that memory does not hold; None for that of temporary
             files.
     """

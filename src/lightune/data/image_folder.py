@@ -44,7 +44,7 @@ class ImageFolder(FileFolder):
         cache: whether what was decoded is kept below the output root, for the next start of the same data.
         output_root: the folder; None to keep nothing.
         target_scaling: how the values of regression are scaled; losses see scaled ones, metrics the real ones.
-        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
+        pos_label: of two classes the positive one, which precision, recall and the like are of; None for the last.
     """
 
     kind = "image"

@@ -49,7 +49,7 @@ class TextCSV(InMemoryData):
         delimiter: what stands between two cells; `auto` finds out.
         encoding: of the file, where no mark at its beginning says so.
         batch_size: samples a training batch, > 0, or `full` for all of them at once.
-        pos_label: of two classes the positive one, of which precision, recall, F1 and AUC are; None for the last.
+        pos_label: of two classes the positive one, which precision, recall and the like are of; None for the last.
     """
 
     kind = "text"

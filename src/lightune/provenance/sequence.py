@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import QMCSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from lightune.errors import ConfigError, Problem
@@ -19,7 +18,7 @@ from lightune.private_api.optuna import given_values, suggest
 from lightune.study.definition.settings import Objective, Settings
 from lightune.study.definition.spec import FILE_NAME, Spec, read_spec
 from lightune.study.storage.journal import JOURNAL, recorded_study
-from lightune.study.storage.samplers import make_sampler
+from lightune.study.storage.samplers import goes_by_sequence, make_sampler
 
 __all__ = ["Replayed", "replay"]
 
@@ -65,7 +64,7 @@ def replay(folder: Path) -> Replayed | str:
     trials = [trial for trial in recorded.get_trials() if trial.state != TrialState.WAITING]
     settings = _settings(spec)
     found: dict[str, list[int]] = {"same": [], "different": [], "untold": []}
-    counted = _study_of(recorded) if isinstance(make_sampler(settings, 0), QMCSampler) else None
+    counted = _study_of(recorded) if goes_by_sequence(make_sampler(settings, 0)) else None
     for trial in trials:
         before = [each for each in trials if each.number < trial.number]
         running = [each.number for each in before if _ran_at(each, trial)]

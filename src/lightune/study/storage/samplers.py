@@ -15,7 +15,7 @@ from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner
-from optuna.samplers import BaseSampler, BruteForceSampler, CmaEsSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, CmaEsSampler, RandomSampler
 from optuna.trial import Trial
 
 from lightune.errors import ConfigError, Problem
@@ -23,12 +23,14 @@ from lightune.private_api import optuna as private_api
 from lightune.study.definition.settings import Settings
 from lightune.study.space.space import GRID, Point, Space, interval_in_grid, lists_points
 
-__all__ = ["is_grid", "learns", "make_pruner", "make_sampler", "require_able", "suggest"]
+__all__ = ["goes_by_sequence", "is_grid", "learns", "make_pruner", "make_sampler", "require_able", "suggest"]
 
 _SAMPLERS = ("optuna.samplers.*", "hydra_plugins.hydra_optuna_sweeper.*")
 _PRUNERS = ("optuna.pruners.*",)
 _BLIND = ("RandomSampler", "QMCSampler")
 """Classes of samplers that take no notice of results."""
+_SEQUENCES = ("QMCSampler",)
+"""Classes of samplers that count how often they were asked, and propose the next member of one sequence."""
 _PLAIN = str | int | float | None
 
 
@@ -83,7 +85,7 @@ def make_sampler(settings: Settings, number: int) -> BaseSampler:
     node = dict(settings.sampler or {"_target_": "optuna.samplers.TPESampler"})
     if node.get("_target_") == GRID:
         return RandomSampler(seed)
-    if _class_name(node) == "QMCSampler":
+    if _class_name(node) in _SEQUENCES:
         seed = settings.seed  # one sequence, of which each trial takes the next member
     if _class_name(node) == "TPESampler":
         node["constant_liar"] = True  # trials that run at the same time should not be alike
@@ -92,6 +94,11 @@ def make_sampler(settings: Settings, number: int) -> BaseSampler:
         rule = f"must name a sampler of Optuna, got {node.get('_target_')}"
         raise ConfigError([Problem("hydra.sweeper.sampler", rule)])
     return sampler
+
+
+def goes_by_sequence(sampler: BaseSampler) -> bool:
+    """Return True if a sampler goes by how often it was asked, and by nothing else."""
+    return any(each.__name__ in _SEQUENCES for each in type(sampler).__mro__)
 
 
 def _class_name(node: Mapping[str, Any]) -> str:
@@ -165,7 +172,7 @@ def suggest(study: Study, trial: Trial, space: Space) -> Point:
 
 def _draw_again(study: Study, trial: Trial, distributions: Mapping[str, BaseDistribution]) -> None:
     """Draw what a trial has already, so that what follows is drawn as it would have been."""
-    if isinstance(study.sampler, QMCSampler):
+    if goes_by_sequence(study.sampler):
         return  # it would go on to the next member of its sequence
     frozen = private_api.storage_of(study).get_trial(private_api.trial_id_of(study, trial.number))
     for key, distribution in distributions.items():
