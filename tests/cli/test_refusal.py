@@ -264,6 +264,15 @@ def test_a_file_that_is_not_utf8_is_the_only_thing_that_is_said_of_it(cli, tmp_p
     assert keys_of(said) == ["mine/experiment/odd.yaml", "seed"]
 
 
+@pytest.mark.parametrize("mode", [(), ("-m",)])
+def test_a_file_that_is_no_yaml_is_named_beside_what_else_is_wrong(cli, tmp_path, mode):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/odd.yaml").write_text("# @package _global_\nmodel:\n\tunits: 3\n")
+    said = cli(*mode, "--config-dir", "mine", "experiment=odd", "seed=-1").err
+    assert keys_of(said) == ["mine/experiment/odd.yaml", "seed"]
+    assert "line 3, column 1" in said
+
+
 @pytest.mark.parametrize("name", ["best", "best.yaml"])
 def test_a_whole_configuration_of_ones_own_is_answered_as_that_of_lightune(tmp_path, name):
     OmegaConf.save(compose(), tmp_path / "best.yaml")

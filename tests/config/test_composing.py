@@ -1,3 +1,5 @@
+from pathlib import Path
+
 from hydra.core.global_hydra import GlobalHydra
 
 from lightune.config.composing import composing, unreadable_files
@@ -30,3 +32,16 @@ def test_files_that_are_not_utf8_are_named(tmp_path):
     assert problem.key == str(tmp_path / "a.yaml")
     assert "is not UTF-8 text (byte 9 is 0xe9); save it as UTF-8" in problem.message
     assert list(unreadable_files(None)) == []
+
+
+def test_files_that_are_no_yaml_are_named_with_the_place(tmp_path):
+    (tmp_path / "a.yaml").write_text("model:\n\tunits: 3\n")
+    (tmp_path / "b.yaml").write_text("a: 1\na: 2\n")
+    (tmp_path / "c.yaml").write_text("a: [1\nb: 2\n")
+    (tmp_path / "d.yaml").write_text("")
+    assert {Path(problem.key).name: problem.message for problem in unreadable_files(tmp_path)} == {
+        "a.yaml": "is no YAML: line 2, column 1: found character that cannot start any token; "
+        "indent with spaces, not with tabs",
+        "b.yaml": "is no YAML: line 2, column 1: found duplicate key a",
+        "c.yaml": "is no YAML: line 2, column 2: did not find expected ',' or ']'",
+    }

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli.judgement import is_study, judge_multirun, run_problems
-from lightune.config.composing import composing, unreadable_files
+from lightune.config.composing import UNREADABLE, composing, unreadable_files
 from lightune.config.overrides import install_advice, judged
 from lightune.config.static.annotations import did_you_mean
 from lightune.config.validate import find_problems
@@ -62,10 +62,10 @@ def problems_of(error: Exception, arguments: Sequence[str]) -> list[Problem]:
     """
     command = _Command.of(arguments)
     problems = list(error.problems) if isinstance(error, ConfigError) else fixed_part(error)
-    if isinstance(error, (*_HYDRAS, ConfigError)):
-        with suppress(*_HYDRAS, ConfigError):  # the command is not what is wrong
+    if isinstance(error, (*_HYDRAS, *UNREADABLE, ConfigError)):
+        with suppress(*_HYDRAS, *UNREADABLE, ConfigError):  # the command is not what is wrong
             problems += _problems(command)
-    if isinstance(error, UnicodeError):
+    if isinstance(error, UNREADABLE):
         problems += unreadable_files(command.config_dir)
     return list(dict.fromkeys(problems))
 

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli.judgement import is_study
 from lightune.cli.preflight import Preflight
-from lightune.config.composing import Composing, composing
+from lightune.config.composing import UNREADABLE, Composing, composing
 from lightune.config.override_text import value_text
 from lightune.config.trust import whitelist
 from lightune.config.words import Words, words_of
@@ -114,7 +114,7 @@ def _said_at_once(words: Words) -> Iterator[None]:
     """Raise all that is wrong with the words where Hydra says the first of it."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException, UnicodeError) as error:
+    except (HydraException, OmegaConfBaseException, *UNREADABLE) as error:
         from lightune.cli.refusal import problems_of
 
         flags = ["--config-dir", str(words.config_dir)] if words.config_dir is not None else []

@@ -12,15 +12,20 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
+from lightune.config.project import conf_in_use
 from lightune.config.search_path import trusted_packages_only
 from lightune.errors import Problem
 from lightune.paths import conf_dir
 from lightune.private_api.hydra import add_folder
 
-__all__ = ["Composing", "composing", "unreadable_files"]
+__all__ = ["UNREADABLE", "Composing", "composing", "unreadable_files"]
 
+UNREADABLE = (UnicodeError, YAMLError)
+"""What Hydra raises of a configuration file that it cannot read, without its name."""
 _NAME = "train"
 
 
@@ -72,18 +77,32 @@ class Composing:
 
 
 def unreadable_files(config_dir: str | Path | None) -> Iterator[Problem]:
-    """Yield the configuration files that are not in UTF-8, which Hydra does not name.
+    """Yield the configuration files that are not in UTF-8, or no YAML, which Hydra does not name.
 
     Args:
         config_dir: a folder with options of one's own.
     """
-    folders = [conf_dir(), *([Path(config_dir)] if config_dir else [])]
-    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+    folders = [conf_dir(), conf_in_use(), Path(config_dir) if config_dir else None]
+    for file in sorted(path for folder in folders if folder is not None for path in folder.rglob("*.yaml")):
         try:
-            file.read_text(encoding="utf-8")
+            OmegaConf.create(file.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
             rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
             yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")
+        except YAMLError as error:
+            yield Problem(str(file), f"is no YAML: {_why_no_yaml(error, file)}")
+        except (OSError, OmegaConfBaseException):  # of which Hydra says enough
+            continue
+
+
+def _why_no_yaml(error: YAMLError, file: Path) -> str:
+    """Return what a parser says of a file, on one line."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return " ".join(str(error).split())
+    line = file.read_text(encoding="utf-8").splitlines()[mark.line : mark.line + 1]
+    tab = "; indent with spaces, not with tabs" if any(each.lstrip(" ").startswith("\t") for each in line) else ""
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{tab}"
 
 
 @contextmanager

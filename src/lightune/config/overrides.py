@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.errors import CompactHydraException, HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from lightune.config.composing import Composing, unreadable_files
+from lightune.config.composing import UNREADABLE, Composing, unreadable_files
 from lightune.config.override_syntax import syntax_problems
 from lightune.config.override_text import value_text, values_of
 from lightune.config.schema import GROUPS
@@ -135,7 +135,7 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
         words.problems.append(_missing(group, str(value), missing))
     except HydraException as error:
         words.problems.append(Problem(group, _why_no_choice(override, files, words) or _in_hydras_words(error)))
-    except UnicodeError:
+    except UNREADABLE:
         words.problems += unreadable_files(files.folder)
     except ValueError as error:
         words.problems.append(Problem(group, str(error)))
