@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from studies import write_study
 
+from lightune import compose, train
 from lightune.provenance.sequence import Replayed
 from lightune.report.run_data import read_run
 
@@ -46,6 +48,26 @@ def test_the_new_run_is_kept_where_it_is_asked_for(run, tool, tmp_path):
     code, _, err = tool("reproduce", "run", "--output", "new")
     assert code == 2
     assert "--output  must be a new or an empty folder, got new" in err
+
+
+@pytest.mark.long
+def test_data_named_from_where_the_command_was_typed_are_found_from_elsewhere(tmp_path, monkeypatch, tool):
+    for name in ("there", "elsewhere"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    rows = "".join(f"{number},{'ab'[number % 2]}\n" for number in range(40))
+    Path("table.csv").write_text(f"x,y\n{rows}")
+    words = ("data=csv", "data.path=table.csv", "data.target=y", "trainer=cpu", "trainer.max_epochs=1")
+    run = train(compose([*words, "model.units=4", "logger=none"])).run_dir.absolute()
+    (run / ".hydra" / "hydra.yaml").write_text(f"hydra: {{runtime: {{cwd: {tmp_path / 'there'}}}}}\n")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, out, err = tool("reproduce", run)
+    assert (code, "identical: " in out) == (0, True), err
+    assert "the new run was not kept; --output FOLDER keeps it" in err
+    (tmp_path / "there" / "table.csv").rename(tmp_path / "moved.csv")
+    code, _, err = tool("reproduce", run)
+    assert (code, "; --data names where they lie now" in err) == (2, True)
+    assert tool("reproduce", run, "--data", "../moved.csv")[0] == 0
 
 
 @pytest.mark.long

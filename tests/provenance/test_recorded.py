@@ -30,7 +30,9 @@ def test_what_is_beside_the_run_is_read(run):
     recorded = read_recorded(run)
     assert recorded.environment["packages"] == {"torch": "1"}
     assert (recorded.diff, recorded.threads, recorded.is_tested) == (b"+a", 3, False)
-    assert recorded.told_of_data() == "recorded of them: 5 rows with the fingerprint f00d"
+    assert recorded.told_of_data() == (
+        "recorded of them: 5 rows with the fingerprint f00d; --data names where they lie now"
+    )
 
 
 def test_a_trial_reads_what_its_study_keeps(tmp_path):

@@ -13,10 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from omegaconf import DictConfig
+
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
 from lightune.errors import ConfigError, Problem, TrainingError
-from lightune.paths import absence, shown_path, study_above
+from lightune.paths import absence, expanded, shown_path, study_above
 from lightune.provenance.recorded import Recorded, read_recorded
 from lightune.reporting.result import FINISHED
 from lightune.runtime.last_digits import set_variables
@@ -117,7 +119,7 @@ def reproduce(
     found, told = [], len(recorded) > 1
     for each in recorded:
         home = None if output is None else output / each.run.name if told else output
-        changes = {**(places or {}), **_data_of(each, options.data)}
+        changes = {**_from_where_typed(each), **(places or {}), **_data_of(each, options.data)}
         answer = _reproduced(each, home, options, changes, short=told)
         found.append(answer)
     proposed, lines = _proposed_again(folders, found) if options.all else (True, [])
@@ -165,6 +167,19 @@ def _proposed_again(folders: "Sequence[Path]", found: "Sequence[dict[str, Any]]"
     return not answer.different, lines
 
 
+def _from_where_typed(recorded: Recorded) -> dict[str, str]:
+    """Return key → path of data that are named relative to where the run's command was typed, and lie there."""
+    data, here = recorded.cfg.get("data"), recorded.typed_in
+    if here is None or not isinstance(data, DictConfig):
+        return {}
+    named = {key: data.get(key) for key in ("path", "root", "labels")}
+    return {
+        f"data.{key}": str(Path(here, name))
+        for key, name in named.items()
+        if isinstance(name, str) and not Path(expanded(name)).exists() and Path(here, name).exists()
+    }
+
+
 def _data_of(recorded: Recorded, path: Path | None) -> dict[str, str]:
     """Return which key says where the data lie, and where that is now.
 
@@ -208,7 +223,7 @@ def _reproduced(
             say(f"different: {name} {recorded.result.status} then, and failed now: {reason}")
         return {"run": name, "identical": False, "failed": reason}
     if not options.json:
-        _print_line(name, answer) if short else _print_table(answer)
+        _print_line(name, answer) if short else _print_table(answer, is_kept=output is not None)
     return _plain(name, answer)
 
 
@@ -243,7 +258,7 @@ def _print_differences(name: str, recorded: Recorded, differing: "Sequence[Diffe
         print_records([(each.what, each.then, each.now) for each in differing], ("differs", "then", "now"))
 
 
-def _print_table(answer: "Reproduction") -> None:
+def _print_table(answer: "Reproduction", *, is_kept: bool) -> None:
     from lightune.cli.records import print_records
 
     rows = [(each.name, _shown(each.then), _shown(each.now), _same(each)) for each in answer.figures]
@@ -255,8 +270,8 @@ def _print_table(answer: "Reproduction") -> None:
     for file in answer.lost:
         say(f"{file} is not there any more: its weights could not be compared")
     say(_verdict(answer))
-    if answer.folder.exists() and answer.recorded.run != answer.folder:
-        say(f"the new run lies in {shown_path(answer.folder)}", error=True)
+    where = f"lies in {shown_path(answer.folder)}" if is_kept else "was not kept; --output FOLDER keeps it"
+    say(f"the new run {where}", error=True)
 
 
 def _verdict(answer: "Reproduction") -> str:
