@@ -16,7 +16,7 @@ def runs(tmp_path, monkeypatch):
     first = np.random.default_rng(0).random(200) < 0.7
     second = first | (np.random.default_rng(1).random(200) < 0.4)
     for name, right in (("a", first), ("b", second)):
-        write_result(tmp_path / name, 0.9, metrics={"val/accuracy": 0.9, "test/f1": 0.7})
+        write_result(tmp_path / name, 0.9, metrics={"val/accuracy": 0.9, "test/f1": 0.7, "test/loss": 0.5})
         lines = [f"0,{row},x,{'x' if hit else 'y'},0.5" for row, hit in enumerate(right)]
         (tmp_path / name / "predictions.csv").write_text(
             "\n".join(["fit,row,target,predicted,p_x", *lines]) + "\n"
@@ -34,6 +34,7 @@ def test_a_comparison_names_its_test_and_what_it_rests_on(runs, tool):
         "A  a", "B  b", "model", "B is better", "95 % between +0.",
         "exact McNemar test, on 200 test rows; assumes that",
         "test/f1  A and B: 0.7000 and 0.7000; no test: it is no mean over samples",
+        "test/loss  A and B: 0.5000 and 0.5000; no test: the figure of each sample was not kept",
     ):  # fmt: skip
         assert words in out, words
 

@@ -39,6 +39,8 @@ def test_classes_are_written_with_their_probabilities(class_run, tool, here):
     assert [row["predicted"] for row in rows] == predictor.predict(read(class_run.table)).tolist()
     assert all(row["probability"] == row[f"p_{row['predicted']}"] for row in rows)
     assert err == ""
+    code, out, _ = tool("predict", class_run.folder, "--input", class_run.table)
+    assert (code, out) == (0, "80 predictions of class in predictions.csv in place of an older one\n")
 
 
 @pytest.mark.parametrize("beside", [(), ("--sets", "0.5", "--reject", "confidence", "--reject-rate", "0.5")])

@@ -12,7 +12,7 @@ def shown(tmp_path, monkeypatch, capsys):
     """Show a result; return label → text of each line."""
     monkeypatch.chdir(tmp_path)
 
-    def show(fits=1, **changes):
+    def show(fits=1, events="events.out.tfevents.1", **changes):
         given = {
             "run_dir": tmp_path / "outputs" / "runs" / "mine" / "first",
             "name": "mine",
@@ -29,6 +29,10 @@ def shown(tmp_path, monkeypatch, capsys):
             "provenance": {},
             **changes,
         }
+        if events and given["run_dir"].is_relative_to(tmp_path):
+            file = given["run_dir"] / events
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
         show_summary(Result(**given), Console(), output_root=tmp_path / "outputs", fits=fits)
         lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
         return {label.strip(): text.strip() for label, _, text in (line.partition("  ") for line in lines)}
@@ -76,6 +80,11 @@ def test_a_run_of_several_fits_that_was_cut_off_tells_how_far_it_came(shown):
     mean = Objective("val/f1", "max", 0.9, None, 0.01)
     assert shown(fits=3, objective=mean, folds=[fold] * 2)["val/f1"] == "0.9000 ± 0.0100  mean of 2 of 3 fits"
     assert shown(fits=2, objective=mean, folds=[fold] * 2)["val/f1"] == "0.9000 ± 0.0100  mean of 2 fits"
+
+
+@pytest.mark.parametrize(("events", "is_shown"), [("fold_0/events.out.tfevents.1", True), (None, False)])
+def test_a_run_that_logged_nothing_to_tensorboard_does_not_point_to_it(shown, events, is_shown):
+    assert ("look at it" in shown(events=events)) is is_shown
 
 
 def test_a_run_that_was_moved_is_looked_at_where_it_is(shown, tmp_path):

@@ -21,6 +21,7 @@ _NO_CHOICE = re.compile(r"invalid choice: (?P<word>.+?) \(choose from .*", re.DO
 _AMBIGUOUS = re.compile(r"ambiguous option: (?P<word>\S+) could match (?P<known>.+)")
 _WITH_VALUE = re.compile(r"ignored explicit argument (?P<word>.+)")
 _COMMAND = "chosen_command"
+_TRAINING = ("train", "fit", "search", "tune", "sweep", "optimize")  # what the other program does
 
 
 class Parser(argparse.ArgumentParser):
@@ -137,6 +138,8 @@ def _rule(message: str, action: argparse.Action | None) -> str:
     """Return what is wrong with a value in words of ours, where argparse has its own."""
     if action is not None and (choice := _NO_CHOICE.fullmatch(message)):
         known, word = [str(each) for each in action.choices or ()], choice["word"].strip("'\"")
+        if action is not None and action.dest == _COMMAND and word in _TRAINING:
+            return "is no command of lightune; lightune-train trains, and with -m searches"
         hint = did_you_mean(word, known)
         return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}, got {word}{hint and f';{hint}'}"
     if explicit := _WITH_VALUE.fullmatch(message):

@@ -5,6 +5,7 @@ This module must not import torch or Lightning at its top.
 
 import argparse
 import csv
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -94,16 +95,17 @@ def predict(options: argparse.Namespace, folder: Path) -> None:
         count = len(predictor.classes)
         given = counted(count, "class", "classes") if count else "values"
         raise ConfigError([Problem("--threshold", f"is for two classes, and the run predicts {given}")])
-    if options.on_unreadable == "skip" and predictor.counted == "row":
+    if options.on_unreadable == "skip" and predictor.counted != "file":
         rule = "is for pictures and sounds, and the run predicts rows of a table, all of which are read"
         raise ConfigError([Problem("--on-unreadable", rule)])
     beside = _beside(predictor, options, folder)
+    older = " in place of an older one" if options.output.exists() else ""
     try:
         total = _write(predictor, options, beside)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError([Problem("--output", f"{options.output} cannot be written ({reason})")]) from error
-    say(f"{counted(total, 'prediction')} of {predictor.target} in {options.output}")
+    say(f"{counted(total, 'prediction')} of {predictor.target} in {options.output}{older}")
     for each in beside:
         if (rejected := getattr(each, "rejected", None)) is not None:
             say(f"{rejected:,} of them rejected by {options.reject}", error=True)
@@ -162,7 +164,7 @@ def _write(predictor: "Predictor", options: argparse.Namespace, beside: "Sequenc
     total, skip = 0, options.on_unreadable == "skip"
     with whole_file(options.output) as file:
         lines = csv.writer(file, lineterminator="\n")
-        several = len(paths) > 1 and predictor.counted == "row"
+        several = len(paths) > 1 and predictor.counted != "file"
         header = [*_header(predictor), *(name for each in beside for name in each.header)]
         lines.writerow([*(["file"] if several else []), predictor.counted, *header])
         for path in paths:
@@ -221,7 +223,7 @@ def _told(path: Path, error: Exception) -> str:
 def _is_ours(file: Path) -> bool:
     with file.open("rb") as opened:
         start = opened.read(64).decode("utf-8", errors="replace")
-    return start.startswith(("row,predicted", "file,row,predicted", "file,predicted"))
+    return re.match(r"(file,)?\w+,predicted", start) is not None
 
 
 def _share(text: str) -> float:

@@ -74,7 +74,8 @@ def tool_parser() -> argparse.ArgumentParser:
     """Return what reads the words of `lightune`, with all its commands."""
     parser = Parser(
         prog="lightune",
-        description="Work with finished runs, and see what networks there are.",
+        description="Show, compare, explain and use runs and studies, pack them, begin a project. "
+        "What trains and searches is lightune-train.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version())

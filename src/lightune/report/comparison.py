@@ -335,7 +335,10 @@ def _comparison(
     if chosen and not metric.startswith("test/"):
         names = " and ".join(f"{subject.path} (of {subject.chosen_of})" for subject in chosen)
         remark = f"chosen as the best by these figures, which flatter it: {names}"
-    elif verdict is not None and "validation" in data:
+    elif verdict is None:
+        is_mean = bool(kinds_of(metric))
+        remark = "the figure of each sample was not kept" if is_mean else "it is no mean over samples"
+    elif "validation" in data:
         remark = "these rows have chosen the epoch of both"
     return Comparison(place, metric, float(one), float(other), verdict, None, data, better, remark)
 

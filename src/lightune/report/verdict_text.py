@@ -27,7 +27,7 @@ def verdict_lines(result: "Comparison") -> Iterator[str]:
     figures = f"{shown_figure(result.first)} and {shown_figure(result.second)}"
     verdict = result.verdict
     if verdict is None:
-        yield f"{result.metric}  A and {letter}: {figures}; no test: it is no mean over samples"
+        yield f"{result.metric}  A and {letter}: {figures}; no test: {result.remark}"
         return
     p = verdict.p if result.corrected is None else result.corrected
     apart = abs(verdict.difference)

@@ -31,7 +31,8 @@ def show_summary(
     """
     rows = result_rows(result, fits)
     shown = output_root if is_inside(result.run_dir, output_root) else result.run_dir
-    rows.append(("look at it", f"tensorboard --logdir {shlex.quote(shown_path(shown))}"))
+    if any(result.run_dir.rglob("events.out.tfevents.*")):
+        rows.append(("look at it", f"tensorboard --logdir {shlex.quote(shown_path(shown))}"))
     if resumed_by is not None:
         rows.append(("go on with", resumed_by))
     console.print()
