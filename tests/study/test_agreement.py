@@ -17,6 +17,7 @@ EXPERIMENTS = {
     "regression": "defaults: [override /data: diabetes]",
     "first": "search: {enqueue: [{seed: 1}]}",
     "two": "search: {objectives: [{metric: val/loss, mode: min}, {metric: val/f1, mode: max}]}",
+    "elsewhere": "output_root: a",
     "short": "search: {n_trials: 2}",
     "pruned": "search: {pruner: {_target_: optuna.pruners.NopPruner}}",
 }
@@ -84,6 +85,13 @@ def test_what_trials_have_differently_is_refused_with_what_brings_it(refusal, wo
     assert rule.startswith("must be the same for all trials of a study, got ")
     assert given in rule
     assert "; make a study of each, or " in rule
+
+
+@pytest.mark.parametrize("word", ["output_root=a,a", "experiment=elsewhere,elsewhere"])
+def test_what_is_swept_cannot_set_the_folder_of_the_study(refusal, word):
+    where, rule = refusal(word)
+    assert where == "output_root"
+    assert rule.startswith("is outputs for the study, whose trials lie in its folder, and a for them; set it on")
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,11 @@ class Agreement:
 
     Args:
         vocabulary: what the settings are called in messages.
+        root: below which the study's folder lies, as `output_root`; None if that does not matter.
     """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    def __init__(self, vocabulary: Vocabulary, root: str | None = None) -> None:
+        self._vocabulary, self._root = vocabulary, root
         self._seen: dict[str, list[tuple[Any, Point]]] = {}
         self._judged: dict[str, Point] = {}
 
@@ -78,6 +79,9 @@ class Agreement:
     def problems(self) -> Iterator[Problem]:
         """Yield each setting that trials have differently, with the values and what brings them."""
         for name, seen in self._seen.items():
+            if name == _ROOT and len(seen) == 1 and self._root not in (None, seen[0][0]):
+                rule = f"is {self._root} for the study, whose trials lie in its folder, and {seen[0][0]} for them"
+                yield Problem(_ROOT, f"{rule}; set it on the command line, and do not sweep what sets it")
             if len(seen) > 1:
                 points = [point for _, point in seen]
                 keys = _differing(points)

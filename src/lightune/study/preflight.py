@@ -70,7 +70,8 @@ def judged_definition(config: DictConfig) -> tuple[Definition, list[Problem]]:
     space, found = existing_keys(space, [end.point for end in ends_of(space)], loader, composer.compose, where)
     problems += found
 
-    agreement = Agreement(settings.vocabulary)
+    root = OmegaConf.select(config, "output_root", throw_on_resolution_failure=False)
+    agreement = Agreement(settings.vocabulary, root)
     found_by_trials: list[Problem] = []
     folders = FolderNames(config, partial(trial_folder, composer))
     composed: dict[str, dict[str, str]] = {}  # key → text → what it makes
