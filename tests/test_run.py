@@ -10,7 +10,7 @@ from lightune import compose, evaluate, resume, train
 from lightune.config.trust import trust
 from lightune.errors import CheckpointError, ConfigError
 from lightune.reporting.result import read_result
-from lightune.run import TrainingError
+from lightune.run import TrainingError, prepare
 
 SCHEMA = json.loads(resources.files("lightune.reporting").joinpath("result.schema.json").read_text())
 
@@ -170,6 +170,17 @@ def test_provenance_says_where_a_result_came_from(run):
 def test_the_main_job_learns_to_read_digits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train(compose(["trainer=cpu"])).metrics["test/accuracy"] >= 0.95
+
+
+def test_parts_serve_one_run(tmp_path):
+    cfg = compose(["trainer=smoke", "logger=none", f"output_root={tmp_path}"])
+    parts = prepare(cfg)
+    train(cfg, parts=parts, run_dir=tmp_path / "first")
+    with pytest.raises(
+        ConfigError, match=r"parts.* have trained a run, and hold its weights; prepare\(cfg\) makes"
+    ):
+        train(cfg, parts=parts, run_dir=tmp_path / "second")
+    assert not (tmp_path / "second").exists()
 
 
 def test_what_is_no_configuration_is_refused():

@@ -77,6 +77,10 @@ def train(
         raise ConfigError([Problem("cfg", f"must be a configuration: train(compose([...])), got a {given}")])
     if cfg.resume is not None and run_dir is None:
         raise ConfigError([Problem("resume", "belongs to the command line; in Python call lightune.resume(RUN)")])
+    if parts is not None and parts.trainer is not None and parts.trainer.state.fn is not None:
+        raise ConfigError(
+            [Problem("parts", "have trained a run, and hold its weights; prepare(cfg) makes new ones")]
+        )
     folder = None if run_dir is None else Path(run_dir)
     keeps_config = folder is not None and parts is None and not resume and outer_rank() == 0
     if keeps_config and folder is not None:  # a job, which brings its parts, has a folder and a file of Hydra's
