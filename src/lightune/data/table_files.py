@@ -6,7 +6,7 @@ delimited file would have them. Parquet is read by polars, Excel by openpyxl, if
 
 import datetime
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
@@ -17,11 +17,10 @@ from lightune.data.delimited import Delimiter, check_header, find_dialect, read_
 from lightune.data.quick_tables import quick_columns
 from lightune.data.stored_cells import StoredTable, stored
 
-__all__ = ["read_table", "rows_like", "rows_of", "store_table"]
+__all__ = ["bytes_of_text", "read_table", "rows_like", "rows_of", "store_table"]
 
-_PARQUET = frozenset({".parquet", ".pq"})
-_EXCEL = frozenset({".xlsx", ".xlsm"})
-_OLD_EXCEL = ".xls"
+_PACKED = 4
+"""Bytes of text that a byte of a packed file stands for, about."""
 _ROWS = 50_000  # of a Parquet file, read at a time
 _MIDNIGHT = datetime.time()
 
@@ -38,14 +37,15 @@ def rows_of(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "utf-8
         OSError: if the file cannot be read.
         ValueError: if it is no table, or damaged, or a package is missing that reads it.
     """
-    suffix = path.suffix.lower()
-    if suffix in _PARQUET:
-        return _in_parquet(path)
-    if suffix in _EXCEL:
-        return _in_excel(path)
-    if suffix == _OLD_EXCEL:
-        raise ValueError(f"{path} is of Excel before 2007; save it as .xlsx or .csv")
+    if (read := _FORMATS.get(path.suffix.lower())) is not None:
+        return read(path)
     return read_rows(path, find_dialect(path, delimiter=delimiter, encoding=encoding))
+
+
+def bytes_of_text(path: Path) -> int:
+    """Return about how many bytes the text of a file is, packed or not, >= 0."""
+    packed = path.suffix.lower() in (".gz", *_FORMATS)
+    return path.stat().st_size * (_PACKED if packed else 1)
 
 
 def rows_like(path: Path, schema: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -69,7 +69,7 @@ def read_table(path: Path, *, delimiter: Delimiter = "auto", encoding: str = "ut
         OSError: if the file cannot be read.
         ValueError: as `rows_of`, or if there is no row below the header.
     """
-    if path.suffix.lower() in (*_PARQUET, *_EXCEL, _OLD_EXCEL):
+    if path.suffix.lower() in _FORMATS:
         others = rows_of(path)
         header = next(others)
         columns = columns_of(others, len(header))
@@ -163,6 +163,18 @@ def _in_excel(path: Path) -> Iterator[list[str]]:
             yield (row + [""] * width)[:width]
     finally:
         book.close()
+
+
+def _in_old_excel(path: Path) -> Iterator[list[str]]:
+    raise ValueError(f"{path} is of Excel before 2007; save it as .xlsx or .csv")
+
+
+_FORMATS: Mapping[str, Callable[[Path], Iterator[list[str]]]] = {
+    **dict.fromkeys((".parquet", ".pq"), _in_parquet),
+    **dict.fromkeys((".xlsx", ".xlsm"), _in_excel),
+    ".xls": _in_old_excel,
+}
+"""Suffix → what yields header and rows; files of any other suffix are delimited text."""
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from lightune.data.delimited import Delimiter
 from lightune.data.official_parts import PARTS, part_named
 from lightune.data.placement import Placement, place
 from lightune.data.stored_cells import StoredTable
-from lightune.data.table_files import read_table, store_table
+from lightune.data.table_files import bytes_of_text, read_table, store_table
 from lightune.errors import ConfigError, Problem
 from lightune.validation import Indices
 
@@ -25,8 +25,6 @@ Table = Mapping[str, Cells]
 
 _OF_A_BYTE = 10
 """Bytes of memory that a byte of a table takes while it is read: each cell is an object of its own."""
-_PACKED, _PACKS = 4, (".gz", ".parquet", ".pq", ".xlsx", ".xlsm")
-"""Bytes of text that a byte of a packed file stands for, about."""
 
 
 def table_files_at(path: Path) -> dict[str, Path]:
@@ -62,7 +60,7 @@ def lies_in_file(files: Iterable[Path], placement: Placement) -> bool:
         files: that are read.
         placement: as of `InMemoryData`.
     """
-    texts = sum(file.stat().st_size * (_PACKED if file.suffix in _PACKS else 1) for file in files)
+    texts = sum(map(bytes_of_text, files))
     return place(placement, texts * _OF_A_BYTE, torch.device("cpu"))[0] == "stream"
 
 

@@ -14,7 +14,7 @@ from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, Spec, own_program, read_spec
 from lightune.study.outcome.outcome import FINAL, is_final, read_outcome, read_training
 from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
-from lightune.study.outputs.table import COLUMNS, column_of, read_table
+from lightune.study.outputs.table import COLUMNS, OF_A_TRIAL, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
 from lightune.study.storage.lease import is_at_work
 from lightune.study.storage.records import RepeatedPoint, best_of, best_points, is_seed
@@ -174,7 +174,7 @@ def _settle(study: StudyOnDisk) -> None:
             continue
         row.update(state=outcome.status, seconds=f"{outcome.seconds:.3f}", error=outcome.error or "")
         row.update(zip(study.columns, map(str, outcome.values or ()), strict=False))
-        row.update({f"trial/{name}": str(value) for name, value in read_training(folder).items()})
+        row.update({f"{OF_A_TRIAL}{name}": str(value) for name, value in read_training(folder).items()})
 
 
 def _require_row(row: Mapping[str, str], objectives: Sequence[str]) -> None:

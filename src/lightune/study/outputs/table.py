@@ -14,9 +14,18 @@ from lightune.runtime.plain_text import cell, text_of_cell
 from lightune.study.definition.settings import Objective
 from lightune.study.storage.records import TrialRecord
 
-__all__ = ["COLUMNS", "FILE_NAME", "column_of", "read_table", "write_table"]
+__all__ = ["COLUMNS", "FILE_NAME", "OF_A_TRIAL", "column_of", "read_table", "write_table"]
 
 FILE_NAME = "trials.csv"
+OF_A_TRIAL = "trial/"
+"""What the names of columns begin with that came later: no key and no metric has such a name."""
+
+
+def _field(name: str) -> Callable[[TrialRecord], Any]:
+    """Return what writes a field of a trial's record, where it has one."""
+    return lambda trial: "" if (value := getattr(trial, name)) is None else value
+
+
 _FIRST: dict[str, Callable[[TrialRecord], Any]] = {
     "number": lambda trial: trial.number,
     "state": lambda trial: trial.state,
@@ -25,15 +34,10 @@ _LAST: dict[str, Callable[[TrialRecord], Any]] = {
     "seconds": lambda trial: "" if trial.seconds is None else f"{trial.seconds:.3f}",
     "folder": lambda trial: trial.folder or "",
     "error": lambda trial: trial.error or "",
-    "trial/epochs": lambda trial: _number(trial.epochs),
-    "trial/std": lambda trial: _number(trial.std),
-    "trial/reported": lambda trial: _number(trial.reported),
+    **{f"{OF_A_TRIAL}{name}": _field(name) for name in ("epochs", "std", "reported")},
 }
 COLUMNS = (*_FIRST, *_LAST)
-"""The columns beside the objectives and the swept keys, which stand between the state and the seconds.
-
-Those that came later have names that no key and no metric has, of this application or another.
-"""
+"""The columns beside the objectives and the swept keys, which stand between the state and the seconds."""
 
 
 def column_of(metric: str | None) -> str:
@@ -79,10 +83,6 @@ def read_table(folder: Path) -> list[dict[str, str]]:
     there = set(rows[0]) if rows else set()
     added = {key: "" for key in COLUMNS if key not in {*there, "number", "state"}}
     return [{**row, **added} for row in rows]
-
-
-def _number(value: float | None) -> Any:
-    return "" if value is None else value
 
 
 def _text(content: Any) -> Any:
