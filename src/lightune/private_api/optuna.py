@@ -5,6 +5,7 @@ by one driver, run by a worker, and told by another driver, so storage records a
 """
 
 import io
+import json
 import pickle
 from types import SimpleNamespace
 from typing import Any
@@ -89,7 +90,24 @@ def trial_again(study: Study, frozen: FrozenTrial) -> Trial:
 
     For: trials whose driver has died. Without it: they stay RUNNING for ever.
     """
-    return Trial(study, frozen._trial_id)
+    trial = Trial(study, frozen._trial_id)
+    if drawn := _drawn_together(frozen):
+        space = study.sampler.infer_relative_search_space(study, frozen)
+        if drawn.keys() <= space.keys():
+            trial.relative_search_space, trial._relative_params = space, drawn
+    return trial
+
+
+def _drawn_together(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what `GPSampler` noted of a running trial's point when it drew that; nothing if it noted nothing.
+
+    For: going on with a point that was cut off while it was chosen. Without it: the sampler takes the trial for one
+    that runs beside itself, and draws another point.
+    """
+    texts = []
+    while (text := trial.system_attrs.get(f"gp:relative_params:{len(texts)}")) is not None:
+        texts.append(str(text))
+    return dict(json.loads("".join(texts))) if texts else {}
 
 
 def is_given(trial: Trial, key: str) -> bool:

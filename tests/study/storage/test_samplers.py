@@ -224,6 +224,16 @@ def test_a_point_that_was_cut_off_in_the_middle_is_finished_as_it_would_have_bee
         assert suggest(study, trial_again(study, frozen), space) == whole
 
 
+def test_a_point_of_a_gaussian_process_that_was_cut_off_is_finished_as_it_would_have_been():
+    sampler, space = of("GPSampler", n_startup_trials=2), read_space(MIXED)
+    whole = suggest(*asked(sampler, 4, {}), space)
+    study, trial = asked(sampler, 4, {})
+    suggest(study, trial, read_space(MIXED[:1]))
+    study.sampler = make_sampler(settings(sampler, seed=3), 4)  # as another process would
+    (frozen,) = study.get_trials(states=[TrialState.RUNNING])
+    assert suggest(study, trial_again(study, frozen), space) == whole
+
+
 class Unasked(samplers.BaseSampler):
     """A sampler that no value is asked of."""
 
