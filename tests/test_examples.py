@@ -8,6 +8,7 @@ import pytest
 
 from lightune import compose, train, trust
 from lightune.config import trust as trusted
+from lightune.run import prepare
 
 pytestmark = pytest.mark.long
 
@@ -62,3 +63,17 @@ def test_attention_translates_more_dates_than_the_last_state_alone_does(example,
         right[attention] = train(cfg).metrics["test/exact_match"]
     assert right["true"] > 0.8
     assert right["true"] > right["false"] + 0.3
+
+
+def test_a_detector_finds_more_than_connected_pixels_do(example, tmp_path):
+    pytest.importorskip("pycocotools")
+    example("detection")
+    words = ["data=scenes", "trainer.max_epochs=6", "trainer.accelerator=cpu", f"output_root={tmp_path}/out"]
+    cfg = compose(words, config_dir=tmp_path)
+    found = train(cfg).metrics["test/map"]
+    from detection import MeanAveragePrecision, blobs, told
+
+    metric = MeanAveragePrecision()
+    for pictures, truth in prepare(cfg).data.test_dataloader():
+        metric.update(list(map(blobs, pictures)), told(truth))
+    assert found > metric.compute()["map"] + 0.1

