@@ -101,10 +101,10 @@ def trial_again(study: Study, frozen: FrozenTrial) -> Trial:
 def _drawn_together(trial: FrozenTrial) -> dict[str, Any]:
     """Return what `GPSampler` noted of a running trial's point when it drew that; nothing if it noted nothing.
 
-    For: going on with a point that was cut off while it was chosen. Without it: the sampler takes the trial for one
-    that runs beside itself, and draws another point.
+    For: going on with a point that was cut off while it was chosen. Without it: the sampler takes the trial for
+    another that runs beside it, and draws another point.
     """
-    texts = []
+    texts: list[str] = []
     while (text := trial.system_attrs.get(f"gp:relative_params:{len(texts)}")) is not None:
         texts.append(str(text))
     return dict(json.loads("".join(texts))) if texts else {}
