@@ -133,6 +133,17 @@ def test_a_link_out_of_the_folder_is_refused_before_anything_is_removed(outputs,
     assert content(outputs / "runs") == before
 
 
+@pytest.mark.parametrize("root", ["study", "outputs/studies/study", "outputs/runs/run/done"])
+def test_the_cache_is_no_single_runs_or_studys(outputs, tool, root):
+    code, _, err = tool("clean", root, "--cache")
+    assert code == 2
+    assert "--cache  is for an output_root, whose runs and studies share it, got outputs/" in err
+
+
+def test_a_study_is_found_by_its_name(outputs, tool):
+    assert "2 files, 2.0 MB" in tool("clean", "study", "--checkpoints")[1]
+
+
 def test_where_there_is_nothing_it_says_so(tmp_path, monkeypatch, tool):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs").mkdir()

@@ -18,7 +18,7 @@ from lightune.report.disk_use import KINDS, Item, item_of_folder, items_of_run, 
 from lightune.report.filters import parse_where, selected
 from lightune.report.run_data import is_run
 from lightune.runtime.plain_text import escaped, say
-from lightune.study.outputs.reader import OUTPUTS
+from lightune.study.outputs.reader import OUTPUTS, found
 from lightune.wording import counted
 
 __all__ = ["add_arguments", "clean"]
@@ -55,6 +55,7 @@ def clean(options: argparse.Namespace, program: str) -> None:
     Raises:
         ConfigError: if an option cannot be used, or something leads out of the folders; nothing was removed.
     """
+    options.root = found(options.root)
     asked = [kind for kind in KINDS if getattr(options, kind)]
     _require_sense(options, asked)
     entries = list(_entries(options, program))
@@ -93,6 +94,9 @@ def _require_sense(options: argparse.Namespace, asked: Sequence[str]) -> None:
         problems.append(Problem("--yes", f"needs what is to be removed: {kinds}"))
     if options.older is not None and not options.older >= 0:
         problems.append(Problem("--older", f"must be a number of days >= 0, got {options.older:g}"))
+    if options.cache and ((options.root / STUDY_FILE).is_file() or is_run(options.root)):
+        rule = f"is for an output_root, whose runs and studies share it, got {options.root}"
+        problems.append(Problem("--cache", rule))
     if not options.root.is_dir():
         problems.append(Problem("ROOT", f"must be a folder of runs and studies, got {options.root}"))
     if problems:
