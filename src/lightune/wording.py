@@ -1,6 +1,8 @@
 """Grammar of what people read. This module must not import torch or Lightning."""
 
-__all__ = ["clipped", "counted", "duration"]
+from collections.abc import Iterator, Sequence
+
+__all__ = ["clipped", "counted", "duration", "lines_of"]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -35,3 +37,11 @@ def duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     hours, rest = divmod(minutes, 60)
     return f"{hours} h {rest} min" if hours and rest else f"{hours} h" if hours else f"{minutes} min"
+
+
+def lines_of(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Yield the lines of names and what belongs to each; a value of several lines stands below itself."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        for index, line in enumerate(value.splitlines() or [""]):
+            yield f"{name if index == 0 else '':<{width}}  {line}".rstrip()

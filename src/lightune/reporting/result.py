@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lightune.paths import shown_path
 from lightune.runtime.atomic_files import json_text, write_whole
+from lightune.wording import lines_of
 
 __all__ = [
     "CONSOLE_FILE",
@@ -155,15 +157,54 @@ class Result:
     intervals: dict[str, Interval] = field(default_factory=dict)
     found: dict[str, float] = field(default_factory=dict)
 
+    def rows(self, fits: int) -> list[tuple[str, str]]:
+        """Return what came of the run, a name and a value a line.
+
+        Args:
+            fits: how many it was to have.
+        """
+        objective = self.objective
+        rows = [("status", self.status.replace("_", " "))]
+        if objective.value is not None:
+            rows.append((objective.metric, f"{objective.value:.4f}{_judgement(self, fits)}"))
+        counterpart = f"test{objective.metric.removeprefix('val').removeprefix('train')}"
+        tested = [name for name in self.metrics if name.startswith(("test/", "test_"))]
+        tested.sort(key=lambda name: name != counterpart)
+        rows += [(name, f"{self.metrics[name]:.4f}{_interval(self, name)}") for name in tested]
+        speed = f", {self.samples_per_second:,.0f} samples/s" if self.samples_per_second else ""
+        rows.append(
+            ("time", f"{self.seconds['train']:.1f} s training, {sum(self.seconds.values()):.1f} s in all{speed}")
+        )
+        rows.append(("folder", shown_path(self.run_dir)))
+        if self.error is not None:
+            rows.append(("error", f"{self.error.type}: {self.error.message}"))
+            rows.append(("traceback", shown_path(self.run_dir / self.error.traceback_file)))
+        return rows
+
     def _repr_mimebundle_(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> dict[str, str]:
         """Return what a notebook shows: a text, and the same as HTML without a script."""
         from lightune.reporting.notebook import in_html, pairs_in_html
-        from lightune.reporting.summary import lines_of, result_rows
         from lightune.runtime.plain_text import visible
 
-        rows = result_rows(self, len(self.folds or self.repeats) or 1)
+        rows = self.rows(len(self.folds or self.repeats) or 1)
         text = "\n".join(visible(line) for line in lines_of([("run", self.name), *rows]))
         return {"text/plain": text, "text/html": f"<div><b>{in_html(self.name)}</b>{pairs_in_html(rows)}</div>"}
+
+
+def _judgement(result: Result, fits: int) -> str:
+    """Return what the objective is: the best epoch's, or a mean."""
+    objective = result.objective
+    if objective.epoch is not None:
+        return f"  best, at epoch {objective.epoch + 1} of {result.epochs}"
+    done = len(result.folds or result.repeats)
+    of = f"{done} fits" if done == fits else f"{done} of {fits} fits"
+    return (f" ± {objective.std:.4f}" if objective.std is not None else "") + f"  mean of {of}"
+
+
+def _interval(result: Result, name: str) -> str:
+    if (interval := result.intervals.get(name)) is None:
+        return ""
+    return f"  {interval.low:.4f} to {interval.high:.4f} with {interval.level:.0%} confidence"
 
 
 def write_result(result: Result) -> Path:
