@@ -65,6 +65,7 @@ def test_attention_translates_more_dates_than_the_last_state_alone_does(example,
     assert right["true"] > right["false"] + 0.3
 
 
+@pytest.mark.slow
 def test_a_detector_finds_more_than_connected_pixels_do(example, tmp_path):
     pytest.importorskip("pycocotools")
     example("detection")

@@ -176,6 +176,21 @@ def test_a_part_that_another_needs_is_used(run, model, words, said_of):
         (["hydra.launcher.n_jobs=3"], "hydra.launcher.n_jobs=3 has no effect: search.n_jobs"),
         (["hydra.launcher.n_jobs=3", "hydra/sweeper=basic"], None),
         (
+            ["validation.resplit=true", "optimizer.lr=1,2"],
+            "validation.resplit=true has no effect: no seed is swept",
+        ),
+        (["validation.resplit=true", "seed=1,2"], None),
+        (["validation.resplit=true", "optimizer.lr=1,2", "repeats=3"], None),
+        (
+            ["regularization=swa", "regularization.swa=0.9", "trainer.max_epochs=2", "seed=1,2"],
+            "regularization=swa and regularization.swa=0.9 have no effect: of 2 epochs none is averaged",
+        ),
+        (
+            ["regularization=swa", "regularization.swa=0.5", "trainer.max_epochs=2", "seed=1,2"],
+            "regularization=swa and regularization.swa=0.5 have no effect: of 2 epochs the last alone is averaged",
+        ),
+        (["regularization=swa", "regularization.swa=0.5", "trainer.max_epochs=4", "seed=1,2"], None),
+        (
             ["task._target_=own_parts.Bare", "++search.space={optimizer.lr: [1, 2]}"],
             "own_parts.Bare does not take optimizer: search.space.optimizer.lr has no effect",
         ),
@@ -208,6 +223,7 @@ def test_only_keys_of_the_search_have_no_effect_on_an_ordinary_run(compose):
     [
         ("Wine", ["data.num_workers=3"], "data.num_workers=3 has no effect: the samples are in memory"),
         ("Wine", ["validation.fused=never"], "validation.fused=never has no effect: this run is one fit"),
+        ("Wine", ["validation.resplit=true"], "validation.resplit=true has no effect: this run is one fit"),
         ("Wine", ["validation.stratify=true", "validation.test_fraction=0.2", "data.batch_size=8"], None),
         ("Diabetes", ["validation.stratify=true"], "validation.stratify=true has no effect on a regression"),
         (

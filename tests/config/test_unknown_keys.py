@@ -43,6 +43,22 @@ def test_what_may_have_been_meant_is_named():
     assert said("a.empty.x") == no_mapping("a.empty")
 
 
+def test_a_list_has_places_and_no_names():
+    cfg = OmegaConf.create({"a": {"list": [1, 2]}, "seed": 0})
+    assert exists(cfg, "a.list.1")
+    assert not exists(cfg, "a.list.2")
+    assert not exists(cfg, "a.list.x")
+    for key in ("a.list.x", "a.list.2"):
+        message = unknown_key(key, "1", cfg, lambda _: {})
+        assert message == "is no place of a list: a.list has 2, counted from 0; write the whole list, a.list=[…]"
+
+
+def test_the_keys_that_are_listed_are_those_of_what_is_there():
+    cfg = OmegaConf.create({"a": {"b": {"c": 1, "d": 2}}, "q": 0})
+    assert unknown_key("a.b.xxxx.y", "1", cfg, lambda _: {}) == "does not exist (a.b has c, d)"
+    assert unknown_key("zzzz.y", "1", cfg, lambda _: {}) == "does not exist (the root has a, q)"
+
+
 def test_what_lightune_decides_of_a_trainer_is_not_offered_with_a_plus():
     cfg = OmegaConf.create({"trainer": {"_target_": "pytorch_lightning.Trainer", "max_epochs": 1}})
     message = unknown_key("trainer.gradient_clip_val", "1", cfg, lambda _: {})

@@ -101,6 +101,7 @@ def test_classes_can_be_chosen_and_ordered(tmp_path):
         (["cat/1.txt"], "with jpg, png files in it (it has cat)"),
         (["cat/1.png", "dog/2.txt"], "has one class only: cat"),
         (["cat/1.png", "Cat/2.png", "dog/3.png"], "classes that differ in case only: 'Cat' and 'cat'"),
+        (["caf\u00e9/1.png", "cafe\u0301/2.png"], "classes of the same letters in two encodings"),
         (["images/1.png", "images/2.png", "masks/1.png", "masks/2_mask.png"], "as masks for segmentation are"),
         (
             ["train/x/1.png", "train/Labels/1.png", "test/x/2.png", "test/Labels/2.png"],

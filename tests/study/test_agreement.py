@@ -217,6 +217,63 @@ def test_nothing_is_said_of_trials_that_are_judged_on_the_same_samples(remarks, 
     assert remarks(*words) == []
 
 
+BY_LOSS = ["monitor.metric=val/loss", "monitor.mode=min"]
+F2 = "metrics.extra={f2: {_target_: torchmetrics.FBetaScore, beta: 2}}"
+
+
+@pytest.fixture
+def measures(train_multirun):
+    def call(*words):
+        definition, problems = judged_definition(train_multirun(*words))
+        assert problems == []
+        return [line for line in definition.space.remarks if "measure" in line]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("words", "metric", "named"),
+    [
+        (["loss=cross_entropy,focal", *BY_LOSS], "val/loss", "loss=cross_entropy, loss=focal"),
+        (["loss=focal", "loss.gamma=0.5,4", *BY_LOSS], "val/loss", "loss.gamma=0.5, loss.gamma=4"),
+        (
+            ["loss.class_weights=none,balanced", "monitor.metric=train/loss", "monitor.mode=min"],
+            "train/loss",
+            "loss.class_weights=none, loss.class_weights=balanced",
+        ),
+        (["data=diabetes", "loss=mse,mae", *BY_LOSS], "val/loss", "loss=mse, loss=mae"),
+        (
+            ["data=diabetes", "data.target_scaling=none,standard", *BY_LOSS],
+            "val/loss",
+            "data.target_scaling=none,",
+        ),
+        (["metrics.average=macro,weighted", "monitor.metric=val/f1"], "val/f1", "metrics.average=macro,"),
+        ([F2, "metrics.extra.f2.beta=0.5,4", "monitor.metric=val/f2"], "val/f2", "metrics.extra.f2.beta=0.5,"),
+    ],
+    ids=str,
+)
+def test_it_is_said_that_a_metric_means_something_else_in_other_trials(measures, words, metric, named):
+    (line,) = measures(*words)
+    assert line.startswith(f"{metric} is not the same measure in all trials, whose figures cannot be compared: ")
+    assert named in line
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["loss=cross_entropy,focal"],
+        ["loss.class_weights=none,balanced", *BY_LOSS],
+        ["data=diabetes", "loss=mse,mae"],
+        ["metrics.average=macro,weighted"],
+        ["metrics.bootstrap=0,10", "monitor.metric=val/f1"],
+        ["regularization.l2=0,0.1", "optimizer.lr=0.1,0.2", *BY_LOSS],
+    ],
+    ids=str,
+)
+def test_nothing_is_said_of_a_metric_that_means_the_same(measures, words):
+    assert measures(*words) == []
+
+
 OF_OTHERS = {
     "accuracy": "metric: accuracy",
     "loss": "metric: loss",

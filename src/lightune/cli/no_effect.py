@@ -7,12 +7,14 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from lightune.config.override_text import bare_key
 from lightune.config.static.signatures import Target, TargetNotFoundError, UnreadableTargetError, describe
 from lightune.study.definition.identity import overrides_of
 from lightune.study.executors.launcher import launcher_of
@@ -31,6 +33,7 @@ OUR_PLUGINS = "hydra_plugins.hydra_lightune."
 _OF_RUNS = "search.keep_predictions"  # which a run follows, trial or not
 _GROWTHS = ("schedule.batch_growth", "schedule.regularization_growth")
 _BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+_SWA = "regularization=swa"
 _GPUS = ("search.gpus_per_job", "search.jobs_per_gpu")
 
 
@@ -91,6 +94,7 @@ def of_multirun(config: DictConfig, cfg: DictConfig, definition: "Definition | N
         yield from _of_launcher(config, words)
         if definition is not None:
             yield from _of_sampler(words, definition)
+            yield from _of_division(cfg, words, definition)
     elif "search." not in OmegaConf.to_yaml(sweeper):
         choice = f"hydra/sweeper={config.hydra.runtime.choices.get('hydra/sweeper')}"
         if idle := [word for word in words if word.is_below("search") and not word.is_below(_OF_RUNS)]:
@@ -128,7 +132,8 @@ def after_building(config: DictConfig, parts: "Parts") -> Iterator[str]:
         yield f"{_together(idle)}: {type(data).__name__} has an official validation part, which is kept"
     if not data.is_streamed and (idle := [word for word in words if word.is_below("data.num_workers")]):
         yield f"{_together(idle)}: the samples are in memory; data.placement=stream has workers prepare them"
-    if len(parts.plans) == 1 and (idle := [word for word in words if word.is_below("validation.fused")]):
+    of_several = ("validation.fused", "validation.resplit")
+    if len(parts.plans) == 1 and (idle := [word for word in words if word.is_below(*of_several)]):
         yield f"{_together(idle)}: this run is one fit"
     saturated = "augmentation.saturation"
     if data.kind == "image" and data.input_shape[0] != 3 and (idle := [w for w in words if w.is_below(saturated)]):
@@ -173,6 +178,11 @@ def _of_any(cfg: DictConfig, words: Sequence[Word], *, tests: bool) -> Iterator[
     if dropout and "regularization" in used and not _refers(_text_of(cfg, used), "regularization.dropout"):
         yield f"{_together(dropout)}: no part reads regularization.dropout, which a model says in its YAML"
     yield from _of_schedule(cfg, words)
+    epochs, share = cfg.trainer.get("max_epochs"), cfg.regularization.get("swa")
+    if isinstance(epochs, int) and isinstance(share, int | float) and -1 < epochs - ceil(share * epochs) < 2:
+        which = "the last alone" if epochs - ceil(share * epochs) else "none"
+        if idle := [word for word in words if word.is_below("regularization.swa") or word.text == _SWA]:
+            yield f"{_together(idle)}: of {counted(epochs, 'epoch')} {which} is averaged"
     if not tests and (idle := [word for word in words if word.is_below("metrics.bootstrap")]):
         yield f"{_together(idle)}: it is for the test figure, and nothing is tested"
 
@@ -243,6 +253,14 @@ def _of_sampler(words: Sequence[Word], definition: "Definition") -> Iterator[str
         idle := [word for word in of_sampler if word.is_below(f"{node}.constant_liar")]
     ):
         yield f"{_together(idle)}: a study has it always, so that trials at the same time are not alike"
+
+
+def _of_division(cfg: DictConfig, words: Sequence[Word], definition: "Definition") -> Iterator[str]:
+    """Yield a line on a division anew for each seed where there is one."""
+    keys = [bare_key(dimension.key) for dimension in definition.space.dimensions]
+    has_one = cfg.get("repeats") == 1 and not {"seed", "repeats"} & set(keys)
+    if has_one and (idle := [word for word in words if word.is_below("validation.resplit")]):
+        yield f"{_together(idle)}: no seed is swept, and no trial is repeated"
 
 
 def _used_parts(cfg: DictConfig) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.composing import Composing
@@ -28,11 +28,16 @@ def exists(cfg: DictConfig, key: str) -> bool:
     node: Any = _select(cfg, parent) if parent else cfg
     if isinstance(node, DictConfig):
         return last in list(node) or "[" in key  # which `in node` is not for what has no value yet
+    if isinstance(node, ListConfig):
+        return last.isdecimal() and int(last) < len(node)
     return node is not None
 
 
 def _select(cfg: DictConfig, key: str) -> Any:
-    return OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
+    """Return what stands at a key; None too where the key goes through a list by no number."""
+    with suppress(ValueError, TypeError, OmegaConfBaseException):
+        return OmegaConf.select(cfg, key, throw_on_resolution_failure=False)
+    return None
 
 
 def unknown_key(
@@ -55,6 +60,10 @@ def unknown_key(
     node: Any = _select(cfg, parent) if parent else None
     if node is None and parent and exists(cfg, parent):
         return no_mapping(parent)
+    if isinstance(node, ListConfig):
+        return (
+            f"is no place of a list: {parent} has {len(node)}, counted from 0; write the whole list, {parent}=[…]"
+        )
     if parent == "trainer" and last in TRAINER_TAKEN:
         return f"cannot be set: {TRAINER_TAKEN[last]}"
     if isinstance(node, DictConfig) and (taker := _takes(node, last)):
@@ -67,6 +76,9 @@ def unknown_key(
         return f"is no key of the chosen {parent}; {parent}={' and '.join(having)} {has} it{meant}"
     if meant := meant_keys(key, cfg):
         return f"does not exist{meant}"
+    while parent and not isinstance(node, DictConfig):
+        parent = parent.rpartition(".")[0]
+        node = _select(cfg, parent) if parent else cfg
     beside = node if isinstance(node, DictConfig) else cfg
     keys = [str(each) for each in beside if not str(each).startswith("_") and each != "hydra"]
     guide = f"; parts of your own: {GUIDE}" if parent in GROUPS else ""

@@ -1,6 +1,7 @@
 """Names of classes as files have them: their order, and what is no set of classes."""
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -8,6 +9,7 @@ from lightune.errors import ConfigError, Problem
 
 __all__ = [
     "PosLabel",
+    "folded",
     "in_order",
     "require_classes",
     "require_no_positive",
@@ -45,8 +47,10 @@ def require_classes(
     Raises:
         ConfigError: with what is wrong.
     """
-    if twins := twins_among({name: name.casefold() for name in names}):
+    if twins := twins_among({name: folded(name) for name in names}):
         rule = f"has classes that differ in case only: {twins}; write them alike"
+        if len({name.casefold() for name in names}) == len(names):  # they look the same
+            rule = f"has classes of the same letters in two encodings: {twins}; write them alike (Unicode's NFC)"
         raise ConfigError([Problem(key, f"{subject} {rule}".strip())])
     if cell := several_labels(names):
         rule = f"lists several classes at once, as in {cell!r}, where a sample has one"
@@ -119,6 +123,11 @@ def several_labels(names: Collection[str]) -> str:
             if all(parts) and all(part in names or times[part] > 1 for part in parts):
                 return name
     return ""
+
+
+def folded(name: str) -> str:
+    """Return a name as it is whatever its case, and however its accents are encoded."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def twins_among(meant: Mapping[str, object]) -> str:

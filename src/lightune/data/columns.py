@@ -71,6 +71,11 @@ _MARKS = frozenset(
         *("missing", "unknown", "not available", "#value!", "#div/0!", "#ref!", "#num!", "#name?"),
     )
 )  # among numbers, which are then very likely missing
+_MARKS_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_MARKED = (
+    "a comma that marks thousands is not read; remove it, or say data.decimal=',' if it stands before decimals"
+)
+_AS_DECIMALS = "has a comma in every number, read as standing before decimals; if it marks thousands, remove it"
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _DATE = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}|\d{4}/\d{1,2}/\d{1,2})([ T]\d{1,2}:\d{2}.*)?"
@@ -144,15 +149,23 @@ def decide(
         return replace(column, note="never varies" if different else "has no values")
     points = (".", ",") if decimal == "auto" else (decimal,)
     for point in points:
+        marks = _thousands(cells.but(na_values)) if (point, decimal) == (",", "auto") else None
+        if marks is True:
+            points = (".",)
+            break
         found = cells.numbers(na_values, point) if different else None
         if found is None or (point == "," and found.with_points):
             continue
         if kind == "numeric" or not found.with_codes:
-            return replace(column, kind="numeric", decimal=point, note=_identifier(name, cells, column, point))
+            note = _identifier(name, cells, column, point) if marks is None else _AS_DECIMALS
+            return replace(column, kind="numeric", decimal=point, note=note)
     distinct = set(cells.but(na_values))
     strays = min((_strays(distinct, point) for point in points), key=len)
+    thousands = f"; {_MARKED}" if points != (".", ",") and decimal == "auto" else ""
     if kind == "numeric":
-        raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)})")
+        raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}{thousands})")
+    if thousands:
+        return replace(column, kind="ignored", note=f"{_listed(strays)}: {_MARKED}")
     if strays and all(map(_is_infinite, strays)) and len(distinct) > len(strays):
         count = cells.count(cells.among(strays))
         advice = "add it to data.na_values to read it as missing"
@@ -230,6 +243,19 @@ def raw_rows(
             raw[:, place] = np.nan if column.kind == "numeric" else MISSING
     raw += 0.0  # which makes 0 of -0: equal rows have equal bytes
     return raw, {name: number for name, number in unfit.items() if number}
+
+
+def _thousands(values: Iterable[str]) -> bool | None:
+    """Tell whether a comma marks thousands: True; False if it may stand before decimals, too; None if it cannot.
+
+    Where it marks thousands, and some numbers are below one thousand, these have none.
+    """
+    different = set(values)
+    marked = {value for value in different if "," in value}
+    if not marked or not all(map(_MARKS_THOUSANDS.fullmatch, marked)):
+        return None
+    bare = different - marked
+    return bool(bare) and all(value.isdecimal() and len(value) <= 3 for value in bare)
 
 
 def _strays(values: Iterable[str], decimal: str) -> list[str]:

@@ -34,6 +34,7 @@ _MOST = 6  # that are told apart
 _SAMPLES = ("_target_", "dataset", "path", "target", "labels", "pattern", "classes", "split", "duplicates")
 _ROOT = "output_root"  # which holds the study's own folder, and so those of all trials
 _EACH = "a study of each compares like with like"
+_NO_MEASURE = ("extra", "train", "bootstrap")  # of metrics; what they say does not change what a metric is
 _NO_DIVISION = ("fused", "resplit")  # of validation; of repeats and swept seeds, whose mean is judged
 
 
@@ -49,6 +50,7 @@ class Agreement:
         self._vocabulary, self._root = vocabulary, root
         self._seen: dict[str, list[tuple[Any, Point]]] = {}
         self._judged: dict[str, Point] = {}
+        self._measured: dict[tuple[str, str], Point] = {}
 
     def add(self, config: DictConfig, point: Point) -> list[Problem]:
         """Take note of a trial; return what is wrong with its settings by themselves.
@@ -63,6 +65,8 @@ class Agreement:
             return list(error.problems)
         if self._vocabulary is LIGHTUNE:
             self._judged.setdefault(_judged_on(config), point)
+            for objective in settings.objectives:
+                self._measured.setdefault((str(objective.metric), _measure(str(objective.metric), config)), point)
         node = config.hydra.sweeper
         values = {name: getattr(settings, name) for name in ("objectives", "space", "enqueue", *SEARCH)}
         for name in _UNRESOLVED:
@@ -90,12 +94,14 @@ class Agreement:
                 yield Problem(self._key(name), f"{rule}; {self._advice(name)}")
 
     def remarks(self) -> Iterator[str]:
-        """Yield a line if trials are judged on different samples, with what brings them."""
-        points = list(self._judged.values())
-        if len(points) > 1:
-            shown = [_named(point, _differing(points)) for point in points[:_MOST]]
-            several = f"{', '.join(shown)}{', …' if len(points) > _MOST else ''}"
+        """Yield a line if trials are judged on different samples, and one for each metric of several meanings."""
+        if several := _several(list(self._judged.values())):
             yield f"trials are judged on different samples, of which some may be easier: {several}; {_EACH}"
+        for metric in dict.fromkeys(metric for metric, _ in self._measured):
+            points = [point for (name, _), point in self._measured.items() if name == metric]
+            if several := _several(points):
+                rule = f"{metric} is not the same measure in all trials, whose figures cannot be compared"
+                yield f"{rule}: {several}; set monitor.metric to one that is, or make a study of each"
 
     def _key(self, name: str) -> str:
         if name == _ROOT:
@@ -211,6 +217,31 @@ def _judged_on(config: DictConfig) -> str:
     samples = {key: data[key] for key in _SAMPLES if key in data}
     division = {key: value for key, value in validation.items() if key not in _NO_DIVISION}
     return repr((samples, division))
+
+
+def _measure(metric: str, config: DictConfig) -> str:
+    """Return, as text, what decides what a metric means: its loss, or its own settings."""
+    stage, _, name = metric.rpartition("/")
+    data, metrics, loss = (_plain(config.get(group)) for group in ("data", "metrics", "loss"))
+    if name == "loss":
+        if stage != "train":
+            loss.pop("class_weights", None)  # validation and test count each sample the same
+        return repr((loss, data.get("target_scaling")))
+    extra = metrics.get("extra")
+    if isinstance(extra, dict) and name in extra:
+        return repr((extra[name], data.get("pos_label")))
+    own = {key: value for key, value in metrics.items() if key not in _NO_MEASURE}
+    if name == "accuracy":
+        return repr(own.get("_target_"))
+    return repr(own) if name == "auroc" else repr((own, data.get("pos_label")))
+
+
+def _several(points: list[Point]) -> str:
+    """Name points by what differs between them, up to some; nothing if there is one."""
+    if len(points) < 2:
+        return ""
+    shown = [_named(point, _differing(points)) for point in points[:_MOST]]
+    return f"{', '.join(shown)}{', …' if len(points) > _MOST else ''}"
 
 
 def _plain(node: Any) -> dict[Any, Any]:

@@ -50,6 +50,23 @@ def test_a_key_under_its_condition_is_looked_for_there_only(refused):
     assert "optimizer=adam has no such key" in said["search.space.optimizer.momentum"]
 
 
+F = "{_target_: torchmetrics.FBetaScore, beta: %s}"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        f"metrics.extra={{f2: {F % 2}}},{{f2: {F % 1}}}",
+        f"metrics={{extra: {{f2: {F % 2}}}}},{{extra: {{f2: {F % 1}}}}}",
+        f"metrics.extra={{f2: {F % 2}}},null",
+    ],
+)
+def test_a_mapping_may_put_parts_where_null_stands_and_its_values_are_judged(refused, word):
+    assert refused(word, "seed=x").keys() == {"seed"}
+    broken = refused(word.replace("beta: 2", "betta: 2"))
+    assert broken.keys() == {"metrics.extra.f2.betta"}
+
+
 def test_a_key_that_an_option_of_another_group_brings_wants_a_condition_too(refused):
     said = refused("experiment=kfold_mlp,digits_mlp", "validation.k=3,4")
     assert "{experiment: kfold_mlp}" in said["validation.k"]

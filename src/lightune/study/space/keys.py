@@ -102,8 +102,10 @@ def existing_keys(
         for dimension in keys:
             if dimension.key in config.hydra.get("aliases", ()):
                 continue
-            for key in _keys_set(point.get(dimension.key), dimension.key, groups):
-                seen[dimension.key].setdefault(key, []).append(_Seen(_options(chosen), config, _has(config, key)))
+            keys_set = list(_keys_set(point.get(dimension.key), dimension.key, groups))
+            for key in keys_set:
+                there = _has(config, key) or _is_filled(config, key, keys_set)
+                seen[dimension.key].setdefault(key, []).append(_Seen(_options(chosen), config, there))
     problems, missing = [], set()
     for dimension in keys:
         for key, looks in seen[dimension.key].items():
@@ -203,6 +205,13 @@ def _has(config: DictConfig, key: str) -> bool:
     owner, rest = _owner(config, key)
     node = _select(config, owner)
     return not rest or (node is not None and not OmegaConf.is_struct(node))
+
+
+def _is_filled(config: DictConfig, key: str, keys: Iterable[str]) -> bool:
+    """Return True if a key is part of a mapping that puts parts, which have a `_target_`, where null stands."""
+    owner, rest = _owner(config, key)
+    parts = (each for each in keys if each.startswith(f"{owner}.") and each.endswith("._target_"))
+    return bool(rest) and _select(config, owner) is None and any(parts)
 
 
 def _owner(config: DictConfig, key: str) -> tuple[str, str]:
