@@ -81,7 +81,9 @@ def test_a_run_arrives_with_its_parameters_curves_and_figures(client, monkeypatc
     )
     assert run.data.metrics["objective"] == pytest.approx(result.objective.value)
     assert run.data.metrics["test/accuracy"] == pytest.approx(result.metrics["test/accuracy"])
-    assert len(client.get_metric_history(run.info.run_id, "val/loss")) == 2
+    *curve, last = client.get_metric_history(run.info.run_id, "val/loss")
+    assert len(curve) == 2
+    assert last.value == pytest.approx(result.metrics["val/loss"])  # of the best epoch, as the objective is
     assert "hidden-words" not in str(run.to_dictionary())
     longer = resume(result.run_dir, ["trainer.max_epochs=3"])
     (again,) = runs_of(client, "alone")

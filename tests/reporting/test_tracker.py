@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from lightune.paths import row_name
 from lightune.reporting.board import Session
 from lightune.reporting.tracker import Tracker
 
@@ -38,7 +39,7 @@ def told():
 
 def test_a_run_is_opened_told_of_and_ended(tmp_path, told):
     tracker = Notes(str(tmp_path / "a"), told)
-    tracker.start_session(Session({}, "studies/s/trials/3"))
+    tracker.start_session(Session({}, row_name("out/studies/s/trials/3", "out")))
     tracker.log_metrics({"val/loss": 1, "epoch": 0}, 4)
     tracker.log_metrics({"epoch": 0}, 4)
     tracker.end_session("completed", {"objective": 0.5}, 9)
@@ -54,7 +55,7 @@ def test_a_run_is_opened_told_of_and_ended(tmp_path, told):
 def test_a_run_that_goes_on_goes_on_there(tmp_path, told):
     for _ in range(2):
         tracker = Notes(str(tmp_path), told)
-        tracker.start_session(Session({}, "runs/run/now"))
+        tracker.start_session(Session({}, row_name("out/runs/run/now", "out")))
         tracker.end_session("interrupted", {}, 0)
     assert [words for words in told if words[0] == "open"] == [
         ("open", "now", {}, {}),

@@ -82,7 +82,7 @@ def _sections(
         yield _view("One parameter at a time", "slices", "")
     if data["pair"]:
         first, second = (data["columns"][place]["title"] for place in data["pair"])
-        said = f"{first} and {second} are the least to be judged one by one"
+        said = f"Of all pairs, {first} and {second} are the most to be judged together"
         if data["interacts"]:
             yield _view("Two that interact", "pair", f"{said}.")
         else:

@@ -96,9 +96,9 @@ class Tracker(Board):
             )
 
     def _title(self) -> str:
-        """Return what the run is called in a list of its group: the end of its folder's path."""
-        row = Path(self._session.row if self._session is not None else self._folder.name)
-        return f"trial {row.name}" if row.parent.name == "trials" else row.name
+        """Return what the run is called in a list of its group: a trial by its number, others by their folder."""
+        row = self._session.row if self._session is not None else self._folder.name
+        return row.partition(", ")[0] if row.startswith("trial ") else Path(row).name
 
     def _above(self) -> dict[str, str]:
         """Return what is kept of the run that a fit belongs to; nothing of a run itself."""
