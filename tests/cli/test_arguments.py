@@ -24,7 +24,10 @@ def refusal(tool, tmp_path, monkeypatch):
     ("words", "said"),
     [
         ([], {"COMMAND": "must be one of list, show, .*; --help says what each does"}),
-        (["train"], {"COMMAND": "is no command of lightune; lightune-train trains, and with -m searches"}),
+        (
+            ["train"],
+            {"COMMAND": "is no command of lightune, got train; lightune-train trains, and with -m searches"},
+        ),
         (["lst"], {"COMMAND": "must be one of list, show, .*, got lst; did you mean 'list'\\?"}),
         (
             ["predict"],

@@ -190,6 +190,7 @@ def test_a_part_that_another_needs_is_used(run, model, words, said_of):
             "regularization=swa and regularization.swa=0.5 have no effect: of 2 epochs the last alone is averaged",
         ),
         (["regularization=swa", "regularization.swa=0.5", "trainer.max_epochs=4", "seed=1,2"], None),
+        (["regularization=swa", "regularization.swa=0.75,0.25", "trainer.max_epochs=4"], None),
         (
             ["task._target_=own_parts.Bare", "++search.space={optimizer.lr: [1, 2]}"],
             "own_parts.Bare does not take optimizer: search.space.optimizer.lr has no effect",

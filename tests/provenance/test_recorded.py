@@ -1,8 +1,10 @@
 """What a run recorded of itself is read, whoever wrote it."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from omegaconf import OmegaConf
 from reported_studies import write_result
 
 from lightune.errors import ConfigError
@@ -30,9 +32,10 @@ def test_what_is_beside_the_run_is_read(run):
     recorded = read_recorded(run)
     assert recorded.environment["packages"] == {"torch": "1"}
     assert (recorded.diff, recorded.threads, recorded.is_tested) == (b"+a", 3, False)
-    assert recorded.told_of_data() == (
-        "recorded of them: 5 rows with the fingerprint f00d; --data names where they lie now"
-    )
+    told = "recorded of them: 5 rows with the fingerprint f00d"
+    assert recorded.told_of_data() == told
+    in_files = OmegaConf.create({"data": {"path": "a.csv"}})
+    assert replace(recorded, cfg=in_files).told_of_data() == f"{told}; --data names where they lie now"
 
 
 def test_a_trial_reads_what_its_study_keeps(tmp_path):

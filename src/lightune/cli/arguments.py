@@ -139,7 +139,7 @@ def _rule(message: str, action: argparse.Action | None) -> str:
     if action is not None and (choice := _NO_CHOICE.fullmatch(message)):
         known, word = [str(each) for each in action.choices or ()], choice["word"].strip("'\"")
         if action is not None and action.dest == _COMMAND and word in _TRAINING:
-            return "is no command of lightune; lightune-train trains, and with -m searches"
+            return f"is no command of lightune, got {word}; lightune-train trains, and with -m searches"
         hint = did_you_mean(word, known)
         return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}, got {word}{hint and f';{hint}'}"
     if explicit := _WITH_VALUE.fullmatch(message):

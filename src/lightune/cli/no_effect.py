@@ -44,10 +44,12 @@ class Word:
     Args:
         key: dotted, without `+`; of a chosen option, the group.
         text: as it is typed.
+        is_swept: whether it has several values.
     """
 
     key: str
     text: str
+    is_swept: bool = False
 
     def is_below(self, *keys: str) -> bool:
         """Return True if the word sets one of some keys, or something in it."""
@@ -151,7 +153,7 @@ def _words(config: DictConfig) -> list[Word]:
     lines = [*overrides_of(config, "hydra"), *overrides_of(config, "task")]
     parsed = OverridesParser.create().parse_overrides(lines)
     return [
-        Word(override.key_or_group.replace("/", "."), _shown(override, line))
+        Word(override.key_or_group.replace("/", "."), _shown(override, line), override.is_sweep_override())
         for line, override in zip(lines, parsed, strict=True)
         if not override.is_delete()
     ]
@@ -179,7 +181,13 @@ def _of_any(cfg: DictConfig, words: Sequence[Word], *, tests: bool) -> Iterator[
         yield f"{_together(dropout)}: no part reads regularization.dropout, which a model says in its YAML"
     yield from _of_schedule(cfg, words)
     epochs, share = cfg.trainer.get("max_epochs"), cfg.regularization.get("swa")
-    if isinstance(epochs, int) and isinstance(share, int | float) and -1 < epochs - ceil(share * epochs) < 2:
+    swept = any(word.is_swept and word.is_below("regularization", "trainer", "experiment") for word in words)
+    if (
+        not swept
+        and isinstance(epochs, int)
+        and isinstance(share, int | float)
+        and -1 < epochs - ceil(share * epochs) < 2
+    ):
         which = "the last alone" if epochs - ceil(share * epochs) else "none"
         if idle := [word for word in words if word.is_below("regularization.swa") or word.text == _SWA]:
             yield f"{_together(idle)}: of {counted(epochs, 'epoch')} {which} is averaged"
@@ -258,7 +266,7 @@ def _of_sampler(words: Sequence[Word], definition: "Definition") -> Iterator[str
 def _of_division(cfg: DictConfig, words: Sequence[Word], definition: "Definition") -> Iterator[str]:
     """Yield a line on a division anew for each seed where there is one."""
     keys = [bare_key(dimension.key) for dimension in definition.space.dimensions]
-    has_one = cfg.get("repeats") == 1 and not {"seed", "repeats"} & set(keys)
+    has_one = cfg.get("repeats") == 1 and not {"seed", "repeats", "experiment"} & set(keys)
     if has_one and (idle := [word for word in words if word.is_below("validation.resplit")]):
         yield f"{_together(idle)}: no seed is swept, and no trial is repeated"
 

@@ -223,7 +223,7 @@ def _told(path: Path, error: Exception) -> str:
 def _is_ours(file: Path) -> bool:
     with file.open("rb") as opened:
         start = opened.read(64).decode("utf-8", errors="replace")
-    return re.match(r"(file,)?\w+,predicted", start) is not None
+    return re.match(r"(file,)?(row|file),predicted(,|\r?\n)", start) is not None
 
 
 def _share(text: str) -> float:

@@ -66,7 +66,7 @@ def problems_of(error: Exception, arguments: Sequence[str]) -> list[Problem]:
         with suppress(*_HYDRAS, *UNREADABLE, ConfigError):  # the command is not what is wrong
             problems += _problems(command)
     if isinstance(error, UNREADABLE):
-        problems += unreadable_files(command.config_dir)
+        problems += unreadable_files(command.config_dir, error)
     return list(dict.fromkeys(problems))
 
 

@@ -7,13 +7,14 @@ import argparse
 import json
 import math
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from lightune.cli.arguments import typed_path
 from lightune.cli.completion import with_runs
@@ -172,7 +173,10 @@ def _from_where_typed(recorded: Recorded) -> dict[str, str]:
     data, here = recorded.cfg.get("data"), recorded.typed_in
     if here is None or not isinstance(data, DictConfig):
         return {}
-    named = {key: data.get(key) for key in ("path", "root", "labels")}
+    named = {}
+    for key in ("path", "root", "labels"):
+        with suppress(OmegaConfBaseException):  # such as a variable that is not set here
+            named[key] = data.get(key)
     return {
         f"data.{key}": str(Path(here, name))
         for key, name in named.items()

@@ -3,6 +3,7 @@
 This module must not import torch or Lightning.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,31 +77,51 @@ class Composing:
         return config
 
 
-def unreadable_files(config_dir: str | Path | None) -> Iterator[Problem]:
+def unreadable_files(config_dir: str | Path | None, error: Exception) -> Iterator[Problem]:
     """Yield the configuration files that are not in UTF-8, or no YAML, which Hydra does not name.
 
     Args:
         config_dir: a folder with options of one's own.
+        error: one of `UNREADABLE`, as Hydra raised it; of what is no YAML, the files are named that it can be of.
     """
     folders = [conf_dir(), conf_in_use(), Path(config_dir) if config_dir else None]
-    for file in sorted(path for folder in folders if folder is not None for path in folder.rglob("*.yaml")):
+    for file in sorted({file.absolute(): file for folder in folders for file in _files_in(folder)}.values()):
         try:
-            OmegaConf.create(file.read_text(encoding="utf-8"))
-        except UnicodeDecodeError as error:
-            rule = f"is not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})"
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError as wrong:
+            rule = f"is not UTF-8 text (byte {wrong.start} is {wrong.object[wrong.start]:#04x})"
             yield Problem(str(file), f"{rule}; save it as UTF-8, without a byte order mark")
-        except YAMLError as error:
-            yield Problem(str(file), f"is no YAML: {_why_no_yaml(error, file)}")
-        except (OSError, OmegaConfBaseException):  # of which Hydra says enough
             continue
+        except OSError:
+            continue
+        if isinstance(error, YAMLError) and (why := _why_no_yaml(text)) == _place(error, text):
+            yield Problem(str(file), f"is no YAML: {why}")
 
 
-def _why_no_yaml(error: YAMLError, file: Path) -> str:
-    """Return what a parser says of a file, on one line."""
+def _files_in(folder: Path | None) -> Iterator[Path]:
+    """Yield the YAML files below a folder, but for those of hidden folders, such as `.hydra` of every run."""
+    for place, folders, names in os.walk(folder) if folder is not None else ():
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(place, name) for name in names if name.endswith(".yaml"))
+
+
+def _why_no_yaml(text: str) -> str | None:
+    """Return what OmegaConf's parser says of a text, on one line; None of one that it reads."""
+    try:
+        OmegaConf.create(text)
+    except YAMLError as error:
+        return _place(error, text)
+    except (AssertionError, ValueError, OmegaConfBaseException):  # a single word, of which Hydra says enough
+        return None
+    return None
+
+
+def _place(error: YAMLError, text: str) -> str:
+    """Return where a text is wrong, and how."""
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     if mark is None or problem is None:
         return " ".join(str(error).split())
-    line = file.read_text(encoding="utf-8").splitlines()[mark.line : mark.line + 1]
+    line = text.splitlines()[mark.line : mark.line + 1]
     tab = "; indent with spaces, not with tabs" if any(each.lstrip(" ").startswith("\t") for each in line) else ""
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{tab}"
 

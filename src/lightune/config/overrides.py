@@ -135,8 +135,8 @@ def _choose(override: Override, files: Composing, words: Words) -> None:
         words.problems.append(_missing(group, str(value), missing))
     except HydraException as error:
         words.problems.append(Problem(group, _why_no_choice(override, files, words) or _in_hydras_words(error)))
-    except UNREADABLE:
-        words.problems += unreadable_files(files.folder)
+    except UNREADABLE as error:
+        words.problems += unreadable_files(files.folder, error)
     except ValueError as error:
         words.problems.append(Problem(group, str(error)))
     else:

@@ -9,7 +9,7 @@ from lightune.errors import ConfigError, Problem
 
 __all__ = [
     "PosLabel",
-    "folded",
+    "encoded_twice",
     "in_order",
     "require_classes",
     "require_no_positive",
@@ -47,10 +47,10 @@ def require_classes(
     Raises:
         ConfigError: with what is wrong.
     """
-    if twins := twins_among({name: folded(name) for name in names}):
+    if twins := twins_among({name: name.casefold() for name in names}):
         rule = f"has classes that differ in case only: {twins}; write them alike"
-        if len({name.casefold() for name in names}) == len(names):  # they look the same
-            rule = f"has classes of the same letters in two encodings: {twins}; write them alike (Unicode's NFC)"
+        raise ConfigError([Problem(key, f"{subject} {rule}".strip())])
+    if rule := encoded_twice(names):
         raise ConfigError([Problem(key, f"{subject} {rule}".strip())])
     if cell := several_labels(names):
         rule = f"lists several classes at once, as in {cell!r}, where a sample has one"
@@ -125,9 +125,14 @@ def several_labels(names: Collection[str]) -> str:
     return ""
 
 
-def folded(name: str) -> str:
-    """Return a name as it is whatever its case, and however its accents are encoded."""
-    return unicodedata.normalize("NFC", name).casefold()
+def encoded_twice(names: Collection[str]) -> str:
+    """Return what is wrong with names that look alike, and encode accents differently; nothing of others."""
+    twins = twins_among({name: unicodedata.normalize("NFC", name) for name in names})
+    return (
+        f"has classes of the same letters in two encodings: {twins}; write them alike (Unicode's NFC)"
+        if twins
+        else ""
+    )
 
 
 def twins_among(meant: Mapping[str, object]) -> str:

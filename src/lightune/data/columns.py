@@ -71,6 +71,7 @@ _MARKS = frozenset(
         *("missing", "unknown", "not available", "#value!", "#div/0!", "#ref!", "#num!", "#name?"),
     )
 )  # among numbers, which are then very likely missing
+_BELOW_THOUSAND = re.compile(r"[+-]?\d{1,3}")
 _MARKS_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _MARKED = (
     "a comma that marks thousands is not read; remove it, or say data.decimal=',' if it stands before decimals"
@@ -255,7 +256,9 @@ def _thousands(values: Iterable[str]) -> bool | None:
     if not marked or not all(map(_MARKS_THOUSANDS.fullmatch, marked)):
         return None
     bare = different - marked
-    return bool(bare) and all(value.isdecimal() and len(value) <= 3 for value in bare)
+    if not bare:
+        return False
+    return True if all(map(_BELOW_THOUSAND.fullmatch, bare)) else None
 
 
 def _strays(values: Iterable[str], decimal: str) -> list[str]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightune.data.cells import Cells
 from lightune.data.class_names import (
     PosLabel,
-    folded,
+    encoded_twice,
     require_classes,
     require_no_positive,
     twins_among,
@@ -431,7 +431,7 @@ class CSV(InMemoryData):
         """Return classes (N,) int64 and their names, sorted: by value, where they are numbers."""
         column = decide(self._target, cells.texts, na_values=(), decimal=self.decimal)
         classes = sorted(set(cells.bare))
-        same: Mapping[str, Any] = {name: folded(name) for name in classes}
+        same: Mapping[str, Any] = {name: name.casefold() for name in classes}
         if column.kind == "numeric":
             same = values = {name: float(name.replace(column.decimal, ".")) for name in classes}
             classes.sort(key=values.__getitem__)
@@ -440,6 +440,8 @@ class CSV(InMemoryData):
         if twins := twins_among({name: same[name] for name in classes}):
             rule = f"{self._target} has classes that are written in several ways: {twins}"
             raise ConfigError([Problem("data.target", f"{rule}; write them alike")])
+        if rule := encoded_twice(classes):
+            raise ConfigError([Problem("data.target", f"{self._target} {rule}")])
         require_classes(
             [name.replace(column.decimal, ".") for name in classes] if column.kind == "numeric" else classes,
             "data.target",

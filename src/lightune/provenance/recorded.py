@@ -123,7 +123,10 @@ class Recorded:
         rows = self.data.get("rows")
         said = f"{counted(rows, 'row')} with " if isinstance(rows, int) else ""
         where = "" if self.typed_in is None else f", for a command that was typed in {self.typed_in}"
-        return f"recorded of them: {said}the fingerprint {fingerprint}{where}; --data names where they lie now"
+        data = self.cfg.get("data")
+        in_files = isinstance(data, DictConfig) and not {"path", "root"}.isdisjoint(data)
+        advice = "; --data names where they lie now" if in_files else ""
+        return f"recorded of them: {said}the fingerprint {fingerprint}{where}{advice}"
 
     def told_of_code(self) -> str:
         """Say what was recorded of the code: enough to know it when it is found."""

@@ -7,6 +7,7 @@ This module must not import Optuna, torch or Lightning.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lightune.config.schema import SEARCH
 from lightune.config.static.annotations import show
+from lightune.config.static.signatures import TargetNotFoundError, UnreadableTargetError, describe
 from lightune.errors import ConfigError, Problem
 from lightune.study.definition.definition import Definition
 from lightune.study.definition.division import follows_seed
@@ -34,6 +36,7 @@ _MOST = 6  # that are told apart
 _SAMPLES = ("_target_", "dataset", "path", "target", "labels", "pattern", "classes", "split", "duplicates")
 _ROOT = "output_root"  # which holds the study's own folder, and so those of all trials
 _EACH = "a study of each compares like with like"
+_OF_TRAINING = ("class_weights", "label_smoothing")  # of a loss; validation and test are judged without
 _NO_MEASURE = ("extra", "train", "bootstrap")  # of metrics; what they say does not change what a metric is
 _NO_DIVISION = ("fused", "resplit")  # of validation; of repeats and swept seeds, whose mean is judged
 
@@ -83,7 +86,7 @@ class Agreement:
     def problems(self) -> Iterator[Problem]:
         """Yield each setting that trials have differently, with the values and what brings them."""
         for name, seen in self._seen.items():
-            if name == _ROOT and len(seen) == 1 and self._root not in (None, seen[0][0]):
+            if name == _ROOT and len(seen) == 1 and seen[0][0] and self._root not in (None, seen[0][0]):
                 rule = f"is {self._root} for the study, whose trials lie in its folder, and {seen[0][0]} for them"
                 yield Problem(_ROOT, f"{rule}; set it on the command line, and do not sweep what sets it")
             if len(seen) > 1:
@@ -101,7 +104,7 @@ class Agreement:
             points = [point for (name, _), point in self._measured.items() if name == metric]
             if several := _several(points):
                 rule = f"{metric} is not the same measure in all trials, whose figures cannot be compared"
-                yield f"{rule}: {several}; set monitor.metric to one that is, or make a study of each"
+                yield f"{rule}: {several}; judge by one that is, or make a study of each"
 
     def _key(self, name: str) -> str:
         if name == _ROOT:
@@ -222,18 +225,29 @@ def _judged_on(config: DictConfig) -> str:
 def _measure(metric: str, config: DictConfig) -> str:
     """Return, as text, what decides what a metric means: its loss, or its own settings."""
     stage, _, name = metric.rpartition("/")
+    if not str(_plain(config.get("task")).get("_target_")).startswith("lightune."):
+        return ""  # a task of one's own says itself what it logs
     data, metrics, loss = (_plain(config.get(group)) for group in ("data", "metrics", "loss"))
     if name == "loss":
-        if stage != "train":
-            loss.pop("class_weights", None)  # validation and test count each sample the same
+        for key in _OF_TRAINING if stage != "train" else ():
+            loss.pop(key, None)
         return repr((loss, data.get("target_scaling")))
     extra = metrics.get("extra")
     if isinstance(extra, dict) and name in extra:
         return repr((extra[name], data.get("pos_label")))
+    if name not in ("accuracy", *_names_of(str(metrics.get("_target_")))):
+        return ""  # the time, or the number of parameters
     own = {key: value for key, value in metrics.items() if key not in _NO_MEASURE}
     if name == "accuracy":
         return repr(own.get("_target_"))
     return repr(own) if name == "auroc" else repr((own, data.get("pos_label")))
+
+
+def _names_of(target: str) -> tuple[str, ...]:
+    """Return the names of the metrics in a set, as its class says them."""
+    with suppress(TargetNotFoundError, UnreadableTargetError):
+        return tuple(describe(target).constants.get("names", ()))
+    return ()
 
 
 def _several(points: list[Point]) -> str:

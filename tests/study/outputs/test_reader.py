@@ -102,6 +102,30 @@ def test_trials_of_a_killed_driver_are_what_their_results_say(tmp_path):
     assert opened.progress() == "3 of 5 trials, unfinished"
 
 
+def test_what_is_no_result_of_a_study_settles_nothing(tmp_path):
+    contents = ['{"schema": 1, "status": "completed", "values": [1' + "0" * 400 + "]}", "[" * 100_000]
+    folder = write_study(tmp_path / "s", *["running,,0.1"] * 5)
+    for number, content in enumerate(contents):
+        (folder / "trials" / str(number)).mkdir(exist_ok=True)
+        (folder / "trials" / str(number) / "result.json").write_text(content)
+    commit(tmp_path / "elsewhere", Outcome("completed", (0.75,), 1.0))
+    (folder / "trials" / "2").symlink_to(tmp_path / "elsewhere")
+    for number, make in (
+        (3, os.mkfifo),
+        (4, lambda file: os.symlink(tmp_path / "elsewhere" / "result.json", file)),
+    ):
+        (folder / "trials" / str(number)).mkdir()
+        make(folder / "trials" / str(number) / "result.json")
+    assert [row["state"] for row in open_study(folder).rows] == ["interrupted"] * 5
+
+
+def test_a_failed_trial_of_a_killed_study_that_tries_again_is_not_over(tmp_path):
+    for words, state in (([], "failed"), (["search.retries=2"], "interrupted")):
+        folder = write_study(tmp_path / state, "running,,0.1", overrides=words)
+        commit(folder / "trials" / "0", Outcome("failed", None, 1.0, "ValueError: no"))
+        assert [row["state"] for row in open_study(folder).rows] == [state]
+
+
 def test_while_a_driver_is_at_work_its_table_is_believed(tmp_path):
     folder = write_study(tmp_path / "s", "running,,0.1", n_trials=2)
     commit(folder / "trials" / "0", Outcome("completed", (0.75,), 12.5))

@@ -12,7 +12,7 @@ from lightune.errors import ConfigError, Problem
 from lightune.runtime.contained import is_below
 from lightune.study.definition.settings import Objective
 from lightune.study.definition.spec import FILE_NAME, Spec, own_program, read_spec
-from lightune.study.outcome.outcome import FINAL, is_final, read_outcome, read_training
+from lightune.study.outcome.outcome import FINAL, RESULTS, is_final, read_outcome, read_training
 from lightune.study.outputs.command import THE_COMMAND, command_to_go_on
 from lightune.study.outputs.table import COLUMNS, OF_A_TRIAL, column_of, read_table
 from lightune.study.outputs.table import FILE_NAME as TABLE
@@ -158,23 +158,35 @@ def _settle(study: StudyOnDisk) -> None:
     """Correct what the table of a study whose driver was killed still says of the trials that it was running.
 
     Those that wrote their result have ended as that says, which the study itself believes, too, when it goes on;
-    the others were interrupted. While a driver is at work, the table is its own.
+    the others were interrupted, and those that failed where failures are tried again. While a driver is at work,
+    the table is its own. The files may be somebody else's: no link is followed.
     """
     open_rows = [row for row in study.rows if not is_final(row["state"])]
     if not open_rows or is_at_work(study.folder):
         return
     objectives = [Objective(objective["metric"], objective["mode"]) for objective in study.objectives]
+    words = study.spec.overrides if study.spec is not None else []
+    tries_again = any(str(word).partition("=")[0].endswith("retries") for word in words)
     for row in open_rows:
         folder = study.trial_folder(row) if row["folder"] else None
-        outcome = None
-        with suppress(ValueError, TypeError, AttributeError):  # a file that no study writes
-            outcome = read_outcome(folder, objectives) if folder is not None else None
-        if folder is None or outcome is None or not outcome.is_final:
-            row["state"] = "interrupted"
+        row["state"] = "interrupted"
+        if folder is None or not _is_plain(folder):
             continue
-        row.update(state=outcome.status, seconds=f"{outcome.seconds:.3f}", error=outcome.error or "")
-        row.update(zip(study.columns, map(str, outcome.values or ()), strict=False))
-        row.update({f"{OF_A_TRIAL}{name}": str(value) for name, value in read_training(folder).items()})
+        with suppress(ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):  # none of a study's
+            outcome = read_outcome(folder, objectives)
+            if outcome is None or not outcome.is_final or (outcome.failed and tries_again):
+                continue
+            training = {f"{OF_A_TRIAL}{name}": f"{value:g}" for name, value in read_training(folder).items()}
+            figures = dict(zip(study.columns, map(str, outcome.values or ()), strict=False))
+            row.update(training | figures, seconds=f"{outcome.seconds:.3f}", error=str(outcome.error or ""))
+            row["state"] = outcome.status
+
+
+def _is_plain(folder: Path) -> bool:
+    """Tell whether a trial's folder, and what says how it ended, are no links and no devices."""
+    files = {folder / Path(pattern).name for pattern in RESULTS}
+    there = [file for file in files if file.is_symlink() or file.exists()]
+    return not folder.is_symlink() and all(file.is_file() and not file.is_symlink() for file in there)
 
 
 def _require_row(row: Mapping[str, str], objectives: Sequence[str]) -> None:

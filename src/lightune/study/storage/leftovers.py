@@ -30,7 +30,7 @@ def clear_away(folder: Path) -> None:
 
 
 def newest_change(folder: Path) -> float:
-    """Return when a file below a folder was written last, in seconds since the epoch; 0 if there is none."""
+    """Return when something below a folder was written last, in seconds since the epoch; 0 if nothing is there."""
     newest = 0.0
     for file in folder.rglob("*"):
         with suppress(OSError):  # it has just gone
