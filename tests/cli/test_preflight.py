@@ -26,6 +26,18 @@ def train_config(tmp_path, monkeypatch):
         HydraConfig.instance().cfg = None
 
 
+@pytest.mark.parametrize(("rank", "told"), [("0", ["said"]), ("1", ["waited"])])
+def test_of_the_processes_of_torchrun_the_first_says_why_and_the_others_wait(monkeypatch, rank, told):
+    heard = []
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(preflight, "say", lambda *_, **__: heard.append("said"))
+    monkeypatch.setattr(preflight, "await_end", lambda: heard.append("waited"))
+    with pytest.raises(SystemExit) as stop:
+        preflight.leave_refused("why")
+    assert (stop.value.code, heard) == (2, told)
+
+
 def test_what_was_read_of_a_study_is_handed_over_once(train_config):
     callback = preflight.Preflight()
     callback.on_multirun_start(train_config("seed=1,2", "search.seed=7"))

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -69,3 +71,18 @@ def test_a_signal_that_was_left_is_heard_once_by_others():
         leave_to_others(None)
         assert not raise_left()
     assert heard == [signal.SIGTERM]
+
+
+def test_a_process_waits_until_it_is_asked_to_stop_and_goes_on():
+    lines = (
+        "import signal",
+        "from lightune.runtime.signals import STOP_SIGNALS, await_end",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)",
+        "print('waits', flush=True)",
+        "await_end(60)",
+        "print('goes on')",
+    )
+    with subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "waits\n"
+        process.terminate()
+        assert (process.communicate()[0], process.returncode) == ("goes on\n", 0)

@@ -7,7 +7,7 @@ callback. This module must not import torch or Lightning at its top: refusals th
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
@@ -15,13 +15,14 @@ from omegaconf import DictConfig
 
 from lightune.errors import ConfigError
 from lightune.job.handover import handover
-from lightune.paths import outer_rank
+from lightune.paths import outer_rank, torchrun_size
 from lightune.runtime.plain_text import say
+from lightune.runtime.signals import await_end
 
 if TYPE_CHECKING:
     from lightune.study.definition.definition import Definition
 
-__all__ = ["Preflight"]
+__all__ = ["Preflight", "leave_refused"]
 
 
 class Preflight(Callback):
@@ -73,14 +74,21 @@ class Preflight(Callback):
             restore_multirun(config)
 
 
+def leave_refused(words: str) -> NoReturn:
+    """Say why nothing is started, and leave with 2; of a run's processes the first says it for all."""
+    if outer_rank() == 0:
+        say(words, error=True)
+    elif torchrun_size() > 1:
+        await_end()
+    sys.exit(2)
+
+
 def _guarded(check: Callable[[], None]) -> None:
     """Let no exception out: Hydra would make a warning of it and train all the same."""
     try:
         check()
     except ConfigError as refusal:
-        if outer_rank() == 0:  # the other processes of a run would say the same
-            say(refusal, error=True)
-        sys.exit(2)
+        leave_refused(str(refusal))
     except HydraException as error:
         from lightune.cli.refusal import words_of
 

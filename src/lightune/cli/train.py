@@ -12,7 +12,7 @@ from pathlib import Path
 import hydra
 
 from lightune.cli.completion import question_of, wants_file
-from lightune.cli.preflight import Preflight
+from lightune.cli.preflight import Preflight, leave_refused
 from lightune.cli.version import version
 from lightune.config.project import enter_project
 from lightune.config.search_path import trusted_packages_only
@@ -21,7 +21,7 @@ from lightune.errors import ConfigError, StopRequested, StudyFailedError, TrialE
 from lightune.job.handover import handover
 from lightune.job.hydra_node import judge
 from lightune.job.task import task
-from lightune.paths import FROM, conf_dir, outer_rank, plugin_folders, use_plugin_folders
+from lightune.paths import FROM, conf_dir, plugin_folders, use_plugin_folders
 from lightune.private_api.hydra import judging
 from lightune.runtime.plain_text import say
 
@@ -71,15 +71,17 @@ def main(project: str | None = None) -> None:
     except Exception as error:
         if wants_traceback or (handover.passed and not isinstance(error, ConfigError)):
             raise
-        if outer_rank() == 0:  # the other processes of a run would say the same
-            from lightune.cli.refusal import words_of
-
-            say(words_of(error), error=True)
-        sys.exit(2)
+        leave_refused(_words_of(error))
     finally:
         base.close()
         if not wants_traceback:
             del os.environ[_FULL_ERROR]
+
+
+def _words_of(error: Exception) -> str:
+    from lightune.cli.refusal import words_of  # which every command that is not refused starts faster without
+
+    return words_of(error)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightune.paths import is_inside, shown_path
+from lightune.paths import is_inside, shell_folder, shown_path
 from lightune.reporting.result import Result
 from lightune.wording import lines_of
 
@@ -29,7 +29,7 @@ def show_summary(
     """
     rows = result.rows(fits)
     shown = output_root if is_inside(result.run_dir, output_root) else result.run_dir
-    if any(result.run_dir.rglob("events.out.tfevents.*")):
+    if any(Path(shell_folder(), result.run_dir).rglob("events.out.tfevents.*")):
         rows.append(("look at it", f"tensorboard --logdir {shlex.quote(shown_path(shown))}"))
     if resumed_by is not None:
         rows.append(("go on with", resumed_by))

@@ -10,7 +10,16 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-__all__ = ["STOP_SIGNALS", "drop_output", "hand_to", "heard_by", "leave_to_others", "raise_left", "raise_stop"]
+__all__ = [
+    "STOP_SIGNALS",
+    "await_end",
+    "drop_output",
+    "hand_to",
+    "heard_by",
+    "leave_to_others",
+    "raise_left",
+    "raise_stop",
+]
 
 Listener = Callable[[int, FrameType | None], Any]
 
@@ -24,6 +33,16 @@ _left: list[int] = []
 def leave_to_others(number: int | None) -> None:
     """Note a signal that came too late for who heard it, or None: whoever runs more than that must hear of it."""
     _left[:] = [] if number is None else [number]
+
+
+def await_end(seconds: float = 60.0) -> None:
+    """Wait until this process is asked to stop, some time at most; the signal has no other effect.
+
+    torchrun ends all processes when one has ended. Those beside the first wait for that, or the first would be
+    ended before it has said why.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    signal.sigtimedwait(STOP_SIGNALS, seconds)
 
 
 def raise_left() -> bool:
