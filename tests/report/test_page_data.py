@@ -16,7 +16,7 @@ def data_of(folder, spans=None, *, live=None):
 
 
 def test_rows_and_columns_belong_together(tmp_path):
-    data = data_of(write_by_rate(tmp_path / "s", 5), {0: Span(0, 0.0, 1.26)}, live=15)
+    data = data_of(write_by_rate(tmp_path / "s", 5), {0: [Span(0, 0.0, 1.26)]}, live=15)
     assert [column["name"] for column in data["columns"]][:2] == ["trial", "val/accuracy"]
     assert all(len(row) == len(data["columns"]) for row in data["rows"])
     rate, dropout, units, optimizer = (data["columns"][place] for place in data["params"])

@@ -19,7 +19,7 @@ def test_a_trial_whose_folder_is_gone_has_what_the_table_says(tmp_path):
 
 
 def test_a_study_is_read_with_its_trials(tmp_path):
-    states = ["completed", "pruned", "failed", "early_stopped", "running"]
+    states = ["completed", "pruned", "failed", "early_stopped", "interrupted"]
     study = read_study(write_by_rate(tmp_path / "s", 5, state=states.__getitem__), curves=True)
     assert [trial.state for trial in study.trials] == states
     whole, pruned, failed, *_ = study.trials
@@ -27,7 +27,7 @@ def test_a_study_is_read_with_its_trials(tmp_path):
     assert (pruned.values, pruned.epochs, len(pruned.curve)) == (None, 2, 2)
     assert pruned.reached == pytest.approx(by_rate(pruned.point))
     assert (failed.reached, failed.error) == (None, "ValueError: too large")
-    assert study.progress() == "4 of 5 trials: 1 completed, 1 early stopped, 1 pruned, 1 failed, 1 running"
+    assert study.progress() == "4 of 5 trials: 1 completed, 1 early stopped, 1 pruned, 1 failed, 1 interrupted"
     assert not study.is_finished
 
 
@@ -82,7 +82,7 @@ def test_trials_without_files_are_what_the_table_says(tmp_path):
 
 
 def test_trials_that_were_over_are_not_read_again(tmp_path):
-    folder = write_by_rate(tmp_path / "s", 3, state=["completed", "running", "pruned"].__getitem__)
+    folder = write_by_rate(tmp_path / "s", 3, state=["completed", "interrupted", "pruned"].__getitem__)
     before = read_study(folder, curves=True)
     for number in range(3):
         write_curve(folder / "trials" / str(number), [0.5] * 9)

@@ -99,6 +99,6 @@ def test_a_run_is_shown_with_its_curve_and_how_to_go_on(tmp_path):
 
 
 def test_trials_without_figures_have_a_table_too(tmp_path):
-    study = read_study(write_by_rate(tmp_path / "s", 2, state=lambda number: "running", files=False))
+    study = read_study(write_by_rate(tmp_path / "s", 2, state=lambda number: "interrupted", files=False))
     lines = printed(lambda console: print_trials(study, study.trials, console))
-    assert "running" in lines[1]
+    assert "interrupted" in lines[1]
