@@ -138,7 +138,7 @@ def _rule(message: str, action: argparse.Action | None) -> str:
     """Return what is wrong with a value in words of ours, where argparse has its own."""
     if action is not None and (choice := _NO_CHOICE.fullmatch(message)):
         known, word = [str(each) for each in action.choices or ()], choice["word"].strip("'\"")
-        if action is not None and action.dest == _COMMAND and word in _TRAINING:
+        if action.dest == _COMMAND and word in _TRAINING:
             return f"is no command of lightune, got {word}; lightune-train trains, and with -m searches"
         hint = did_you_mean(word, known)
         return f"must be {'one of ' if len(known) > 1 else ''}{', '.join(known)}, got {word}{hint and f';{hint}'}"

@@ -180,19 +180,22 @@ def _of_any(cfg: DictConfig, words: Sequence[Word], *, tests: bool) -> Iterator[
     if dropout and "regularization" in used and not _refers(_text_of(cfg, used), "regularization.dropout"):
         yield f"{_together(dropout)}: no part reads regularization.dropout, which a model says in its YAML"
     yield from _of_schedule(cfg, words)
-    epochs, share = cfg.trainer.get("max_epochs"), cfg.regularization.get("swa")
-    swept = any(word.is_swept and word.is_below("regularization", "trainer", "experiment") for word in words)
-    if (
-        not swept
-        and isinstance(epochs, int)
-        and isinstance(share, int | float)
-        and -1 < epochs - ceil(share * epochs) < 2
-    ):
-        which = "the last alone" if epochs - ceil(share * epochs) else "none"
-        if idle := [word for word in words if word.is_below("regularization.swa") or word.text == _SWA]:
-            yield f"{_together(idle)}: of {counted(epochs, 'epoch')} {which} is averaged"
+    yield from _of_average(cfg, words)
     if not tests and (idle := [word for word in words if word.is_below("metrics.bootstrap")]):
         yield f"{_together(idle)}: it is for the test figure, and nothing is tested"
+
+
+def _of_average(cfg: DictConfig, words: Sequence[Word]) -> Iterator[str]:
+    """Yield a line on a mean of the weights at the ends of one epoch, or of none."""
+    epochs, share = cfg.trainer.get("max_epochs"), cfg.regularization.get("swa")
+    idle = [word for word in words if word.is_below("regularization.swa") or word.text == _SWA]
+    swept = any(word.is_swept and word.is_below("regularization", "trainer", "experiment") for word in words)
+    if not idle or swept or not isinstance(epochs, int) or not isinstance(share, int | float):
+        return
+    averaged = epochs - ceil(share * epochs)
+    if averaged in (0, 1):
+        which = "the last alone" if averaged else "none"
+        yield f"{_together(idle)}: of {counted(epochs, 'epoch')} {which} is averaged"
 
 
 def _of_schedule(cfg: DictConfig, words: Sequence[Word]) -> Iterator[str]:

@@ -148,11 +148,11 @@ def decide(
         return replace(column, kind="categorical", categories=tuple(sorted(set(cells.but(na_values)))))
     if kind is None and different < 2 and not (missing and different):
         return replace(column, note="never varies" if different else "has no values")
-    points = (".", ",") if decimal == "auto" else (decimal,)
+    points, thousands = (".", ",") if decimal == "auto" else (decimal,), ""
     for point in points:
         marks = _thousands(cells.but(na_values)) if (point, decimal) == (",", "auto") else None
         if marks is True:
-            points = (".",)
+            points, thousands = (".",), f"; {_MARKED}"
             break
         found = cells.numbers(na_values, point) if different else None
         if found is None or (point == "," and found.with_points):
@@ -162,7 +162,6 @@ def decide(
             return replace(column, kind="numeric", decimal=point, note=note)
     distinct = set(cells.but(na_values))
     strays = min((_strays(distinct, point) for point in points), key=len)
-    thousands = f"; {_MARKED}" if points != (".", ",") and decimal == "auto" else ""
     if kind == "numeric":
         raise ValueError(f"{name} has cells that are no numbers ({_listed(strays)}{thousands})")
     if thousands:
